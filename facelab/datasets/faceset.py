@@ -1,0 +1,119 @@
+"""FaceSet: the one form in which photographs travel through the course."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from facelab.errors import BadParameterError
+
+UNKNOWN = -1  #: identity of a photograph whose person is not known (UTKFace, FFHQ)
+
+
+class Rejected(NamedTuple):
+    """A file that was found but could not be used, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Photographs with who is on them and what is known about each.
+
+    Attributes:
+        images: uint8 (N, H, W, C), RGB where C = 3, grey where C = 1. May be a read-only memory map.
+        identity: int64 (N,), index into ``names``; ``UNKNOWN`` (-1) where the person is not known.
+        names: name of each person, in sorted order of the source; people without a photograph here keep their number.
+        attributes: one row a photograph, in the same order; the column ``file`` names it within its source.
+        source: what ``datasets.load`` was asked for, with the working size: ``"orl@64"``.
+        rejected: files of the source that could not be used.
+    """
+
+    images: np.ndarray
+    identity: np.ndarray
+    names: tuple[str, ...]
+    attributes: pd.DataFrame
+    source: str
+    rejected: tuple[Rejected, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise BadParameterError(
+                f"FaceSet {self.source}: images are {self.images.dtype} {self.images.shape}.", "Give uint8 (N, H, W, C)."
+            )
+        if not len(self.images) == len(self.identity) == len(self.attributes):
+            raise BadParameterError(
+                f"FaceSet {self.source}: {len(self.images)} images, {len(self.identity)} identities, "
+                f"{len(self.attributes)} attribute rows.",
+                "Give one of each a photograph.",
+            )
+        if "file" not in self.attributes:
+            raise BadParameterError(f"FaceSet {self.source}: no column 'file'.", "Name each photograph in it.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        _, height, width, channels = self.images.shape
+        return f"FaceSet({self.source}: {len(self)} images {height}x{width}x{channels}, {len(self.people)} people)"
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the pixels in order, the same on every machine: 64 hexadecimal digits."""
+        digest = hashlib.sha256(str(self.images.shape).encode())
+        for start in range(0, len(self), 4096):  # in pieces, so that a memory map is never read whole
+            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def people(self) -> np.ndarray:
+        """Numbers of the people who are on at least one photograph: int64 (P,), sorted, without ``UNKNOWN``."""
+        found = np.unique(self.identity)
+        return found[found != UNKNOWN]
+
+    def subset(self, rows: np.ndarray | Sequence[int]) -> FaceSet:
+        """The photographs at ``rows`` (indices, or a boolean mask of N), in that order; people keep their numbers."""
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            if rows.shape != (len(self),):
+                raise BadParameterError(f"The mask has {rows.shape}, the set {len(self)} images.", "Give one per image.")
+            rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        return replace(
+            self,
+            images=self.images[rows],
+            identity=self.identity[rows],
+            attributes=self.attributes.iloc[rows].reset_index(drop=True),
+        )
+
+    def of_people(self, people: np.ndarray | Sequence[int]) -> FaceSet:
+        """All photographs of the given people (numbers as in ``identity``)."""
+        return self.subset(np.isin(self.identity, np.asarray(people)))
+
+    def labels(self) -> np.ndarray:
+        """Classes 0 ... P-1 for a classifier over the people present: int64 (N,).
+
+        Raises:
+            BadParameterError: a photograph's person is not known.
+        """
+        if (self.identity == UNKNOWN).any():
+            raise BadParameterError(f"{self.source} has photographs of unknown people.", "Use a set with identities.")
+        return np.searchsorted(self.people, self.identity)
+
+    def describe(self) -> dict[str, object]:
+        """What a record needs to name these very pixels: source, counts, size and hash."""
+        return {
+            "source": self.source,
+            "images": len(self),
+            "people": len(self.people),
+            "size": list(self.images.shape[1:]),
+            "sha256": self.sha256,
+            "rejected": len(self.rejected),
+        }

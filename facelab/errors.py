@@ -1,0 +1,36 @@
+"""The errors that a user of facelab can meet. Each names the thing that is wrong and what to do about it."""
+
+from __future__ import annotations
+
+
+class FacelabError(Exception):
+    """A fault that the user can mend: what is wrong, then the remedy, in one line.
+
+    Args:
+        what: the thing and what is wrong with it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what} {remedy}")
+        self.what, self.remedy = what, remedy
+
+
+class DataMissingError(FacelabError):
+    """A data set, a label table or a weight file is not on this machine."""
+
+
+class BadImageError(FacelabError):
+    """A file cannot be read as the photograph that it should be."""
+
+
+class BadParameterError(FacelabError, ValueError):
+    """A parameter has a value, a type or a name that is not allowed."""
+
+
+class LeakageError(FacelabError, AssertionError):
+    """People or photographs of the test set were found in the training set."""
+
+
+class TrainingError(FacelabError, ArithmeticError):
+    """A training cannot go on: a loss that is not a number, or a checkpoint that does not belong to this run."""
