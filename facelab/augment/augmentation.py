@@ -1,0 +1,188 @@
+"""Augmentation: which steps, how strong and how often; and the pass that applies them to a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from facelab.augment import colour, filters, geometry
+from facelab.augment.parameters import Parameters, draw
+from facelab.errors import BadParameterError
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a photograph on its way to the network. Everything is off until it is asked for.
+
+    The steps, in this order: rotation, scale and shift; random resized crop; flip; jitter of brightness, contrast,
+    saturation and hue; grey; blur; noise; normalisation; holes.
+
+    Attributes:
+        size: side of the view in pixels; None keeps the size of the photographs.
+        crop_scale: smallest and largest share of the area that is cropped, as RandomResizedCrop; None: no crop.
+        crop_ratio: smallest and largest width : height of the crop, for square photographs.
+        flip_p: probability of a horizontal flip.
+        degrees: rotation by up to so many degrees either way.
+        translate: shift by up to this share of the side in any direction.
+        scale: smallest and largest magnification.
+        brightness: strength of the jitter: the factor is uniform in [max(0, 1 - b), 1 + b]; also contrast, saturation.
+        contrast: see brightness.
+        saturation: see brightness.
+        hue: the shift is uniform in [-hue, hue] turns, at most 0.5.
+        jitter_p: probability that a photograph's colours are jittered at all.
+        grey_p: probability of losing the colour.
+        blur_p: probability of a Gaussian blur.
+        blur_sigma: smallest and largest standard deviation in pixels.
+        blur_kernel: size of its kernel as a share of the side, made odd and at least 3 (SimCLR: a tenth).
+        noise: standard deviation of the noise is uniform in [0, noise], on the scale of 0 to 1.
+        erase_p: probability of holes (one: random erasing or cutout; several: coarse dropout).
+        erase_scale: smallest and largest share of the area of one hole.
+        erase_ratio: smallest and largest width : height of a hole.
+        erase_holes: how many.
+        mean: subtracted from pixels of 0 to 1: one value, or one a channel.
+        std: divided by. The defaults bring every view to [-1, 1]; ImageNet's for weights that were trained so.
+
+    Raises:
+        BadParameterError: a value out of its range.
+    """
+
+    size: int | None = None
+    crop_scale: Range | None = None
+    crop_ratio: Range = (3 / 4, 4 / 3)
+    flip_p: float = 0.0
+    degrees: float = 0.0
+    translate: float = 0.0
+    scale: Range | None = None
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    jitter_p: float = 1.0
+    grey_p: float = 0.0
+    blur_p: float = 0.0
+    blur_sigma: Range = (0.1, 2.0)
+    blur_kernel: float = 0.1
+    noise: float = 0.0
+    erase_p: float = 0.0
+    erase_scale: Range = (0.02, 0.33)
+    erase_ratio: Range = (0.3, 3.3)
+    erase_holes: int = 1
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        limits = {"flip_p": 1, "jitter_p": 1, "grey_p": 1, "blur_p": 1, "erase_p": 1, "hue": 0.5, "degrees": 180}
+        limits |= dict.fromkeys(("translate", "blur_kernel", "noise"), 1)
+        limits |= dict.fromkeys(("brightness", "contrast", "saturation"), np.inf)
+        for name, largest in limits.items():
+            if not 0 <= getattr(self, name) <= largest:
+                raise BadParameterError(f"{name} is {getattr(self, name)!r}.", f"Give a number from 0 to {largest}.")
+        ranges = {"crop_scale": 1, "crop_ratio": np.inf, "scale": np.inf, "blur_sigma": np.inf}
+        ranges |= {"erase_scale": 1, "erase_ratio": np.inf}
+        for name, largest in ranges.items():
+            values = getattr(self, name)
+            if values is not None and not (len(values) == 2 and 0 < values[0] <= values[1] <= largest):
+                raise BadParameterError(
+                    f"{name} is {values!r}.", f"Give (low, high) with 0 < low <= high <= {largest}."
+                )
+        if self.size is not None and self.size < 1:
+            raise BadParameterError(f"size is {self.size!r}.", "Give the side of the view in pixels, or None.")
+
+    def draw(self, n: int, generator: np.random.Generator) -> Parameters:
+        """Parameters for ``n`` photographs, each drawn on its own; the same on every machine."""
+        return draw(self, n, generator)
+
+    def apply(self, images: np.ndarray | torch.Tensor, parameters: Parameters) -> torch.Tensor:
+        """One view of each photograph, with the given parameters.
+
+        Args:
+            images: uint8, NumPy (N, H, W, C) or torch (N, C, H, W), C 1 or 3; stays as it is.
+            parameters: of these N photographs.
+
+        Returns:
+            float32 (N, C, h, w), channels_last, normalised, on the device of ``images``.
+
+        Raises:
+            BadParameterError: not such images, or parameters for another number of them.
+        """
+        batch = as_batch(images)
+        if parameters.lengths() - {len(batch)}:
+            raise BadParameterError(
+                f"The parameters are for {sorted(parameters.lengths())} photographs, the batch has {len(batch)}.",
+                "Draw parameters for this batch.",
+            )
+        view = batch.to(torch.float32).div_(255)
+        size = (self.size, self.size) if self.size else tuple(batch.shape[2:])
+        if geometry.moves(parameters) or size != tuple(batch.shape[2:]):
+            view = geometry.warp(view, parameters, size)
+        view = colour.jitter(view, parameters)
+        if parameters.blur is not None:
+            view = filters.blur(view, parameters.blur, self._kernel_size(size))
+        if parameters.noise is not None:
+            view = filters.add_noise(view, parameters.noise, parameters.noise_seed)
+        view = self._normalise(view)
+        return view if parameters.erase is None else filters.erase(view, parameters.erase)
+
+    def plain(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """The photographs without any augmentation, for embedding: resized (smoothed) to ``size``, and normalised.
+
+        Args:
+            images: uint8, NumPy (N, H, W, C) or torch (N, C, H, W).
+
+        Returns:
+            float32 (N, C, h, w), channels_last, normalised as the views.
+        """
+        view = as_batch(images).to(torch.float32).div_(255)
+        if self.size and view.shape[2:] != (self.size, self.size):
+            view = F.interpolate(view, (self.size, self.size), mode="bilinear", antialias=True)
+        return self._normalise(view)
+
+    def _kernel_size(self, size: tuple[int, int]) -> int:
+        return max(3, int(self.blur_kernel * min(size)) // 2 * 2 + 1)
+
+    def _normalise(self, view: torch.Tensor) -> torch.Tensor:
+        out = torch.empty_like(view, memory_format=torch.channels_last)
+        mean, std = (torch.tensor(values, device=view.device)[:, None, None] for values in (self.mean, self.std))
+        return torch.sub(view, mean, out=out).div_(std)
+
+
+def as_batch(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Photographs as one tensor: NumPy (N, H, W, C) or torch (N, C, H, W), uint8, to torch (N, C, H, W), not copied.
+
+    Raises:
+        BadParameterError: another type or shape, or channels other than 1 or 3.
+    """
+    is_array = isinstance(images, np.ndarray)
+    batch = torch.from_numpy(np.ascontiguousarray(images)) if is_array else images
+    if batch.ndim == 4 and is_array:
+        batch = batch.permute(0, 3, 1, 2)
+    if batch.ndim != 4 or batch.dtype != torch.uint8 or batch.shape[1] not in (1, 3):
+        raise BadParameterError(
+            f"The batch is {images.dtype} {tuple(images.shape)}.",
+            "Give uint8, NumPy (N, H, W, C) or torch (N, C, H, W), with 1 or 3 channels.",
+        )
+    return batch
+
+
+def two_views(
+    images: np.ndarray | torch.Tensor, augmentation: Augmentation, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two independent views of each photograph, in one pass.
+
+    Args:
+        images: uint8, NumPy (N, H, W, C) or torch (N, C, H, W).
+        augmentation: of both views.
+        generator: source of the parameters.
+
+    Returns:
+        Two tensors float32 (N, C, h, w), channels_last; row i of each shows photograph i.
+    """
+    batch = as_batch(images)
+    views = augmentation.apply(torch.cat([batch, batch]), augmentation.draw(2 * len(batch), generator))
+    first, second = views.chunk(2)
+    return first, second

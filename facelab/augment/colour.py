@@ -1,0 +1,87 @@
+"""Brightness, contrast, saturation, hue and grey with one factor per photograph.
+
+Each is torchvision's function of that name on float images of 0 to 1. ``jitter`` works in place.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from facelab.augment.parameters import Parameters
+
+GREY = (0.2989, 0.587, 0.114)  #: weights of red, green and blue (ITU-R 601-2, as torchvision and Pillow)
+
+
+def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+    """Brightness, contrast, saturation and hue, always in this order (torchvision draws the order), then grey.
+
+    Args:
+        images: float32 (N, C, h, w) of 0 to 1, C 1 or 3; overwritten. With one channel there is no colour to change:
+            saturation, hue and grey are skipped.
+        parameters: of the N photographs.
+
+    Returns:
+        The same tensor.
+    """
+
+    def factor(values: torch.Tensor) -> torch.Tensor:
+        return values.to(images.device)[:, None, None, None]
+
+    if parameters.brightness is not None:
+        images.mul_(factor(parameters.brightness)).clamp_(0, 1)
+    if parameters.contrast is not None:
+        contrast = factor(parameters.contrast)
+        mean = _mean_grey(images)
+        images.mul_(contrast).add_(mean.mul_(1 - contrast)).clamp_(0, 1)
+    if images.shape[1] == 1:
+        return images
+    if parameters.saturation is not None:
+        saturation = factor(parameters.saturation)
+        grey = to_grey(images)
+        images.mul_(saturation).add_(grey.mul_(1 - saturation)).clamp_(0, 1)
+    if parameters.hue is not None:
+        shift_hue(images, parameters.hue.to(images.device))
+    if parameters.grey is not None:
+        rows = parameters.grey.nonzero()[:, 0].to(images.device)
+        images[rows] = to_grey(images[rows]).expand(-1, 3, -1, -1)
+    return images
+
+
+def to_grey(images: torch.Tensor) -> torch.Tensor:
+    """Grey of RGB: (N, 3, h, w) to (N, 1, h, w)."""
+    red, green, blue = images.split(1, dim=1)
+    return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
+
+
+def _mean_grey(images: torch.Tensor) -> torch.Tensor:
+    """Mean of each photograph's grey: (N, 1, 1, 1)."""
+    means = images.mean(dim=(2, 3), keepdim=True)
+    return means if images.shape[1] == 1 else to_grey(means)
+
+
+def shift_hue(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Turn the hue of RGB and keep the value and saturation of HSV, in place.
+
+    With V the largest channel, K = V - smallest the chroma and H the hue in sixths of a turn, the channels of the
+    turned colour are V - K clamp(min(k, 4 - k), 0, 1) with k = (n + H) mod 6, n = 5, 3, 1 (HSV to RGB, Smith 1978).
+
+    Args:
+        images: float32 (N, 3, h, w) of 0 to 1; overwritten.
+        turns: float32 (N,), -0.5 to 0.5.
+
+    Returns:
+        The same tensor.
+    """
+    red, green, blue = images.unbind(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    sixth = torch.where(
+        value == red, green - blue, torch.where(value == green, blue - red, red - green)
+    )  # numerator of the hue within its sector
+    sector = torch.where(value == red, 0.0, torch.where(value == green, 2.0, 4.0))
+    # where there is no chroma the numerator is 0 and any divisor will do
+    hue = sixth.div_(chroma.clamp_min(1e-12)).add_(sector).add_(turns[:, None, None] * 6)
+    for channel, offset in zip((red, green, blue), (5, 3, 1), strict=True):
+        k = (hue + offset).remainder_(6)
+        torch.sub(value, torch.minimum(k, 4 - k).clamp_(0, 1).mul_(chroma), out=channel)
+    return images
