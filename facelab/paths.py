@@ -32,4 +32,18 @@ def own_data(*parts: str) -> Path:
     for root in (package / "_data", package.parent / "data"):
         if root.is_dir():
             return root.joinpath(*parts)
-    raise DataMissingError("The project's own tables (data/) are not there.", "Install facelab again from a full clone.")
+    raise DataMissingError(
+        "The project's own tables (data/) are not there.", "Install facelab again from a full clone."
+    )
+
+
+def project_root() -> Path:
+    """The checkout that holds ``notebooks/``: where this package was installed from, else the current folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def runs_root() -> Path:
+    """Folder for everything that a run writes (executed notebooks, records, checkpoints): ``FACELAB_RUNS``, else ``runs/``."""
+    named = os.environ.get("FACELAB_RUNS")
+    return Path(named).expanduser() if named else project_root() / "runs"

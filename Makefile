@@ -1,0 +1,50 @@
+# Every target makes what it needs and can be called again. On Windows: see README.md.
+PYTHON ?= python3
+PRESET ?= laptop
+VENV := .venv
+BIN := $(VENV)/bin
+# Plain stdout of tools, and one place for everything that a run writes
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+
+.PHONY: course test unit smoke nbval lab notebooks bench lint clean
+
+course: $(VENV)/.ready  ## run every notebook and show what was measured
+	$(BIN)/facelab run all --preset $(PRESET)
+	$(BIN)/facelab leaderboard
+	@echo "Executed notebooks: runs/notebooks. Records: runs/records. To step through them yourself: make lab"
+
+test: lint unit smoke nbval  ## all of it, as CI does
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: $(VENV)/.ready
+	$(BIN)/pytest
+
+smoke: $(VENV)/.ready  ## every notebook once by papermill, the quick way
+	FACELAB_RUNS=runs/smoke $(BIN)/facelab run all --preset smoke
+
+nbval: $(VENV)/.ready  ## every notebook against its stored outputs
+	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
+
+lab: $(VENV)/.ready  ## open the course in JupyterLab
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+notebooks: $(VENV)/.ready  ## rebuild the stored notebooks from notebooks/src
+	$(BIN)/python -m facelab.labs.build
+
+bench: $(VENV)/.ready  ## measure speed, as ratios
+	$(BIN)/pytest benchmarks --benchmark-only
+
+clean:  ## remove the environment and everything that was written; data sets and the cache stay
+	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis .benchmarks
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "facelab needs Python 3.10 or later: make PYTHON=/path/to/python3.12")'
+	@command -v c++ >/dev/null || { echo "facelab needs a C++ compiler (annoy is built from source): apt install g++, or xcode-select --install"; exit 1; }
+	@echo "Making $(VENV); the first time this downloads PyTorch and takes some minutes ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -e ".[test]"
+	@touch $@

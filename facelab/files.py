@@ -1,0 +1,49 @@
+"""Writing files so that a reader never meets a half-written one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facelab.errors import FacelabError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it takes the place of ``path`` when the block ends without an error.
+
+    Raises:
+        FacelabError: the disk is full or the folder cannot be written; ``path`` is as it was before.
+    """
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        os.close(handle)
+        partial = Path(name)
+        partial.chmod(0o644)  # mkstemp makes it private; a result is for everybody who may read the folder
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise FacelabError(
+            f"{path} cannot be written ({error.strerror or error}).",
+            "Free some space or check the rights of the folder.",
+        ) from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON whole or not at all, indented, ending in a newline; NaN is refused, since JSON has none."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,134 @@
+"""Notebooks from their sources: built, executed and normalised for the repository, or run with parameters into ``runs/``.
+
+``python -m facelab.labs.build [NN ...]`` rebuilds ``notebooks/NN_name.ipynb`` from ``notebooks/src/NN_name.py``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from PIL import Image
+from rich.console import Console
+
+from facelab.errors import FacelabError
+from facelab.files import atomic
+from facelab.labs.parameters import find_source, given, label, sources
+from facelab.paths import project_root, runs_root
+
+_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_CELL_SECONDS = 4 * 3600
+
+
+def from_source(source: Path) -> NotebookNode:
+    """The notebook that a jupytext source describes, without outputs; the same bytes each time."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:03d}"
+        cell["metadata"] = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+    return notebook
+
+
+def build(source: Path) -> Path:
+    """Execute a source at its default parameters and store the notebook with its outputs.
+
+    Returns:
+        Path of the notebook.
+
+    Raises:
+        FacelabError: a cell raised an error; it is named and nothing is stored.
+    """
+    notebook = from_source(source)
+    folder = project_root() / "notebooks"
+    started = time.monotonic()
+    client = NotebookClient(
+        notebook, timeout=_CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise FacelabError(f"{source.name} failed: {str(error).strip()}", "Mend the cell.") from error
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell["metadata"].pop("execution", None)
+            for output in cell.outputs:
+                _normalise(output)
+    notebook.metadata["facelab"] = {"seconds": round(time.monotonic() - started)}
+    notebook.metadata["language_info"] = {"name": "python"}
+    path = folder / f"{source.stem}.ipynb"
+    with atomic(path) as partial:
+        nbformat.write(notebook, partial)
+    return path
+
+
+def _normalise(output: NotebookNode) -> None:
+    """Make an output small and the same each time: plots as palette PNG, no metadata."""
+    if "metadata" in output:
+        output["metadata"] = {}
+    png = output.get("data", {}).get("image/png")
+    if png is not None:
+        picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+        packed = io.BytesIO()
+        picture.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            packed, "PNG", optimize=True
+        )
+        output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()
+
+
+def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path:
+    """Run a notebook by papermill with other parameters, into ``runs/notebooks``.
+
+    Args:
+        source: the notebook's source.
+        values: parameters that differ from its defaults.
+        typed: whether the values are text from a command line.
+
+    Returns:
+        Path of the executed notebook, also where it failed half way.
+
+    Raises:
+        BadParameterError: unknown parameter or wrong type, before anything is run.
+        FacelabError: a cell raised an error, or it was stopped.
+    """
+    parameters = given(source, values, typed=typed)
+    out = runs_root() / "notebooks"
+    out.mkdir(parents=True, exist_ok=True)
+    plain, executed = out / f".{source.stem}.ipynb", out / f"{source.stem}-{label(source, parameters)}.ipynb"
+    nbformat.write(from_source(source), plain)
+    try:
+        papermill.execute_notebook(
+            plain, executed, parameters, kernel_name="python3", cwd=project_root() / "notebooks", progress_bar=False,
+            execution_timeout=_CELL_SECONDS,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        raise FacelabError(
+            f"{source.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}", f"Look at {executed}."
+        ) from error
+    finally:
+        plain.unlink(missing_ok=True)
+    return executed
+
+
+def main(names: list[str]) -> None:
+    """Rebuild the notebooks named, or all."""
+    console = Console(stderr=True)
+    for source in [find_source(name) for name in names] or sources():
+        console.print(f"building {source.stem} ...")
+        path = build(source)
+        seconds = nbformat.read(path, as_version=4).metadata["facelab"]["seconds"]
+        console.print(f"  {seconds} s, {path.stat().st_size / 1024:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,110 @@
+"""The frame of every notebook: checked parameters at the start, references on the way, one record at the end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TypeVar
+
+from facelab.datasets import FaceSet
+from facelab.errors import BadParameterError
+from facelab.labs import parameters as _parameters
+from facelab.labs import references as _references
+from facelab.paths import runs_root
+from facelab.plots import use_course_style
+from facelab.records import Metric, Record
+
+T = TypeVar("T")
+
+
+class Run:
+    """One run of one notebook.
+
+    Attributes:
+        notebook: name of the notebook.
+        parameters: all of them, checked.
+        record: what will be written by ``finish``.
+    """
+
+    def __init__(self, notebook: str, parameters: dict[str, object]) -> None:
+        self.notebook, self.parameters = notebook, parameters
+        declared = _parameters.declared(_parameters.find_source(notebook))
+        changed = " ".join(f"-p {k}={v}" for k, v in parameters.items() if k != "preset" and v != declared[k].default)
+        self.record = Record(
+            name=notebook,
+            command=f"facelab run {notebook} --preset {parameters['preset']} {changed}".strip(),
+            parameters=parameters,
+        )
+        self._started = time.perf_counter()
+
+    def choose(self, smoke: T, laptop: T, paper: T) -> T:
+        """The value that belongs to the preset of this run."""
+        return {"smoke": smoke, "laptop": laptop, "paper": paper}[str(self.parameters["preset"])]
+
+    def data(self, role: str, faces: FaceSet) -> FaceSet:
+        """Note in the record which pixels played a role (``"train"``, ``"test"``), and hand the set back."""
+        self.record.data[role] = faces.describe()
+        return faces
+
+    def metric(self, name: str, value: object, *, n: int | None = None) -> None:
+        """Put a measured number into the record.
+
+        Args:
+            name: short and stable: ``"top1/all"``.
+            value: a number, or an estimate with ``value``, ``low``, ``high``, ``n`` and ``method``.
+            n: what a plain number was measured on.
+        """
+        if hasattr(value, "value"):
+            measured = Metric(float(value.value), value.n, float(value.low), float(value.high), value.method)
+        else:
+            measured = Metric(float(value), n)  # type: ignore[arg-type]
+        self.record.metrics[name] = measured
+
+    def check(self, *names: str) -> None:
+        """Compare recorded metrics with the stored references and print a line each that says whether it holds.
+
+        The measured values themselves are not printed here, so that the output is the same wherever the reference holds.
+
+        Raises:
+            BadParameterError: a name was not recorded.
+        """
+        preset, dataset = str(self.parameters["preset"]), str(self.parameters["dataset"])
+        stored = _references.lookup(self.notebook, preset, dataset)
+        for name in names:
+            if name not in self.record.metrics:
+                raise BadParameterError(f"{name!r} was not recorded.", "Call run.metric with it first.")
+            value = self.record.metrics[name].value
+            if name not in stored:
+                print(
+                    f"{name}: no reference for preset={preset}, dataset={dataset}; the measured value is in the record"
+                )
+            elif stored[name].holds(value):
+                print(f"{name}: reference {stored[name]}: holds")
+            else:
+                print(f"{name}: reference {stored[name]}: DOES NOT HOLD, measured {value:.3f}")
+
+    def finish(self) -> Path:
+        """Write the record below ``runs/records`` and return its path."""
+        self.record.wall_seconds = round(time.perf_counter() - self._started, 2)
+        return self.record.write(record_path(self.notebook, self.parameters))
+
+
+def record_path(notebook: str, parameters: dict[str, object]) -> Path:
+    """Where the record of a run is written: below ``runs/records``."""
+    name = _parameters.label(_parameters.find_source(notebook), parameters)
+    return runs_root() / "records" / notebook / f"{name}.json"
+
+
+def begin(notebook: str, **values: object) -> Run:
+    """Start a notebook: check its parameters, set the style of its figures, and open its record.
+
+    Args:
+        notebook: its name: ``"02_cnn_mlp"``.
+        values: every parameter of its parameters cell, by name.
+
+    Raises:
+        BadParameterError: unknown name or wrong type, named.
+    """
+    checked = _parameters.given(_parameters.find_source(notebook), values, typed=False)
+    use_course_style()
+    return Run(notebook, checked)

@@ -1,0 +1,77 @@
+"""Stored references: what a number of a notebook is on our machines, and how far another machine or seed may be from it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import asdict, dataclass
+
+from facelab.errors import BadParameterError
+from facelab.files import write_json
+from facelab.paths import own_data
+from facelab.records import Record
+
+MIN_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A metric over several runs of the same notebook that differ in the seed alone.
+
+    Attributes:
+        value: mean over the seeds.
+        tolerance: a run within ``value +- tolerance`` agrees with it: four standard deviations over the seeds, and at
+            least .02, since another processor adds in another order.
+        seeds: how many runs.
+    """
+
+    value: float
+    tolerance: float
+    seeds: int
+
+    def holds(self, value: float) -> bool:
+        """Whether a measured value agrees."""
+        return abs(value - self.value) <= self.tolerance
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ± {self.tolerance:.3f} ({self.seeds} seeds)"
+
+
+def lookup(notebook: str, preset: str, dataset: str) -> dict[str, Reference]:
+    """References of a notebook at a preset on a data set, by metric; empty where none were made."""
+    path = own_data("references", f"{notebook}.json")
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8")).get(f"{preset}/{dataset}", {})
+    return {name: Reference(**entry) for name, entry in found.items()}
+
+
+def make(records: list[Record]) -> dict[str, Reference]:
+    """References from records of one notebook, preset and data set under different seeds.
+
+    Raises:
+        BadParameterError: fewer than five seeds, or records that differ in more than the seed.
+    """
+    settings = {json.dumps({k: v for k, v in r.parameters.items() if k != "seed"} | {"_": r.name}) for r in records}
+    seeds = {r.parameters["seed"] for r in records}
+    if len(settings) != 1 or len(seeds) != len(records) or len(seeds) < MIN_SEEDS:
+        raise BadParameterError(
+            f"{len(records)} records with {len(seeds)} seeds and {len(settings)} settings make no reference.",
+            f"Run one notebook with the same parameters and at least {MIN_SEEDS} seeds.",
+        )
+    made = {}
+    for name in records[0].metrics:
+        values = [record.metrics[name].value for record in records]
+        tolerance = max(0.02, 4 * statistics.stdev(values))
+        made[name] = Reference(round(statistics.mean(values), 4), round(tolerance, 4), len(values))
+    return made
+
+
+def store(records: list[Record]) -> None:
+    """Make references from the records and put them into ``data/references``, in place of older ones of the same setting."""
+    made = make(records)
+    notebook, parameters = records[0].name, records[0].parameters
+    path = own_data("references", f"{notebook}.json")
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content[f"{parameters['preset']}/{parameters['dataset']}"] = {name: asdict(r) for name, r in made.items()}
+    write_json(path, content)

@@ -1,0 +1,89 @@
+"""What every method is: something with a training step on augmented views, and an embedding of clean photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facelab.augment import Augmentation, as_batch, two_views
+from facelab.datasets import FaceSet
+
+
+class Method(nn.Module):
+    """Base of all methods. A subclass says how many views it needs and writes ``training_step``.
+
+    Args:
+        backbone: (N, C, H, W) -> (N, features), with the attribute ``features``; what is kept after training.
+        augmentation: how a photograph becomes a view in training; its ``plain`` is how it becomes one afterwards.
+
+    Attributes:
+        views: how many augmented views of each photograph ``training_step`` gets: 1 or 2.
+    """
+
+    views: int = 1
+
+    def __init__(self, backbone: nn.Module, augmentation: Augmentation) -> None:
+        super().__init__()
+        self.backbone, self.augmentation = backbone, augmentation
+
+    def training_step(self, views: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """The loss of one batch.
+
+        Args:
+            views: ``self.views`` tensors, float (N, C, H, W), views of the same photographs in the same order.
+            labels: int64 (N,), class of each photograph; methods without labels ignore it.
+
+        Returns:
+            ``"loss"``, a scalar to minimise, and named terms to log, scalars without gradient.
+        """
+        raise NotImplementedError
+
+    def forward(self, views: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """``training_step``: the way that Fabric's wrappers (DDP, mixed precision) call it."""
+        return self.training_step(views, labels)
+
+    def after_step(self) -> None:
+        """Called after each step of the optimiser: the place of a moving average."""
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Clean photographs, float (N, C, H, W), to (N, D); not normalised."""
+        return self.backbone(images)
+
+    def draw_views(self, images: np.ndarray, generator: np.random.Generator) -> list[Tensor]:
+        """``self.views`` augmented views of uint8 (N, H, W, C), on the device of the method."""
+        batch = as_batch(images).to(self.device)
+        if self.views == 2:
+            return list(two_views(batch, self.augmentation, generator))
+        return [self.augmentation.apply(batch, self.augmentation.draw(len(batch), generator))]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+
+def embed_faces(method: Method, faces: FaceSet, batch_size: int = 256) -> np.ndarray:
+    """Embeddings of all photographs of a set, in its order, in evaluation mode.
+
+    Returns:
+        float32 (N, D), not normalised.
+    """
+    return in_batches(method, method.embed, faces, batch_size)
+
+
+@torch.no_grad()
+def in_batches(
+    method: Method, function: Callable[[Tensor], Tensor], faces: FaceSet, batch_size: int = 256
+) -> np.ndarray:
+    """What ``function`` of a method makes of clean photographs, batch by batch, in evaluation mode: float32 (N, ...)."""
+    was_training = method.training
+    method.eval()
+    pieces = []
+    for start in range(0, len(faces), batch_size):
+        images = method.augmentation.plain(as_batch(faces.images[start : start + batch_size]).to(method.device))
+        pieces.append(function(images).float().cpu().numpy())
+    method.train(was_training)
+    return np.concatenate(pieces)

@@ -1,0 +1,41 @@
+"""Progress of long work: shown to a person who watches, silent in batch runs, tests and stored notebooks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def interactive() -> bool:
+    """Whether somebody watches: a terminal, or a notebook opened in Jupyter (papermill and nbval set no session name)."""
+    return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+
+
+class Bar:
+    """One progress bar; does nothing where nobody watches."""
+
+    def __init__(self, progress: Progress | None, task: int) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Go on by some steps and show a short note."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=steps, note=note)
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Bar]:
+    """A progress bar on stderr that goes away when the work is done."""
+    if not interactive():
+        yield Bar(None, 0)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True
+    ) as progress:
+        yield Bar(progress, progress.add_task(description, total=total, note=""))

@@ -1,0 +1,125 @@
+"""One JSON a run: what was measured, on which data, with which parameters and versions. The leaderboard is read from these."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from facelab.errors import BadParameterError, FacelabError
+from facelab.files import write_json
+
+SCHEMA = 1  #: raised when the meaning of a field changes
+
+_VERSIONS_OF = ("facelab", "torch", "torchvision", "numpy", "scikit-learn", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured number.
+
+    Attributes:
+        value: the number; rates in 0 ... 1, not per cent.
+        n: what it was measured on: images, pairs, seeds; None for a plain quantity such as a loss.
+        low, high: its 95 % interval; None where there is none.
+        method: how the interval was made: "wilson", "bootstrap over people", "t over seeds".
+    """
+
+    value: float
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise BadParameterError(f"A metric is {self.value}.", "Record only what was measured.")
+
+
+@dataclass
+class Record:
+    """Everything needed to know what a number means, and to make it again.
+
+    Attributes:
+        name: the notebook or command that measured: ``"02_cnn_mlp"``.
+        command: what to type to make it again.
+        parameters: all of them, defaults included.
+        data: ``FaceSet.describe()`` of each set used, by role.
+        metrics: name -> Metric.
+        wall_seconds: time from start to end.
+        created: UTC, ISO 8601.
+        versions: of the packages that decide a result, of Python and of the machine.
+    """
+
+    name: str
+    command: str
+    parameters: dict[str, object]
+    data: dict[str, dict[str, object]] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    wall_seconds: float = 0.0
+    created: str = field(
+        default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    )
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+    schema: int = SCHEMA
+
+    def write(self, path: Path) -> Path:
+        """Write it as JSON, whole or not at all, and return the path."""
+        write_json(path, asdict(self))
+        return path
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, with Python, the processor's instruction set and the number of threads."""
+    found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return found | {"python": platform.python_version(), "machine": machine}
+
+
+def read(path: Path) -> Record:
+    """The record in a file.
+
+    Raises:
+        FacelabError: not a record, or one of a later version of facelab.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] > SCHEMA:
+            raise FacelabError(f"{path} has schema {content['schema']}, later than {SCHEMA}.", "Update facelab.")
+        metrics = {name: Metric(**metric) for name, metric in content.pop("metrics").items()}
+        return Record(metrics=metrics, **content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FacelabError(
+            f"{path} is not a record of facelab ({error}).", "Remove it, or run its notebook again."
+        ) from error
+
+
+def find(*folders: Path) -> list[Record]:
+    """Every record below the folders, oldest first."""
+    paths = sorted({path.resolve() for folder in folders for path in folder.rglob("*.json")})
+    return sorted((read(path) for path in paths), key=lambda record: record.created)
+
+
+def leaderboard(found: list[Record], metric: str | None = None) -> pd.DataFrame:
+    """One row a metric and record: name, preset, dataset, seed, metric, value, low, high, n, seconds, created.
+
+    Args:
+        found: the records to show.
+        metric: only metrics whose name contains this.
+    """
+    columns = ["name", "preset", "dataset", "seed", "metric", "value", "low", "high", "n", "seconds", "created"]
+    rows = [
+        [record.name, *(record.parameters.get(key, "") for key in ("preset", "dataset", "seed")), name, m.value, m.low,
+         m.high, m.n, round(record.wall_seconds, 1), record.created]
+        for record in found
+        for name, m in record.metrics.items()
+        if metric is None or metric in name
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,285 @@
+"""fit(): one training loop for all methods, on Lightning Fabric. Interrupt it anywhere; it goes on as if nothing had been.
+
+Everything random is drawn from (seed, epoch) or (seed, epoch, step), never from a stream that a stop would cut. A run that
+was resumed therefore sees the same batches under the same augmentations as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from facelab.datasets import FaceSet
+from facelab.errors import BadParameterError, TrainingError
+from facelab.files import atomic
+from facelab.methods import Method
+from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
+from facelab.progress import bar
+
+Validate = Callable[[Method], float]
+Monitor = Callable[[Method], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the result of a training, besides the method and the photographs.
+
+    Attributes:
+        epochs: passes over the training set, 1 or more.
+        batch_size: photographs a step over all devices; the last, incomplete batch of an epoch is left out.
+        lr: peak learning rate.
+        optimizer: a name of ``optim.OPTIMIZERS``.
+        weight_decay: on kernels and matrices; biases and norms are left out.
+        momentum: of SGD.
+        warmup_epochs: linear rise, before the cosine.
+        clip_norm: largest norm of the gradient; 0: not clipped.
+        seed: of the order, the augmentation and dropout. The initial weights are the caller's.
+    """
+
+    epochs: int
+    batch_size: int = 64
+    lr: float = 2e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    warmup_epochs: float = 1.0
+    clip_norm: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise BadParameterError(
+                f"{self.epochs} epochs with batches of {self.batch_size}.", "Give 1 or more of each."
+            )
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise BadParameterError(
+                f"A warm-up of {self.warmup_epochs} epochs in a run of {self.epochs}.", "Give fewer than the run has."
+            )
+
+
+@dataclass
+class History:
+    """What a training did.
+
+    Attributes:
+        epochs: one dict an epoch: mean of each term of the loss, ``lr``, and what validation and monitors said.
+        best_epoch: number, from 1, of the epoch whose weights the method now has; None without validation.
+        seconds: time of the training, all its pieces added where it was resumed.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+    seconds: float = 0.0
+
+    def series(self, name: str) -> list[float]:
+        """One value an epoch, NaN where the epoch has none."""
+        return [epoch.get(name, math.nan) for epoch in self.epochs]
+
+
+@dataclass
+class _Position:
+    """Where a training stands: what a checkpoint holds besides weights and optimiser."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    best_score: float = -math.inf
+    best_weights: dict[str, Tensor] | None = None
+
+
+def fit(
+    method: Method,
+    faces: FaceSet,
+    plan: Plan,
+    *,
+    labels: np.ndarray | None = None,
+    validate: Validate | None = None,
+    monitors: Sequence[Monitor] = (),
+    folder: Path | None = None,
+    checkpoint_seconds: float = 30.0,
+    fabric: Fabric | None = None,
+) -> History:
+    """Train a method in place.
+
+    Args:
+        method: what to train; its weights at the start decide the result together with ``plan``.
+        faces: the training set, and nothing else.
+        plan: epochs, batch, optimiser, seed.
+        labels: int (N,), a class a photograph; the people of ``faces`` where not given and known.
+        validate: called after each epoch with the method in evaluation mode; larger is better. The method ends with the
+            weights of its best epoch. It must never see the test set.
+        monitors: called after each epoch with the method in evaluation mode; their numbers join the history.
+        folder: where ``last.ckpt`` is kept. A run with the same plan and data that finds one there goes on from it.
+        checkpoint_seconds: how often it is written within an epoch; it is also written after each epoch.
+        fabric: devices and precision; one CPU or GPU in float32 where not given.
+
+    Returns:
+        Its history.
+
+    Raises:
+        TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
+        BadParameterError: fewer photographs than one batch holds.
+    """
+    fabric = fabric or Fabric(accelerator="auto", devices=1)
+    steps = len(faces) // plan.batch_size
+    if steps == 0:
+        raise BadParameterError(
+            f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
+        )
+    if labels is None:
+        labels = faces.labels() if (faces.identity >= 0).all() else np.zeros(len(faces), dtype=np.int64)
+    method.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
+    wrapped, optimizer = fabric.setup(method, optimizer)
+    checkpoint = _Checkpoint(folder, fabric, method, optimizer, _fingerprint(method, faces, labels, plan))
+    at = checkpoint.read()
+    written = started = time.monotonic()
+    before = at.history.seconds
+    with bar(f"training {type(method).__name__}", plan.epochs * steps) as progress:
+        progress.advance(at.epoch * steps + at.step)
+        while at.epoch < plan.epochs:
+            order = np.random.default_rng([plan.seed, at.epoch]).permutation(len(faces))
+            while at.step < steps:
+                rows = order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size]
+                _set_rate(optimizer, plan, at.epoch * steps + at.step, steps)
+                seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
+                terms = _step(fabric, method, wrapped, optimizer, faces.images[rows], labels[rows], plan, seeds)
+                _refuse_nan(terms, at)
+                for name, value in terms.items():
+                    at.sums[name] = at.sums.get(name, 0.0) + value
+                at.step += 1
+                progress.advance(note=f"epoch {at.epoch + 1}, loss {terms['loss']:.3f}")
+                if time.monotonic() - written > checkpoint_seconds:
+                    at.history.seconds = before + time.monotonic() - started
+                    checkpoint.write(at)
+                    written = time.monotonic()
+            _end_epoch(method, at, plan, steps, validate, monitors)
+            at.history.seconds = before + time.monotonic() - started
+            checkpoint.write(at)
+            written = time.monotonic()
+    if at.best_weights is not None:
+        method.load_state_dict(at.best_weights)
+    method.eval()
+    return at.history
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, plan: Plan, step: int, steps: int) -> None:
+    """Put the learning rate of a step of the whole run into the optimiser: nothing to remember, so nothing to resume."""
+    factor = warmup_cosine(step, plan.epochs * steps, round(plan.warmup_epochs * steps))
+    for group in optimizer.param_groups:
+        group["lr"] = plan.lr * factor
+
+
+def _step(
+    fabric: Fabric,
+    method: Method,
+    wrapped: Method,
+    optimizer: torch.optim.Optimizer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    plan: Plan,
+    seeds: np.random.SeedSequence,
+) -> dict[str, float]:
+    """One step of the optimiser; the terms of its loss as floats."""
+    torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
+    # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
+    views = [
+        view[fabric.global_rank :: fabric.world_size]
+        for view in method.draw_views(images, np.random.default_rng(seeds))
+    ]
+    targets = torch.from_numpy(labels[fabric.global_rank :: fabric.world_size]).to(fabric.device)
+    wrapped.train()
+    terms = wrapped(views, targets)
+    optimizer.zero_grad()
+    fabric.backward(terms["loss"])
+    if plan.clip_norm:
+        fabric.clip_gradients(wrapped, optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False)
+    optimizer.step()
+    method.after_step()
+    return {name: float(term.detach()) for name, term in terms.items()}
+
+
+def _refuse_nan(terms: dict[str, float], at: _Position) -> None:
+    """End a training whose loss is not a number, and say where."""
+    if not all(map(math.isfinite, terms.values())):
+        raise TrainingError(
+            f"Epoch {at.epoch + 1}, step {at.step + 1}: {terms}.", "Lower the learning rate, or look at this batch."
+        )
+
+
+def _end_epoch(
+    method: Method, at: _Position, plan: Plan, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
+) -> None:
+    """Close the epoch in ``at``: means of the terms, validation, monitors, the best weights so far."""
+    entry = {name: total / steps for name, total in at.sums.items()}
+    method.eval()
+    for monitor in monitors:
+        entry |= monitor(method)
+    if validate is not None:
+        score = entry["validation"] = float(validate(method))
+        if score > at.best_score:
+            at.best_score, at.history.best_epoch = score, at.epoch + 1
+            at.best_weights = copy.deepcopy(method.state_dict())
+    at.history.epochs.append(entry)
+    at.epoch, at.step, at.sums = at.epoch + 1, 0, {}
+
+
+def _fingerprint(method: Method, faces: FaceSet, labels: np.ndarray, plan: Plan) -> str:
+    """Differs where a checkpoint of the one run would be wrong for the other."""
+    shapes = {name: list(value.shape) for name, value in method.state_dict().items()}
+    parts = [type(method).__name__, shapes, faces.sha256, hashlib.sha256(labels.tobytes()).hexdigest()]
+    parts += [asdict(plan), asdict(method.augmentation)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class _Checkpoint:
+    """``last.ckpt`` of a run; does nothing where no folder was asked for."""
+
+    def __init__(self, folder, fabric, method, optimizer, fingerprint) -> None:
+        self.path = None if folder is None else Path(folder) / "last.ckpt"
+        self.fabric, self.method, self.optimizer, self.fingerprint = fabric, method, optimizer, fingerprint
+
+    def read(self) -> _Position:
+        """The position to go on from, weights and optimiser put back; the start where there is no checkpoint."""
+        if self.path is None or not self.path.is_file():
+            return _Position()
+        try:
+            state = torch.load(self.path, map_location=self.fabric.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise TrainingError(f"{self.path} cannot be read ({error}).", "Remove it to start again.") from error
+        if state["fingerprint"] != self.fingerprint:
+            raise TrainingError(
+                f"{self.path} belongs to a run with another method, plan or data.",
+                "Remove it, or choose another folder.",
+            )
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return _Position(**state["position"] | {"history": History(**state["history"])})
+
+    def write(self, at: _Position) -> None:
+        """Write the state of the run, whole or not at all, from the first process."""
+        if self.path is None or not self.fabric.is_global_zero:
+            return
+        position = {name: getattr(at, name) for name in ("epoch", "step", "sums", "best_score", "best_weights")}
+        state = {
+            "fingerprint": self.fingerprint,
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "position": position,
+            "history": asdict(at.history),
+        }
+        with atomic(self.path) as partial:
+            torch.save(state, partial)
