@@ -1,0 +1,207 @@
+"""Intervals for whatever is made of pairs: resample people and their photographs, never the pairs themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError
+from facelab.evaluation.intervals import Estimate, check_confidence
+from facelab.evaluation.verification import Roc, auc, eer, roc, tar_at_far
+
+METHOD = "bootstrap over people"  #: percentile interval
+
+#: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tar_at_far(curve, 0.01)``. The curve is exact at
+#: every genuine score; stretches that hold impostor pairs alone are one step, which neither of these can see.
+Statistic = Callable[[Roc], "float | Sequence[float]"]
+
+
+def verification_figures(
+    scores: np.ndarray,
+    pairs: Pairs,
+    person: np.ndarray,
+    fars: Sequence[float] = (),
+    draws: int = 1000,
+    seed: int = 0,
+    photographs: bool = True,
+) -> dict[str, Estimate]:
+    """EER, AUC and TAR at each FAR with their intervals, all from the same draws: ``{"eer", "auc", "tar@0.01", ...}``.
+
+    Arguments as in ``bootstrap_over_people``. No pair is left out and no score is binned.
+
+    Raises:
+        BadParameterError: as ``bootstrap_over_people`` and ``tar_at_far``.
+    """
+
+    def figures(curve: Roc) -> list[float]:
+        return [eer(curve), auc(curve), *(tar_at_far(curve, far) for far in fars)]
+
+    values, centre, people = _draws(figures, [scores], pairs, person, draws, seed, photographs)
+    names = ["eer", "auc", *(f"tar@{far:g}" for far in fars)]
+    return {
+        name: _percentile(values[:, 0, column], centre[0, column], people, METHOD, 0.95)
+        for column, name in enumerate(names)
+    }
+
+
+def bootstrap_over_people(
+    statistic: Statistic,
+    scores: np.ndarray,
+    pairs: Pairs,
+    person: np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    photographs: bool = True,
+) -> Estimate:
+    """A figure of scored pairs with a percentile interval over resampled people.
+
+    Pairs that share a person are not independent: 20 people are 20 units, not 320 000. One draw takes P of the P people
+    with replacement, and then within each person as many photographs as that person has, with replacement. With m_p the
+    number of times that person p was drawn and k_i that of photograph i within its person, a pair (i, j) weighs
+
+        genuine (one person p):        m_p k_i k_j
+        impostor (two persons p, q):   m_p m_q k_i k_j
+
+    A person who was drawn twice thus counts as two people who are never paired with each other: such a pair would be a
+    fake impostor pair that scores like a genuine one. A photograph drawn twice is not paired with itself.
+
+    Args:
+        statistic: figure of a ROC curve, such as ``eer``.
+        scores: float (M,), score of each pair.
+        pairs: the M pairs.
+        person: int (N,), the person of each photograph that the pairs point into (``FaceSet.identity``).
+        draws: number of bootstrap draws.
+        seed: of the NumPy generator.
+        confidence: nominal coverage, between 0 and 1.
+        photographs: resample photographs too. False where a list has few pairs of each person, as LFW View 2 has: there
+            a second level would drop half of the genuine pairs in each draw.
+
+    Returns:
+        The figure of the data as they are, with the interval of the draws; ``n`` counts people.
+
+    Raises:
+        BadParameterError: fewer than 3 people, or scores and pairs differ in number.
+    """
+    values, centre, people = _draws(statistic, [scores], pairs, person, draws, seed, photographs)
+    return _percentile(values[:, 0, 0], centre[0, 0], people, METHOD, confidence)
+
+
+def paired_bootstrap(
+    statistic: Statistic,
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    pairs: Pairs,
+    person: np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    photographs: bool = True,
+) -> Estimate:
+    """The difference ``statistic(a) - statistic(b)`` of two models on the same pairs, both judged by the same draws.
+
+    People who are hard for one model are hard for the other, so this interval is narrower than the two apart suggest.
+    The models differ at this confidence where it does not hold 0. Arguments as in ``bootstrap_over_people``.
+    """
+    values, centre, people = _draws(statistic, [scores_a, scores_b], pairs, person, draws, seed, photographs)
+    difference = values[:, 0, 0] - values[:, 1, 0]
+    return _percentile(difference, centre[0, 0] - centre[1, 0], people, f"paired {METHOD}", confidence)
+
+
+class _Sampler:
+    """Draws weights of pairs by the rule of ``bootstrap_over_people``; holds what does not change from draw to draw."""
+
+    def __init__(self, pairs: Pairs, person: np.ndarray, photographs: bool) -> None:
+        used = np.unique(np.concatenate([pairs.first, pairs.second]))
+        _, self.owner = np.unique(np.asarray(person)[used], return_inverse=True)
+        self.people = int(self.owner.max(initial=-1)) + 1
+        self.photographs = photographs
+        self.by_owner = np.argsort(self.owner, kind="stable")
+        size = np.bincount(self.owner)
+        self.size, self.start = np.repeat(size, size), np.repeat(np.cumsum(size) - size, size)  # in the order by_owner
+        same = np.asarray(pairs.same, dtype=bool)
+        first, second = np.searchsorted(used, pairs.first), np.searchsorted(used, pairs.second)
+        if not np.array_equal(self.owner[first] == self.owner[second], same):
+            raise BadParameterError("The people given do not agree with the pairs.", "Give identity of the paired set.")
+        self.genuine, self.impostor = (first[same], second[same]), (first[~same], second[~same])
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the genuine and of the impostor pairs; a draw without either has no ROC and is drawn again."""
+        while True:
+            drawn = np.bincount(rng.integers(self.people, size=self.people), minlength=self.people).astype(np.float64)
+            within = np.ones(len(self.owner))
+            if self.photographs:  # one uniform number a photograph picks a photograph of the same person
+                picked = self.start + (rng.random(len(self.owner)) * self.size).astype(np.int64)
+                within = np.bincount(self.by_owner[picked], minlength=len(self.owner)).astype(np.float64)
+            first, second = self.genuine
+            genuine = drawn[self.owner[first]] * within[first] * within[second]
+            weight = drawn[self.owner] * within
+            first, second = self.impostor
+            impostor = weight[first] * weight[second]
+            if genuine.any() and impostor.any():
+                return genuine, impostor
+
+
+class _Scored:
+    """The scores of one model, sorted once. Impostor pairs between two genuine scores are one entry: their weights add."""
+
+    def __init__(self, scores: np.ndarray, same: np.ndarray) -> None:
+        genuine, impostor = scores[same], scores[~same]
+        levels, self.genuine_slot = np.unique(genuine, return_inverse=True)
+        below = np.searchsorted(levels, impostor, side="left")
+        tied = levels[np.minimum(below, len(levels) - 1)] == impostor
+        self.impostor_slot = 2 * below + tied  # 2 i: below genuine score i; 2 i + 1: tied with it
+        self.genuine_slot = 2 * self.genuine_slot + 1
+        self.slots = 2 * len(levels) + 1
+        self.counts = (len(genuine), len(impostor))
+
+    def curve(self, genuine: np.ndarray, impostor: np.ndarray) -> Roc:
+        both = [
+            np.bincount(self.genuine_slot, genuine, minlength=self.slots),
+            np.bincount(self.impostor_slot, impostor, minlength=self.slots),
+        ]
+        level = np.arange(self.slots)  # a ROC knows the order of the scores alone
+        same = np.repeat([True, False], self.slots)
+        curve = roc(np.concatenate([level, level]), same, np.concatenate(both))
+        return replace(curve, genuine=self.counts[0], impostors=self.counts[1])
+
+
+def _draws(
+    statistic: Statistic,
+    models: list[np.ndarray],
+    pairs: Pairs,
+    person: np.ndarray,
+    draws: int,
+    seed: int,
+    photographs: bool,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Figures in each draw (draws, models, figures), on the data as they are (models, figures), and number of people."""
+    same = np.asarray(pairs.same, dtype=bool)
+    if any(len(scores) != len(pairs) for scores in models):
+        raise BadParameterError("Scores and pairs differ in number.", "Score each pair once.")
+    if not all(np.isfinite(scores).all() for scores in models):
+        raise BadParameterError("Some scores are not finite.", "Look for embeddings that are broken.")
+    if not same.any() or same.all():
+        raise BadParameterError("There are no genuine or no impostor pairs.", "Give pairs of both kinds.")
+    if draws < 100:
+        raise BadParameterError(f"{draws} draws give no interval.", "Ask for 100 or more; 1000 is usual.")
+    sampler = _Sampler(pairs, person, photographs)
+    if sampler.people < 3:
+        raise BadParameterError(f"The pairs show {sampler.people} people.", "A bootstrap over people needs 3 or more.")
+    scored = [_Scored(scores, same) for scores in models]
+
+    def figures(genuine: np.ndarray, impostor: np.ndarray) -> np.ndarray:
+        return np.array([np.atleast_1d(statistic(model.curve(genuine, impostor))) for model in scored])
+
+    rng = np.random.default_rng(seed)
+    values = np.array([figures(*sampler.draw(rng)) for _ in range(draws)])
+    return values, figures(np.ones(same.sum()), np.ones((~same).sum())), sampler.people
+
+
+def _percentile(values: np.ndarray, centre: float, people: int, method: str, confidence: float) -> Estimate:
+    tail = (1 - check_confidence(confidence)) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Estimate(float(centre), float(low), float(high), people, method, "people", confidence)

@@ -1,0 +1,100 @@
+"""Every number with its interval: one rate, several seeds. Intervals for pairs are in ``bootstrap``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import stats
+
+from facelab.errors import BadParameterError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value with its interval and what it rests on.
+
+    Attributes:
+        value: the estimate, as a fraction (0.87, not 87).
+        low: lower end of the interval.
+        high: upper end of the interval.
+        n: number of independent units that it rests on.
+        method: how the interval was made.
+        unit: what ``n`` counts: ``"images"``, ``"people"``, ``"seeds"`` ...
+        confidence: nominal coverage of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+    unit: str = ""
+    confidence: float = 0.95
+
+    def __str__(self) -> str:
+        ends = f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return f"{100 * self.value:.1f} % {ends}, n = {self.n} {self.unit}".rstrip()
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields for a JSON record."""
+        return asdict(self)
+
+    def apart_from(self, other: Estimate) -> bool:
+        """Whether the two intervals do not touch."""
+        return self.low > other.high or self.high < other.low
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95, unit: str = "") -> Estimate:
+    """A rate of independent trials with the score interval of Wilson (JASA 22, 1927), which stays within 0 and 1.
+
+    Args:
+        successes: number of successes, 0 to n.
+        n: number of trials, at least 1.
+        confidence: nominal coverage, between 0 and 1.
+        unit: what was tried.
+
+    Raises:
+        BadParameterError: no trials, or more successes than trials.
+    """
+    successes, n = int(successes), int(n)
+    if n < 1 or not 0 <= successes <= n:
+        raise BadParameterError(f"{successes} successes of {n} are no rate.", "Count at least one trial.")
+    ends = stats.binomtest(successes, n).proportion_ci(check_confidence(confidence), method="wilson")
+    return Estimate(successes / n, float(ends.low), float(ends.high), n, "wilson", unit, confidence)
+
+
+def over_seeds(values: Sequence[float], confidence: float = 0.95, unit: str = "seeds") -> Estimate:
+    """The mean of one figure over repeated runs with Student's t interval.
+
+    The interval speaks of the choice of the seed alone, not of that of the test people.
+
+    Args:
+        values: the figure of each run, at least 3.
+        confidence: nominal coverage, between 0 and 1.
+        unit: what was repeated.
+
+    Raises:
+        BadParameterError: fewer than 3 values, or one that is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 3:
+        raise BadParameterError(f"{array.size} runs give no interval.", "Run at least 3 seeds.")
+    if not np.isfinite(array).all():
+        raise BadParameterError("A run ended in a value that is not finite.", "Repair that run; do not leave it out.")
+    return mean_interval(array, f"t over {unit}", unit, confidence)
+
+
+def mean_interval(values: np.ndarray, method: str, unit: str, confidence: float = 0.95) -> Estimate:
+    """Mean of (n,) values with Student's t interval, n - 1 degrees of freedom."""
+    mean, n = float(values.mean()), len(values)
+    half = float(stats.t.ppf((1 + check_confidence(confidence)) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return Estimate(mean, mean - half, mean + half, n, method, unit, confidence)
+
+
+def check_confidence(confidence: float) -> float:
+    """``confidence`` itself, where it lies between 0 and 1; otherwise BadParameterError."""
+    if not 0 < confidence < 1:
+        raise BadParameterError(f"The confidence is {confidence}.", "Give a number between 0 and 1, such as 0.95.")
+    return confidence

@@ -1,0 +1,213 @@
+"""Verification: are these two photographs of one person? ROC and its figures, and the protocol of LFW View 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError
+from facelab.evaluation.intervals import Estimate, mean_interval
+
+MIN_EXPECTED = 10  #: impostor pairs that a false accept rate must be able to show, or it is refused
+
+
+def scores(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Cosine similarity of each pair.
+
+    Args:
+        embeddings: float (N, D), one row a photograph; need not be of unit norm.
+        pairs: M pairs of rows.
+
+    Returns:
+        float64 (M,), -1 to 1. A zero vector has similarity 0 with all.
+
+    Raises:
+        BadParameterError: a pair points outside the embeddings, or an embedding is not finite.
+    """
+    if not np.isfinite(embeddings).all():
+        raise BadParameterError("Some embeddings are not finite.", "Look for the step where the training broke.")
+    if len(pairs) and max(pairs.first.max(), pairs.second.max()) >= len(embeddings):
+        raise BadParameterError(f"A pair points beyond {len(embeddings)} embeddings.", "Embed the set that was paired.")
+    unit = normalize(np.asarray(embeddings, dtype=np.float64))
+    result = np.empty(len(pairs))
+    for start in range(0, len(pairs), 16384):  # in pieces, so that the gathered rows stay small
+        part = slice(start, start + 16384)
+        result[part] = np.einsum("md,md->m", unit[pairs.first[part]], unit[pairs.second[part]])
+    return result
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A ROC curve: a pair is accepted where its score >= threshold.
+
+    Attributes:
+        far: float64 (T,), false accept rate, from 0 to 1: accepted share of the impostor pairs.
+        tar: float64 (T,), true accept rate, from 0 to 1: accepted share of the genuine pairs.
+        thresholds: float64 (T,), falling; the first is +inf (nothing is accepted).
+        genuine: number of genuine pairs.
+        impostors: number of impostor pairs.
+    """
+
+    far: np.ndarray
+    tar: np.ndarray
+    thresholds: np.ndarray
+    genuine: int
+    impostors: int
+
+
+def roc(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) -> Roc:
+    """The ROC curve with one point for each distinct score, so that tied pairs are accepted together.
+
+    Args:
+        scores: float (M,), greater is more alike.
+        same: bool (M,), True for genuine pairs.
+        weight: float (M,) >= 0, how often each pair counts; None: once.
+
+    Raises:
+        BadParameterError: a score is not finite, or one kind of pair is missing or has no weight.
+    """
+    if not np.isfinite(scores).all():
+        raise BadParameterError("Some scores are not finite.", "Look for embeddings that are zero or broken.")
+    same = np.asarray(same, dtype=bool)
+    order = np.argsort(-np.asarray(scores), kind="stable")  # stable is quick where the caller has sorted already
+    falling, genuine = scores[order], same[order]
+    count = np.ones(len(order)) if weight is None else np.asarray(weight, dtype=np.float64)[order]
+    accepted = np.cumsum(count)
+    accepted_genuine = np.cumsum(np.where(genuine, count, 0.0))
+    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # last pair of each tied run
+    total = accepted_genuine[-1] if len(order) else 0.0
+    if not len(order) or total <= 0 or accepted[-1] - total <= 0:
+        raise BadParameterError("A ROC needs genuine and impostor pairs.", "Give pairs of both kinds.")
+    tar = accepted_genuine[last] / total
+    far = (accepted - accepted_genuine)[last] / (accepted[-1] - total)
+    positive = int(same.sum())
+    return Roc(
+        far=np.concatenate(([0.0], np.clip(far, 0, 1))),
+        tar=np.concatenate(([0.0], tar)),
+        thresholds=np.concatenate(([np.inf], falling[last])),
+        genuine=positive,
+        impostors=len(same) - positive,
+    )
+
+
+def auc(curve: Roc) -> float:
+    """Area under the ROC, 0 to 1: the chance that a genuine pair scores above an impostor pair, a tie being a half."""
+    return float(np.trapezoid(curve.tar, curve.far) if hasattr(np, "trapezoid") else np.trapz(curve.tar, curve.far))
+
+
+def eer(curve: Roc) -> float:
+    """Equal error rate, 0 to 1: where the ROC, joined by straight lines, has FAR = 1 - TAR."""
+    gap = curve.far + curve.tar - 1.0  # rises from -1 to 1
+    after = int(np.searchsorted(gap, 0.0))
+    rise = gap[after] - gap[after - 1]
+    share = -gap[after - 1] / rise
+    return float(curve.far[after - 1] + share * (curve.far[after] - curve.far[after - 1]))
+
+
+def tar_at_far(curve: Roc, far: float) -> float:
+    """The greatest true accept rate that a threshold reaches with a false accept rate of at most ``far``.
+
+    Raises:
+        BadParameterError: ``far`` is below 10 / impostor pairs: it would rest on fewer than ten false accepts.
+    """
+    if not MIN_EXPECTED / curve.impostors <= far <= 1:
+        raise BadParameterError(
+            f"FAR {far:g} cannot be measured with {curve.impostors} impostor pairs.",
+            f"Ask for {min(1.0, MIN_EXPECTED / curve.impostors):.1g} or more, or give more pairs.",
+        )
+    return float(curve.tar[np.searchsorted(curve.far, far * (1 + 1e-12), side="right") - 1])
+
+
+def best_threshold(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
+    """The threshold with the greatest accuracy on these pairs, and that accuracy, biased upwards: see ``lfw_view2``.
+
+    The threshold lies half-way between two scores, so that it does not favour either kind; of equal ones the highest.
+
+    Args:
+        scores: float (M,).
+        same: bool (M,).
+        weight: float (M,), None for ones.
+
+    Returns:
+        (threshold, accuracy 0 to 1).
+    """
+    curve = roc(scores, same, weight)
+    if weight is None:
+        positive, negative = float(curve.genuine), float(curve.impostors)
+    else:
+        positive, negative = float(weight[same].sum()), float(weight[~same].sum())
+    right = curve.tar * positive + (1 - curve.far) * negative
+    # Rates are quotients: without the tolerance, rounding and not the rule would choose among equal ones.
+    best = int(np.flatnonzero(right >= right.max() - 1e-9 * (positive + negative))[0])
+    edges = np.append(curve.thresholds[1:], curve.thresholds[-1] - 1.0)
+    threshold = edges[0] + 1.0 if best == 0 else (curve.thresholds[best] + edges[best]) / 2
+    return float(threshold), float(right[best] / (positive + negative))
+
+
+def accuracy(scores: np.ndarray, same: np.ndarray, threshold: float) -> float:
+    """Share of the pairs that ``score >= threshold`` decides rightly: 0 to 1."""
+    return float(np.mean((scores >= threshold) == same))
+
+
+@dataclass(frozen=True)
+class View2:
+    """Result of LFW View 2.
+
+    Attributes:
+        mean: mean accuracy of the folds.
+        standard_error: sd / sqrt(folds), the figure that LFW papers print behind the sign +-.
+        folds: float64 (F,), accuracy of each fold.
+        thresholds: float64 (F,), threshold that each fold was judged by.
+        estimate: the mean with Student's t interval over the folds.
+    """
+
+    mean: float
+    standard_error: float
+    folds: np.ndarray
+    thresholds: np.ndarray
+    estimate: Estimate
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.2f} % +- {100 * self.standard_error:.2f} % ({len(self.folds)} folds)"
+
+
+def lfw_view2(scores: np.ndarray, same: np.ndarray, fold: np.ndarray, model: np.ndarray | None = None) -> View2:
+    """Accuracy by the protocol of LFW View 2 (Huang et al., UMass TR 07-49, section IV).
+
+    For each fold the threshold is fitted by accuracy on the other folds and used on this one, which it has never seen.
+    The standard error is sd / sqrt(10), sd being the sample standard deviation of the ten accuracies (divided by 9,
+    not 10: the ten are a sample and the mean is estimated from them).
+
+    Args:
+        scores: float (M,), the pairs in the order of the file.
+        same: bool (M,).
+        fold: int (M,), ten folds in View 2.
+        model: int (M,), which model scored the pair, where several share the work (halves: two trainings). Scores of
+            two models have no common scale, so a threshold is fitted on other folds of the same model only. None: one.
+
+    Raises:
+        BadParameterError: a model has fewer than two folds.
+    """
+    model = np.zeros(len(scores), dtype=np.int64) if model is None else np.asarray(model)
+    same = np.asarray(same, dtype=bool)
+    numbers = np.unique(fold)
+    accuracies, thresholds = np.empty(len(numbers)), np.empty(len(numbers))
+    for row, number in enumerate(numbers):
+        tested = fold == number
+        fitting = ~tested & np.isin(model, model[tested])
+        if len(np.unique(model[tested])) != 1 or not fitting.any():
+            raise BadParameterError(
+                f"Fold {number} has no other fold of its own model to fit a threshold on.", "Score two folds or more."
+            )
+        thresholds[row], _ = best_threshold(scores[fitting], same[fitting])
+        accuracies[row] = accuracy(scores[tested], same[tested], thresholds[row])
+    return View2(
+        mean=float(accuracies.mean()),
+        standard_error=float(accuracies.std(ddof=1) / np.sqrt(len(numbers))),
+        folds=accuracies,
+        thresholds=thresholds,
+        estimate=mean_interval(accuracies, "t over folds", "folds"),
+    )
