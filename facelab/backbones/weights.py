@@ -1,0 +1,137 @@
+"""Weights from a file or from their publishers, loaded safely: tensors only, never code."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from facelab.backbones.wrapper import Backbone
+from facelab.errors import BadParameterError, DataMissingError
+
+_FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+_TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-rsb-weights/"
+
+#: Published weights by name and backbone; "imagenet" are torchvision's first of each network, and timm's ResNet-10-T.
+PUBLISHED: dict[str, dict[str, str]] = {
+    "imagenet": {
+        name: torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url
+        for name in ("resnet18", "resnet34", "resnet50", "resnet101", "vgg11_bn", "vgg16")
+    }
+    | {"resnet10t": _TIMM + "resnet10t_176_c3-f3215ab1.pth"},
+    "vicreg": {"resnet50": "https://dl.fbaipublicfiles.com/vicreg/resnet50.pth"},
+    "vggface2": {"inception_resnet_v1": _FACENET + "20180402-114759-vggface2.pt"},
+    "casia-webface": {"inception_resnet_v1": _FACENET + "20180408-102900-casia-webface.pt"},
+}
+
+# the start of the file's SHA-256 is in its name, as torch.hub checks it; that of VICReg's is added here
+_HASHED = {"imagenet": None, "vicreg": "vicreg_resnet50-c843e76524.pth"}
+_CLASSIFIERS = ("fc.", "classifier.", "logits.")  # of the published networks; a backbone has none
+
+
+def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
+    """Give a backbone the weights of a file, or of their publisher by way of torch.hub's cache.
+
+    Understood are the ``state_dict`` of a published network, of a ``Backbone``, and of a module that has one as
+    ``backbone``, alone or as "state_dict" or "model" of a checkpoint. Classifiers on top are left out. Where the weights
+    are for colour and the backbone for grey, the first convolution's are summed: as if grey came in three times.
+
+    Args:
+        backbone: changed in place.
+        weights: a file, or a name in ``PUBLISHED``.
+
+    Returns:
+        The same backbone.
+
+    Raises:
+        DataMissingError: no such file, or it cannot be downloaded.
+        BadParameterError: no such weights for this backbone, a file that is not one of tensors, or they do not fit.
+    """
+    published = str(weights) in PUBLISHED
+    state = _body_state(_published(str(weights), backbone.name) if published else _from_file(Path(weights)))
+    own = backbone.body.state_dict()
+    for key, value in state.items():
+        if key in own and value.ndim == 4 and value.shape[1] == 3 and own[key].shape[1] == 1:
+            state[key] = value.sum(dim=1, keepdim=True)
+    _check_fit(own, state, weights)
+    backbone.body.load_state_dict(state, strict=False)
+    return backbone
+
+
+def _published(weights: str, name: str) -> dict[str, Any]:
+    urls = PUBLISHED[weights]
+    if name not in urls:
+        raise BadParameterError(f"There are no {weights!r} weights for {name}.", f"There are for: {', '.join(urls)}.")
+    url = urls[name]
+    try:
+        return torch.hub.load_state_dict_from_url(
+            url,
+            map_location="cpu",
+            progress=False,
+            check_hash=weights in _HASHED,
+            file_name=_HASHED.get(weights),
+            weights_only=True,
+        )
+    except (OSError, RuntimeError) as error:
+        raise DataMissingError(
+            f"The {weights!r} weights cannot be had from {url} ({_one_line(error)}).",
+            f"Get the file elsewhere, and give its path as weights or put it into {torch.hub.get_dir()}/checkpoints.",
+        ) from error
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataMissingError(
+            f"There is no file of weights {str(path)!r}.", f"Give a path, or one of: {', '.join(PUBLISHED)}."
+        )
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        raise BadParameterError(
+            f"The file {str(path)!r} cannot be read as weights ({_one_line(error)}).",
+            "Get it again, or save a state_dict with torch.save.",
+        ) from error
+    if not isinstance(loaded, dict):
+        raise BadParameterError(f"The file {str(path)!r} holds a {type(loaded).__name__}.", "Save a state_dict.")
+    return loaded
+
+
+def _body_state(loaded: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of the body, under the body's own names."""
+    for nested in ("state_dict", "model"):
+        if isinstance(loaded.get(nested), dict):
+            loaded = loaded[nested]
+    state = {str(key): value for key, value in loaded.items() if isinstance(value, torch.Tensor)}
+    for prefix in ("module.", "backbone.", "body."):
+        inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        state = inside or state
+    return {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
+
+
+def _check_fit(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], weights: str | Path) -> None:
+    """Raise unless the names and shapes are the body's; a count of batches, which old files lack, may be missing."""
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in own]
+    unlike = [
+        f"{key} {tuple(value.shape)} for {tuple(own[key].shape)}"
+        for key, value in state.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    faults = [("missing", missing), ("unknown", unknown), ("of another shape", unlike)]
+    told = [
+        f"{len(keys)} {fault} ({', '.join(keys[:2])}{', ...' if keys[2:] else ''})" for fault, keys in faults if keys
+    ]
+    if told:
+        raise BadParameterError(
+            f"The weights {str(weights)!r} do not fit: {'; '.join(told)}.",
+            "Use the backbone, width and stem they are of.",
+        )
+
+
+def _one_line(error: Exception) -> str:
+    """The kind of error and the first line of what it says."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
