@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from facelab.errors import BadParameterError, FacelabError
+from facelab.evaluation.intervals import over_seeds as mean_over_seeds
 from facelab.files import write_json
 
 SCHEMA = 1  #: raised when the meaning of a field changes
@@ -123,3 +124,19 @@ def leaderboard(found: list[Record], metric: str | None = None) -> pd.DataFrame:
         if metric is None or metric in name
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def over_seeds(found: list[Record]) -> pd.DataFrame:
+    """Mean and 95 % interval (Student's t) of each metric over records that differ in their seed.
+
+    Returns:
+        Columns name, metric, mean, low, high, seeds; the interval is NaN below three seeds.
+    """
+    table = leaderboard(found)
+    rows = []
+    for (name, metric), group in table.groupby(["name", "metric"], sort=False):
+        values = group["value"].tolist()
+        estimate = mean_over_seeds(values) if len(values) >= 3 else None
+        low, high = (estimate.low, estimate.high) if estimate else (math.nan, math.nan)
+        rows.append([name, metric, float(group["value"].mean()), low, high, len(values)])
+    return pd.DataFrame(rows, columns=["name", "metric", "mean", "low", "high", "seeds"])

@@ -33,14 +33,15 @@ class Parameter:
             BadParameterError: it is not of that type.
         """
         text = text.strip()
+        value: object = text
         if self.type is bool and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        try:
-            return self.check(self.type(text) if self.type is not bool else text)
-        except ValueError as error:
-            raise BadParameterError(
-                f"{self.name} is {text!r}.", f"Give a value of type {self.type.__name__}."
-            ) from error
+            value = text.lower() == "true"
+        elif self.type in (int, float):
+            try:
+                value = self.type(text)
+            except ValueError:
+                value = text  # check() says that it is of the wrong type
+        return self.check(value)
 
     def check(self, value: object) -> object:
         """The value, if its type is right (an int serves for a float).

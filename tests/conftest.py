@@ -1,0 +1,32 @@
+"""What tests share: one thread, a cache and runs of their own, and the real data where it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_runs(tmp_path, monkeypatch):
+    """No test writes into the user's runs."""
+    monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "runs"))
+
+
+def _real(name: str) -> Path:
+    root = os.environ.get("FACELAB_DATA")
+    if not root or not (Path(root) / name).is_dir():
+        pytest.skip(f"needs the data set {name} below FACELAB_DATA")
+    return Path(root) / name
+
+
+@pytest.fixture
+def real_lfw() -> Path:
+    return _real("lfw")
+
+
+@pytest.fixture
+def real_utkface() -> Path:
+    return _real("utkface")

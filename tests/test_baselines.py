@@ -1,0 +1,72 @@
+"""Baselines that learn nothing: what they ignore, what they must not see, and what they give on ORL."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facelab.datasets import load
+from facelab.datasets.pairs import all_pairs
+from facelab.errors import BadParameterError
+from facelab.evaluation import BASELINES, auc, eer, raw_pixels, roc, scores, topk_leave_one_out, whitened_pca
+
+
+@pytest.fixture(scope="module")
+def orl():
+    return load("orl", size=32)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_embeddings_are_unit_float32_and_do_not_depend_on_the_batch(orl, name, monkeypatch):
+    embed = BASELINES[name](orl.images[:200])
+    whole = embed(orl.images[200:])
+    assert whole.dtype == np.float32 and len(whole) == 200
+    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-5)
+    monkeypatch.setattr("facelab.evaluation.baselines.BATCH", 64)
+    np.testing.assert_allclose(embed(orl.images[200:]), whole, atol=1e-5)
+    with pytest.raises(BadParameterError, match=r"\(16, 16, 1\)"):
+        embed(orl.images[:, ::2, ::2])
+
+
+def test_raw_pixels_ignore_exposure_and_contrast(orl):
+    image = orl.images[:1] // 4
+    brighter = image * 2 + 50
+    both = raw_pixels(orl.images)(np.concatenate([image, brighter]))
+    assert both[0] @ both[1] == pytest.approx(1, abs=1e-5)
+
+
+def test_whitened_components_have_unit_variance_on_the_training_set():
+    """By hand: the singular vectors of the centred training pixels, scaled by sqrt(n - 1) / singular value."""
+    images = np.random.default_rng(0).integers(0, 256, size=(30, 4, 4, 1), dtype=np.uint8)
+    rows = images.reshape(30, -1).astype(np.float64)
+    rows -= rows.mean(1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    centred = rows - rows.mean(0)
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    white = centred @ axes[:6].T * np.sqrt(29) / singular[:6]
+    np.testing.assert_allclose(white.std(0, ddof=1), 1)
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    found = whitened_pca(images, components=6)(images)
+    np.testing.assert_allclose(found @ found.T, white @ white.T, atol=1e-4)  # a component's sign is free
+
+
+def test_pca_keeps_what_the_images_allow_and_takes_even_distances(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8, 1), dtype=np.uint8)
+    assert whitened_pca(images[:10])(images).shape == (40, 9)
+    monkeypatch.setattr("facelab.evaluation.baselines.MAX_FIT", 10)
+    np.testing.assert_allclose(
+        whitened_pca(images)(images), whitened_pca(images[np.linspace(0, 39, 10).astype(int)])(images), atol=1e-5
+    )
+    with pytest.raises(BadParameterError, match="PCA of 2 images"):
+        whitened_pca(images[:2])
+
+
+def test_orl_as_it_is_needs_no_learning(orl):
+    """The fact that the course opens with: rank-1 of raw pixels on ORL is 94 % or more, unseen people verify at 10-25 % EER."""
+    test = orl.of_people(range(20, 40))
+    pairs = all_pairs(test)
+    for name, fit in BASELINES.items():
+        embeddings = fit(orl.of_people(range(20)).images)(test.images)
+        curve = roc(scores(embeddings, pairs), pairs.same)
+        assert 0.05 < eer(curve) < 0.25 and auc(curve) > 0.85, name
+        assert topk_leave_one_out(embeddings, test.labels()).accuracy(1).value > 0.93, name

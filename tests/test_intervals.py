@@ -1,0 +1,182 @@
+"""Intervals against formulas, against copied data, and against a simulated truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError
+from facelab.evaluation import (
+    Estimate,
+    auc,
+    bootstrap_over_people,
+    eer,
+    over_seeds,
+    paired_bootstrap,
+    roc,
+    scores,
+    tar_at_far,
+    verification_figures,
+    wilson,
+)
+from facelab.evaluation.bootstrap import _Sampler
+
+
+def everybody(person: np.ndarray) -> Pairs:
+    first, second = np.triu_indices(len(person), k=1)
+    return Pairs(first, second, person[first] == person[second], np.zeros(len(first), np.int64))
+
+
+def simulated(rng: np.random.Generator, people: int, photographs: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    person = np.repeat(np.arange(people), photographs)
+    return person, rng.normal(size=(people, 32))[person] + noise * rng.normal(size=(len(person), 32))
+
+
+def test_an_estimate_reads_as_a_sentence():
+    assert str(wilson(461, 530)) == "87.0 % [83.8, 89.6], n = 530"
+    assert str(Estimate(0.2, 0.1, 0.3, 20, "bootstrap over people", "people")) == "20.0 % [10.0, 30.0], n = 20 people"
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_the_formula(counts):
+    successes, n = counts
+    z, p = 1.959963984540054, successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    rate = wilson(successes, n)
+    assert (rate.low, rate.high) == pytest.approx((max(0, centre - half), min(1, centre + half)), abs=1e-9)
+    assert 0 <= rate.low <= rate.value <= rate.high <= 1
+
+
+def test_eighty_per_cent_of_109_is_the_interval_that_the_course_quotes():
+    assert (round(100 * wilson(87, 109).low), round(100 * wilson(87, 109).high)) == (71, 86)
+
+
+@pytest.mark.parametrize("successes, n", [(0, 0), (3, 2), (-1, 5)])
+def test_wilson_refuses_what_is_no_rate(successes, n):
+    with pytest.raises(BadParameterError, match=f"{successes} successes of {n}"):
+        wilson(successes, n)
+
+
+def test_over_seeds_by_hand():
+    mean = over_seeds([0.80, 0.82, 0.87])
+    # mean .83, sd sqrt((9 + 1 + 16) / 2) / 100 = .036056, t(2, .975) = 4.302653
+    half = 4.302653 * 0.0360555 / math.sqrt(3)
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.83, 0.83 - half, 0.83 + half), abs=1e-6)
+    with pytest.raises(BadParameterError, match="2 runs"):
+        over_seeds([0.8, 0.9])
+    with pytest.raises(BadParameterError, match="not finite"):
+        over_seeds([0.8, 0.9, math.nan])
+    with pytest.raises(BadParameterError, match="confidence"):
+        over_seeds([0.8, 0.9, 0.7], confidence=95)
+
+
+@pytest.mark.parametrize("photographs", [True, False])
+def test_weights_of_a_draw_are_the_pairs_of_the_drawn_copies(photographs):
+    """Oracle: build each draw as a list of people, each with a list of photographs, and count every pair in it."""
+    person = np.repeat(np.arange(5), [3, 1, 4, 2, 3])[np.random.default_rng(3).permutation(13)]
+    pairs = everybody(person)
+    sampler = _Sampler(pairs, person, photographs)
+    for seed in range(20):
+        genuine, impostor = sampler.draw(np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        copies: list[list[int]] = []
+        while True:  # the same numbers from the generator, used the slow way
+            drawn = rng.integers(5, size=5)
+            owned = {p: [i for i in range(13) if person[i] == p] for p in range(5)}
+            if photographs:
+                numbers = iter(rng.random(13))
+                owned = {p: [rows[int(next(numbers) * len(rows))] for _ in rows] for p, rows in owned.items()}
+            copies = [owned[p] for p in drawn]
+            count = np.zeros((13, 13))
+            for a in range(5):
+                for b in range(a, 5):
+                    if a != b and drawn[a] == drawn[b]:
+                        continue  # two copies of one person are never paired
+                    for x, i in enumerate(copies[a]):
+                        for j in copies[b][x + 1 :] if a == b else copies[b]:
+                            if i != j:
+                                count[min(i, j), max(i, j)] += 1
+            weights = count[pairs.first, pairs.second]
+            if weights[pairs.same].any() and weights[~pairs.same].any():
+                break
+        np.testing.assert_array_equal(genuine, weights[pairs.same])
+        np.testing.assert_array_equal(impostor, weights[~pairs.same])
+
+
+def test_the_figure_and_its_draws_are_those_of_the_full_roc():
+    """Merging impostor pairs between two genuine scores must change no figure, ties included."""
+    person, embeddings = simulated(np.random.default_rng(0), 8, 5, 1.5)
+    pairs = everybody(person)
+    rounded = np.round(scores(embeddings, pairs), 1)  # many ties
+    found = verification_figures(rounded, pairs, person, fars=(0.05,), draws=100, seed=4)
+    sampler, rng, weights = _Sampler(pairs, person, True), np.random.default_rng(4), np.empty(len(pairs))
+    draws = []
+    for _ in range(100):
+        weights[pairs.same], weights[~pairs.same] = sampler.draw(rng)
+        curve = roc(rounded, pairs.same, weights)
+        draws.append([eer(curve), auc(curve), tar_at_far(curve, 0.05)])
+    for column, name in enumerate(["eer", "auc", "tar@0.05"]):
+        low, high = np.quantile(np.array(draws)[:, column], [0.025, 0.975])
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-12), name
+    assert found["eer"].value == pytest.approx(eer(roc(rounded, pairs.same)))
+    assert found["auc"].n == 8
+
+
+def test_the_bootstrap_covers_the_truth():
+    """20 people of 10 photographs out of a known population: the interval holds the population's EER about 95 times in 100.
+
+    Resampling pairs as if they were independent would give intervals a fraction of this width, and cover under 60.
+    """
+    person, embeddings = simulated(np.random.default_rng(1), 300, 10, 0.8)
+    pairs = everybody(person)
+    truth = eer(roc(scores(embeddings, pairs), pairs.same))
+    rng, hits, trials = np.random.default_rng(2), 0, 60
+    for trial in range(trials):
+        person, embeddings = simulated(rng, 20, 10, 0.8)
+        pairs = everybody(person)
+        found = bootstrap_over_people(eer, scores(embeddings, pairs), pairs, person, draws=100, seed=trial)
+        hits += found.low <= truth <= found.high
+    assert hits / trials >= 0.88
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals_suggest():
+    rng = np.random.default_rng(5)
+    person, embeddings = simulated(rng, 20, 6, 1.0)
+    pairs = everybody(person)
+    good = scores(embeddings, pairs)
+    worse = good + 0.15 * rng.normal(size=len(good))
+    difference = paired_bootstrap(eer, worse, good, pairs, person, draws=300)
+    alone = [bootstrap_over_people(eer, s, pairs, person, draws=300) for s in (worse, good)]
+    assert difference.value == pytest.approx(alone[0].value - alone[1].value)
+    assert difference.low > 0 and not alone[0].apart_from(alone[1])
+    same = paired_bootstrap(eer, good, good, pairs, person, draws=100)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_the_bootstrap_repeats_itself_and_refuses_what_it_cannot_do():
+    person = np.repeat(np.arange(3), 3)
+    pairs = everybody(person)
+    values = np.random.default_rng(0).normal(size=len(pairs))
+    assert bootstrap_over_people(auc, values, pairs, person, draws=100) == bootstrap_over_people(
+        auc, values, pairs, person, draws=100
+    )
+    assert bootstrap_over_people(auc, values, pairs, person, draws=100, seed=1) != bootstrap_over_people(
+        auc, values, pairs, person, draws=100
+    )
+    with pytest.raises(BadParameterError, match="do not agree"):
+        bootstrap_over_people(auc, values, pairs, person[::-1] * 0, draws=100)
+    with pytest.raises(BadParameterError, match="2 people"):
+        few = everybody(np.array([0, 0, 1, 1]))
+        bootstrap_over_people(auc, values[: len(few)], few, np.array([0, 0, 1, 1]), draws=100)
+    with pytest.raises(BadParameterError, match="differ in number"):
+        bootstrap_over_people(auc, values[1:], pairs, person)
+    with pytest.raises(BadParameterError, match="not finite"):
+        bootstrap_over_people(auc, np.full(len(pairs), np.nan), pairs, person)
+    with pytest.raises(BadParameterError, match="5 draws"):
+        bootstrap_over_people(auc, values, pairs, person, draws=5)

@@ -1,0 +1,152 @@
+"""The frame of a notebook: parameters, references, and how an exercise speaks to a student."""
+
+import pytest
+
+from facelab import labs
+from facelab.errors import BadParameterError
+from facelab.labs import notebook, parameters, references
+from facelab.labs.exercises import Exercise, require_value
+from facelab.records import Metric, Record
+
+SOURCE = '''# %% [markdown]
+# # 99 A title
+
+# %% tags=["parameters"]
+preset: str = "laptop"  # smoke, laptop or paper
+dataset: str = "orl"  # any source
+seed: int = 0
+rate: float = 0.5  # a rate
+flag: bool = False
+
+# %%
+x = 1
+'''
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks" / "src"
+    folder.mkdir(parents=True)
+    path = folder / "99_test.py"
+    path.write_text(SOURCE)
+    monkeypatch.setattr(parameters, "project_root", lambda: tmp_path)
+    return path
+
+
+def test_parameters_are_read_with_types_and_help(source):
+    found = parameters.declared(source)
+    assert [(p.name, p.type, p.default) for p in found.values()] == [
+        ("preset", str, "laptop"), ("dataset", str, "orl"), ("seed", int, 0), ("rate", float, 0.5), ("flag", bool, False),
+    ]  # fmt: skip
+    assert found["rate"].help == "a rate"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sede": "1"}, "no parameter 'sede'"),
+        ({"seed": "1.5"}, "type int"),
+        ({"seed": "-1"}, "0 or more"),
+        ({"flag": "maybe"}, "type bool"),
+        ({"preset": "huge"}, "smoke, laptop, paper"),
+        ({"rate": "fast"}, "type float"),
+    ],
+)
+def test_wrong_text_is_refused(source, values, message):
+    with pytest.raises(BadParameterError, match=message):
+        parameters.given(source, values, typed=True)
+
+
+def test_text_becomes_the_type(source):
+    read = parameters.given(source, {"flag": "false", "rate": "1", "seed": "7"}, typed=True)
+    assert (read["flag"], read["rate"], read["seed"], read["dataset"]) == (False, 1.0, 7, "orl")
+    assert type(read["rate"]) is float
+
+
+def test_a_notebook_refuses_text_for_a_flag(source):
+    """papermill's -p flag false hands over the text 'false', which would count as true."""
+    with pytest.raises(BadParameterError, match="flag is 'false'"):
+        labs.begin("99_test", preset="laptop", flag="false")
+
+
+def test_parameters_cell_must_be_plain_lines(source):
+    source.write_text(SOURCE.replace("seed: int = 0", "seed = 0"))
+    with pytest.raises(BadParameterError, match="seed = 0"):
+        parameters.declared(source)
+    source.write_text(SOURCE.replace('tags=["parameters"]', ""))
+    with pytest.raises(BadParameterError, match="no cell tagged"):
+        parameters.declared(source)
+
+
+def test_label_names_what_differs(source):
+    values = parameters.given(source, {"rate": 0.25, "dataset": "a/b"}, typed=False)
+    assert parameters.label(source, values) == "laptop-a_b-0-rate=0.25"
+
+
+def test_run_writes_a_record_and_checks_references(source, monkeypatch, capsys):
+    monkeypatch.setattr(references, "lookup", lambda *_: {"a": references.Reference(0.5, 0.1, 5)})
+    run = labs.begin("99_test", preset="laptop", dataset="orl", seed=3, rate=0.5, flag=False)
+    assert run.choose(smoke=1, laptop=2, paper=3) == 2
+    run.metric("a", 0.55, n=10)
+    run.metric("b", 0.5)
+    run.check("a", "b")
+    run.metric("a", 0.7)
+    run.check("a")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("holds") and "0.55" not in lines[0]
+    assert "no reference" in lines[1]
+    assert "DOES NOT HOLD" in lines[2] and "0.700" in lines[2]
+    with pytest.raises(BadParameterError, match="not recorded"):
+        run.check("c")
+    path = run.finish()
+    assert path == notebook.record_path("99_test", run.parameters)
+    assert run.record.command == "facelab run 99_test --preset laptop -p seed=3"
+
+
+def records(seeds, **extra):
+    values = {"preset": "laptop", "dataset": "orl"} | extra
+    return [Record("99", "", values | {"seed": s}, metrics={"a": Metric(0.5 + 0.1 * s)}) for s in seeds]
+
+
+def test_references_need_five_seeds_of_one_setting():
+    made = references.make(records(range(5)))["a"]
+    assert made.value == pytest.approx(0.7)
+    assert made.tolerance == pytest.approx(4 * 0.1581, abs=1e-3)  # sd of .5, .6, .7, .8, .9
+    for wrong in (records(range(4)), records([0, 1, 2, 3, 3]), records(range(3)) + records(range(3, 6), epochs=2)):
+        with pytest.raises(BadParameterError, match="no reference"):
+            references.make(wrong)
+
+
+def double(x):
+    return 2 * x
+
+
+def check_double(answer):
+    require_value(answer(3), 6, "double(3)")
+
+
+TASK = Exercise("9.1 double", double, check_double)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda x: ..., "still a stub"),
+        (lambda x: None, "return missing"),
+        (lambda x: x, "got 3., expected 6."),
+        (lambda x: [x, x], "shape"),
+        (lambda x: "six", "expected numbers"),
+        (lambda x: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_an_exercise_says_what_is_wrong_and_goes_on(answer, said, capsys):
+    assert labs.exercise(TASK, answer) is double
+    assert said in capsys.readouterr().out
+
+
+def test_a_right_answer_is_kept(capsys):
+    def mine(x):
+        return x + x
+
+    assert labs.exercise(TASK, mine) is mine
+    assert "right" in capsys.readouterr().out

@@ -1,0 +1,63 @@
+"""Records survive the way to disk and back, and the leaderboard shows what they hold."""
+
+import json
+
+import pytest
+
+from facelab import files, records
+from facelab.errors import BadParameterError, FacelabError
+from facelab.records import Metric, Record
+
+
+def make(seed: int = 0, value: float = 0.8) -> Record:
+    parameters = {"preset": "laptop", "dataset": "orl", "seed": seed}
+    record = Record("02_x", "facelab run 02", parameters, metrics={"top1": Metric(value, 100, 0.7, 0.9, "Wilson")})
+    record.wall_seconds = 1.5
+    return record
+
+
+def test_round_trip(tmp_path):
+    record = make()
+    assert records.read(record.write(tmp_path / "a" / "b.json")) == record
+
+
+def test_a_number_that_is_none_is_refused():
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(BadParameterError):
+            Metric(value)
+
+
+def test_leaderboard_and_seeds(tmp_path):
+    for seed, value in enumerate((0.7, 0.8, 0.9)):
+        make(seed, value).write(tmp_path / f"{seed}.json")
+    found = records.find(tmp_path)
+    table = records.leaderboard(found, "top")
+    assert sorted(table["value"]) == [0.7, 0.8, 0.9]
+    assert list(table["n"]) == [100] * 3
+    assert records.leaderboard(found, "eer").empty
+    summary = records.over_seeds(found).iloc[0]
+    assert summary["mean"] == pytest.approx(0.8)
+    # Student's t with 2 degrees of freedom: 4.3027 * .1 / sqrt(3)
+    assert summary["high"] - summary["mean"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
+    assert summary["seeds"] == 3
+
+
+def test_broken_records_are_named(tmp_path):
+    for text in ("", "{", "[]", json.dumps({"schema": 1}), json.dumps({"schema": 99, "metrics": {}})):
+        path = tmp_path / "broken.json"
+        path.write_text(text)
+        with pytest.raises(FacelabError, match="broken.json"):
+            records.read(path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x.json"
+    files.write_json(path, {"a": 1})
+    with pytest.raises(ValueError):
+        files.write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    with pytest.raises(FacelabError, match="No space left"), files.atomic(path) as partial:
+        partial.write_text("half")
+        raise OSError(28, "No space left on device")
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

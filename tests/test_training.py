@@ -1,0 +1,235 @@
+"""fit(): the loop against a loop written out, and stops at every place."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_faces, tiny_method
+
+from facelab import training
+from facelab.errors import BadParameterError, TrainingError
+from facelab.training import Plan, fit
+
+PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
+
+
+def weights(method) -> dict:
+    return {name: value.clone() for name, value in method.state_dict().items()}
+
+
+def assert_same(left: dict, right: dict) -> None:
+    assert left.keys() == right.keys()
+    for name in left:
+        assert torch.equal(left[name], right[name]), name
+
+
+class Stop(Exception):
+    """Stands for a kill: leaves the loop at once, from within a step."""
+
+
+def stop_at(monkeypatch, step: int) -> None:
+    """Let the training die at the given step of the whole run, before its weights move."""
+    real, count = training._step, iter(range(10**6))
+
+    def dying(*args):
+        if next(count) == step:
+            raise Stop
+        return real(*args)
+
+    monkeypatch.setattr(training, "_step", dying)
+
+
+def test_learns_what_can_be_learned():
+    faces, method = tiny_faces(), tiny_method()
+    history = fit(method, faces, Plan(epochs=40, batch_size=16, lr=0.03))
+    assert history.epochs[-1]["loss"] < 0.7 * history.epochs[0]["loss"]
+    assert (method.predict(faces).argmax(axis=1) == faces.labels()).mean() > 0.9
+
+
+def test_equals_a_loop_written_out():
+    """SGD without momentum on a network without norm: every step by hand, from the seeds that the module promises."""
+    plan = Plan(epochs=2, batch_size=8, lr=0.1, optimizer="sgd", momentum=0.0, weight_decay=0.1, warmup_epochs=0, seed=5)
+    faces, method, oracle = tiny_faces(), tiny_method(norm=False), tiny_method(norm=False)
+    fit(method, faces, plan)
+    steps = len(faces) // 8
+    for epoch in range(2):
+        order = np.random.default_rng([5, epoch]).permutation(len(faces))
+        for step in range(steps):
+            rows = order[8 * step : 8 * step + 8]
+            rng = np.random.default_rng(np.random.SeedSequence([5, epoch, step]))
+            view = oracle.augmentation.apply(faces.images[rows], oracle.augmentation.draw(8, rng))
+            logits = oracle.head(oracle.backbone(view))
+            loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(faces.labels()[rows]))
+            parameters = list(oracle.parameters())
+            rate = 0.1 * 0.5 * (1 + np.cos(np.pi * (epoch * steps + step) / (2 * steps)))
+            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                decay = 0.1 if parameter.ndim > 1 else 0.0
+                parameter.data -= rate * (gradient + decay * parameter.data)
+    for name, value in oracle.state_dict().items():
+        torch.testing.assert_close(method.state_dict()[name], value, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 6, 7, 17])
+def test_resumes_exactly_from_any_step(tmp_path, monkeypatch, step):
+    """18 steps, 6 an epoch; checkpoints at every step, so that stops within and between epochs are met."""
+    whole = tiny_method()
+    expected = fit(whole, tiny_faces(), PLAN)
+    with monkeypatch.context() as patch:
+        stop_at(patch, step)
+        with pytest.raises(Stop):
+            fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path, checkpoint_seconds=0)
+    resumed = tiny_method(seed=9)  # other initial weights: they must come from the checkpoint
+    if step == 0:
+        resumed = tiny_method()  # nothing was written yet
+    history = fit(resumed, tiny_faces(), PLAN, folder=tmp_path, checkpoint_seconds=0)
+    assert_same(weights(resumed), weights(whole))
+    assert [e["loss"] for e in history.epochs] == [e["loss"] for e in expected.epochs]
+
+
+def test_resumes_the_best_epoch_too(tmp_path, monkeypatch):
+    scores = [0.9, 0.2, 0.3]
+    plan = Plan(epochs=3, batch_size=8, lr=0.01)
+    kept = []
+
+    def validate(method):
+        kept.append(weights(method))
+        return scores[len(kept) - 1]
+
+    with monkeypatch.context() as patch:
+        stop_at(patch, 13)  # in the last epoch
+        with pytest.raises(Stop):
+            fit(tiny_method(), tiny_faces(), plan, validate=validate, folder=tmp_path)
+    method = tiny_method(seed=4)
+    history = fit(method, tiny_faces(), plan, validate=validate, folder=tmp_path)
+    assert history.best_epoch == 1
+    assert_same(weights(method), kept[0])
+    assert history.series("validation") == scores
+
+
+def test_validation_decides_the_weights_and_sees_evaluation_mode():
+    modes = []
+
+    def validate(method):
+        modes.append(method.training)
+        return [0.1, 0.8, 0.3][len(modes) - 1]
+
+    history = fit(tiny_method(), tiny_faces(), PLAN, validate=validate)
+    assert history.best_epoch == 2
+    assert modes == [False] * 3
+
+
+def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
+    """SIGKILL, twice, at whatever moment it happens to be; then to the end, against an undisturbed run."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from tiny import tiny_faces, tiny_method\n"
+        "from facelab.training import Plan, fit\n"
+        "folder, out = sys.argv[1:]\n"
+        "method = tiny_method()\n"
+        "print('go', flush=True)\n"
+        "fit(method, tiny_faces(), Plan(epochs=60, batch_size=8, lr=.01), folder=folder, checkpoint_seconds=0)\n"
+        "torch.save(method.state_dict(), out)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+
+    def start(folder, out):
+        command = [sys.executable, str(script), str(folder), str(out)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
+    assert start(tmp_path / "a", tmp_path / "a.pt").wait() == 0
+    for wait in (0.15, 0.4):
+        process = start(tmp_path / "b", tmp_path / "b.pt")
+        process.stdout.readline()
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "b" / "last.ckpt").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "b", tmp_path / "b.pt").wait() == 0
+    left, right = (torch.load(tmp_path / name, weights_only=True) for name in ("a.pt", "b.pt"))
+    assert_same(left, right)
+
+
+def test_nan_names_the_step():
+    method = tiny_method()
+
+    def spoil(module, inputs, output):
+        spoil.calls += 1
+        return output * float("nan") if spoil.calls == 9 else output
+
+    spoil.calls = 0
+    method.backbone.register_forward_hook(spoil)
+    with pytest.raises(TrainingError, match="Epoch 2, step 3"):
+        fit(method, tiny_faces(), PLAN)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+    for faces, plan in ((tiny_faces(), Plan(epochs=4, batch_size=8)), (tiny_faces(seed=1), PLAN)):
+        with pytest.raises(TrainingError, match="another"):
+            fit(tiny_method(), faces, plan, folder=tmp_path)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="last.ckpt"):
+        fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    method = tiny_method()
+    fit(method, tiny_faces(), PLAN, folder=tmp_path)
+    again = tiny_method(seed=8)
+    history = fit(again, tiny_faces(), PLAN, folder=tmp_path)
+    assert len(history.epochs) == 3
+    assert_same(weights(again), weights(method))
+
+
+def test_wrong_plans_are_refused():
+    with pytest.raises(BadParameterError, match="smaller batch"):
+        fit(tiny_method(), tiny_faces(people=2, shots=3), PLAN)
+    for wrong in ({"epochs": 0}, {"batch_size": 0}, {"warmup_epochs": 3}):
+        with pytest.raises(BadParameterError):
+            Plan(**{"epochs": 3} | wrong)
+    with pytest.raises(BadParameterError, match="adamw"):
+        fit(tiny_method(), tiny_faces(), Plan(epochs=2, batch_size=8, optimizer="adam"))
+
+
+def test_monitors_join_the_history():
+    history = fit(tiny_method(), tiny_faces(), PLAN, monitors=[lambda method: {"norm": 1.5}])
+    assert history.series("norm") == [1.5] * 3
+    assert np.isnan(history.series("unknown")).all()
+
+
+def test_two_processes_give_the_weights_of_one(tmp_path):
+    """Without batch norm, whose statistics are a device's own, DDP over two processes is one process on the joined batch."""
+    script = tmp_path / "ddp.py"
+    script.write_text(
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from lightning_fabric import Fabric\n"
+        "from tiny import tiny_faces, tiny_method\n"
+        "from facelab.training import Plan, fit\n"
+        "fabric = Fabric(accelerator='cpu', devices=int(sys.argv[1]), strategy='ddp' if sys.argv[1] != '1' else 'auto')\n"
+        "fabric.launch()\n"
+        "method = tiny_method(norm=False)\n"
+        "fit(method, tiny_faces(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd'), fabric=fabric)\n"
+        "if fabric.is_global_zero: torch.save(method.state_dict(), sys.argv[2])\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    for devices in ("1", "2"):
+        command = [sys.executable, str(script), devices, str(tmp_path / f"{devices}.pt")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("1.pt", "2.pt"))
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-4, msg=name)

@@ -1,0 +1,37 @@
+"""A method and photographs so small that a training takes a moment: for tests of what is around them."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from facelab.augment import Augmentation
+from facelab.datasets import FaceSet
+from facelab.methods import Classifier
+
+
+class TinyBackbone(nn.Sequential):
+    """(N, C, H, W) -> (N, 8), with a batch norm and dropout, so that buffers and random numbers matter."""
+
+    features = 8
+
+    def __init__(self, channels: int = 1, norm: bool = True) -> None:
+        layers = [nn.Conv2d(channels, 8, 3, stride=2), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2 if norm else 0.0))
+
+
+def tiny_faces(people: int = 4, shots: int = 12, size: int = 16, seed: int = 0) -> FaceSet:
+    """People who differ in their mean grey, under noise: something that can be learned."""
+    rng = np.random.default_rng(seed)
+    identity = np.repeat(np.arange(people), shots)
+    grey = (40 + 180 * identity / people)[:, None, None, None]
+    images = np.clip(grey + rng.normal(0, 12, (len(identity), size, size, 1)), 0, 255).astype(np.uint8)
+    names = tuple(f"p{number}" for number in range(people))
+    table = pd.DataFrame({"file": [f"{names[i]}/{row}.png" for row, i in enumerate(identity)]})
+    return FaceSet(images, identity, names, table, source="tiny")
+
+
+def tiny_method(classes: int = 4, seed: int = 0, norm: bool = True) -> Classifier:
+    torch.manual_seed(seed)
+    augmentation = Augmentation(flip_p=0.5, brightness=0.2, degrees=5.0)
+    return Classifier(TinyBackbone(norm=norm), augmentation, classes, hidden=(8, 8))
