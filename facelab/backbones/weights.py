@@ -27,8 +27,8 @@ PUBLISHED: dict[str, dict[str, str]] = {
     "casia-webface": {"inception_resnet_v1": _FACENET + "20180408-102900-casia-webface.pt"},
 }
 
-# the start of the file's SHA-256 is in its name, as torch.hub checks it; that of VICReg's is added here
-_HASHED = {"imagenet": None, "vicreg": "vicreg_resnet50-c843e76524.pth"}
+# torch.hub checks the start of the SHA-256 that a file's name carries; VICReg's has none in its address
+_CACHED_AS = {"vicreg": "vicreg_resnet50-c843e76524.pth"}
 _CLASSIFIERS = ("fc.", "classifier.", "logits.")  # of the published networks; a backbone has none
 
 
@@ -66,20 +66,18 @@ def _published(weights: str, name: str) -> dict[str, Any]:
     if name not in urls:
         raise BadParameterError(f"There are no {weights!r} weights for {name}.", f"There are for: {', '.join(urls)}.")
     url = urls[name]
-    try:
-        return torch.hub.load_state_dict_from_url(
-            url,
-            map_location="cpu",
-            progress=False,
-            check_hash=weights in _HASHED,
-            file_name=_HASHED.get(weights),
-            weights_only=True,
-        )
-    except (OSError, RuntimeError) as error:
-        raise DataMissingError(
-            f"The {weights!r} weights cannot be had from {url} ({_one_line(error)}).",
-            f"Get the file elsewhere, and give its path as weights or put it into {torch.hub.get_dir()}/checkpoints.",
-        ) from error
+    path = Path(torch.hub.get_dir(), "checkpoints", _CACHED_AS.get(weights, url.rsplit("/", 1)[1]))
+    if not path.is_file():
+        hashed = torch.hub.HASH_REGEX.search(path.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hashed.group(1) if hashed else None, progress=False)
+        except (OSError, RuntimeError) as error:  # no network, or the file's hash is another
+            raise DataMissingError(
+                f"The {weights!r} weights cannot be had from {url} ({_one_line(error)}).",
+                f"Get the file elsewhere, and give its path as weights or put it at {path}.",
+            ) from error
+    return _from_file(path)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
