@@ -69,6 +69,9 @@ def bootstrap_over_people(
     A person who was drawn twice thus counts as two people who are never paired with each other: such a pair would be a
     fake impostor pair that scores like a genuine one. A photograph drawn twice is not paired with itself.
 
+    The interval is on the wide side. Simulated sets of 20 people, 95 % asked for: with 10 photographs each it held the
+    truth in 95-98 % of 200 sets, with 4 in 99-100 %; over people alone in 87-95 %, over pairs in 50 %.
+
     Args:
         statistic: figure of a ROC curve, such as ``eer``.
         scores: float (M,), score of each pair.
