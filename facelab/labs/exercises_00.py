@@ -1,0 +1,110 @@
+"""Exercises of notebook 00: the cosine of two embeddings, the interval of a rate, and people who are on both sides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facelab.labs.exercises import Exercise, require, require_value
+
+
+def cosine_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of each row of ``a`` with the same row of ``b``, (N, D) and (N, D) to (N,)."""
+    return (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+
+def _check_cosine(answer) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 8)), rng.normal(size=(5, 8))
+    got = answer(a.copy(), b.copy())
+    require(got is not ..., "still a stub: replace the ... by your code.")
+    expected = cosine_similarity(a, b)
+    if np.shape(got) == (5, 5):
+        require(False, "the shape is (5, 5): you compared every row with every row. Row i goes with row i.")
+    if np.shape(got) == (5,) and np.allclose(got, (a * b).sum(axis=1)):
+        require(False, "these are dot products: a brighter photograph would score higher. Divide by both lengths.")
+    require_value(got, expected, "the cosines of five pairs")
+    require_value(answer(3 * a, b), expected, "scaling one side by 3 must change nothing")
+
+
+COSINE = Exercise(
+    "0.1 cosine similarity",
+    cosine_similarity,
+    _check_cosine,
+    wrong={
+        "all pairs": (lambda a, b: a @ b.T, "every row with every row"),
+        "dot product": (lambda a, b: (a * b).sum(axis=1), "dot products"),
+        "one norm": (lambda a, b: (a * b).sum(axis=1) / np.linalg.norm(a, axis=1), "expected"),
+        "norm of all": (lambda a, b: (a * b).sum(axis=1) / (np.linalg.norm(a) * np.linalg.norm(b)), "expected"),
+    },
+)
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval of a rate (Wilson, JASA 1927)."""
+    z = 1.959963984540054
+    p = successes / n
+    centre = p + z**2 / (2 * n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+
+
+def _check_wilson(answer) -> None:
+    got = answer(87, 109)
+    require(got is not ..., "still a stub: replace the ... by your code.")
+    require(np.shape(got) == (2,), "return two numbers, the lower and the upper end.")
+    low, high = answer(20, 20)
+    require(high <= 1 + 1e-9, f"20 of 20 gives an upper end of {high:.3f}: no rate is above 1.")
+    require(
+        low < 1 - 1e-9,
+        "20 of 20 gives an interval without width, as if 20 trials proved certainty: that is Wald's formula, not Wilson's.",
+    )
+    require_value(got, wilson_interval(87, 109), "87 right of 109", tolerance=1e-3)
+    require_value(answer(0, 30), wilson_interval(0, 30), "0 of 30", tolerance=1e-3)
+
+
+def _wald(k: int, n: int) -> tuple[float, float]:
+    half = 1.96 * np.sqrt(k / n * (1 - k / n) / n)
+    return k / n - half, k / n + half
+
+
+WILSON = Exercise(
+    "0.2 the interval of a rate",
+    wilson_interval,
+    _check_wilson,
+    wrong={
+        "Wald": (_wald, "without width"),
+        "one number": (lambda k, n: k / n, "two numbers"),
+        "90 per cent": (lambda k, n: tuple(np.array(wilson_interval(k, n)) * 0.99), "expected"),
+        "above one": (lambda k, n: (k / n - 0.1, k / n + 0.1), "no rate is above 1"),
+    },
+)
+
+
+def people_on_both_sides(train: np.ndarray, test: np.ndarray) -> list[int]:
+    """Numbers of the people who are in both, sorted; -1 (unknown) is nobody."""
+    return sorted((set(train.tolist()) & set(test.tolist())) - {-1})
+
+
+def _check_people(answer) -> None:
+    train, test = np.array([3, 3, 7, 1, -1, 9]), np.array([9, 2, 3, -1, 3])
+    got = answer(train, test)
+    require(got is not ..., "still a stub: replace the ... by your code.")
+    require(got is not None, "your function returns None. Is the return missing?")
+    got = list(got)
+    require(len(got) == len(set(got)), f"{got}: name each person once.")
+    require(-1 not in got, f"{got}: -1 means that nobody knows who it is. Two unknown people are not one person.")
+    require(got == [3, 9], f"got {got}, expected [3, 9].")
+    require(list(answer(np.array([1]), np.array([2]))) == [], "two sets without a common person must give an empty list.")
+
+
+PEOPLE = Exercise(
+    "0.3 people on both sides",
+    people_on_both_sides,
+    _check_people,
+    wrong={
+        "with unknown": (lambda a, b: sorted(set(a.tolist()) & set(b.tolist())), "nobody knows"),
+        "repeated": (lambda a, b: [x for x in b.tolist() if x in a and x >= 0], "each person once"),
+        "union": (lambda a, b: sorted(set(a.tolist()) | set(b.tolist()) - {-1}), "nobody knows"),
+        "first only": (lambda a, b: [3], "expected [3, 9]"),
+    },
+)
