@@ -1,0 +1,51 @@
+"""One rendering: photograph, landmarks and nuisances in, picture out."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from facelab.datasets.wild import geometry, light, occlusion, sensor
+from facelab.datasets.wild.geometry import Landmarks
+from facelab.datasets.wild.parameters import Nuisance
+
+FINE = 96  #: pixels, at least, in which a square is drawn before it is averaged down to its size
+
+
+class Scene:
+    """A photograph that can be rendered many times.
+
+    Args:
+        photo: uint8 (H, W).
+        points: its landmarks.
+    """
+
+    def __init__(self, photo: np.ndarray, points: Landmarks) -> None:
+        self.photo, self.points = photo, points
+        self.to_face = geometry.photo_to_face(points)
+
+    @cached_property
+    def extended(self) -> np.ndarray:
+        """The photograph continued beyond its edges."""
+        return geometry.extend(self.photo)
+
+    @cached_property
+    def skin(self) -> float:
+        """Grey of the skin."""
+        y, x = np.mgrid[: self.photo.shape[0], : self.photo.shape[1]]
+        return occlusion.skin_tone(self.photo, *geometry.apply(self.to_face, x, y))
+
+    def render(self, nuisance: Nuisance, size: int) -> np.ndarray:
+        """The picture under the given conditions: uint8 (size, size).
+
+        It is drawn at least ``FINE`` pixels wide and averaged down, so that nothing flickers at a small size.
+        """
+        factor = -(-FINE // size)
+        to_photo = geometry.inverse(geometry.photo_to_frame(self.points, nuisance))
+        x, y = geometry.apply(to_photo, *geometry.pixel_centres(size * factor))
+        u, v = geometry.apply(self.to_face, x, y)
+        pixel = 1.5 * geometry.SIDE / (size * factor)  # an edge as wide as a pixel and a half
+        grey = occlusion.occlude(geometry.sample(self.extended, x, y), u, v, pixel, self.skin, nuisance)
+        lit = grey * light.gain(u, v, nuisance)
+        return sensor.expose_and_record(geometry.shrink(lit, factor), nuisance)
