@@ -1,7 +1,9 @@
 """Data sets as FaceSets: load one by name, split it, pair it, and prove that nothing leaks."""
 
-from facelab.datasets import orl as _orl  # noqa: F401  (importing a source registers it)
-from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected
+# Importing a source registers it.
+from facelab.datasets import casia, celeba, cifar, ffhq, folder, gtav, lfw, orl, orl_wild, utkface, vggface2  # noqa: F401
+from facelab.datasets.derived import derived_set
+from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected, RejectedFilesWarning
 from facelab.datasets.loading import load
 
-__all__ = ["UNKNOWN", "FaceSet", "Rejected", "load"]
+__all__ = ["UNKNOWN", "FaceSet", "Rejected", "RejectedFilesWarning", "derived_set", "load"]

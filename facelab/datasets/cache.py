@@ -1,22 +1,37 @@
-"""Decoded data sets on disk, keyed by source, size and version: written whole or not at all, read as a memory map."""
+"""Decoded data sets on disk, keyed by source, size and version: written whole or not at all, read as a memory map.
+
+A set is a folder with ``pixels.u8`` (uint8, N x size x size x C, nothing else), ``table.npz`` and ``meta.json``. No pickles:
+they break between versions of pandas.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.faceset import FaceSet, Rejected
+from facelab.datasets import tables
+from facelab.datasets.faceset import FaceSet, Rejected, pixels_sha256
 from facelab.errors import FacelabError
 from facelab.paths import cache_root
 
-_META, _PIXELS, _TABLE = "meta.json", "pixels.npy", "table.pkl"
+_META, _PIXELS, _TABLE = "meta.json", "pixels.u8", "table.npz"
+_FORMAT = 2  # of the three files; a folder of another format is made anew
+_STALE = 24 * 3600  # seconds after which a half-written folder is one that a killed process left behind
+_PIECE = 8 * 2**20  # bytes read at once when the pixels are gone through
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,60 @@ class CacheKey:
     @property
     def folder(self) -> Path:
         """Where this set is kept below the cache root."""
-        return cache_root() / "datasets" / f"{self.source}-{self.size}-v{self.version}-{self.origin[:12]}"
+        name = re.sub(r"[^A-Za-z0-9+_-]+", "_", self.source)[-60:]  # the name of a source may hold a path
+        return cache_root() / "datasets" / f"{name}-{self.size}-v{self.version}-{self.origin[:16]}"
+
+
+class Contents(NamedTuple):
+    """All of a FaceSet but its pixels; see ``FaceSet`` for the fields."""
+
+    identity: np.ndarray
+    names: tuple[str, ...]
+    attributes: pd.DataFrame
+    rejected: tuple[Rejected, ...]
+
+
+class Pixels:
+    """The pixels of a set that is being made: rows of a file, each assigned once, as if it were an array.
+
+    Written with ordinary writes, not through a memory map: there, a full disk is no error but a signal that ends the
+    process.
+
+    Args:
+        file: opened for reading and writing, empty.
+        shape: (N, H, W, C).
+    """
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, int, int, int]) -> None:
+        self._file, self.shape = file, shape
+        self._row = int(np.prod(shape[1:]))
+
+    def __setitem__(self, row: int, pixels: np.ndarray) -> None:
+        if pixels.dtype != np.uint8 or pixels.shape != self.shape[1:]:
+            raise ValueError(f"row {row} is {pixels.dtype} {pixels.shape}, not uint8 {self.shape[1:]}")
+        with _writing():
+            self._file.seek(row * self._row)
+            self._file.write(np.ascontiguousarray(pixels).data)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Leave out every row where the mask bool (N,) is False; the others close up in order."""
+        with _writing():
+            for to, row in enumerate(np.flatnonzero(rows)):
+                if to != row:
+                    self._file.seek(int(row) * self._row)
+                    pixels = self._file.read(self._row)
+                    self._file.seek(to * self._row)
+                    self._file.write(pixels)
+            self.shape = (int(np.count_nonzero(rows)), *self.shape[1:])
+            self._file.truncate(self.shape[0] * self._row)
+
+    def sha256(self) -> str:
+        """As ``FaceSet.sha256``."""
+        with _writing():
+            self._file.flush()
+            os.fsync(self._file.fileno())  # some file systems say only now that there was no room
+            self._file.seek(0)
+            return pixels_sha256(self.shape, iter(lambda: self._file.read(_PIECE), b""))
 
 
 def read(key: CacheKey) -> FaceSet | None:
@@ -46,51 +114,105 @@ def read(key: CacheKey) -> FaceSet | None:
     folder = key.folder
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        images = np.load(folder / _PIXELS, mmap_mode="r")
-        table = pd.read_pickle(folder / _TABLE)
-    except (OSError, ValueError, EOFError):  # not there, or cut short by a crash of the machine: made again by the caller
+        if meta["format"] != _FORMAT or (folder / _PIXELS).stat().st_size != np.prod(meta["shape"]):
+            return None
+        images = np.memmap(folder / _PIXELS, np.uint8, "r", shape=tuple(meta["shape"]))
+        with np.load(folder / _TABLE, allow_pickle=False) as arrays:
+            identity = arrays["identity"]
+            attributes = tables.unpack(meta["columns"], arrays)
+        faces = FaceSet(
+            images=images,
+            identity=identity,
+            names=tuple(meta["names"]),
+            attributes=attributes,
+            source=f"{key.source}@{key.size}",
+            rejected=tuple(Rejected(*row) for row in meta["rejected"]),
+        )
+        faces.__dict__["sha256"] = meta["sha256"]  # computed when written: hashing again would read every pixel
+    # Not there, or cut short by a crash of the machine: made again by the caller.
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
         return None
-    faces = FaceSet(
-        images=images,
-        identity=table.pop("__identity__").to_numpy(np.int64),
-        names=tuple(meta["names"]),
-        attributes=table,
-        source=f"{key.source}@{key.size}",
-        rejected=tuple(Rejected(*row) for row in meta["rejected"]),
-    )
-    faces.__dict__["sha256"] = meta["sha256"]  # computed when written: hashing again would read every pixel
     return faces
 
 
-def write(key: CacheKey, faces: FaceSet) -> FaceSet:
-    """Keep a set under ``key`` and hand back the cached copy.
+def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[Pixels], Contents]) -> FaceSet:
+    """Make a set, keep it under ``key``, and hand back the cached copy. Its pixels are never in memory as a whole.
+
+    Args:
+        key: what it is kept under.
+        shape: (N, size, size, C), N being the most rows that there can be.
+        fill: writes the rows, ``keep``s those that are good, and returns the rest of the set.
 
     Raises:
-        FacelabError: the disk is full or the cache folder cannot be written; what was half written is removed.
+        FacelabError: the disk is full or the cache folder cannot be written. Whatever ends ``fill``, nothing is left behind.
     """
     folder = key.folder
-    partial = None
-    try:
+    with _writing():
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        np.save(partial / _PIXELS, faces.images)
-        faces.attributes.assign(__identity__=faces.identity).to_pickle(partial / _TABLE)
-        meta = {"names": faces.names, "rejected": faces.rejected, "sha256": faces.sha256}
+    try:
+        with _writing():
+            file = (partial / _PIXELS).open("w+b")
+        try:
+            pixels = Pixels(file, shape)
+            contents = fill(pixels)
+            sha256 = pixels.sha256()
+        finally:
+            with _writing():
+                file.close()
+        _write_rest(partial, contents, pixels.shape, sha256)
+        return _publish(partial, key)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_rest(partial: Path, contents: Contents, shape: tuple[int, ...], sha256: str) -> None:
+    columns, arrays = tables.pack(contents.attributes)
+    meta = {
+        "format": _FORMAT,
+        "shape": shape,
+        "names": contents.names,
+        "columns": columns,
+        "rejected": contents.rejected,
+        "sha256": sha256,
+    }
+    with _writing():
+        np.savez(partial / _TABLE, identity=contents.identity.astype(np.int64), **arrays)
         (partial / _META).write_text(json.dumps(meta), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    except OSError as error:
-        if folder.exists() and (cached := read(key)) is not None:  # another process was faster
+
+
+def _publish(partial: Path, key: CacheKey) -> FaceSet:
+    """Give the finished folder its name; where another process was faster, its copy is as good."""
+    with _writing():
+        if (cached := read(key)) is not None:
             return cached
+        try:
+            if key.folder.exists():  # damaged
+                shutil.rmtree(key.folder)
+            os.replace(partial, key.folder)
+        except OSError:
+            if (cached := read(key)) is not None:
+                return cached
+            raise
+    if (cached := read(key)) is None:
+        raise FacelabError(f"The cache {key.folder} cannot be read back.", "Remove it, and check the disk.")
+    return cached
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed processes left half written."""
+    for entry in parent.glob(".*-*"):
+        if entry.is_dir() and all(time.time() - path.stat().st_mtime > _STALE for path in [entry, *entry.iterdir()]):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
         raise FacelabError(
-            f"The cache {folder.parent} cannot be written ({error.strerror or error}).",
+            f"The cache {cache_root()} cannot be written ({error.strerror or error}).",
             "Free some space, or point FACELAB_CACHE to another disk.",
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-    cached = read(key)
-    if cached is None:
-        raise FacelabError(f"The cache {folder} cannot be read back.", "Remove it, and check the disk.")
-    return cached

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Protocol
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facelab.datasets.faceset import Rejected
+from facelab.datasets.pgm import undo_line_ends
 from facelab.errors import BadImageError
 
+VERSION = 1  #: raised when a change here changes pixels, so that every cache is made anew
 MAX_PIXELS = 64_000_000  #: a decoded photograph larger than this is refused before its pixels are unpacked
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF", "TIFF")  #: no others: Pillow also opens PostScript, for one
 
 Frame = Callable[[np.ndarray], np.ndarray]
+Photograph = bytes | np.ndarray | OSError  #: encoded, or pixels (H, W, C) already, or what went wrong when it was read
+
+_WORKERS = min(8, os.cpu_count() or 1)  # Pillow and OpenCV let go of the interpreter's lock while they work
+_AHEAD = 32 * _WORKERS  # encoded files held in memory at once
+
+
+class Rows(Protocol):
+    """What ``decode_into`` writes to: an array, or a file that looks like one."""
+
+    shape: tuple[int, ...]
+
+    def __setitem__(self, row: int, pixels: np.ndarray) -> None: ...
 
 
 def decode(data: bytes, channels: int = 3) -> np.ndarray:
     """One encoded photograph to pixels, upright as its EXIF says.
 
     Args:
-        data: the bytes of a JPEG, PNG, PGM, BMP or WebP file.
+        data: the bytes of a JPEG, PNG, PGM/PPM, BMP, WebP, GIF or TIFF file.
         channels: 1 for grey, 3 for RGB.
 
     Returns:
@@ -36,25 +55,37 @@ def decode(data: bytes, channels: int = 3) -> np.ndarray:
     if not data:
         raise BadImageError("The file is empty.", "Get it again.")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(undo_line_ends(data)), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImageError(f"{image.width}x{image.height} pixels is too large.", "Scale it down.")
             if image.mode not in ("L", "RGB", "P", "1"):
                 raise BadImageError(f"Its colour mode is {image.mode}.", "Save it as 8-bit grey or RGB.")
+            if "transparency" in image.info:
+                raise BadImageError("It has transparent pixels.", "Save it as 8-bit grey or RGB.")
             image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             pixels = np.asarray(image)
     # Pillow's readers raise whatever their format's parser meets in a broken file; these are the ones it documents or shows.
     except (
-        UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, zlib.error,
+        UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError,
+        ValueError, EOFError, KeyError, IndexError, TypeError, NotImplementedError, ZeroDivisionError, OverflowError,
+        struct.error, zlib.error,
     ) as error:  # fmt: skip
-        raise BadImageError(f"It cannot be decoded ({type(error).__name__}: {error}).", "Get the file again.") from error
+        if isinstance(error, BadImageError):
+            raise
+        raise BadImageError(
+            f"It cannot be decoded ({type(error).__name__}: {error}).", "Get the file again."
+        ) from error
     return pixels[:, :, None] if channels == 1 else pixels
 
 
 def centre_square(pixels: np.ndarray) -> np.ndarray:
     """The largest centred square of (H, W, C)."""
+    return centre_crop(pixels, min(pixels.shape[:2]))
+
+
+def centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The centred square of ``side`` pixels of (H, W, C)."""
     height, width = pixels.shape[:2]
-    side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return pixels[top : top + side, left : left + side]
 
@@ -68,23 +99,43 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def decode_into(
-    out: np.ndarray, files: Iterable[tuple[int, str, bytes]], frame: Frame = centre_square
+    out: Rows, files: Iterable[tuple[int, str, Photograph]], frame: Frame = centre_square
 ) -> tuple[np.ndarray, list[Rejected]]:
-    """Decode many files into an array that is already there (usually a memory map), and say which could not be.
+    """Decode many files into an array or file that is already there, and say which could not be.
 
     Args:
         out: uint8 (N, size, size, C), written at the rows given.
-        files: (row, name, encoded bytes), in any order.
+        files: (row, name, photograph), in any order.
         frame: cuts the square to keep out of the decoded (H, W, C).
 
     Returns:
         bool (N,), true where a photograph was written, and the rejected files.
     """
-    written, rejected = np.zeros(len(out), dtype=bool), []
-    for row, name, data in files:
+    count, size, _, channels = out.shape
+    written, rejected = np.zeros(count, dtype=bool), []
+
+    def square(photograph: Photograph) -> np.ndarray | BadImageError:
         try:
-            out[row] = resize(frame(decode(data, out.shape[3])), out.shape[1])
-            written[row] = True
+            if isinstance(photograph, OSError):
+                why = photograph.strerror or str(photograph)
+                raise BadImageError(f"It cannot be read ({why}).", "Check the file and its rights.") from photograph
+            pixels = decode(photograph, channels) if isinstance(photograph, bytes) else photograph
+            return resize(frame(pixels), size)
         except BadImageError as error:
-            rejected.append(Rejected(os.fspath(name), error.what))
+            return error
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for chunk in _chunks(files, _AHEAD):
+            for (row, name, _), result in zip(chunk, pool.map(square, [file[2] for file in chunk]), strict=True):
+                if isinstance(result, BadImageError):
+                    rejected.append(Rejected(os.fspath(name), result.what))
+                else:
+                    out[row] = result
+                    written[row] = True
     return written, rejected
+
+
+def _chunks(files: Iterable[tuple[int, str, Photograph]], length: int) -> Iterator[list[tuple[int, str, Photograph]]]:
+    files = iter(files)
+    while chunk := list(islice(files, length)):
+        yield chunk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -21,6 +21,18 @@ class Rejected(NamedTuple):
 
     file: str
     reason: str
+
+
+class RejectedFilesWarning(UserWarning):
+    """A data set has files that could not be used; ``FaceSet.rejected`` lists them."""
+
+
+def pixels_sha256(shape: Sequence[int], pieces: Iterable[bytes | memoryview]) -> str:
+    """SHA-256 of a shape (N, H, W, C) and of the pixels in order, however they are cut into pieces: 64 hexadecimal digits."""
+    digest = hashlib.sha256(str(tuple(int(length) for length in shape)).encode())
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,8 @@ class FaceSet:
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
             raise BadParameterError(
-                f"FaceSet {self.source}: images are {self.images.dtype} {self.images.shape}.", "Give uint8 (N, H, W, C)."
+                f"FaceSet {self.source}: images are {self.images.dtype} {self.images.shape}.",
+                "Give uint8 (N, H, W, C).",
             )
         if not len(self.images) == len(self.identity) == len(self.attributes):
             raise BadParameterError(
@@ -67,10 +80,10 @@ class FaceSet:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the pixels in order, the same on every machine: 64 hexadecimal digits."""
-        digest = hashlib.sha256(str(self.images.shape).encode())
-        for start in range(0, len(self), 4096):  # in pieces, so that a memory map is never read whole
-            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
-        return digest.hexdigest()
+        pieces = (
+            np.ascontiguousarray(self.images[start : start + 4096]).tobytes() for start in range(0, len(self), 4096)
+        )
+        return pixels_sha256(self.images.shape, pieces)  # in pieces, so that a memory map is never copied whole
 
     @property
     def people(self) -> np.ndarray:
@@ -83,7 +96,9 @@ class FaceSet:
         rows = np.asarray(rows)
         if rows.dtype == bool:
             if rows.shape != (len(self),):
-                raise BadParameterError(f"The mask has {rows.shape}, the set {len(self)} images.", "Give one per image.")
+                raise BadParameterError(
+                    f"The mask has {rows.shape}, the set {len(self)} images.", "Give one per image."
+                )
             rows = np.flatnonzero(rows)
         rows = rows.astype(np.int64)
         return replace(

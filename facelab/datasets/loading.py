@@ -1,29 +1,41 @@
-"""``load``: a data set by name, decoded once and then read from the cache."""
+"""``load``: a data set by name, or several joined, decoded once and then read from the cache."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from facelab.datasets import cache
-from facelab.datasets.decode import decode_into
-from facelab.datasets.faceset import UNKNOWN, FaceSet
-from facelab.datasets.sources import Source, get_source
+from facelab.datasets import cache, decode, joining
+from facelab.datasets.cache import CacheKey, Contents, Pixels
+from facelab.datasets.decode import Photograph, decode_into
+from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected, RejectedFilesWarning
+from facelab.datasets.sources import Source, get_source, split_names
 from facelab.errors import BadParameterError, DataMissingError
+from facelab.paths import data_root
+from facelab.progress import bar
 
 
-def load(name: str, size: int = 64) -> FaceSet:
+def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     """A data set as square uint8 images of one size.
 
+    Several are joined by ``+``, as in ``"utkface+ffhq+celeba"``: see ``joining.join`` for what becomes of names and columns.
+
     Args:
-        name: a source of ``facelab data list``.
+        name: a source of ``facelab data list``, ``folder:PATH`` for any tree person/photo, or several joined by ``+``.
         size: side of the square in pixels, 8 to 1024.
+        one_per_person: keep only the first photograph of each known person; those of unknown people are all kept.
 
     Returns:
         The photographs in the order of the source's index; files that could not be used are in ``rejected``.
+
+    Warns:
+        RejectedFilesWarning: some files could not be used, whether just decoded or read from the cache.
 
     Raises:
         BadParameterError: unknown name or impossible size.
@@ -31,38 +43,91 @@ def load(name: str, size: int = 64) -> FaceSet:
     """
     if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 1024:
         raise BadParameterError(f"The working size is {size!r}.", "Give a whole number of pixels from 8 to 1024.")
+    parts = split_names(name)
+    if len(set(parts)) < len(parts):
+        raise BadParameterError(f"{name!r} names a data set twice.", "Name each once.")
+    keys, sets = zip(*(load_one(part, size) for part in parts), strict=True)
+    if len(sets) > 1:
+        faces = joining.join(parts, keys, sets, one_per_person)
+    else:
+        faces = joining.one_of_each(sets[0]) if one_per_person else sets[0]
+    if faces.rejected:
+        first = faces.rejected[0]
+        warnings.warn(
+            f"{faces.source}: {len(faces.rejected)} files could not be used, the first {first.file!r} ({first.reason}) "
+            f"All of them: facelab data check {name}",
+            RejectedFilesWarning,
+            stacklevel=2,
+        )
+    return faces
+
+
+def load_one(name: str, size: int) -> tuple[CacheKey, FaceSet]:
+    """One source, and the key that it is cached under. For the errors, see ``load``."""
     source = get_source(name)
     root = source.locate()
     if root is None:
-        raise DataMissingError(f"The data set {name!r} is not on this machine.", source.obtain)
+        raise DataMissingError(
+            f"The data set {name!r} is not on this machine.", f"{source.remedy} FACELAB_DATA is {data_root()}."
+        )
     index = source.index(root)
-    key = cache.CacheKey(name, size, source.version, _fingerprint(root, index))
-    return cache.read(key) or cache.write(key, _build(source, root, index, size))
+    key = CacheKey(name, size, source.version, fingerprint(source, root, index))
+    return key, cache.read(key) or _build(key, source, root, index)
 
 
-def _fingerprint(root: Path, index: pd.DataFrame) -> str:
-    """Changes when the folder or its table changes; reads no pixels."""
-    rows = pd.util.hash_pandas_object(index.astype(str), index=False).to_numpy()
-    return hashlib.sha256(str(root).encode() + rows.tobytes()).hexdigest()
+def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
+    """Changes when the table, or the name, size, time or rights of a file change, or the way of decoding; reads no pixels."""
+    digest = hashlib.sha256(f"{decode.VERSION} {list(index)}".encode())
+    digest.update(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes())
+    archives = source.archives(root) if source.archives is not None else []
+    for path in archives or (f"{root}{os.sep}{file}" for file in index["file"]):
+        try:
+            found = os.stat(path)
+            digest.update(b"%d %d %d;" % (found.st_size, found.st_mtime_ns, found.st_mode))
+        except OSError:
+            digest.update(b"-;")  # listed but not there: named as rejected when it is read
+    return digest.hexdigest()
 
 
-def _build(source: Source, root: Path, index: pd.DataFrame, size: int) -> FaceSet:
-    images = np.zeros((len(index), size, size, source.channels), dtype=np.uint8)
-    if source.render is not None:
-        written, rejected = np.ones(len(index), dtype=bool), []
-        for row, _, pixels in source.render(root, index, size):
-            images[row] = pixels
-    else:
-        written, rejected = decode_into(images, source.read(root, index), source.frame)
-    index = index[written].reset_index(drop=True)
-    people = index.pop("identity").fillna("").astype(str)
+def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> FaceSet:
+    listed: list[Rejected] = []
+    if "rejected" in index:
+        bad = index["rejected"].fillna("").to_numpy() != ""
+        listed = [Rejected(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
+        index = index.loc[~bad].drop(columns="rejected").reset_index(drop=True)
+
+    def fill(pixels: Pixels) -> Contents:
+        with bar(f"Decoding {key.source}", len(index)) as shown:
+            if source.render is not None:
+                written, rejected = np.ones(len(index), dtype=bool), []
+                for row, _, image in _advancing(source.render(root, index, key.size), shown):
+                    pixels[row] = image
+            else:
+                written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.frame)
+        if not written.any():
+            raise _nothing_usable(key, source, root, [*listed, *rejected])
+        pixels.keep(written)
+        return _contents(index[written].reset_index(drop=True), tuple(listed + rejected))
+
+    return cache.build(key, (len(index), key.size, key.size, source.channels), fill)
+
+
+def _advancing(items: Iterator[tuple[int, str, Photograph]], shown) -> Iterator[tuple[int, str, Photograph]]:
+    for item in items:
+        yield item
+        shown.advance()
+
+
+def _contents(table: pd.DataFrame, rejected: tuple[Rejected, ...]) -> Contents:
+    people = table.pop("identity").fillna("").astype(str)
     names = tuple(sorted(set(people) - {""}))
     number = {name: row for row, name in enumerate(names)} | {"": UNKNOWN}
-    return FaceSet(
-        images=images[written] if not written.all() else images,
-        identity=people.map(number).to_numpy(np.int64),
-        names=names,
-        attributes=index,
-        source=f"{source.name}@{size}",
-        rejected=tuple(rejected),
+    return Contents(people.map(number).to_numpy(np.int64), names, table, rejected)
+
+
+def _nothing_usable(key: CacheKey, source: Source, root: Path, rejected: list[Rejected]) -> DataMissingError:
+    first = f"; {len(rejected)} were rejected, the first {rejected[0].file!r}: {rejected[0].reason}" if rejected else ""
+    return DataMissingError(
+        f"The data set {key.source!r} in {root} holds no photograph that can be used{first}",
+        f"Expected layout: {source.layout}.",
     )

