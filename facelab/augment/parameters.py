@@ -52,6 +52,11 @@ class Parameters:
     noise_seed: int = 0
     erase: torch.Tensor | None = None
 
+    def rows(self, rows: slice) -> Parameters:
+        """The parameters of some of the photographs."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Parameters(**{k: v[rows] if isinstance(v, torch.Tensor) else v for k, v in values.items()})
+
     def lengths(self) -> set[int]:
         """The numbers of photographs that the parameters are for: one number, unless they do not belong together."""
         values = (getattr(self, field.name) for field in fields(self))
