@@ -94,6 +94,8 @@ class Augmentation:
                 )
         if self.size is not None and self.size < 1:
             raise BadParameterError(f"size is {self.size!r}.", "Give the side of the view in pixels, or None.")
+        if self.erase_holes < 1:
+            raise BadParameterError(f"erase_holes is {self.erase_holes!r}.", "Give 1 or more; erase_p 0 turns it off.")
 
     def draw(self, n: int, generator: np.random.Generator) -> Parameters:
         """Parameters for ``n`` photographs, each drawn on its own; the same on every machine."""
