@@ -19,7 +19,7 @@ from facelab.datasets.faceset import Rejected
 from facelab.datasets.pgm import undo_line_ends
 from facelab.errors import BadImageError
 
-VERSION = 1  #: raised when a change here changes pixels, so that every cache is made anew
+VERSION = 2  #: raised when a change here changes pixels, so that every cache is made anew
 MAX_PIXELS = 64_000_000  #: a decoded photograph larger than this is refused before its pixels are unpacked
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF", "TIFF")  #: no others: Pillow also opens PostScript, for one
 
