@@ -21,8 +21,8 @@ def undo_line_ends(data: bytes) -> bytes:
     """A PGM file as it was before its line ends were converted; any other file unchanged.
 
     The header tells by its own line ends. Taking out every 13 before a 10 gives exactly the pixels that the header promises,
-    unless a 13 stood before a 10 in the photograph itself. The conversion left such a pair alone, so one pixel is
-    missing then, and of all places for it the one is taken that makes the photograph smoothest.
+    unless a 13 stood before a 10 in the photograph itself. The conversion left such a pair alone, so taking it apart costs
+    one pixel. Of all pairs the one is then left as it is that makes the photograph smoothest: that pair or one close to it.
 
     Raises:
         BadImageError: more than one such pair, or the file was damaged in another way too.
