@@ -83,3 +83,63 @@ def column_codes(faces: FaceSet, column: str) -> np.ndarray:
             "Leave those photographs out with FaceSet.subset.",
         )
     return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
+
+
+def sample_pairs(faces: FaceSet, genuine: int, impostor: int, seed: int = 0, exclude_same: str | None = None) -> Pairs:
+    """Some genuine and some impostor pairs, none twice, drawn so that no person with many photographs rules the list.
+
+    Genuine pairs are taken from the people in turn; for an impostor pair two people are drawn first, then a photograph of
+    each.
+
+    Args:
+        faces: photographs of known people; those of ``UNKNOWN`` people are in no pair.
+        genuine: number of genuine pairs.
+        impostor: number of impostor pairs, at most half of all that there are.
+        seed: of the NumPy generator.
+        exclude_same: as in ``all_pairs``.
+
+    Returns:
+        The genuine pairs, then the impostor pairs, each first < second; all in fold 0.
+
+    Raises:
+        BadParameterError: more asked for than there are, or no such column.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [np.flatnonzero(faces.identity == person) for person in faces.people]
+    value = np.arange(len(faces)) if exclude_same is None else column_codes(faces, exclude_same)
+    first = np.concatenate(
+        [_genuine(rows, value, genuine, rng, faces.source), _impostor(rows, impostor, rng, faces.source)]
+    )
+    same = np.arange(len(first)) < genuine
+    return Pairs(first[:, 0], first[:, 1], same, np.zeros(len(first), dtype=np.int64))
+
+
+def _genuine(
+    rows: list[np.ndarray], value: np.ndarray, count: int, rng: np.random.Generator, source: str
+) -> np.ndarray:
+    """Pairs (count, 2): every round takes the next pair of each person, in an order drawn for that person."""
+    found, rounds = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for own in rows:
+        first, second = (own[side] for side in np.triu_indices(len(own), k=1))
+        other = value[first] != value[second]
+        pairs = rng.permutation(np.stack([first[other], second[other]], axis=1))[:count]
+        found.append(pairs)
+        rounds.append(np.arange(len(pairs)))
+    pairs, turn = np.concatenate(found), np.concatenate(rounds)
+    if len(pairs) < count:
+        raise BadParameterError(f"{source} has {len(pairs)} genuine pairs, not {count}.", "Ask for fewer.")
+    return pairs[np.lexsort((rng.random(len(pairs)), turn))[:count]]
+
+
+def _impostor(rows: list[np.ndarray], count: int, rng: np.random.Generator, source: str) -> np.ndarray:
+    sizes = np.array([len(own) for own in rows])
+    available = (sizes.sum() ** 2 - (sizes**2).sum()) // 2
+    if count > available // 2:
+        raise BadParameterError(f"{source} has {available} impostor pairs; {count} is over half.", "Take all_pairs.")
+    chosen: dict[tuple[int, int], None] = {}
+    while len(chosen) < count:
+        a, b = rng.integers(len(rows), size=2)
+        if a != b:
+            pair = sorted((int(rows[a][rng.integers(sizes[a])]), int(rows[b][rng.integers(sizes[b])])))
+            chosen[tuple(pair)] = None
+    return np.array(list(chosen), dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,90 @@
+"""Leakage is an assertion, not advice: nobody and no picture of the test set may be in the training set."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+
+from facelab.datasets.faceset import UNKNOWN, FaceSet
+from facelab.datasets.near import near_duplicates
+from facelab.errors import BadParameterError, LeakageError
+
+KINDS = ("identity", "file", "hash", "perceptual")
+_MADE_OF = {"orl-wild": "orl"}  # its people and photographs are those of another source
+
+
+def assert_disjoint(train: FaceSet, test: FaceSet, by: Sequence[str] = KINDS) -> None:
+    """Proof that training and test set share nothing of the kinds named.
+
+    Args:
+        train: what was trained on.
+        test: what is tested on.
+        by: of ``identity`` (a person by name, within one source; unknown people are passed over), ``file`` (a file name
+            within one source, or the column ``photo`` that says what a rendering was made of), ``hash`` (SHA-256 of an
+            image's pixels) and ``perceptual`` (see ``near.near_duplicates``). For a closed set leave ``identity`` out.
+
+    Raises:
+        LeakageError: something is shared; it names the first of them and says how many.
+        BadParameterError: no such kind.
+    """
+    if not by or (unknown := [kind for kind in by if kind not in KINDS]):
+        raise BadParameterError(f"Leakage by {unknown[0]!r} is not known." if by else "No kind of leakage is named.",
+                                f"There are: {', '.join(KINDS)}.")  # fmt: skip
+    if "identity" in by:
+        _refuse("people", sorted(_people(train) & _people(test)), len(_people(test)), "Use splits.identity_disjoint.")
+    if "file" in by:
+        shared = _shared(_files(train), _files(test))
+        _refuse("files", [str(test.attributes["file"].iloc[row]) for _, row in shared], len(test), "Split again.")
+    if "hash" in by:
+        _refuse_copies("identical pictures", train, test, _shared(_pixel_hashes(train), _pixel_hashes(test)))
+    if "perceptual" in by:
+        _refuse_copies("near-duplicates", train, test, near_duplicates(train.images, test.images))
+
+
+def _qualified(faces: FaceSet, names: Iterable[str]) -> list[str]:
+    """Names as a joined set gives them, ``source:name``, so that a set and a union that holds it can be compared.
+
+    A source that is made of another one takes that one's name.
+    """
+    source = re.split("[@,]", faces.source)[0]
+    parts = [str(name).split(":", 1) if "+" in source else (source, str(name)) for name in names]
+    return [f"{_MADE_OF.get(own, own)}:{name}" for own, name in parts]
+
+
+def _people(faces: FaceSet) -> set[str]:
+    return set(_qualified(faces, (faces.names[number] for number in faces.people if number != UNKNOWN)))
+
+
+def _files(faces: FaceSet) -> list[str]:
+    return _qualified(faces, faces.attributes["photo" if "photo" in faces.attributes else "file"])
+
+
+def _pixel_hashes(faces: FaceSet) -> list[bytes]:
+    shape = str(faces.images.shape[1:]).encode()
+    return [hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest() for image in faces.images]
+
+
+def _shared(train: Sequence[Hashable], test: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """(training row, test row) of each test row whose key is in training."""
+    first = {key: row for row, key in reversed(list(enumerate(train)))}
+    return [(first[key], row) for row, key in enumerate(test) if key in first]
+
+
+def _refuse_copies(what: str, train: FaceSet, test: FaceSet, pairs: Sequence[Sequence[int]]) -> None:
+    by_test = {int(row): int(match) for match, row in reversed(list(pairs))}
+    named = [
+        f"{test.attributes['file'].iloc[row]} = {train.attributes['file'].iloc[by_test[row]]}"
+        for row in sorted(by_test)
+    ]
+    _refuse(what, named, len(test), "Leave them out of one side, or split with group=.")
+
+
+def _refuse(what: str, named: list[str], count: int, remedy: str) -> None:
+    if named:
+        more = ", ..." if len(named) > 3 else ""
+        raise LeakageError(
+            f"{len(named)} of {count} test {what} are in training: {', '.join(named[:3])}{more}.", remedy
+        )
