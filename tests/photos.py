@@ -10,7 +10,9 @@ from PIL import Image
 def pixels(seed: int = 0, height: int = 40, width: int = 32, channels: int = 3) -> np.ndarray:
     """Smooth noise uint8 (height, width, channels): a JPEG keeps it to a few grey levels."""
     coarse = np.random.default_rng(seed).integers(40, 216, (4, 4, channels), dtype=np.uint8)
-    image = Image.fromarray(coarse if channels == 3 else coarse[:, :, 0]).resize((width, height), Image.Resampling.BICUBIC)
+    image = Image.fromarray(coarse if channels == 3 else coarse[:, :, 0]).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
     return np.asarray(image).reshape(height, width, channels)
 
 

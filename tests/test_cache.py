@@ -174,7 +174,10 @@ def test_processes_at_once_all_get_the_set(here):
     code = "import os; from facelab.datasets import load; print(load('folder:' + os.environ['TREE'], 16).sha256)"
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", code], env=os.environ | {"TREE": str(here / "tree")}, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code],
+            env=os.environ | {"TREE": str(here / "tree")},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
@@ -220,11 +223,17 @@ def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
                 pixels[0] = wrong
 
 
-texts = st.one_of(st.none(), st.text(max_size=6), st.sampled_from(["", "None", "nan", "NA", "Ærøskøbing", "a\nb", "\ud800"]))
+texts = st.one_of(
+    st.none(), st.text(max_size=6), st.sampled_from(["", "None", "nan", "NA", "Ærøskøbing", "a\nb", "\ud800"])
+)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(texts, st.one_of(st.none(), st.booleans()), st.integers(-(2**60), 2**60), st.floats()), min_size=1))
+@given(
+    st.lists(
+        st.tuples(texts, st.one_of(st.none(), st.booleans()), st.integers(-(2**60), 2**60), st.floats()), min_size=1
+    )
+)
 def test_a_table_comes_back_as_it_was(tmp_path_factory, rows):
     text, flag, whole, real = zip(*rows, strict=True)
     table = pd.DataFrame(

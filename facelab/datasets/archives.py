@@ -29,8 +29,9 @@ def read_archives(root: Path, index: pd.DataFrame) -> Iterator[tuple[int, str, P
                 for member in archive:
                     archive.members = []  # or it would remember every member
                     name = member.name.removeprefix("./")
-                    if member.isfile() and member.size <= MAX_BYTES and (row := wanted.pop(name, None)) is not None:
-                        yield row, name, archive.extractfile(member).read()
+                    if name in wanted and member.isfile() and member.size <= MAX_BYTES:
+                        content = archive.extractfile(member).read()
+                        yield wanted.pop(name), name, content  # not taken out of those wanted before it could be read
         except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             damage += f"; {path.name} cannot be read to its end ({error})"
     for name, row in wanted.items():

@@ -28,7 +28,7 @@ def index(root: Path) -> pd.DataFrame:
     )  # the licence lies between the photographs
     number = table["file"].str.extract(r"/(\d{5})\.\w+$")[0]
     table.loc[number.isna() & (table["rejected"] == ""), "rejected"] = "Its name is not a number of five digits."
-    number = number.fillna(0).astype(np.int64)
+    number = number.fillna("0").astype(np.int64)
     return table.assign(identity="", number=number, split=np.where(number < TRAIN, "train", "val"))
 
 

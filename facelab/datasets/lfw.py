@@ -40,7 +40,7 @@ def index(root: Path) -> pd.DataFrame:
     parts = table["file"].str.extract(r"/([^/]+)_(\d{4})\.jpe?g$")
     strange = (table["rejected"] == "") & (parts[0] != table["identity"])
     table.loc[strange, "rejected"] = "Its name is not PERSON_0001.jpg."
-    table["image_number"] = parts[1].fillna(0).astype(np.int64)
+    table["image_number"] = parts[1].fillna("0").astype(np.int64)
     good = table[table["rejected"] == ""]
     table["images_of_identity"] = table["identity"].map(good["identity"].value_counts()).fillna(0).astype(np.int64)
     return table

@@ -54,7 +54,7 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     if faces.rejected:
         first = faces.rejected[0]
         warnings.warn(
-            f"{faces.source}: {len(faces.rejected)} files could not be used, the first {first.file!r} ({first.reason}) "
+            f"{faces.source}: {len(faces.rejected)} of its files could not be used, the first is {first.file}: {first.reason} "
             f"All of them: facelab data check {name}",
             RejectedFilesWarning,
             stacklevel=2,

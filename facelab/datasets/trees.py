@@ -13,6 +13,7 @@ from facelab.errors import FacelabError
 from facelab.paths import data_root
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+NO_TEXT = "Its name is not text (UTF-8)."
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind; hidden files are litter too
 
 
@@ -28,6 +29,11 @@ def below_data(*folders: str, holds: Callable[[Path], bool]) -> Path | None:
 def is_litter(name: str) -> bool:
     """Whether a file or folder is one that a file manager or a packer made."""
     return name.startswith(".") or name.lower() in _LITTER
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is text at all: some systems allow any bytes, which Python hands on as lone surrogates."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def is_photograph(name: str) -> bool:
@@ -49,10 +55,10 @@ def walk(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, f"The folder cannot be opened ({error.strerror})."
         return
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
+        if not is_text(entry.name):
+            yield prefix + ascii(entry.name)[1:-1], NO_TEXT
+        elif entry.is_dir(follow_symlinks=False):
             yield from walk(entry.path, f"{prefix}{entry.name}/")
-        elif not entry.name.isprintable():  # line breaks, and bytes that are no text at all
-            yield prefix + ascii(entry.name)[1:-1], "Its name holds characters that cannot be printed."
         elif not is_photograph(entry.name):
             yield prefix + entry.name, "Its name does not end as a photograph's does."
         elif not entry.is_file():
@@ -75,11 +81,14 @@ def person_tree(root: Path, below: str = "") -> pd.DataFrame:
     rows: list[tuple[str, str, str]] = []
     prefix = f"{below}/" if below else ""
     for entry in sorted_entries(root / below):
+        if not is_text(entry.name):
+            rows.append((prefix + ascii(entry.name)[1:-1], "", NO_TEXT))
+            continue
         if not entry.is_dir():
             if is_photograph(entry.name):
                 rows.append((prefix + entry.name, "", "It lies outside any person's folder."))
             continue
-        person = unicodedata.normalize("NFC", entry.name if entry.name.isprintable() else ascii(entry.name)[1:-1])
+        person = unicodedata.normalize("NFC", entry.name)
         found = [(file, person, reason) for file, reason in walk(entry.path, f"{prefix}{entry.name}/")]
         if all(reason for _, _, reason in found):
             found.append((f"{prefix}{person}/", person, "The folder of this person holds no photograph."))
