@@ -53,6 +53,11 @@ def render(root: Path, table: pd.DataFrame, size: int) -> Iterator[tuple[int, st
             yield row, table.at[row, "file"], source.render(parameters.Nuisance(**values), size)[:, :, None]
 
 
+def made_from(root: Path) -> list[Path]:
+    """The files that decide the pixels: landmarks and photographs."""
+    return [own_data("orl", "landmarks.csv"), *(root / photo for photo in orl.index(root)["file"])]
+
+
 ORL_WILD = register(
     Source(
         name="orl-wild",
@@ -66,5 +71,7 @@ ORL_WILD = register(
         locate=orl.locate,
         index=index,
         render=render,
+        archives=made_from,
+        published={"images": 1600, "people": 40},
     )
 )

@@ -16,7 +16,8 @@ from facelab.datasets.wild.parameters import Nuisance
 SIDE = 2.7  #: side of the square, in units of the face (mean of eye distance and distance of eyes and mouth)
 CAMERA = 1.6  #: distance of the camera for the turn, in sides of the square
 MARGIN = 48  #: pixels by which a photograph is continued on each side
-_STEPS = 32  #: positions are rounded to this fraction of a pixel
+_STEP_BITS = 5  #: positions are rounded to 1/32 of a pixel
+_STEPS = 2**_STEP_BITS
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,16 @@ def pixel_centres(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def extend(photo: np.ndarray) -> np.ndarray:
-    """A photograph (H, W) mirrored beyond its edges by ``MARGIN`` and blurred there, the more the farther: float64.
+    """A photograph (H, W) mirrored beyond its edges by ``MARGIN`` and blurred there, the more the farther: float32.
 
     A mirrored background looks like background; blurred, it has no second ear.
     """
-    wide = np.pad(photo.astype(np.float64), MARGIN, mode="reflect")
+    wide = np.pad(photo.astype(np.float32), MARGIN, mode="reflect")
     height, width = wide.shape
     y, x = np.arange(height)[:, None], np.arange(width)[None, :]
     outside_y = np.maximum(MARGIN - y, y - (height - 1 - MARGIN))
     outside_x = np.maximum(MARGIN - x, x - (width - 1 - MARGIN))
-    outside = np.maximum(np.maximum(outside_x, outside_y), 0)
+    outside = np.maximum(np.maximum(outside_x, outside_y), 0).astype(np.float32)
     for reach in (2, 4, 8):
         smooth = _box(_box(wide, reach, 0), reach, 1)
         share = np.clip(outside / (2.0 * reach), 0.0, 1.0)
@@ -164,15 +165,15 @@ def _box(picture: np.ndarray, reach: int, axis: int) -> np.ndarray:
 
 
 def sample(extended: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Grey values of an ``extend``-ed photograph at positions of the photograph, bilinear: float64 of the shape of x.
+    """Grey values of an ``extend``-ed photograph at positions of the photograph, bilinear: float32 of the shape of x.
 
     Positions are rounded to 1/32 pixel and held inside the margin.
     """
     height, width = extended.shape
-    column = np.clip(np.floor((x + MARGIN) * _STEPS + 0.5).astype(np.int64), 0, (width - 1) * _STEPS - 1)
-    row = np.clip(np.floor((y + MARGIN) * _STEPS + 0.5).astype(np.int64), 0, (height - 1) * _STEPS - 1)
-    corner = (row // _STEPS) * width + column // _STEPS
-    right, below = (column % _STEPS) / _STEPS, (row % _STEPS) / _STEPS
+    column = np.clip(np.floor((x + MARGIN) * _STEPS + 0.5).astype(np.int32), 0, (width - 1) * _STEPS - 1)
+    row = np.clip(np.floor((y + MARGIN) * _STEPS + 0.5).astype(np.int32), 0, (height - 1) * _STEPS - 1)
+    corner = (row >> _STEP_BITS) * width + (column >> _STEP_BITS)
+    right, below = ((steps % _STEPS).astype(np.float32) / _STEPS for steps in (column, row))
     flat = extended.ravel()
     above = flat[corner] * (1 - right) + flat[corner + 1] * right
     under = flat[corner + width] * (1 - right) + flat[corner + width + 1] * right
@@ -181,7 +182,7 @@ def sample(extended: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
     """Mean of each square of ``factor`` x ``factor`` pixels: (S, S) to (S / factor, S / factor)."""
-    total = np.zeros((picture.shape[0] // factor, picture.shape[1] // factor))
+    total = np.zeros((picture.shape[0] // factor, picture.shape[1] // factor), picture.dtype)
     for row in range(factor):
         for column in range(factor):
             total += picture[row::factor, column::factor]

@@ -18,7 +18,7 @@ def occlude(
     """The picture with its occluder, in even light.
 
     Args:
-        grey: float64 (S, S), 0 to 255.
+        grey: float (S, S), 0 to 255.
         u, v: coordinates of the face at each pixel (``geometry.photo_to_face``).
         pixel: width of a pixel in eye distances.
         skin: grey of the face's skin, for a hand.
@@ -29,7 +29,7 @@ def occlude(
     u, v = _placed(u, v, nuisance)
     if nuisance.occlusion == "sunglasses":
         return sunglasses.draw(u, v, pixel, grey, nuisance).over(grey)
-    texture = np.random.default_rng([nuisance.noise_seed, 1]).random((_TEXTURE, _TEXTURE))
+    texture = np.random.default_rng([nuisance.noise_seed, 1]).random((_TEXTURE, _TEXTURE), dtype=np.float32)
     if nuisance.occlusion == "scarf":
         return scarf.draw(u, v, pixel, texture, nuisance).over(grey)
     return hand.draw(u, v, pixel, skin, texture, nuisance).over(grey)

@@ -38,7 +38,7 @@ def _cloth(u: np.ndarray, along: np.ndarray, unrest: np.ndarray, nuisance: Nuisa
     """Grey of the cloth before its folds: one of three patterns, following the folds."""
     base = 50.0 + 150.0 * nuisance.occluder_tone
     other = base + (95.0 if nuisance.occluder_tone < 0.5 else -95.0)
-    fine = clouds_of_thread(u, along)
+    fine = _weave(u, along)
     model = nuisance.occluder_model
     if model == "striped":
         mix = stripes(2.1 * along + 0.15 * unrest, 0.25)
@@ -51,6 +51,6 @@ def _cloth(u: np.ndarray, along: np.ndarray, unrest: np.ndarray, nuisance: Nuisa
     return (base + (other - base) * mix) * fine
 
 
-def clouds_of_thread(u: np.ndarray, along: np.ndarray) -> np.ndarray:
+def _weave(u: np.ndarray, along: np.ndarray) -> np.ndarray:
     """The weave: a fine gain about 1."""
     return 0.92 + 0.16 * wave(9.0 * u) * wave(9.0 * along)

@@ -1,6 +1,6 @@
 """Drawing by formula: distances to simple shapes, soft edges, waves and cloudy texture, in coordinates of the face.
 
-A distance is negative inside a shape. All arrays are float64 of one shape.
+A distance is negative inside a shape. All arrays are of one shape, float32 or float64.
 """
 
 from __future__ import annotations
