@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from facelab.backbones import NAMES, PUBLISHED, STEMS, backbone, freeze, load_weights, mlp_head, parameter_layers
+from facelab.backbones.inception_resnet_v1 import block8, block17, block35
 from facelab.errors import BadParameterError, DataMissingError
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -129,6 +130,22 @@ def backbone_features(name):
     return 2048 if name in ("resnet50", "resnet101") else 512
 
 
+@pytest.mark.parametrize(
+    ("block", "branches", "scale", "last"),
+    [(block35, 3, 0.17, False), (block17, 2, 0.10, False), (block8, 2, 0.20, False), (block8, 2, 1.0, True)],
+)
+def test_inception_blocks_by_the_papers_figures(block, branches, scale, last):
+    module = (block(16, 4, last=True) if last else block(16, 4)).eval()
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 16, 9, 9)).astype(np.float32))
+    weight, bias = module.conv2d.weight[:, :, 0, 0], module.conv2d.bias[:, None, None]
+    expected = x + scale * bias
+    for number in range(branches):  # the 1x1 convolution of what lies side by side is a sum over the branches
+        own = weight[:, 4 * number : 4 * number + 4]
+        expected = expected + scale * torch.einsum("oc,nchw->nohw", own, getattr(module, f"branch{number}")(x))
+    expected = expected if last else expected.clamp_min(0)
+    torch.testing.assert_close(module(x), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("stem", "least"), [("imagenet", 75), ("small", 39), ("cifar", 21)])
 def test_inception_takes_photographs_from_its_smallest_on(stem, least):
     network = backbone("inception_resnet_v1", width=8, stem=stem).eval()
@@ -161,7 +178,7 @@ def test_the_layers_are_in_the_order_of_the_forward_pass(name):
 @pytest.mark.parametrize("frozen", [1, 7, 24])
 def test_frozen_layers_do_not_move_and_the_others_do(frozen):
     network = freeze(backbone("resnet10", 1), frozen)
-    model = nn.Sequential(network, mlp_head(network.features, (3,))).train()
+    model = nn.Sequential(network, mlp_head(network.features, (3,)))
     before = copy.deepcopy(network.state_dict())
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.1)
     nn.functional.cross_entropy(model(images(4, 1, 32)), torch.tensor([0, 1, 2, 0])).backward()
