@@ -21,8 +21,8 @@ from facelab.paths import own_data
 
 #: SHA-256 of the pixels (FaceSet.sha256) by working size
 PIXELS = {
-    64: "f532383729138beda58df4529d798b3a470e1397e002f7904e2e822ac3e9ccb6",
-    48: "bb68800419a0919bf7e2a0740c21f3cc63e207dc89d3641ccf91a38932bb2e81",
+    64: "6f2946d7771c77a2daac7416217bb0aa37a61589524faf5c45c2f50e2058ce61",
+    48: "0c6bdc3bb5dcf1826de0b4a0cf72b52bc2c07b0ab80468f7eae416c93af45772",
 }
 LABELS = list(pd.read_csv(own_data("orl", "labels.csv"), nrows=0).columns[1:])
 

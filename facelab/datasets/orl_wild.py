@@ -72,6 +72,7 @@ ORL_WILD = register(
         index=index,
         render=render,
         archives=made_from,
+        version=2,
         published={"images": 1600, "people": 40},
     )
 )

@@ -40,7 +40,7 @@ MODELS = {
     "aviator": Model(0.52, 0.10, 0.43, 0.36, False, 0.30, (0.030, 150.0), 0.30, (-0.12, 0.022)),
     "rectangle": Model(0.50, 0.04, 0.42, 0.22, True, 0.05, (0.045, 30.0), 0.12, (-0.03, 0.035)),
     "round": Model(0.50, 0.04, 0.31, 0.31, False, 0.00, (0.035, 95.0), 0.22, (-0.08, 0.025)),
-    "shield": Model(0.42, 0.04, 0.56, 0.27, True, 0.18, (0.025, 45.0), 0.05, (0.00, 0.020)),
+    "shield": Model(0.42, 0.04, 0.56, 0.27, True, 0.18, (0.025, 45.0), 0.20, (0.00, 0.020)),
     "wayfarer": Model(0.50, 0.06, 0.43, 0.30, True, 0.22, (0.070, 18.0), 0.08, (-0.10, 0.050)),
 }
 
@@ -61,7 +61,8 @@ def draw(u: np.ndarray, v: np.ndarray, pixel: float, grey: np.ndarray, nuisance:
     # the lens leans outwards and gets narrower to its foot
     narrowed = 1.0 - model.narrow * np.clip(below / model.height, -1.0, 1.0) * 0.5
     across = (side - model.centre) / narrowed
-    lens = superellipse(across, below, model.width, model.height, model.square)
+    nose = 0.2 - np.sqrt(u * u + (v - 0.36) ** 2)
+    lens = np.maximum(superellipse(across, below, model.width, model.height, model.square), nose)
     arm = capsule(side, v, (model.centre + model.width, model.drop - 0.45 * model.height), (1.35, -0.02), 0.045, 0.02)
     bridge_top, bridge_half = model.bridge
     bridge = np.maximum(np.abs(v - bridge_top - 0.25 * side * side) - bridge_half, side - model.centre)
