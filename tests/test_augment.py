@@ -11,7 +11,7 @@ from scipy.stats import binomtest, ks_2samp
 from torchvision.transforms import InterpolationMode, RandomErasing, RandomResizedCrop
 from torchvision.transforms.v2 import functional as tv
 
-from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, two_views
+from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, one_view, two_views
 from facelab.augment.augmentation import CHUNK
 from facelab.augment.parameters import draw_boxes
 from facelab.errors import BadParameterError
@@ -285,6 +285,12 @@ def test_views_are_normalised_channels_last_and_seeded(name, channels):
     assert torch.equal(first, second) == (name == "plain")
 
 
+def test_one_view_is_the_draw_applied():
+    images, settings = photographs(), PRESETS["supcon"]
+    expected = settings.apply(images, settings.draw(N, np.random.default_rng(0)))
+    assert torch.equal(one_view(images, settings, np.random.default_rng(0)), expected)
+
+
 def test_both_views_show_the_photograph_of_their_row():
     images = photographs(64, height=16, width=16)
     first, second = two_views(images, Augmentation(flip_p=0.5), np.random.default_rng(0))
@@ -313,7 +319,7 @@ def test_plain_is_torchvisions_resize_and_normalise():
 @pytest.mark.parametrize(
     "fields",
     [{"flip_p": 1.1}, {"hue": 0.6}, {"brightness": -1}, {"crop_scale": (0.5, 0.2)}, {"crop_scale": (0.5, 2)}, {"size": 0},
-     {"blur_sigma": (0, 1)}, {"erase_ratio": (1,)}, {"noise": float("nan")}, {"erase_holes": 0}],
+     {"blur_sigma": (0, 1)}, {"erase_ratio": (1,)}, {"noise": float("nan")}, {"erase_holes": 0}, {"std": (0.0,)}],
 )  # fmt: skip
 def test_impossible_settings_are_named(fields):
     with pytest.raises(BadParameterError, match=next(iter(fields))):
@@ -333,6 +339,17 @@ def test_other_batches_are_refused(batch):
 def test_parameters_for_another_batch_are_refused():
     with pytest.raises(BadParameterError, match="for \\[4\\] photographs, the batch has 5"):
         PLAIN.apply(photographs(), Parameters(flip=torch.ones(4, dtype=torch.bool)))
+
+
+def test_a_mean_for_other_channels_is_refused():
+    with pytest.raises(BadParameterError, match="not for 1 channels"):
+        Augmentation(mean=(0.485, 0.456, 0.406)).plain(photographs(channels=1))
+
+
+def test_an_empty_batch_gives_empty_views():
+    images = photographs(0)
+    first, second = two_views(images, PRESETS["simclr"], np.random.default_rng(0))
+    assert first.shape == second.shape == images.shape
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -1,6 +1,6 @@
 """A batch of uint8 photographs to one or two augmented, normalised views: one tensor pass, parameters per sample."""
 
-from facelab.augment.augmentation import Augmentation, as_batch, two_views
+from facelab.augment.augmentation import Augmentation, as_batch, one_view, two_views
 from facelab.augment.parameters import Parameters
 from facelab.augment.presets import CLASSIFIER, MOCO_V2, PLAIN, PRESETS, SIMCLR, SIMCLR_SMALL, SUPCON
 
@@ -15,5 +15,6 @@ __all__ = [
     "Augmentation",
     "Parameters",
     "as_batch",
+    "one_view",
     "two_views",
 ]

@@ -94,6 +94,8 @@ class Augmentation:
                 )
         if self.size is not None and self.size < 1:
             raise BadParameterError(f"size is {self.size!r}.", "Give the side of the view in pixels, or None.")
+        if min(self.std, default=0) <= 0:
+            raise BadParameterError(f"std is {self.std!r}.", "Give values above 0.")
         if self.erase_holes < 1:
             raise BadParameterError(f"erase_holes is {self.erase_holes!r}.", "Give 1 or more; erase_p 0 turns it off.")
 
@@ -162,6 +164,11 @@ class Augmentation:
         return max(3, int(self.blur_kernel * min(size)) // 2 * 2 + 1)
 
     def _normalise(self, view: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        if {len(self.mean), len(self.std)} - {1, view.shape[1]}:
+            raise BadParameterError(
+                f"mean {self.mean} and std {self.std} are not for {view.shape[1]} channels.",
+                "Give one value, or one a channel.",
+            )
         mean, std = (torch.tensor(values, device=view.device)[:, None, None] for values in (self.mean, self.std))
         return torch.sub(view, mean, out=out).div_(std)
 
@@ -184,6 +191,14 @@ def as_batch(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return batch
 
 
+def one_view(
+    images: np.ndarray | torch.Tensor, augmentation: Augmentation, generator: np.random.Generator
+) -> torch.Tensor:
+    """One view of each photograph: float32 (N, C, h, w), channels_last; as ``two_views``."""
+    batch = as_batch(images)
+    return augmentation.apply(batch, augmentation.draw(len(batch), generator))
+
+
 def two_views(
     images: np.ndarray | torch.Tensor, augmentation: Augmentation, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,6 +213,5 @@ def two_views(
         Two tensors float32 (N, C, h, w), channels_last; row i of each shows photograph i.
     """
     batch = as_batch(images)
-    views = augmentation.apply(torch.cat([batch, batch]), augmentation.draw(2 * len(batch), generator))
-    first, second = views.chunk(2)
+    first, second = one_view(torch.cat([batch, batch]), augmentation, generator).chunk(2)
     return first, second
