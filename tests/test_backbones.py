@@ -105,6 +105,14 @@ def test_stems_reduce_four_two_and_one_times(name):
     assert sides == {"imagenet": 16, "small": 32, "cifar": 64}
 
 
+def test_convolutions_are_channels_last_with_weights_from_a_file_too(tmp_path):
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "weights.pt")
+    network = backbone("resnet18", weights=tmp_path / "weights.pt")
+    kernels = [value for value in network.parameters() if value.ndim == 4]
+    assert len(kernels) == 20
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
 def smallest(name):
     return {"inception_resnet_v1": 75}.get(name, 32)
 
