@@ -111,6 +111,147 @@ def _print_table(frame) -> None:
     console.print(table)
 
 
+@data_app.command("list")
+def data_list() -> None:
+    """Every data set that facelab can read: whether it is here, where, and how large."""
+    from facelab.datasets import catalogue
+    from facelab.paths import data_root
+
+    table = Table(box=None, pad_edge=False)
+    for column, side in (("name", "left"), ("here", "left"), ("images", "right"), ("MB", "right"), ("where", "left")):
+        table.add_column(column, justify=side, overflow="fold")
+    for entry in catalogue.listing():
+        size = f"{entry.bytes / 1e6:.0f}" if entry.present else ""
+        table.add_row(
+            entry.name, "yes" if entry.present else "no", f"{entry.images:,}" if entry.present else "", size,
+            entry.problem or (str(entry.path) if entry.present else f"how to get it: facelab data info {entry.name}"),
+        )  # fmt: skip
+    console.print(table)
+    console.print(f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH.", markup=False)
+
+
+@data_app.command("info")
+def data_info(name: Annotated[str, typer.Argument(help="A name of facelab data list.")]) -> None:
+    """What a data set is, its licence and terms, its citation, and how to get it."""
+    from facelab.datasets import catalogue
+
+    for what, text in catalogue.info(name).items():
+        console.print(f"[bold]{what}[/bold]")
+        console.print(f"  {text}", markup=False, highlight=False)
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="A name of facelab data list.")]) -> None:
+    """Download a data set where its terms and the network allow that."""
+    from facelab.datasets import catalogue
+
+    console.print(f"{name} is in {catalogue.fetch(name)}", markup=False, soft_wrap=True)
+
+
+@data_app.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(help="A name of facelab data list, folder:PATH, or several joined by +.")],
+    size: Annotated[int, typer.Option(help="Working size in pixels.")] = 64,
+) -> None:
+    """Decode a data set, name every unusable file, and compare it with what was published. Exit code 1 if it differs."""
+    from facelab.datasets import catalogue
+
+    report = catalogue.check(name, size)
+    unknown = f", {report.unknown:,} of unknown people" if report.unknown else ""
+    console.print(
+        f"{name}: {report.images:,} images, {report.people:,} people{unknown}; SHA-256 at {size} px {report.sha256}"
+    )
+    for difference in report.differences:
+        console.print(f"differs: {difference}", markup=False)
+    for file, reason in report.rejected:
+        console.print(f"not usable: {file}: {reason}", markup=False)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def crop(
+    in_dir: Annotated[Path, typer.Argument(help="Folder tree of photographs.")],
+    out_dir: Annotated[Path, typer.Argument(help="New folder for the faces, or one begun with the same settings.")],
+    detector: Annotated[str, typer.Option(help="yunet or haar.")] = "yunet",
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 112,
+    margin: Annotated[float, typer.Option(help="Room around the face, as a share of the side.")] = 0.0,
+    padding: Annotated[
+        float, typer.Option(help="Border added before the search, as a share of the shorter side.")
+    ] = 0.0,
+    upscale: Annotated[float, typer.Option(help="Enlarge before the search, for faces below 24 pixels.")] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+) -> None:
+    """Crop the largest face of every photograph, aligned by the eyes; resumable. Exit code 1 if a photograph has no crop."""
+    from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
+
+    known = {
+        "yunet": lambda: YuNetDetector(padding=padding, upscale=upscale),
+        "haar": lambda: HaarDetector(("frontal", "profile", "profile_flipped"), padding=padding, upscale=upscale),
+    }
+    if detector not in known:
+        raise BadParameterError(f"No detector is called {detector!r}.", f"There are: {', '.join(known)}.")
+    report = crop_tree(in_dir, out_dir, known[detector](), size, margin, workers)
+    console.print(str(report), markup=False)
+    for file, reason in report.failures:
+        console.print(f"no crop: {file}: {reason}", markup=False)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def split(
+    in_dir: Annotated[Path, typer.Argument(help="Folder tree person/photo; stays as it is.")],
+    out_dir: Annotated[Path, typer.Argument(help="New folder for train/ and test/.")],
+    train: Annotated[float, typer.Option(help="Per cent of each person's photographs for training.")] = 70,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Copy a tree into train/person and test/person, with a manifest. Augment after this, never before."""
+    from facelab.datasets.split_tree import split_tree
+
+    done = split_tree(in_dir, out_dir, train, seed)
+    console.print(f"train {done.train}, test {done.test} photographs ({done.copied} copied now)", markup=False)
+    for person in done.single:
+        console.print(f"one photograph only, kept in train: {person}", markup=False)
+    for file, reason in done.rejected:
+        console.print(f"not usable: {file}: {reason}", markup=False)
+    for first, second in done.duplicates:
+        console.print(f"the same picture in train and test: {first}, {second}", markup=False)
+
+
+@app.command()
+def train(
+    method: Annotated[str, typer.Argument(help="classifier")],
+    dataset: Annotated[
+        str, typer.Option(help="A name of facelab data list, folder:PATH, or several joined by +.")
+    ] = "orl-wild",
+    min_photos: Annotated[int, typer.Option(help="Only people with at least so many photographs.")] = 4,
+    size: Annotated[int, typer.Option(help="Working size in pixels.")] = 48,
+    backbone: Annotated[str, typer.Option(help="Name of a network; a wrong name lists them.")] = "resnet10",
+    width: Annotated[int, typer.Option(help="Channels of its first stage; 0: as published, 16 for resnet10.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    optimizer: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoint and record; below runs/train by default.")
+    ] = None,
+) -> None:
+    """Train a method on a data set and measure it: closed set, by photographs held out. Stop it and call again: it goes on."""
+    from facelab import records
+    from facelab.labs import closed_set
+    from facelab.training import Plan
+
+    if method != "classifier":
+        raise BadParameterError(f"No method is called {method!r}.", "There is: classifier.")
+    settings = closed_set.Settings(dataset, min_photos, size, backbone, width or None)
+    plan = Plan(epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer, seed=seed)
+    path = closed_set.train_and_record(settings, plan, out)
+    _print_table(records.leaderboard([records.read(path)]).drop(columns=["created", "preset"]))
+    console.print(f"record and checkpoint: {path.parent}", markup=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point: one line for an error that the user can mend (exit code 1), 130 where stopped by Ctrl-C."""
     try:

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from facelab.errors import BadParameterError, FacelabError
+from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.intervals import over_seeds as mean_over_seeds
 from facelab.files import write_json
 
@@ -42,6 +43,11 @@ class Metric:
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise BadParameterError(f"A metric is {self.value}.", "Record only what was measured.")
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Metric:
+        """An estimate of ``evaluation`` as a metric."""
+        return cls(float(estimate.value), int(estimate.n), float(estimate.low), float(estimate.high), estimate.method)
 
 
 @dataclass

@@ -94,7 +94,9 @@ def _check_people(answer) -> None:
     require(len(got) == len(set(got)), f"{got}: name each person once.")
     require(-1 not in got, f"{got}: -1 means that nobody knows who it is. Two unknown people are not one person.")
     require(got == [3, 9], f"got {got}, expected [3, 9].")
-    require(list(answer(np.array([1]), np.array([2]))) == [], "two sets without a common person must give an empty list.")
+    require(
+        list(answer(np.array([1]), np.array([2]))) == [], "two sets without a common person must give an empty list."
+    )
 
 
 PEOPLE = Exercise(

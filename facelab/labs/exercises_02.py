@@ -21,7 +21,9 @@ def _check_top_k(answer) -> None:
     require_value(got, top_k_accuracy(scores, labels, 1), "top-1")
     got = answer(scores.copy(), labels.copy(), 3)
     if np.ndim(got) == 0 and np.isclose(float(got), 3 * top_k_accuracy(scores, labels, 3)):
-        require(False, "top-3: a share cannot be counted once for each of the k places. Use any, then mean over the rows.")
+        require(
+            False, "top-3: a share cannot be counted once for each of the k places. Use any, then mean over the rows."
+        )
     worst = float((np.argsort(scores, axis=1)[:, :3] == labels[:, None]).any(axis=1).mean())
     if np.ndim(got) == 0 and np.isclose(float(got), worst):
         require(False, "top-3: you took the three lowest scores. argsort sorts upwards.")
@@ -36,9 +38,11 @@ TOP_K = Exercise(
     wrong={
         "top-1 for every k": (lambda s, y, k: float((s.argmax(1) == y).mean()), "top-3"),
         "lowest scores": (
-            lambda s, y, k: float((s.argmax(1) == y).mean())
-            if k == 1
-            else float((np.argsort(s, axis=1)[:, :k] == y[:, None]).any(1).mean()),
+            lambda s, y, k: (
+                float((s.argmax(1) == y).mean())
+                if k == 1
+                else float((np.argsort(s, axis=1)[:, :k] == y[:, None]).any(1).mean())
+            ),
             "three lowest",
         ),
         "counted k times": (lambda s, y, k: k * top_k_accuracy(s, y, k), "counted once"),
@@ -82,7 +86,10 @@ SPLIT = Exercise(
     _check_split,
     wrong={
         "by rows": (_rows, "both sides"),
-        "the first photographs": (lambda p, s, rng: np.isin(p, np.unique(p)[: round(s * len(np.unique(p)))]), "same split"),
+        "the first photographs": (
+            lambda p, s, rng: np.isin(p, np.unique(p)[: round(s * len(np.unique(p)))]),
+            "same split",
+        ),
         "train and test swapped": (lambda p, s, rng: ~split_by_photo(p, s, rng), "0.70 of the rows are test"),
         "indices": (lambda p, s, rng: np.flatnonzero(split_by_photo(p, s, rng)), "True or False for each row"),
     },

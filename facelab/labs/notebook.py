@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
+from facelab.evaluation import Estimate
 from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
 from facelab.paths import runs_root
@@ -46,19 +47,15 @@ class Run:
         self.record.data[role] = faces.describe()
         return faces
 
-    def metric(self, name: str, value: object, *, n: int | None = None) -> None:
+    def metric(self, name: str, value: Estimate | float, *, n: int | None = None) -> None:
         """Put a measured number into the record.
 
         Args:
             name: short and stable: ``"top1/all"``.
-            value: a number, or an estimate with ``value``, ``low``, ``high``, ``n`` and ``method``.
+            value: a number, or an estimate with its interval.
             n: what a plain number was measured on.
         """
-        if hasattr(value, "value"):
-            measured = Metric(float(value.value), value.n, float(value.low), float(value.high), value.method)
-        else:
-            measured = Metric(float(value), n)  # type: ignore[arg-type]
-        self.record.metrics[name] = measured
+        self.record.metrics[name] = Metric.of(value) if isinstance(value, Estimate) else Metric(float(value), n)
 
     def check(self, *names: str) -> None:
         """Compare recorded metrics with the stored references and print a line each that says whether it holds.
