@@ -59,8 +59,8 @@ def test_each_size_is_kept_apart(here):
 
 @pytest.mark.parametrize("change", ["content", "new", "gone", "renamed"])
 def test_a_changed_folder_is_decoded_anew(here, change):
+    photo = photos.write(here / "tree" / "ann" / "9.bmp")  # of one size, whatever its pixels are
     before = load_tree(here)
-    photo = here / "tree" / "ann" / "0.png"
     if change == "content":
         status = photo.stat()
         photos.write(photo, seed=99)
@@ -73,6 +73,15 @@ def test_a_changed_folder_is_decoded_anew(here, change):
         (here / "tree" / "ann").rename(here / "tree" / "zoe")
     after = load_tree(here)
     assert (after.sha256, after.names) != (before.sha256, before.names)
+
+
+def test_a_changed_label_is_not_hidden_by_the_cache(here, monkeypatch):
+    monkeypatch.setenv("FACELAB_DATA", str(here))
+    photos.write(here / "lfw" / "lfw-deepfunneled" / "Ann_B" / "Ann_B_0001.jpg")
+    for gender in ("male", "female"):
+        row = f"lfw-deepfunneled/Ann_B/Ann_B_0001.jpg,Ann_B,1,{gender}"
+        (here / "lfw" / "index.csv").write_text(f"file,identity,image_number,gender\n{row}\n")
+        assert load("lfw", 16).attributes["gender"].tolist() == [gender]
 
 
 @pytest.mark.parametrize("name", ["pixels.u8", "table.npz", "meta.json"])
@@ -187,17 +196,19 @@ def test_processes_at_once_all_get_the_set(here):
 
 
 def test_another_process_that_was_faster_wins(here, monkeypatch):
-    """Its copy appears while this one is decoded: it is taken, and nothing else remains."""
+    """Its copy appears while this one is decoded: it is taken and not replaced, for somebody may be reading it."""
     real = cache._write_rest
+    theirs = []
 
     def overtaken(*arguments):
         monkeypatch.setattr(cache, "_write_rest", real)
         load_tree(here)
+        theirs.append(cached_folders(here)[-1].stat().st_ino)
         real(*arguments)
 
     monkeypatch.setattr(cache, "_write_rest", overtaken)
     assert len(load_tree(here)) == 5
-    assert len(cached_folders(here)) == 1
+    assert [folder.stat().st_ino for folder in cached_folders(here)] == theirs
 
 
 def test_pixels_close_up_in_order(tmp_path):

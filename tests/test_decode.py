@@ -41,12 +41,6 @@ def cmyk() -> bytes:
     return buffer.getvalue()
 
 
-def postscript() -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(GOOD).save(buffer, "EPS")
-    return buffer.getvalue()
-
-
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"This is no photograph at all.\n" * 9, "cannot be decoded"),
@@ -59,7 +53,7 @@ BAD = {
     "16 bit": (photos.encoded(GOOD[:, :, 0].astype(np.uint16) * 256, "PNG"), "colour mode is I;16"),
     "alpha": (photos.encoded(np.dstack([GOOD, GOOD[:, :, :1]]), "PNG"), "colour mode is RGBA"),
     "transparent palette": (palette_with_hole(), "transparent"),
-    "PostScript": (postscript(), "cannot be decoded"),
+    "PCX, which no data set uses": (photos.encoded(GOOD, "PCX"), "cannot be decoded"),
 }
 
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import photos
 import pytest
 
-from facelab.datasets import UNKNOWN, RejectedFilesWarning, load
+from facelab.datasets import UNKNOWN, FaceSet, RejectedFilesWarning, load
+from facelab.datasets.joining import first_of_each
 from facelab.errors import BadParameterError
 
 
@@ -71,6 +73,14 @@ def test_one_per_person_is_the_first_of_each_and_all_of_the_unknown(data, name):
     assert one.attributes["file"].tolist() == every.attributes["file"].iloc[expected].tolist()
     assert one.names == every.names and one.source != every.source
     assert load(name, 16).sha256 == every.sha256  # kept apart in the cache
+
+
+def test_known_and_unknown_people_keep_their_order():
+    table = pd.DataFrame({"file": list("abcde")})
+    faces = FaceSet(
+        np.zeros((5, 8, 8, 1), np.uint8), np.array([2, UNKNOWN, 2, 0, UNKNOWN]), ("x", "y", "z"), table, "made"
+    )
+    assert first_of_each(faces).tolist() == [0, 1, 3, 4]
 
 
 def test_a_change_in_one_part_makes_the_whole_anew(data):
