@@ -15,7 +15,6 @@ from facelab.datasets import split_tree as module
 from facelab.datasets.split_tree import split_tree
 from facelab.errors import BadParameterError, DataMissingError
 
-
 PINNED = ["5.png", "7.png", "9.png"]  # what the generator gives, on every machine
 
 

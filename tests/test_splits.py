@@ -185,6 +185,8 @@ def test_people_without_a_value_are_not_drawn_and_two_values_are_refused():
     faces = people([2] * 10, sex=["f", "m", "", None, np.nan] * 2)
     rows = unbalanced(faces, "sex", {"f": 0.5, "m": 0.5}, 4).rows
     assert set(faces.identity[rows]) == {0, 1, 5, 6}
+    faces.attributes.loc[np.flatnonzero(faces.identity == 5)[0], "sex"] = ""  # not known of one photograph: left out
+    assert len(unbalanced(faces, "sex", {"f": 1.0}, 2).rows) == 3
     faces.attributes.loc[np.flatnonzero(faces.identity == 5)[0], "sex"] = "m"
     with pytest.raises(BadParameterError, match="p5 has more than one value of 'sex'"):
         unbalanced(faces, "sex", {"f": 0.5, "m": 0.5}, 4)

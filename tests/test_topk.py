@@ -8,7 +8,7 @@ from sklearn.metrics import top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from facelab.errors import BadParameterError
-from facelab.evaluation import confusion, most_confused, topk_by_neighbours, topk_by_scores, topk_leave_one_out
+from facelab.evaluation import confusion, most_confused, topk, topk_by_neighbours, topk_by_scores, topk_leave_one_out
 
 
 @pytest.fixture
@@ -71,6 +71,24 @@ def test_leave_one_out_agrees_with_a_loop_over_the_others(faces):
         others = np.arange(60) != i
         rank, first = slow_rank(embeddings[others], person[others], embeddings[i], person[i], "cosine")
         assert (found.rank[i], found.predicted[i]) == (rank, first)
+
+
+def test_many_probes_are_searched_in_pieces(faces, monkeypatch):
+    """Pieces of one probe each, as a large gallery has them, give what one piece gives."""
+    embeddings, person = faces
+    whole, pieces = topk_leave_one_out(embeddings, person), []
+    chunked = topk.pairwise_distances_chunked
+
+    def small(*arguments, **settings):
+        for part in chunked(*arguments, **settings | {"working_memory": 60 * 8 * 7 / 2**20}):
+            pieces.append(len(part))
+            yield part
+
+    monkeypatch.setattr(topk, "pairwise_distances_chunked", small)
+    found = topk_leave_one_out(embeddings, person)
+    assert len(pieces) > 3
+    np.testing.assert_array_equal(found.rank, whole.rank)
+    np.testing.assert_array_equal(found.predicted, whole.predicted)
 
 
 def test_the_true_nearest_neighbour_is_kept_and_the_probe_itself_left_out():
