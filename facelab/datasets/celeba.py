@@ -40,7 +40,7 @@ def index(root: Path) -> pd.DataFrame:
     listed = set(attributes.index)
     names = pd.Index(sorted(there | listed))
     table = pd.DataFrame({"file": PHOTOGRAPHS + "/" + names}, index=names)
-    table["identity"] = identity["identity"].map("{:05d}".format).reindex(names).fillna("")
+    table["identity"] = identity["identity"].map("{:05d}".format).reindex(names)
     table["rejected"] = [_reason(name in there, name in listed) for name in names]
     table["gender"] = np.where(attributes["Male"].reindex(names, fill_value=False), "male", "female")
     table["split"] = split["split"].map(SPLITS).reindex(names)
