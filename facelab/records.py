@@ -44,6 +44,10 @@ class Metric:
         if not math.isfinite(self.value):
             raise BadParameterError(f"A metric is {self.value}.", "Record only what was measured.")
 
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return f"{100 * self.value:.1f} %{interval}" + ("" if self.n is None else f", n = {self.n}")
+
     @classmethod
     def of(cls, estimate: Estimate) -> Metric:
         """An estimate of ``evaluation`` as a metric."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from rich.console import Console
 
 from facelab.errors import FacelabError
 from facelab.files import atomic
+from facelab.labs.notebook import BUILDING
 from facelab.labs.parameters import find_source, given, label, sources
 from facelab.paths import project_root, runs_root
 
@@ -55,10 +57,13 @@ def build(source: Path) -> Path:
     client = NotebookClient(
         notebook, timeout=_CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
+    os.environ[BUILDING] = "1"  # the kernel inherits it
     try:
         client.execute()
     except CellExecutionError as error:
         raise FacelabError(f"{source.name} failed: {str(error).strip()}", "Mend the cell.") from error
+    finally:
+        del os.environ[BUILDING]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell["metadata"].pop("execution", None)

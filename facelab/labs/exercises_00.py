@@ -1,4 +1,4 @@
-"""Exercises of notebook 00: the cosine of two embeddings, the interval of a rate, and people who are on both sides."""
+"""Exercises of notebook 00: the cosine of two embeddings, and people who are on both sides."""
 
 from __future__ import annotations
 
@@ -39,47 +39,6 @@ COSINE = Exercise(
 )
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """95 % interval of a rate (Wilson, JASA 1927)."""
-    z = 1.959963984540054
-    p = successes / n
-    centre = p + z**2 / (2 * n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-
-
-def _check_wilson(answer) -> None:
-    got = answer(87, 109)
-    require(got is not ..., "still a stub: replace the ... by your code.")
-    require(np.shape(got) == (2,), "return two numbers, the lower and the upper end.")
-    low, high = answer(20, 20)
-    require(high <= 1 + 1e-9, f"20 of 20 gives an upper end of {high:.3f}: no rate is above 1.")
-    require(
-        low < 1 - 1e-9,
-        "20 of 20 gives an interval without width, as if 20 trials proved certainty: that is Wald's formula, not Wilson's.",
-    )
-    require_value(got, wilson_interval(87, 109), "87 right of 109", tolerance=1e-3)
-    require_value(answer(0, 30), wilson_interval(0, 30), "0 of 30", tolerance=1e-3)
-
-
-def _wald(k: int, n: int) -> tuple[float, float]:
-    half = 1.96 * np.sqrt(k / n * (1 - k / n) / n)
-    return k / n - half, k / n + half
-
-
-WILSON = Exercise(
-    "0.2 the interval of a rate",
-    wilson_interval,
-    _check_wilson,
-    wrong={
-        "Wald": (_wald, "without width"),
-        "one number": (lambda k, n: k / n, "two numbers"),
-        "90 per cent": (lambda k, n: tuple(np.array(wilson_interval(k, n)) * 0.99), "expected"),
-        "above one": (lambda k, n: (k / n - 0.1, k / n + 0.1), "no rate is above 1"),
-    },
-)
-
-
 def people_on_both_sides(train: np.ndarray, test: np.ndarray) -> list[int]:
     """Numbers of the people who are in both, sorted; -1 (unknown) is nobody."""
     return sorted((set(train.tolist()) & set(test.tolist())) - {-1})
@@ -100,7 +59,7 @@ def _check_people(answer) -> None:
 
 
 PEOPLE = Exercise(
-    "0.3 people on both sides",
+    "0.2 people on both sides",
     people_on_both_sides,
     _check_people,
     wrong={

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TypeVar
 
+from matplotlib.figure import Figure
+
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate
+from facelab.files import atomic
 from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
-from facelab.paths import runs_root
+from facelab.paths import project_root, runs_root
 from facelab.plots import use_course_style
 from facelab.records import Metric, Record
 
 T = TypeVar("T")
+
+BUILDING = "FACELAB_BUILDING"  #: set in the environment while ``labs.build`` makes the stored notebooks
 
 
 class Run:
@@ -79,6 +85,12 @@ class Run:
                 print(f"{name}: reference {stored[name]}: holds")
             else:
                 print(f"{name}: reference {stored[name]}: DOES NOT HOLD, measured {value:.3f}")
+
+    def save_figure(self, figure: Figure, name: str | None = None) -> None:
+        """Keep a figure as a small PNG: in ``figures/`` while the stored notebooks are built, else below ``runs/figures``."""
+        folder = project_root() / "figures" if os.environ.get(BUILDING) else runs_root() / "figures"
+        with atomic(folder / f"{name or self.notebook}.png") as partial:
+            figure.savefig(partial, format="png", dpi=80)
 
     def finish(self) -> Path:
         """Write the record below ``runs/records`` and return its path."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facelab.augment import Augmentation, as_batch, two_views
+from facelab.augment import Augmentation, as_batch, one_view, two_views
 from facelab.datasets import FaceSet
 
 
@@ -57,7 +57,7 @@ class Method(nn.Module):
         batch = as_batch(images).to(self.device)
         if self.views == 2:
             return list(two_views(batch, self.augmentation, generator))
-        return [self.augmentation.apply(batch, self.augmentation.draw(len(batch), generator))]
+        return [one_view(batch, self.augmentation, generator)]
 
     @property
     def device(self) -> torch.device:

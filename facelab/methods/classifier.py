@@ -40,7 +40,8 @@ class Classifier(Method):
         super().__init__(backbone, augmentation)
         if classes < 2:
             raise BadParameterError(f"A classifier over {classes} classes.", "Give at least two.")
-        self.head = mlp_head(backbone.features, (*hidden, classes))
+        # with batch norm: without, three layers took three times as many epochs to the same accuracy
+        self.head = mlp_head(backbone.features, (*hidden, classes), norm=True)
         self.label_smoothing = label_smoothing
 
     def training_step(self, views: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
