@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -71,7 +72,7 @@ def sweep(
         console.print(f"{source.stem}, seed {seed} ...", markup=False)
         build.run(source, values)
         found.append(records.read(record_path(source.stem, values)))
-    _print_table(records.over_seeds(found))
+    _show(records.over_seeds(found))
     if reference:
         references.store(found)
 
@@ -91,24 +92,25 @@ def leaderboard(
     if not found:
         raise FacelabError("There is no record yet.", "Run a notebook first: facelab run 02.")
     table = records.leaderboard(found, metric)
-    _print_table(table.drop(columns=["created"]))
+    _show(table)
     if csv is not None:
         write_text(csv, table.to_csv(index=False))
 
 
-def _print_table(frame) -> None:
-    """A data frame as a table that fits a terminal; rates with four digits."""
-    table = Table(box=None, pad_edge=False)
-    for column in frame.columns:
-        table.add_column(str(column), justify="right" if frame[column].dtype.kind in "fi" else "left", overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(
-            *(
-                "" if cell is None or cell != cell else f"{cell:.4g}" if isinstance(cell, float) else str(cell)
-                for cell in row
-            )
+def _show(frame: pd.DataFrame) -> None:
+    """Measured numbers, one table a run: what was measured, its value and 95 % interval, and n."""
+    keys = [key for key in ("name", "preset", "dataset", "seed", "seconds") if key in frame]
+    for run_of, rows in frame.groupby(keys, sort=False):
+        table = Table(
+            box=None, pad_edge=False, title=", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=True) if v != "")
         )
-    console.print(table)
+        table.title_justify = "left"
+        for column, side in (("metric", "left"), ("value", "right"), ("95 % interval", "left"), ("n", "right")):
+            table.add_column(column, justify=side, overflow="fold")
+        for row in rows.itertuples(index=False):
+            interval = "" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}"
+            table.add_row(row.metric, f"{row.value:.3f}", interval, "" if pd.isna(row.n) else f"{row.n:.0f}")
+        console.print(table)
 
 
 @data_app.command("list")
@@ -248,7 +250,7 @@ def train(
     settings = closed_set.Settings(dataset, min_photos, size, backbone, width or None)
     plan = Plan(epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer, seed=seed)
     path = closed_set.train_and_record(settings, plan, out)
-    _print_table(records.leaderboard([records.read(path)]).drop(columns=["created", "preset"]))
+    _show(records.leaderboard([records.read(path)]))
     console.print(f"record and checkpoint: {path.parent}", markup=False, soft_wrap=True)
 
 

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from IPython.display import Image
 from matplotlib.figure import Figure
+
+from facelab.cropping.boxes import Box, Face
 
 #: colours that stay apart for colour-blind readers and in grey print (Okabe and Ito)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -150,4 +153,43 @@ def score_histograms(
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.2f}")
     axes.set(xlabel="cosine similarity", ylabel="density", title=title)
     axes.legend()
+    return figure
+
+
+def mark_faces(image: np.ndarray, faces: Sequence[Face], references: Sequence[Box] = ()) -> np.ndarray:
+    """A copy of a photograph with detected boxes and landmarks in orange, the largest drawn thicker, and known boxes in blue.
+
+    Args:
+        image: uint8 (H, W), (H, W, 1) or (H, W, 3).
+        faces: what a detector returned.
+        references: where the faces are known to be.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    marked = np.array(np.broadcast_to(image.reshape(*image.shape[:2], -1), (*image.shape[:2], 3)))
+    blue, orange = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS[:2])
+    thin = max(1, round(min(image.shape[:2]) / 150))
+    boxes = [(box, blue, thin) for box in references]
+    boxes += [(face.box, orange, 2 * thin if face is faces[0] else thin) for face in faces]
+    for (x, y, w, h), colour, width in boxes:
+        cv2.rectangle(marked, (round(x), round(y)), (round(x + w) - 1, round(y + h) - 1), colour, width)
+    for face in faces:
+        for x, y in () if face.landmarks is None else face.landmarks:
+            cv2.circle(marked, (round(x), round(y)), 2 * thin, orange, -1)
+    return marked
+
+
+def rate_grids(grids: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
+    """Heat maps side by side of rates (0 to 1) over two parameters, written as per cent.
+
+    Args:
+        grids: title of a map -> table whose index and columns are the values of the two parameters, named.
+        title: title of all.
+    """
+    figure, several = plt.subplots(1, len(grids), figsize=(2.6 * len(grids) + 0.6, 2.9), sharey=True, squeeze=False)
+    for axes, (name, grid) in zip(several[0], grids.items(), strict=True):
+        sns.heatmap(100 * grid, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="viridis", cbar=False, ax=axes)
+        axes.set(title=name, ylabel=str(grid.index.name) if axes is several[0][0] else "")
+    figure.suptitle(title)
     return figure

@@ -98,8 +98,10 @@ def read(path: Path) -> Record:
     """The record in a file.
 
     Raises:
-        FacelabError: not a record, or one of a later version of facelab.
+        FacelabError: not there, not a record, or one of a later version of facelab.
     """
+    if not path.is_file():
+        raise FacelabError(f"There is no record {path}.", "Run the notebook or the command that makes it.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] > SCHEMA:
@@ -140,7 +142,7 @@ def over_seeds(found: list[Record]) -> pd.DataFrame:
     """Mean and 95 % interval (Student's t) of each metric over records that differ in their seed.
 
     Returns:
-        Columns name, metric, mean, low, high, seeds; the interval is NaN below three seeds.
+        Columns name, metric, value (the mean), low, high, n (seeds); the interval is NaN below three seeds.
     """
     table = leaderboard(found)
     rows = []
@@ -149,4 +151,4 @@ def over_seeds(found: list[Record]) -> pd.DataFrame:
         estimate = mean_over_seeds(values) if len(values) >= 3 else None
         low, high = (estimate.low, estimate.high) if estimate else (math.nan, math.nan)
         rows.append([name, metric, float(group["value"].mean()), low, high, len(values)])
-    return pd.DataFrame(rows, columns=["name", "metric", "mean", "low", "high", "seeds"])
+    return pd.DataFrame(rows, columns=["name", "metric", "value", "low", "high", "n"])

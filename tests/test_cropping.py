@@ -222,9 +222,9 @@ def test_tutorial_settings_miss_many_orl_faces_and_padding_finds_all(orl):
     photographs = orl[0]
     tutorial = HaarDetector(scale_factor=1.3)
     alt2 = HaarDetector(("frontal_alt2",), scale_factor=1.3)
-    # 260 and 228 of 400 with OpenCV 4.14; the cascades are files, so another version changes rounding only
-    assert abs(sum(bool(tutorial.detect(p)) for p in photographs) - 260) <= 8
-    assert abs(sum(bool(alt2.detect(p)) for p in photographs) - 228) <= 8
+    # 263 and 230 of 400 with OpenCV 4.14; the cascades are files, so another version changes rounding only
+    assert abs(sum(bool(tutorial.detect(p)) for p in photographs) - 263) <= 6
+    assert abs(sum(bool(alt2.detect(p)) for p in photographs) - 230) <= 6
     padded = HaarDetector(padding=0.25)
     assert sum(bool(padded.detect(p)) for p in photographs[::5]) >= 79
 
@@ -403,6 +403,8 @@ def test_survey_tells_found_from_right():
     assert table.at["right", "iou"] == pytest.approx(100 / 120)
     with pytest.raises(BadParameterError):
         survey([], [Box(0, 0, 1, 1)], detectors)
+    unknown = survey([np.zeros((9, 9), np.uint8)], None, detectors)
+    assert "right" not in unknown and unknown["iou"].isna().all() and unknown["found"].sum() == 2
 
 
 def test_orl_tables_belong_to_the_photographs(orl):

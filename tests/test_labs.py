@@ -8,7 +8,7 @@ from facelab.labs import notebook, parameters, references
 from facelab.labs.exercises import Exercise, require_value
 from facelab.records import Metric, Record
 
-SOURCE = '''# %% [markdown]
+SOURCE = """# %% [markdown]
 # # 99 A title
 
 # %% tags=["parameters"]
@@ -20,7 +20,7 @@ flag: bool = False
 
 # %%
 x = 1
-'''
+"""
 
 
 @pytest.fixture

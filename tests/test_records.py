@@ -36,10 +36,10 @@ def test_leaderboard_and_seeds(tmp_path):
     assert list(table["n"]) == [100] * 3
     assert records.leaderboard(found, "eer").empty
     summary = records.over_seeds(found).iloc[0]
-    assert summary["mean"] == pytest.approx(0.8)
+    assert summary["value"] == pytest.approx(0.8)
     # Student's t with 2 degrees of freedom: 4.3027 * .1 / sqrt(3)
-    assert summary["high"] - summary["mean"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
-    assert summary["seeds"] == 3
+    assert summary["high"] - summary["value"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
+    assert summary["n"] == 3
 
 
 def test_broken_records_are_named(tmp_path):

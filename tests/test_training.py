@@ -54,7 +54,9 @@ def test_learns_what_can_be_learned():
 
 def test_equals_a_loop_written_out():
     """SGD without momentum on a network without norm: every step by hand, from the seeds that the module promises."""
-    plan = Plan(epochs=2, batch_size=8, lr=0.1, optimizer="sgd", momentum=0.0, weight_decay=0.1, warmup_epochs=0, seed=5)
+    plan = Plan(
+        epochs=2, batch_size=8, lr=0.1, optimizer="sgd", momentum=0.0, weight_decay=0.1, warmup_epochs=0, seed=5
+    )
     faces, method, oracle = tiny_faces(), tiny_method(norm=False), tiny_method(norm=False)
     fit(method, faces, plan)
     steps = len(faces) // 8

@@ -21,33 +21,35 @@ _POINTS = tuple(Landmarks.__dataclass_fields__)
 
 
 def survey(
-    photographs: Sequence[np.ndarray], references: Sequence[Box], detectors: Mapping[str, Detector]
+    photographs: Sequence[np.ndarray], references: Sequence[Box] | None, detectors: Mapping[str, Detector]
 ) -> pd.DataFrame:
     """What each detector makes of each photograph, of which each shows one known face.
 
     Args:
         photographs: N images as in ``Detector.detect``.
-        references: N boxes of the known faces.
+        references: N boxes of the known faces; None where they are not known.
         detectors: name -> detector.
 
     Returns:
         One row for each detector and photograph: ``detector``, ``row`` (0 to N-1), ``faces`` (how many were found), ``iou``
         (of the largest with the reference; 0 where none was found), ``found``, and ``right``: the IoU is at least
-        ``RIGHT_IOU``.
+        ``RIGHT_IOU``. Without references, ``iou`` is NaN and there is no ``right``.
 
     Raises:
         BadParameterError: not one reference a photograph.
     """
-    if len(photographs) != len(references):
+    if references is not None and len(photographs) != len(references):
         raise BadParameterError(f"{len(photographs)} photographs, {len(references)} references.", "Give one of each.")
     rows = []
     for name, detector in detectors.items():
-        for row, (photograph, reference) in enumerate(zip(photographs, references, strict=True)):
+        for row, photograph in enumerate(photographs):
             faces = detector.detect(photograph)
             best = largest(faces)
-            rows.append((name, row, len(faces), iou(best.box, reference) if best else 0.0))
+            overlap = np.nan if references is None else iou(best.box, references[row]) if best else 0.0
+            rows.append((name, row, len(faces), overlap))
     table = pd.DataFrame(rows, columns=["detector", "row", "faces", "iou"])
-    return table.assign(found=table["faces"] > 0, right=table["iou"] >= RIGHT_IOU)
+    table = table.assign(found=table["faces"] > 0)
+    return table if references is None else table.assign(right=table["iou"] >= RIGHT_IOU)
 
 
 def uncropped_orl() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:

@@ -24,13 +24,14 @@ class YuNetDetector:
 
     Attributes:
         score_threshold: faces below this score, 0 to 1, are dropped. OpenCV's default of .9 drops turned and small faces.
-        padding, upscale: as in ``Framing``.
+        padding: as in ``Framing``; YuNet finds faces that touch the edge and needs none.
+        upscale: as in ``Framing``; enlarging finds hardly more faces, but halves the error of the landmarks on small ones.
         max_side: as in ``Framing``; YuNet was trained on faces of about 10 to 300 pixels, so a large photograph must shrink.
     """
 
     score_threshold: float = 0.6
     padding: float = 0.0
-    upscale: float = 1.0
+    upscale: float = 2.0
     max_side: int = 640
     # the network's input size is state of OpenCV's object, so each thread loads its own
     _loaded: threading.local = field(default_factory=threading.local, init=False, repr=False, compare=False)

@@ -7,7 +7,7 @@ from facelab.evaluation.bootstrap import (
     verification_figures,
 )
 from facelab.evaluation.confusion import confusion, most_confused
-from facelab.evaluation.intervals import Estimate, over_seeds, wilson
+from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
 from facelab.evaluation.topk import TopK, topk_by_neighbours, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
     Roc,
@@ -38,6 +38,7 @@ __all__ = [
     "most_confused",
     "over_seeds",
     "paired_bootstrap",
+    "rate_by_group",
     "raw_pixels",
     "roc",
     "scores",

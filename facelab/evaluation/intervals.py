@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from facelab.errors import BadParameterError
@@ -63,6 +64,21 @@ def wilson(successes: int, n: int, confidence: float = 0.95, unit: str = "") -> 
         raise BadParameterError(f"{successes} successes of {n} are no rate.", "Count at least one trial.")
     ends = stats.binomtest(successes, n).proportion_ci(check_confidence(confidence), method="wilson")
     return Estimate(successes / n, float(ends.low), float(ends.high), n, "wilson", unit, confidence)
+
+
+def rate_by_group(happened: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
+    """How often something happened in each group, with Wilson intervals; groups in sorted order.
+
+    Args:
+        happened: bool (N,).
+        group: (N,) names; photographs whose group is empty or missing are left out.
+    """
+    table = pd.DataFrame({"happened": np.asarray(happened, dtype=bool), "group": np.asarray(group)})
+    table = table[table["group"].notna() & (table["group"].astype(str) != "")]
+    return {
+        str(name): wilson(int(part.sum()), len(part), unit="photographs")
+        for name, part in table.groupby("group")["happened"]
+    }
 
 
 def over_seeds(values: Sequence[float], confidence: float = 0.95, unit: str = "seeds") -> Estimate:

@@ -11,7 +11,6 @@ import hashlib
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from facelab.cropping import Box, Detector, HaarDetector, YuNetDetector
@@ -19,7 +18,7 @@ from facelab.cropping.survey import survey
 from facelab.datasets.decode import decode
 from facelab.datasets.trees import person_tree
 from facelab.errors import DataMissingError
-from facelab.evaluation.intervals import Estimate, wilson
+from facelab.evaluation.intervals import rate_by_group
 from facelab.paths import data_root, own_data
 from facelab.records import Metric, Record
 
@@ -32,26 +31,12 @@ SETTINGS: dict[str, Detector] = {
     "Haar 1.1/5, padded": HaarDetector(padding=0.25),
     "YuNet .9": YuNetDetector(0.9),
     "YuNet .6": YuNetDetector(0.6),
+    "YuNet .6, not enlarged": YuNetDetector(0.6, upscale=1),
     "YuNet .6, padded": YuNetDetector(0.6, padding=0.25),
 }
 SIDE = 250
 #: LFW was cut around the box of a Haar detector, made 2.2 times as large (Huang et al. 2007): this is that box
 LFW_FACE = Box(*[SIDE / 2 - SIDE / 2.2 / 2] * 2, *[SIDE / 2.2] * 2)
-
-
-def rate_by_group(happened: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
-    """How often something happened in each group, with Wilson intervals; groups in sorted order.
-
-    Args:
-        happened: bool (N,).
-        group: (N,) names; photographs whose group is empty or missing are left out.
-    """
-    table = pd.DataFrame({"happened": np.asarray(happened, dtype=bool), "group": np.asarray(group)})
-    table = table[table["group"].notna() & (table["group"].astype(str) != "")]
-    return {
-        str(name): wilson(int(part.sum()), len(part), unit="photographs")
-        for name, part in table.groupby("group")["happened"]
-    }
 
 
 def survey_lfw(root: Path) -> Record:

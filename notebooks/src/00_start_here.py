@@ -39,7 +39,7 @@ from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pairs import all_pairs
 from facelab.datasets.splits import identity_disjoint, stratified
 from facelab.errors import LeakageError
-from facelab.evaluation import BASELINES, best_threshold, roc, scores, verification_figures, wilson
+from facelab.evaluation import BASELINES, roc, scores, verification_figures, wilson
 from facelab.labs import exercises_00 as exercises
 
 run = labs.begin("00_start_here", preset=preset, dataset=dataset, seed=seed)
@@ -68,9 +68,7 @@ wild = datasets.load("orl-wild", 64)
 plots.show_faces(np.concatenate([wild.of_people([person]).images[::4] for person in sample]), columns=10, zoom=1.2)
 
 # %%
-wild.attributes.loc[
-    [0, 1, 2, 3], ["file", "turn_degrees", "light_strength", "shadow", "occlusion", "blur_sigma", "noise_sigma"]
-]
+wild.attributes.loc[[0, 1, 2, 3], ["file", "turn_degrees", "shadow", "occlusion", "blur_sigma", "noise_sigma"]]
 
 # %% [markdown]
 # A data set travels as one object: pixels, who is on each photograph, a table of what is known of it, and a hash of
@@ -211,20 +209,6 @@ try:
     assert_disjoint(faces.subset(by_photo.train), faces.subset(by_photo.test), by=("identity",))
 except LeakageError as error:
     print("a split by photograph:", error.what)
-
-# %% [markdown]
-# And the threshold: fitted and judged on the same pairs, against judged on pairs of other people.
-
-# %%
-first = np.isin(test.identity, test.people[: len(test.people) // 2])
-mine = first[pairs.first] & first[pairs.second]
-theirs = ~first[pairs.first] & ~first[pairs.second]
-pca = compared["whitened PCA"]
-threshold, flattering = best_threshold(pca[mine], pairs.same[mine])
-weight = np.where(pairs.same, 0.5 / pairs.same[theirs].mean(), 0.5 / (~pairs.same[theirs]).mean())
-balanced, _ = best_threshold(pca[mine], pairs.same[mine], weight[mine])
-print("calling nobody the same person is right for this share of the pairs:", f"{(~pairs.same[theirs]).mean():.2f}")
-print("so an accuracy on unbalanced pairs says little; the balanced threshold is lower:", balanced < threshold)
 
 # %% [markdown]
 # ## On LFW

@@ -33,7 +33,7 @@ import torch
 from facelab import datasets, labs, plots, records
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
-from facelab.evaluation import BASELINES, confusion, roc, topk_by_neighbours, topk_by_scores
+from facelab.evaluation import BASELINES, confusion, rate_by_group, roc, topk_by_neighbours, topk_by_scores
 from facelab.labs import closed_set, unseen_people
 from facelab.labs import exercises_02 as exercises
 from facelab.methods import embed_faces
@@ -222,9 +222,7 @@ closed = {"all": ranks}
 for name, found in ranks.items():
     for k in (1, 2, 3):
         run.metric(f"top{k}/all/{name}", found.accuracy(k))
-    print(
-        f"{name:24} top-1 {found.accuracy(1)}   top-2 {100 * found.accuracy(2).value:.1f}   top-3 {100 * found.accuracy(3).value:.1f}"
-    )
+    print(f"{name:24}", *(f"top-{k} {found.accuracy(k)}" for k in (1, 3)), sep="   ")
 
 # %%
 plots.intervals(
@@ -253,7 +251,7 @@ plt.show()
 # %%
 right = ranks["CNN + MLP"].correct(1)
 if "occlusion" in test.attributes:
-    by_cover = labs.rate_by_group(right, test.attributes["occlusion"])
+    by_cover = rate_by_group(right, test.attributes["occlusion"])
     plots.intervals({"top-1": by_cover}, "top-1, per cent, by what covers the face")
     plt.show()
 wrong = np.flatnonzero(~right)[:: max(1, (~right).sum() // 10)][:10]

@@ -1,0 +1,115 @@
+"""The facelab command as a person types it: exit codes, and errors of one line."""
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from tiny import tiny_faces
+
+from facelab import cli
+from facelab.datasets import load
+
+
+def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "facelab.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+def call(monkeypatch, *words: str) -> int:
+    """The command in this process, for speed; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["facelab", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code or 0
+
+
+def test_help_tells_of_every_command():
+    done = facelab("--help")
+    assert done.returncode == 0
+    for command in ("run", "data", "crop", "split", "train", "sweep", "leaderboard"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "77"], "No notebook is called '77'"),
+        (["run", "00", "-p", "sede=1"], "no parameter 'sede'"),
+        (["run", "00", "-p", "seed"], "has no '='"),
+        (["run", "00", "--preset", "huge"], "preset is 'huge'"),
+        (["data", "info", "olr"], "olr"),
+        (["train", "supercon"], "No method is called"),
+        (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
+        (["leaderboard"], "no record yet"),
+        (["crop", "/nowhere/at/all", "out"], "/nowhere/at/all"),
+        (["split", "/nowhere/at/all", "out"], "/nowhere/at/all"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(monkeypatch, capsys, tmp_path, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, *words) == 1
+    error = capsys.readouterr().err.strip()
+    assert said in error and "\n" not in error and error.startswith("facelab: ")
+
+
+def test_a_word_that_is_no_option_is_exit_code_2():
+    assert facelab("run", "--presett", "smoke", "00").returncode == 2
+
+
+def test_data_list_shows_what_is_here(tmp_path):
+    done = facelab("data", "list", FACELAB_DATA=str(tmp_path))
+    assert done.returncode == 0
+    lines = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line.strip()}
+    assert lines["orl"] == "yes" and lines["lfw"] == "no"
+    missing = facelab("data", "check", "celeba", FACELAB_DATA=str(tmp_path))
+    assert missing.returncode == 1 and str(tmp_path) in missing.stderr and missing.stderr.count("\n") == 1
+
+
+def write_tree(folder, faces):
+    for row, name in enumerate(faces.attributes["file"]):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), faces.images[row])
+
+
+def test_split_copies_and_says_how_many(monkeypatch, capsys, tmp_path):
+    write_tree(tmp_path / "in", tiny_faces(people=3, shots=10))
+    assert call(monkeypatch, "split", str(tmp_path / "in"), str(tmp_path / "out"), "--train", "70") == 0
+    assert "train 21, test 9" in capsys.readouterr().out
+    assert len(list((tmp_path / "in").rglob("*.png"))) == 30
+
+
+def test_crop_counts_what_it_could_not_crop(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "in" / "someone"
+    folder.mkdir(parents=True)
+    face = cv2.resize(load("orl", 92).images[0], (200, 200))
+    cv2.imwrite(str(folder / "face.png"), cv2.copyMakeBorder(face, 60, 60, 60, 60, cv2.BORDER_REPLICATE))
+    cv2.imwrite(str(folder / "wall.png"), np.full((200, 200), 90, np.uint8))
+    assert call(monkeypatch, "crop", str(tmp_path / "in"), str(tmp_path / "out"), "--size", "64") == 1
+    said = capsys.readouterr().out
+    assert "no crop: someone/wall.png: no face" in said
+    assert cv2.imread(str(tmp_path / "out" / "someone" / "face.png")).shape[:2] == (64, 64)
+    assert not (tmp_path / "out" / "someone" / "wall.png").exists()
+
+
+def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, capsys, tmp_path):
+    write_tree(tmp_path / "faces", tiny_faces(people=4, shots=20, size=32))
+    words = ["train", "classifier", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "2"]
+    words += ["--batch-size", "8", "--out", str(tmp_path / "out")]
+    assert call(monkeypatch, *words) == 0
+    assert "top1/CNN + MLP" in capsys.readouterr().out
+    before = (tmp_path / "out" / "last.ckpt").read_bytes()
+    assert call(monkeypatch, *words) == 0  # done already: nothing is trained again
+    assert (tmp_path / "out" / "last.ckpt").read_bytes() == before
+    assert call(monkeypatch, "leaderboard", str(tmp_path / "out"), "--csv", str(tmp_path / "t.csv")) == 0
+    assert "whitened PCA" in (tmp_path / "t.csv").read_text()
+    assert call(monkeypatch, *words, "--lr", "0.1") == 1
+    assert "another" in capsys.readouterr().err

@@ -1,0 +1,76 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from facelab import plots, records
+from facelab.cropping import Box, Face, YuNetDetector
+from facelab.cropping.survey import reference_boxes, uncropped_orl, wild_landmarks
+from facelab.datasets import FaceSet, orl, orl_wild
+from facelab.errors import DataMissingError
+from facelab.evaluation.intervals import rate_by_group
+from facelab.labs.cropping_survey import LFW_FACE, SETTINGS, survey_lfw
+from facelab.paths import own_data
+
+
+def test_landmarks_of_the_renderings_are_where_yunet_sees_them():
+    root = orl.locate()
+    table = orl_wild.index(root)
+    easy = (table["occlusion"] == "none") & (table["blur_sigma"] < 1) & (table["turn_degrees"].abs() > 10)
+    table = table[easy].iloc[::15].reset_index(drop=True)
+    images = np.stack([image for _, _, image in sorted(orl_wild.render(root, table, 112), key=lambda one: one[0])])
+    faces = FaceSet(images, np.zeros(len(table), int), ("all",), table, "orl-wild@112")
+    known, off = wild_landmarks(faces), []
+    for image, points in zip(images, known, strict=True):
+        found = YuNetDetector().detect(image)
+        off += [np.abs(found[0].landmarks - points).mean()] if found else []
+    assert len(off) > 20
+    assert np.median(off) < 3  # a turn of the wrong sign, or eyes exchanged, is 5 to 40
+
+
+def test_a_photograph_of_its_own_size_as_lfw(tmp_path):
+    photos, _, landmarks = uncropped_orl()
+    people = []
+    for number in (0, 10):
+        # the reference box of the photograph onto LFW's centre square
+        box = reference_boxes(landmarks[[number]])[0]
+        scale = LFW_FACE.w / box.w
+        move = np.array([[scale, 0, LFW_FACE.x - scale * box.x], [0, scale, LFW_FACE.y - scale * box.y]])
+        image = cv2.warpAffine(photos[number], move, (250, 250), borderMode=cv2.BORDER_REPLICATE)
+        path = tmp_path / "originals250" / f"P_{number}" / f"P_{number}_0001.jpg"
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), image)
+        people.append((f"x/{path.name}", f"P_{number}", "male" if number else ""))
+    pd.DataFrame(people, columns=["file", "identity", "gender"]).to_csv(tmp_path / "index.csv", index=False)
+    record = survey_lfw(tmp_path)
+    assert record.metrics["right/YuNet .6/all"].value == 1 and record.metrics["right/YuNet .6/all"].n == 2
+    assert record.metrics["right/Haar 1.1/5, padded/all"].value == 1
+    assert record.metrics["right/YuNet .6/male"].n == 1 and "right/YuNet .6/" not in record.metrics
+    assert records.read(record.write(tmp_path / "record.json")).metrics == record.metrics
+    with pytest.raises(DataMissingError, match="originals250"):
+        survey_lfw(tmp_path / "P_0")
+
+
+def test_the_stored_record_has_every_setting_and_no_picture():
+    record = records.read(own_data("results", "01_cropping_lfw.json"))
+    for name in SETTINGS:
+        for what in ("found", "right", "several"):
+            for group in ("all", "female", "male"):
+                rate = record.metrics[f"{what}/{name}/{group}"]
+                assert 0 <= rate.low <= rate.value <= rate.high <= 1
+            assert record.metrics[f"{what}/{name}/all"].n == 220
+
+
+def test_rate_by_group_counts_and_leaves_the_unknown_out():
+    rates = rate_by_group([True, False, True, True], ["a", "a", "b", ""])
+    assert {name: (rate.value, rate.n) for name, rate in rates.items()} == {"a": (0.5, 2), "b": (1.0, 1)}
+
+
+@pytest.mark.parametrize("shape", [(60, 50), (60, 50, 1), (60, 50, 3)])
+def test_marks_are_drawn_on_a_copy_where_the_box_is(shape):
+    image = np.zeros(shape, np.uint8)
+    marked = plots.mark_faces(image, [Face(Box(10, 20, 15, 12), 1.0, np.full((5, 2), 40.0))], [Box(2, 3, 5, 5)])
+    assert not image.any() and marked.shape == (60, 50, 3)
+    assert marked[3, 4, 2] > marked[3, 4, 0]  # blue: the reference
+    assert marked[20, 17, 0] > marked[20, 17, 2] and marked[40, 40, 0] > 0  # orange: what was found
+    assert not marked[50:, :30].any()
