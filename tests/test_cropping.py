@@ -173,10 +173,21 @@ def test_crop_box_takes_the_very_pixels():
     np.testing.assert_array_equal(tall, image[20:36, 10:26])
 
 
+@pytest.mark.parametrize(("side", "size"), [(20, 40), (20, 30), (32, 8), (60, 24)])
+def test_crop_box_scales_about_the_edges_of_the_box(side, size):
+    ramp = np.tile(3 * np.arange(80, dtype=np.uint8), (80, 1))
+    middle = (np.arange(size) + 0.5) * side / size  # of each new pixel, from the edge of the box
+    across = crop_box(ramp, Box(10, 10, side, side), size)[3, :, 0]
+    np.testing.assert_allclose(across, 3 * (10 + middle - 0.5), atol=0.75)
+    down = crop_box(np.ascontiguousarray(ramp.T), Box(10, 10, side, side), size)[:, 3, 0]
+    np.testing.assert_array_equal(across, down)
+
+
 def test_crop_box_averages_when_it_shrinks_and_repeats_the_edge_outside():
-    checks = np.indices((64, 64)).sum(axis=0) % 2 * 255
-    crop = crop_box(checks.astype(np.uint8), Box(0, 0, 64, 64), 16)
-    assert abs(crop.astype(int) - 127.5).max() <= 1  # picked instead of averaged, it would be 0 or 255
+    noise = np.random.default_rng(0).integers(0, 2, (64, 64), dtype=np.uint8) * 255
+    crop = crop_box(noise, Box(0, 0, 64, 64), 16)[:, :, 0]
+    blocks = noise.reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(crop, blocks, atol=1)  # looking at four of the sixteen pixels would be 60 off
     ramp = np.tile(np.arange(10, 74, dtype=np.uint8), (64, 1))
     crop = crop_box(ramp, Box(-32, 0, 64, 64), 64)
     assert (crop[:, :32] == 10).all() and crop[0, 63, 0] == 41
