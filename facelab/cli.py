@@ -101,10 +101,10 @@ def _show(frame: pd.DataFrame) -> None:
     """Measured numbers, one table a run: what was measured, its value and 95 % interval, and n."""
     keys = [key for key in ("name", "preset", "dataset", "seed", "seconds") if key in frame]
     for run_of, rows in frame.groupby(keys, sort=False):
-        table = Table(
-            box=None, pad_edge=False, title=", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=True) if v != "")
+        console.print(
+            ", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=True) if v != ""), style="bold", soft_wrap=True
         )
-        table.title_justify = "left"
+        table = Table(box=None, pad_edge=False)
         for column, side in (("metric", "left"), ("value", "right"), ("95 % interval", "left"), ("n", "right")):
             table.add_column(column, justify=side, overflow="fold")
         for row in rows.itertuples(index=False):

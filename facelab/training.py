@@ -134,8 +134,7 @@ def fit(
         BadParameterError: fewer photographs than one batch holds.
     """
     fabric = fabric or Fabric(accelerator="auto", devices=1)
-    steps = len(faces) // plan.batch_size
-    if steps == 0:
+    if len(faces) < plan.batch_size:
         raise BadParameterError(
             f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
         )
@@ -144,84 +143,89 @@ def fit(
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(method, optimizer)
+    loop = _Loop(fabric, method, wrapped, optimizer, faces, labels, plan)
     checkpoint = _Checkpoint(folder, fabric, method, optimizer, _fingerprint(method, faces, labels, plan))
     at = checkpoint.read()
     written = started = time.monotonic()
     before = at.history.seconds
-    with bar(f"training {type(method).__name__}", plan.epochs * steps) as progress:
-        progress.advance(at.epoch * steps + at.step)
+
+    def save() -> float:
+        at.history.seconds = before + time.monotonic() - started
+        checkpoint.write(at)
+        return time.monotonic()
+
+    with bar(f"training {type(method).__name__}", plan.epochs * loop.steps) as progress:
+        progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
-            order = np.random.default_rng([plan.seed, at.epoch]).permutation(len(faces))
-            while at.step < steps:
-                rows = order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size]
-                _set_rate(optimizer, plan, at.epoch * steps + at.step, steps)
-                seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
-                terms = _step(fabric, method, wrapped, optimizer, faces.images[rows], labels[rows], plan, seeds)
-                _refuse_nan(terms, at)
-                for name, value in terms.items():
-                    at.sums[name] = at.sums.get(name, 0.0) + value
-                at.step += 1
-                progress.advance(note=f"epoch {at.epoch + 1}, loss {terms['loss']:.3f}")
+            while at.step < loop.steps:
+                loss = loop.step(at)
+                progress.advance(note=f"epoch {at.epoch + 1}, loss {loss:.3f}")
                 if time.monotonic() - written > checkpoint_seconds:
-                    at.history.seconds = before + time.monotonic() - started
-                    checkpoint.write(at)
-                    written = time.monotonic()
-            _end_epoch(method, at, plan, steps, validate, monitors)
-            at.history.seconds = before + time.monotonic() - started
-            checkpoint.write(at)
-            written = time.monotonic()
+                    written = save()
+            _end_epoch(method, at, loop.steps, validate, monitors)
+            written = save()
     if at.best_weights is not None:
         method.load_state_dict(at.best_weights)
     method.eval()
     return at.history
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, plan: Plan, step: int, steps: int) -> None:
-    """Put the learning rate of a step of the whole run into the optimiser: nothing to remember, so nothing to resume."""
-    factor = warmup_cosine(step, plan.epochs * steps, round(plan.warmup_epochs * steps))
-    for group in optimizer.param_groups:
-        group["lr"] = plan.lr * factor
+@dataclass
+class _Loop:
+    """What stays the same from step to step. ``wrapped`` is the method as Fabric calls it (DDP, mixed precision)."""
 
+    fabric: Fabric
+    method: Method
+    wrapped: Method
+    optimizer: torch.optim.Optimizer
+    faces: FaceSet
+    labels: np.ndarray
+    plan: Plan
 
-def _step(
-    fabric: Fabric,
-    method: Method,
-    wrapped: Method,
-    optimizer: torch.optim.Optimizer,
-    images: np.ndarray,
-    labels: np.ndarray,
-    plan: Plan,
-    seeds: np.random.SeedSequence,
-) -> dict[str, float]:
-    """One step of the optimiser; the terms of its loss as floats."""
-    torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
-    # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
-    views = [
-        view[fabric.global_rank :: fabric.world_size]
-        for view in method.draw_views(images, np.random.default_rng(seeds))
-    ]
-    targets = torch.from_numpy(labels[fabric.global_rank :: fabric.world_size]).to(fabric.device)
-    wrapped.train()
-    terms = wrapped(views, targets)
-    optimizer.zero_grad()
-    fabric.backward(terms["loss"])
-    if plan.clip_norm:
-        fabric.clip_gradients(wrapped, optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False)
-    optimizer.step()
-    method.after_step()
-    return {name: float(term.detach()) for name, term in terms.items()}
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch."""
+        return len(self.faces) // self.plan.batch_size
 
+    def step(self, at: _Position) -> float:
+        """The step of the optimiser that stands at ``at``, which moves on by one; the loss."""
+        plan, fabric = self.plan, self.fabric
+        order = np.random.default_rng([plan.seed, at.epoch]).permutation(len(self.faces))
+        rows = order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size]
+        seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
+        torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
+        # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
+        mine = slice(fabric.global_rank, None, fabric.world_size)
+        views = [view[mine] for view in self.method.draw_views(self.faces.images[rows], np.random.default_rng(seeds))]
+        self.wrapped.train()
+        terms = self.wrapped(views, torch.from_numpy(self.labels[rows][mine]).to(fabric.device))
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        if not all(map(math.isfinite, values.values())):
+            raise TrainingError(
+                f"Epoch {at.epoch + 1}, step {at.step + 1}: {values}.",
+                "Lower the learning rate, or look at this batch.",
+            )
+        self._descend(terms["loss"], at.epoch * self.steps + at.step)
+        for name, value in values.items():
+            at.sums[name] = at.sums.get(name, 0.0) + value
+        at.step += 1
+        return values["loss"]
 
-def _refuse_nan(terms: dict[str, float], at: _Position) -> None:
-    """End a training whose loss is not a number, and say where."""
-    if not all(map(math.isfinite, terms.values())):
-        raise TrainingError(
-            f"Epoch {at.epoch + 1}, step {at.step + 1}: {terms}.", "Lower the learning rate, or look at this batch."
-        )
+    def _descend(self, loss: Tensor, step: int) -> None:
+        """One move of the optimiser. The rate follows from the step's number: nothing to remember, so nothing to resume."""
+        plan, total = self.plan, self.plan.epochs * self.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.lr * warmup_cosine(step, total, round(plan.warmup_epochs * self.steps))
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if plan.clip_norm:
+            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.method.after_step()
 
 
 def _end_epoch(
-    method: Method, at: _Position, plan: Plan, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
+    method: Method, at: _Position, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
 ) -> None:
     """Close the epoch in ``at``: means of the terms, validation, monitors, the best weights so far."""
     entry = {name: total / steps for name, total in at.sums.items()}

@@ -9,7 +9,10 @@ import yaml
 from facelab.paths import project_root
 
 ROOT = project_root()
-ORDER = "datasets cropping augment backbones losses optim methods training evaluation search records plots labs webapp cli".split()
+ORDER = [
+    "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
+    "plots", "labs", "webapp", "cli",
+]  # fmt: skip
 
 
 def test_environment_yml_brings_only_what_pip_cannot():

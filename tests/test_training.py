@@ -35,14 +35,14 @@ class Stop(Exception):
 
 def stop_at(monkeypatch, step: int) -> None:
     """Let the training die at the given step of the whole run, before its weights move."""
-    real, count = training._step, iter(range(10**6))
+    real, count = training._Loop._descend, iter(range(10**6))
 
     def dying(*args):
         if next(count) == step:
             raise Stop
         return real(*args)
 
-    monkeypatch.setattr(training, "_step", dying)
+    monkeypatch.setattr(training._Loop, "_descend", dying)
 
 
 def test_learns_what_can_be_learned():
