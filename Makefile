@@ -36,7 +36,7 @@ notebooks: $(VENV)/.ready  ## rebuild the stored notebooks from notebooks/src
 	$(BIN)/python -m facelab.labs.build
 
 bench: $(VENV)/.ready  ## measure speed, as ratios
-	$(BIN)/pytest benchmarks --benchmark-only
+	$(BIN)/pytest benchmarks --benchmark-only -s
 
 clean:  ## remove the environment and everything that was written; data sets and the cache stay
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis .benchmarks
