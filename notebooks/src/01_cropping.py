@@ -12,9 +12,9 @@ from facelab import cropping, plots
 
 hopper = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))  # US Navy, public domain
 found = cropping.YuNetDetector().detect(hopper)
-square = cropping.crop_box(hopper, cropping.Box(0, 0, 512, 512), 190)
-marked = cropping.crop_box(plots.mark_faces(hopper, found), cropping.Box(0, 0, 512, 512), 190)
-plots.show_faces(np.stack([square, marked, cropping.crop_face(hopper, found[0], 190)]), columns=3)
+square = cropping.crop_box(hopper, cropping.Box(0, 0, 512, 512), 160)
+marked = cropping.crop_box(plots.mark_faces(hopper, found), cropping.Box(0, 0, 512, 512), 160)
+plots.show_faces(np.stack([square, marked, cropping.crop_face(hopper, found[0], 160)]), columns=3)
 
 # %% [markdown]
 # ## What you will learn
@@ -68,8 +68,8 @@ rng = np.random.default_rng(seed)
 photos, table, landmarks = uncropped_orl()
 known = reference_boxes(landmarks)
 every = np.arange(0, 400, run.choose(10, 1, 1))  # smoke: one photograph of each person
-shown = [plots.mark_faces(photos[i], [], [known[i]]) for i in range(0, 400, 41)]
-plots.show_faces(np.stack(shown), columns=10)
+shown = [plots.mark_faces(photos[i], [], [known[i]]) for i in range(0, 400, 67)]
+plots.show_faces(np.stack(shown), columns=6)
 
 # %% [markdown]
 # ## Haar cascades
@@ -87,7 +87,7 @@ plots.show_faces(np.stack(shown), columns=10)
 haar = HaarDetector(scale_factor=1.3, min_neighbors=5)
 face = haar.detect(hopper)[0]
 print(f"faces: {len(haar.detect(hopper))}, landmarks: {face.landmarks}")
-plots.show_faces(plots.mark_faces(hopper, [face])[None], columns=1, zoom=0.35)
+plots.show_faces(cropping.crop_box(plots.mark_faces(hopper, [face]), cropping.Box(0, 0, 512, 512), 120)[None])
 
 # %% [markdown]
 # It works: one photograph, one face. Now the same settings on all of ORL.
@@ -103,7 +103,7 @@ for name, part in tutorial.groupby("detector", sort=False):
     run.metric(f"orl found/{name} 1.3/5", wilson(part["found"].sum(), len(part), unit="photographs"))
 run.check(*[f"orl found/{name} 1.3/5" for name in copied])
 missed = every[~tutorial.loc[tutorial["detector"] == "frontal", "found"]]
-plots.show_faces(photos[missed[:: max(1, len(missed) // 10)]][:10], columns=10)
+plots.show_faces(photos[missed[:: max(1, len(missed) // 6)]][:6], columns=6)
 
 # %% [markdown]
 # Many photographs are lost, and nothing is wrong with those faces. `frontal` is the cascade that OpenCV calls the
@@ -194,9 +194,9 @@ for name, part in judged.groupby("detector", sort=False):
         run.metric(f"orl {verdict}/{name}", wilson(part[verdict].sum(), len(part), unit="photographs"))
     run.metric(f"orl mean IoU/{name}", part.loc[part["found"], "iou"].mean(), n=int(part["found"].sum()))
 run.check(*[f"orl {what}/{name}" for name in ("loose", "padded") for what in ("found", "right", "mean IoU")])
-worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:8]
+worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:6]
 marked = [plots.mark_faces(photos[i], loose.detect(photos[i]), [known[i]]) for i in drawn[worst]]
-plots.show_faces(np.stack(marked), columns=8)
+plots.show_faces(np.stack(marked), columns=6)
 
 # %% [markdown]
 # Orange is what the loosest setting found without a border (the largest face thick), blue is the reference. The boxes
@@ -274,15 +274,15 @@ run.check("orl found/yunet 0.6", "orl found/yunet 0.9")
 
 # %%
 eyes = found[0].landmarks[:2]
-target = cropping.template_points("eyes", 84)
+target = cropping.template_points("eyes", 64)
 matrix = cropping.similarity(eyes, target)
 print("the eyes land on the template:", np.allclose(matrix @ np.vstack([eyes.T, np.ones(2)]), target.T))
 tilted = [
-    cv2.warpAffine(hopper, cv2.getRotationMatrix2D((256, 240), angle, 1), (512, 600)) for angle in (-30, -15, 0, 15, 30)
+    cv2.warpAffine(hopper, cv2.getRotationMatrix2D((256, 240), angle, 1), (512, 600)) for angle in (-30, -10, 10, 30)
 ]
-aligned = [cropping.crop_largest(photo, YuNetDetector(), 84) for photo in tilted]
-boxed = [cropping.crop_box(photo, YuNetDetector().detect(photo)[0].box, 84) for photo in tilted]
-plots.show_faces(np.stack(boxed + aligned), columns=5)
+aligned = [cropping.crop_largest(photo, YuNetDetector(), 64) for photo in tilted]
+boxed = [cropping.crop_box(photo, YuNetDetector().detect(photo)[0].box, 64) for photo in tilted]
+plots.show_faces(np.stack(boxed + aligned), columns=4)
 
 # %% [markdown]
 # The same photograph, turned: above by its box, below by its eyes.
@@ -334,13 +334,13 @@ run.check("orl spread/box", "orl spread/eyes")
 
 # %%
 narrow = np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=1) / [box.w for box in known]
-strongest = np.argsort(narrow)[:8]
-turned = [cropping.align(photos[i], landmarks[i], 72) for i in strongest]
-turned += [cropping.align(photos[i], landmarks[i], 72, template="arcface") for i in strongest]
-plots.show_faces(np.stack(turned), columns=8)
+strongest = np.argsort(narrow)[:6]
+turned = [cropping.align(photos[i], landmarks[i], 64) for i in strongest]
+turned += [cropping.align(photos[i], landmarks[i], 64, template="arcface") for i in strongest]
+plots.show_faces(np.stack(turned), columns=6)
 
 # %% [markdown]
-# The eight photographs of ORL whose eyes are nearest to one another for the size of the face; above by two eyes, below
+# The six photographs of ORL whose eyes are nearest to one another for the size of the face; above by two eyes, below
 # by five points. On `orl-wild` the turn is known in degrees, and the faces can be measured: their size in the crop, 1
 # where the median is.
 
