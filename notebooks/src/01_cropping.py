@@ -103,7 +103,7 @@ for name, part in tutorial.groupby("detector", sort=False):
     run.metric(f"orl found/{name} 1.3/5", wilson(part["found"].sum(), len(part), unit="photographs"))
 run.check(*[f"orl found/{name} 1.3/5" for name in copied])
 missed = every[~tutorial.loc[tutorial["detector"] == "frontal", "found"]]
-plots.show_faces(photos[missed[:: max(1, len(missed) // 6)]][:6], columns=6)
+plots.show_faces(photos[missed[:: max(1, len(missed) // 5)]][:5], columns=5)
 
 # %% [markdown]
 # Many photographs are lost, and nothing is wrong with those faces. `frontal` is the cascade that OpenCV calls the
@@ -194,9 +194,9 @@ for name, part in judged.groupby("detector", sort=False):
         run.metric(f"orl {verdict}/{name}", wilson(part[verdict].sum(), len(part), unit="photographs"))
     run.metric(f"orl mean IoU/{name}", part.loc[part["found"], "iou"].mean(), n=int(part["found"].sum()))
 run.check(*[f"orl {what}/{name}" for name in ("loose", "padded") for what in ("found", "right", "mean IoU")])
-worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:6]
+worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:5]
 marked = [plots.mark_faces(photos[i], loose.detect(photos[i]), [known[i]]) for i in drawn[worst]]
-plots.show_faces(np.stack(marked), columns=6)
+plots.show_faces(np.stack(marked), columns=5)
 
 # %% [markdown]
 # Orange is what the loosest setting found without a border (the largest face thick), blue is the reference. The boxes
@@ -597,4 +597,4 @@ wilson_interval = labs.exercise(exercises.WILSON, wilson_interval)
 # - G. B. Huang et al., *Labeled Faces in the Wild*, UMass Amherst TR 07-49, 2007.
 
 # %% tags=["nbval-ignore-output"]
-run.finish()
+_ = run.finish()
