@@ -13,7 +13,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,11 @@ class Plan:
             raise BadParameterError(
                 f"A warm-up of {self.warmup_epochs} epochs in a run of {self.epochs}.", "Give fewer than the run has."
             )
+
+    def as_long_as(self, photographs: int, other: int) -> Plan:
+        """The plan for ``other`` photographs that takes as many steps as this one does on ``photographs``."""
+        steps = self.epochs * (photographs // self.batch_size)
+        return replace(self, epochs=max(1, round(steps / max(1, other // self.batch_size))))
 
 
 @dataclass

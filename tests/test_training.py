@@ -207,6 +207,12 @@ def test_wrong_plans_are_refused():
         fit(tiny_method(), tiny_faces(), Plan(epochs=2, batch_size=8, optimizer="adam"))
 
 
+def test_a_plan_for_fewer_photographs_takes_as_many_steps():
+    plan = Plan(epochs=20, batch_size=32)
+    assert plan.as_long_as(960, 240).epochs == 86  # 600 steps, 7 an epoch
+    assert plan.as_long_as(960, 960) == plan
+
+
 def test_monitors_join_the_history():
     history = fit(tiny_method(), tiny_faces(), PLAN, monitors=[lambda method: {"norm": 1.5}])
     assert history.series("norm") == [1.5] * 3

@@ -44,7 +44,7 @@ def measure(faces: FaceSet, seed: int, epochs: int = EPOCHS) -> dict[str, float]
     """
     split = split_closed(faces, seed)
     train, test = (faces.subset(rows) for rows in (split.train, split.test))
-    steps = epochs * (len(train) // BATCH)
+    plan = Plan(epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed)
     tests = {rule: derived_set(test, rule) for rule in RULES}
     trainings = {f"photographs/{count}": fewer_photographs(train, count, seed) for count in PHOTOGRAPHS}
     trainings |= {f"cross/{rule}": derived_set(train, rule) for rule in RULES if rule != "all"}
@@ -56,9 +56,8 @@ def measure(faces: FaceSet, seed: int, epochs: int = EPOCHS) -> dict[str, float]
         )  # a small set may lack a person; the classes stay those of all
 
     for name, part in trainings.items():
-        plan = Plan(epochs=round(steps / (len(part) // BATCH)), batch_size=BATCH, lr=RATE, seed=seed)
         method = new_classifier(faces, seed=seed)
-        fit(method, part, plan, labels=classes(part))
+        fit(method, part, plan.as_long_as(len(train), len(part)), labels=classes(part))
         right = {rule: topk_by_scores(method.predict(on), classes(on)).accuracy(1).value for rule, on in tests.items()}
         if name == f"photographs/{max(PHOTOGRAPHS)}":
             found |= {f"cross/all/{rule}": value for rule, value in right.items()}

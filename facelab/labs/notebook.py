@@ -92,10 +92,11 @@ class Run:
         with atomic(folder / f"{name or self.notebook}.png") as partial:
             figure.savefig(partial, format="png", dpi=80)
 
-    def finish(self) -> Path:
-        """Write the record below ``runs/records`` and return its path."""
+    def finish(self) -> None:
+        """Write the record below ``runs/records``, where ``facelab leaderboard`` finds it."""
         self.record.wall_seconds = round(time.perf_counter() - self._started, 2)
-        return self.record.write(record_path(self.notebook, self.parameters))
+        path = self.record.write(record_path(self.notebook, self.parameters))
+        print(f"recorded {len(self.record.metrics)} numbers in {path.name}; facelab leaderboard shows them")
 
 
 def record_path(notebook: str, parameters: dict[str, object]) -> Path:

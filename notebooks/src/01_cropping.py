@@ -597,4 +597,4 @@ wilson_interval = labs.exercise(exercises.WILSON, wilson_interval)
 # - G. B. Huang et al., *Labeled Faces in the Wild*, UMass Amherst TR 07-49, 2007.
 
 # %% tags=["nbval-ignore-output"]
-_ = run.finish()
+run.finish()
