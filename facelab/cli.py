@@ -80,7 +80,7 @@ def sweep(
 @app.command()
 def leaderboard(
     folders: Annotated[list[Path] | None, typer.Argument(help="Folders with records; runs/records by default.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Only metrics whose name contains this.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Only metrics whose name this regular expression finds.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.")] = None,
 ) -> None:
     """Every measured number with its interval, from the records below some folders."""

@@ -110,8 +110,7 @@ def intervals(
         axes.axvline(scale * chance, color="grey", linestyle=":", label="chance")
     labels = [name if len(groups) == 1 else f"{group}: {name}" for group, name in names]
     axes.set_yticks(range(len(names)), labels)
-    axes.invert_yaxis()
-    axes.set(xlabel=xlabel, title=title)
+    axes.set(xlabel=xlabel, title=title, ylim=(len(names) - 0.5, -0.5))
     return figure
 
 

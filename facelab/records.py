@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -125,15 +126,24 @@ def leaderboard(found: list[Record], metric: str | None = None) -> pd.DataFrame:
 
     Args:
         found: the records to show.
-        metric: only metrics whose name contains this.
+        metric: only metrics whose name this regular expression finds: ``"^eer/"``.
+
+    Raises:
+        BadParameterError: no regular expression.
     """
+    try:
+        wanted = re.compile(metric or "")
+    except re.error as error:
+        raise BadParameterError(
+            f"{metric!r} is no regular expression ({error}).", "Write a part of the name."
+        ) from error
     columns = ["name", "preset", "dataset", "seed", "metric", "value", "low", "high", "n", "seconds", "created"]
     rows = [
         [record.name, *(record.parameters.get(key, "") for key in ("preset", "dataset", "seed")), name, m.value, m.low,
          m.high, m.n, round(record.wall_seconds, 1), record.created]
         for record in found
         for name, m in record.metrics.items()
-        if metric is None or metric in name
+        if wanted.search(name)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

@@ -34,7 +34,9 @@ def test_leaderboard_and_seeds(tmp_path):
     table = records.leaderboard(found, "top")
     assert sorted(table["value"]) == [0.7, 0.8, 0.9]
     assert list(table["n"]) == [100] * 3
-    assert records.leaderboard(found, "eer").empty
+    assert records.leaderboard(found, "eer|^op").empty
+    with pytest.raises(BadParameterError, match="regular"):
+        records.leaderboard(found, "top(")
     summary = records.over_seeds(found).iloc[0]
     assert summary["value"] == pytest.approx(0.8)
     # Student's t with 2 degrees of freedom: 4.3027 * .1 / sqrt(3)
