@@ -25,10 +25,10 @@ unit: $(VENV)/.ready
 	$(BIN)/pytest
 
 smoke: $(VENV)/.ready  ## every notebook once by papermill, the quick way
-	FACELAB_RUNS=runs/smoke $(BIN)/facelab run all --preset smoke
+	FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab run all --preset smoke
 
 nbval: $(VENV)/.ready  ## every notebook against its stored outputs
-	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
+	FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
 
 lab: $(VENV)/.ready  ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

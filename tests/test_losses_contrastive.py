@@ -332,7 +332,7 @@ def test_the_broadcast_of_each_query_over_all_positives_is_not_ours():
     q, queue = unit_rows(0, 8, 4), unit_rows(2, 16, 4)
     k = torch.cat([q[:4], unit_rows(1, 4, 4)])  # half of the queries have found their key
     right = slow_info_nce(q, k, queue, 0.2)
-    assert abs(info_nce_broadcast(q, k, queue, 0.2).item() - right) > 0.2
+    assert abs(info_nce_broadcast(q, k, queue, 0.2).item() - right) > 0.02 * right
     assert info_nce(q, k, queue, 0.2).item() == pytest.approx(right, rel=1e-9)
     # with one query there is nothing to spread over: a test of one would never have seen it
     one = (q[:1], k[:1], queue, 0.2)

@@ -30,6 +30,9 @@ from facelab.paths import project_root, runs_root
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _CELL_SECONDS = 4 * 3600
+_QUIET = [
+    "--IPKernelApp.log_level=50"
+]  # no word on encryption (it talks to this machine alone) nor on being stopped when done
 
 
 def from_source(source: Path) -> NotebookNode:
@@ -51,11 +54,16 @@ def build(source: Path) -> Path:
     Raises:
         FacelabError: a cell raised an error; it is named and nothing is stored.
     """
+    _fix_folders()
     notebook = from_source(source)
     folder = project_root() / "notebooks"
     started = time.monotonic()
     client = NotebookClient(
-        notebook, timeout=_CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=_CELL_SECONDS,
+        kernel_name="python3",
+        extra_arguments=_QUIET,
+        resources={"metadata": {"path": str(folder)}},
     )
     os.environ[BUILDING] = "1"  # the kernel inherits it
     try:
@@ -75,6 +83,13 @@ def build(source: Path) -> Path:
     with atomic(path) as partial:
         nbformat.write(notebook, partial)
     return path
+
+
+def _fix_folders() -> None:
+    """Make the folders that the environment names absolute: a kernel runs in notebooks/, not where the user stands."""
+    for name in ("FACELAB_DATA", "FACELAB_CACHE", "FACELAB_RUNS"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
 
 
 def _normalise(output: NotebookNode) -> None:
@@ -106,6 +121,7 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
         BadParameterError: unknown parameter or wrong type, before anything is run.
         FacelabError: a cell raised an error, or it was stopped.
     """
+    _fix_folders()
     parameters = given(source, values, typed=typed)
     out = runs_root() / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
@@ -114,7 +130,7 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
     try:
         papermill.execute_notebook(
             plain, executed, parameters, kernel_name="python3", cwd=project_root() / "notebooks", progress_bar=False,
-            execution_timeout=_CELL_SECONDS,
+            execution_timeout=_CELL_SECONDS, extra_arguments=_QUIET,
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise FacelabError(
