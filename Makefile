@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Plain stdout of tools, and one place for everything that a run writes
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
+# As facelab/__init__.py, for notebooks that load PyTorch before facelab
+export GOMP_SPINCOUNT ?= 100000
 
 .PHONY: course test unit smoke nbval lab notebooks bench lint clean
 

@@ -1,7 +1,8 @@
-"""The ``facelab`` command: run notebooks, look after data, crop and split folders, train, and read the results."""
+"""The facelab command: run notebooks, look after data, crop and split folders, train, and read the results."""
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,9 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 console = Console()
+
+_UsageError = typer.BadParameter.__base__  # of click, of which newer versions of typer carry a copy of their own
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Values = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value, as often as needed.")]
 
@@ -48,7 +52,7 @@ def run(
     for source in found:
         given(source, values, typed=True)  # refuse a wrong parameter before the first notebook runs
     for number, source in enumerate(found, start=1):
-        console.print(f"[{number}/{len(found)}] {source.stem} (preset {preset}) ...", markup=False)
+        console.print(f"[{number}/{len(found)}] {source.stem} (preset {values['preset']}) ...", markup=False)
         console.print(f"    {build.run(source, values, typed=True)}", markup=False, soft_wrap=True)
 
 
@@ -88,10 +92,18 @@ def leaderboard(
     from facelab.files import write_text
     from facelab.paths import runs_root
 
-    found = records.find(*(folders or [runs_root() / "records"]))
+    for folder in folders or []:
+        if not folder.is_dir():
+            raise BadParameterError(f"{folder} is no folder.", "Name folders with records, such as runs/records.")
+    folders = folders or [runs_root() / "records"]
+    found = records.find(*folders)
     if not found:
-        raise FacelabError("There is no record yet.", "Run a notebook first: facelab run 02.")
+        raise FacelabError(
+            f"There is no record yet in {', '.join(map(str, folders))}.", "Run a notebook first: facelab run 02."
+        )
     table = records.leaderboard(found, metric)
+    if table.empty:
+        raise BadParameterError(f"No metric's name contains {metric!r}.", "Call it without --metric to see them all.")
     _show(table)
     if csv is not None:
         write_text(csv, table.to_csv(index=False))
@@ -217,6 +229,8 @@ def split(
         console.print(f"one photograph only, kept in train: {person}", markup=False)
     for file, reason in done.rejected:
         console.print(f"not usable: {file}: {reason}", markup=False)
+    for file, reason in done.damaged:
+        console.print(f"copied, but not usable: {file}: {reason}", markup=False)
     for first, second in done.duplicates:
         console.print(f"the same picture in train and test: {first}, {second}", markup=False)
 
@@ -227,12 +241,14 @@ def train(
     dataset: Annotated[
         str, typer.Option(help="A name of facelab data list, folder:PATH, or several joined by +.")
     ] = "orl-wild",
-    min_photos: Annotated[int, typer.Option(help="Only people with at least so many photographs.")] = 4,
+    min_photos: Annotated[int, typer.Option(min=1, help="Only people with at least so many photographs.")] = 4,
     size: Annotated[int, typer.Option(help="Working size in pixels.")] = 48,
     backbone: Annotated[str, typer.Option(help="Name of a network; a wrong name lists them.")] = "resnet10",
-    width: Annotated[int, typer.Option(help="Channels of its first stage; 0: as published, 16 for resnet10.")] = 0,
+    width: Annotated[
+        int, typer.Option(min=0, help="Channels of its first stage; 0: as published, 16 for resnet10.")
+    ] = 0,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    batch_size: Annotated[int, typer.Option(min=2, help="Batch norm needs two.")] = 32,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
     optimizer: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -248,22 +264,40 @@ def train(
     if method != "classifier":
         raise BadParameterError(f"No method is called {method!r}.", "There is: classifier.")
     settings = closed_set.Settings(dataset, min_photos, size, backbone, width or None)
-    plan = Plan(epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer, seed=seed)
+    warmup = min(1.0, epochs / 2)
+    plan = Plan(epochs, batch_size, lr=lr, optimizer=optimizer, warmup_epochs=warmup, seed=seed)
     path = closed_set.train_and_record(settings, plan, out)
     _show(records.leaderboard([records.read(path)]))
     console.print(f"record and checkpoint: {path.parent}", markup=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Entry point: one line for an error that the user can mend (exit code 1), 130 where stopped by Ctrl-C."""
+    """Entry point. One line for what the user can mend: exit code 1, or 2 for a word that no command knows; 130 for Ctrl-C."""
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False) or 0
     except FacelabError as error:
-        print(f"facelab: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("facelab: stopped", file=sys.stderr)
-        sys.exit(130)
+        code = _say(str(error), 1)
+    except _UsageError as error:
+        text = error.format_message()
+        if "\n" in text or not text:  # no word at all was given: this is the help
+            print(text, end="")
+            code = error.exit_code
+        else:
+            code = _say(f"{text} See: {error.ctx.command_path if error.ctx else 'facelab'} --help.", error.exit_code)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        code = _say(f"{error.filename or 'A file'}: {error.strerror}. Free some space, or check the rights.", 1)
+    except (typer.Abort, KeyboardInterrupt):  # as older versions of typer tell of Ctrl-C
+        code = 130
+    if code == 130:
+        _say("stopped.", code)
+    sys.exit(code)
+
+
+def _say(text: str, code: int) -> int:
+    print(f"facelab: {' '.join(text.split())}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from facelab.errors import FacelabError
+
+_PARTIAL = re.compile(r"^\..+-[a-z0-9_]{8}$")
 
 
 @contextmanager
@@ -36,6 +39,13 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what ``atomic`` left below a folder where the process was killed."""
+    for path in folder.rglob(".*"):
+        if _PARTIAL.match(path.name):
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

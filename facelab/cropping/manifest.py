@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import write_json, write_text
+from facelab.files import remove_partials, write_json, write_text
 
 OK, SEVERAL, NONE, BAD = "ok", "several faces", "no face", "unreadable"
 
 GONE = (-1, -1)  #: stamp of a file that is not there, or must be looked at again
 
 _SETTINGS, _ROWS = "crop-settings.json", "crop-manifest.jsonl"
-_PARTIAL = re.compile(r"^\..+-[a-z0-9_]{8}$")  # what ``files.atomic`` leaves behind when the process is killed
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Manifest:
         self._stream: TextIO | None = None
         begun = folder / _SETTINGS
         if begun.is_file():
-            self._same(json.loads(begun.read_text(encoding="utf-8")), settings)
+            self._same(_settings(begun), settings)
             self._read()
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadParameterError(f"{folder} holds something else than crops.", "Name a new or an empty folder.")
@@ -74,28 +74,26 @@ class Manifest:
             write_json(begun, settings)
 
     def __enter__(self) -> Manifest:
-        try:
-            for path in self.folder.rglob(".*"):
-                if _PARTIAL.match(path.name):
-                    path.unlink()
+        with self._writing():
+            remove_partials(self.folder)
             self._tidy()
             self._stream = (self.folder / _ROWS).open("a", encoding="utf-8")
-        except OSError as error:
-            raise FacelabError(f"{self.folder} cannot be written ({error}).", "Check its rights.") from error
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close it, and put the rows in order, so that an interrupted and resumed run ends in the same file."""
         if self._stream is not None:
-            self._stream.close()
+            with self._writing():
+                self._stream.close()
             self._tidy()
 
     def add(self, row: Row) -> None:
         """Note what became of a photograph, on disk at once."""
         self.rows[row.file] = row
         if self._stream is not None:
-            self._stream.write(_line(row))
-            self._stream.flush()
+            with self._writing():
+                self._stream.write(_line(row))
+                self._stream.flush()
 
     def holds(self, file: str, path: Path) -> bool:
         """Whether the photograph at ``path`` was done, has not changed since, and its crop is still there."""
@@ -103,6 +101,16 @@ class Manifest:
         if row is None or row.stamp != stamp(path):
             return False
         return not row.cropped or (self.folder / file).is_file()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FacelabError(
+                f"{self.folder / _ROWS} cannot be written ({error.strerror or error}).",
+                "Free some space or check the rights of the folder.",
+            ) from error
 
     def _same(self, begun: dict[str, object], settings: dict[str, object]) -> None:
         changed = [key for key in settings if begun.get(key) != settings[key]]
@@ -132,6 +140,13 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return GONE
     return found.st_size, found.st_mtime_ns
+
+
+def _settings(path: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadParameterError(f"{path} cannot be read ({error}).", "Name a new folder.") from error
 
 
 def _line(row: Row) -> str:

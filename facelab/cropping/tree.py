@@ -17,7 +17,7 @@ from facelab.cropping.boxes import Detector, largest
 from facelab.cropping.manifest import BAD, GONE, NONE, OK, SEVERAL, Manifest, Row, stamp
 from facelab.datasets.decode import decode
 from facelab.datasets.trees import walk
-from facelab.errors import BadImageError, BadParameterError, DataMissingError
+from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
 from facelab.files import atomic
 from facelab.progress import bar
 
@@ -86,6 +86,8 @@ def crop_tree(
         with bar("cropping", len(todo)) as progress:
             for batch in _batches(todo, 16 * workers):  # small, so that Ctrl-C need not wait for long
                 for row in pool.map(lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), batch):
+                    if not row.cropped:
+                        _remove(out_dir / row.file)
                     manifest.add(row)
                     progress.advance()
         faults = sum(map(bool, found.values()))
@@ -132,6 +134,14 @@ def _write(path: Path, crop: np.ndarray) -> None:
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
     with atomic(path) as partial:
         partial.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
+
+
+def _remove(path: Path) -> None:
+    """The crop of an earlier photograph of this name, which is no longer true."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FacelabError(f"{path} cannot be removed ({error.strerror}).", "Check the rights of the folder.") from error
 
 
 def _batches(files: list[str], length: int) -> Iterator[list[str]]:

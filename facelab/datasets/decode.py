@@ -13,7 +13,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facelab.datasets.faceset import Rejected
 from facelab.datasets.pgm import undo_line_ends
@@ -64,6 +64,8 @@ def decode(data: bytes, channels: int = 3) -> np.ndarray:
                 raise BadImageError("It has transparent pixels.", "Save it as 8-bit grey or RGB.")
             image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             pixels = np.asarray(image)
+    except UnidentifiedImageError as error:  # whose own text names an object in memory, not the file
+        raise BadImageError(f"It is none of {', '.join(FORMATS)}.", "Get the file again.") from error
     # What Pillow's parsers raise on a broken file: its errors, what its own open() treats as such, and what tests showed.
     except (
         OSError, SyntaxError, ValueError, IndexError, TypeError, EOFError, struct.error, zlib.error,
