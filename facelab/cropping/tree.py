@@ -141,7 +141,9 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise FacelabError(f"{path} cannot be removed ({error.strerror}).", "Check the rights of the folder.") from error
+        raise FacelabError(
+            f"{path} cannot be removed ({error.strerror}).", "Check the rights of the folder."
+        ) from error
 
 
 def _batches(files: list[str], length: int) -> Iterator[list[str]]:

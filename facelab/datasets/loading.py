@@ -126,7 +126,9 @@ def _contents(table: pd.DataFrame, rejected: tuple[Rejected, ...]) -> Contents:
 
 
 def _nothing_usable(key: CacheKey, source: Source, root: Path, rejected: list[Rejected]) -> DataMissingError:
-    first = f"; {len(rejected)} were rejected, the first {rejected[0].file!r}: {rejected[0].reason}" if rejected else "."
+    first = (
+        f"; {len(rejected)} were rejected, the first {rejected[0].file!r}: {rejected[0].reason}" if rejected else "."
+    )
     return DataMissingError(
         f"The data set {key.source!r} in {root} holds no photograph that can be used{first}",
         f"Expected layout: {source.layout}.",
