@@ -65,7 +65,7 @@ def decode(data: bytes, channels: int = 3) -> np.ndarray:
             image = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             pixels = np.asarray(image)
     except UnidentifiedImageError as error:  # whose own text names an object in memory, not the file
-        raise BadImageError(f"It is none of {', '.join(FORMATS)}.", "Get the file again.") from error
+        raise BadImageError(f"It cannot be decoded: none of {', '.join(FORMATS)}.", "Get the file again.") from error
     # What Pillow's parsers raise on a broken file: its errors, what its own open() treats as such, and what tests showed.
     except (
         OSError, SyntaxError, ValueError, IndexError, TypeError, EOFError, struct.error, zlib.error,

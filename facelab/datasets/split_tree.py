@@ -16,7 +16,7 @@ from facelab.datasets.decode import centre_square, decode, resize
 from facelab.datasets.near import near_duplicates
 from facelab.datasets.trees import person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic, write_json, write_text
+from facelab.files import atomic, remove_partials, write_json, write_text
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 _SIZE = 64  # side at which pictures are compared
@@ -32,6 +32,7 @@ class TreeSplit:
         copied: how many of them were copied now; the others were there already.
         single: people with one photograph, which went to ``train/``.
         rejected: (file, reason) of what was not copied.
+        damaged: (file, reason) of what was copied and cannot be decoded: the splitter sorts files, loading judges them.
         duplicates: (training file, test file) that show one picture.
     """
 
@@ -40,6 +41,7 @@ class TreeSplit:
     copied: int
     single: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
+    damaged: tuple[tuple[str, str], ...]
     duplicates: tuple[tuple[str, str], ...]
 
 
@@ -57,7 +59,7 @@ def split_tree(in_dir: Path | str, out_dir: Path | str, percent_train: float = 7
         seed: of the NumPy generator.
 
     Raises:
-        DataMissingError: ``in_dir`` is not there or holds no photograph.
+        DataMissingError: ``in_dir`` is not there or holds no photograph, or one cannot be read.
         BadParameterError: a percentage outside (0, 100), one folder inside the other, or ``out_dir`` holds something else.
         FacelabError: the disk is full, or ``out_dir`` cannot be written.
     """
@@ -72,22 +74,25 @@ def split_tree(in_dir: Path | str, out_dir: Path | str, percent_train: float = 7
     parts = {}
     for person, files in good.groupby("identity")["file"]:
         parts |= _share_out(str(person), sorted(files), percent_train, seed)
-    rows = [(file, parts[file], _sha256(source / file)) for file in sorted(parts)]
+    rows = [(file, parts[file], _digest(source / file)) for file in sorted(parts)]
     settings = {"source": source.name, "percent_train": percent_train, "seed": seed, "files": len(rows)}
     manifest = _as_csv(rows)
     settings["manifest_sha256"] = hashlib.sha256(manifest.encode()).hexdigest()
     _check_target(target, settings)
+    remove_partials(target)
     write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
     copied = sum(_copy(source / file, target / part / file, digest) for file, part, digest in rows)
     write_text(target / MANIFEST, manifest)
     single = tuple(str(person) for person, count in good["identity"].value_counts().sort_index().items() if count == 1)
+    damaged, duplicates = _look(source, rows)
     return TreeSplit(
         train=sum(part == "train" for _, part, _ in rows),
         test=sum(part == "test" for _, part, _ in rows),
         copied=copied,
         single=single,
         rejected=tuple(map(tuple, table.loc[table["rejected"] != "", ["file", "rejected"]].to_numpy())),
-        duplicates=_across(source, rows),
+        damaged=damaged,
+        duplicates=duplicates,
     )
 
 
@@ -106,12 +111,14 @@ def _check_target(target: Path, settings: dict[str, object]) -> None:
     if not target.exists() or not any(target.iterdir()):
         return
     try:
-        earlier = json.loads((target / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        earlier = dict(json.loads((target / SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         raise BadParameterError(f"{target} is not empty, and not a split of ours.", "Name a new folder.") from None
     if earlier != settings:
-        keys = [key for key in settings if earlier.get(key) != settings[key]]
-        raise BadParameterError(f"{target} holds another split (other {', '.join(keys)}).", "Name a new folder.")
+        differ = [key for key in settings if earlier.get(key) != settings[key]]
+        if differ == ["manifest_sha256"]:
+            differ = ["photographs"]
+        raise BadParameterError(f"{target} holds another split (other {', '.join(differ)}).", "Name a new folder.")
 
 
 def _share_out(person: str, files: list[str], percent_train: float, seed: int) -> dict[str, str]:
@@ -132,6 +139,16 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _digest(path: Path) -> str:
+    """Of a photograph of the source."""
+    try:
+        return _sha256(path)
+    except OSError as error:
+        raise DataMissingError(
+            f"{path} cannot be read ({error.strerror}).", "Check its rights, or remove it."
+        ) from error
+
+
 def _as_csv(rows: list[tuple[str, str, str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -148,17 +165,19 @@ def _copy(source: Path, target: Path, digest: str) -> bool:
     return True
 
 
-def _across(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
-    """Files of training and test that show one picture. Files that are no picture cannot."""
+def _look(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture."""
+    damaged = []
     files, images = {"train": [], "test": []}, {"train": [], "test": []}
     for file, part, _ in rows:
         try:
             image = resize(centre_square(decode((source / PurePosixPath(file)).read_bytes())), _SIZE)
-        except BadImageError:  # copied all the same: the splitter sorts files, loading them judges them
+        except BadImageError as error:
+            damaged.append((file, error.what))
             continue
         files[part].append(file)
         images[part].append(image)
     if not images["train"] or not images["test"]:
-        return ()
+        return tuple(damaged), ()
     found = near_duplicates(np.stack(images["train"]), np.stack(images["test"]))
-    return tuple((files["train"][first], files["test"][second]) for first, second in found)
+    return tuple(damaged), tuple((files["train"][first], files["test"][second]) for first, second in found)
