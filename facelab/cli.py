@@ -102,7 +102,7 @@ def leaderboard(
             f"There is no record yet in {', '.join(map(str, folders))}.", "Run a notebook first: facelab run 02."
         )
     table = records.leaderboard(found, metric)
-    if table.empty:
+    if table.empty and metric is not None:
         raise BadParameterError(f"No metric's name contains {metric!r}.", "Call it without --metric to see them all.")
     _show(table)
     if csv is not None:
@@ -283,7 +283,10 @@ def main() -> None:
             print(text, end="")
             code = error.exit_code
         else:
-            code = _say(f"{text} See: {error.ctx.command_path if error.ctx else 'facelab'} --help.", error.exit_code)
+            code = _say(
+                f"{text.rstrip('.')}. See: {error.ctx.command_path if error.ctx else 'facelab'} --help.",
+                error.exit_code,
+            )
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise

@@ -1,5 +1,6 @@
 """The facelab command as a person types it: exit codes, and errors of one line."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from tiny import tiny_faces
 
 from facelab import cli
-from facelab.datasets import load
+from facelab.datasets import catalogue, load
 
 
 def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -49,6 +50,7 @@ def test_help_tells_of_every_command():
         (["train", "supercon"], "No method is called"),
         (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
         (["leaderboard"], "no record yet"),
+        (["leaderboard", "nowhere"], "nowhere is no folder"),
         (["crop", "/nowhere/at/all", "out"], "/nowhere/at/all"),
         (["split", "/nowhere/at/all", "out"], "/nowhere/at/all"),
     ],
@@ -60,8 +62,58 @@ def test_a_mistake_is_one_line_and_exit_code_1(monkeypatch, capsys, tmp_path, wo
     assert said in error and "\n" not in error and error.startswith("facelab: ")
 
 
-def test_a_word_that_is_no_option_is_exit_code_2():
-    assert facelab("run", "--presett", "smoke", "00").returncode == 2
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--presett", "smoke", "00"], "--presett"),
+        (["dat"], "dat"),
+        (["data", "check"], "name"),
+        (["data", "check", "orl", "--size", "big"], "--size"),
+        (["train", "classifier", "--batch-size", "1"], "--batch-size"),
+        (["train", "classifier", "--min-photos", "-3"], "--min-photos"),
+        (["crop", "in", "out", "--workers", "0"], "--workers"),
+    ],
+)
+def test_a_wrong_word_is_one_line_too_and_exit_code_2(monkeypatch, capsys, words, said):
+    assert call(monkeypatch, *words) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error and "--help" in error and "\n" not in error and error.startswith("facelab: ")
+
+
+def test_no_word_at_all_shows_the_help(monkeypatch, capsys):
+    call(monkeypatch, "data")
+    said = capsys.readouterr()
+    assert "fetch" in said.out + said.err and "facelab: " not in said.err
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "listing", pressed)
+    assert call(monkeypatch, "data", "list") == 130
+    assert capsys.readouterr().err == "facelab: stopped.\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_refuses_is_one_line_wherever_it_happens(monkeypatch, capsys, number):
+    def refused(*_):
+        raise OSError(number, os.strerror(number), "some/file")
+
+    monkeypatch.setattr(catalogue, "listing", refused)
+    assert call(monkeypatch, "data", "list") == 1
+    error = capsys.readouterr().err
+    assert "some/file" in error and os.strerror(number) in error and error.count("\n") == 1
+
+
+def test_a_fault_of_ours_is_not_passed_off_as_the_users(monkeypatch):
+    def broken(*_):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "some/file")
+
+    monkeypatch.setattr(catalogue, "listing", broken)
+    monkeypatch.setattr(sys, "argv", ["facelab", "data", "list"])
+    with pytest.raises(FileNotFoundError):
+        cli.main()
 
 
 def test_data_list_shows_what_is_here(tmp_path):
@@ -101,6 +153,7 @@ def test_crop_counts_what_it_could_not_crop(monkeypatch, capsys, tmp_path):
 
 
 def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("FACELAB_CACHE", str(tmp_path / "cache"))  # this tree is nobody else's business
     write_tree(tmp_path / "faces", tiny_faces(people=4, shots=20, size=32))
     words = ["train", "classifier", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "2"]
     words += ["--batch-size", "8", "--out", str(tmp_path / "out")]
@@ -111,5 +164,14 @@ def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, cap
     assert (tmp_path / "out" / "last.ckpt").read_bytes() == before
     assert call(monkeypatch, "leaderboard", str(tmp_path / "out"), "--csv", str(tmp_path / "t.csv")) == 0
     assert "whitened PCA" in (tmp_path / "t.csv").read_text()
+    assert call(monkeypatch, "leaderboard", str(tmp_path / "out"), "--metric", "no such") == 1
+    assert "'no such'" in capsys.readouterr().err
     assert call(monkeypatch, *words, "--lr", "0.1") == 1
     assert "another" in capsys.readouterr().err
+
+
+def test_one_epoch_is_enough_to_train(monkeypatch, capsys, tmp_path):
+    write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10, size=32))
+    words = ["train", "classifier", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "1"]
+    assert call(monkeypatch, *words, "--batch-size", "8", "--out", str(tmp_path / "out")) == 0
+    assert "top1/CNN + MLP" in capsys.readouterr().out

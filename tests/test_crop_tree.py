@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from facelab import cropping
 from facelab.cropping import Box, Face, YuNetDetector, crop_tree
-from facelab.cropping.manifest import BAD, NONE, OK, SEVERAL
+from facelab.cropping.manifest import BAD, NONE, OK, SEVERAL, Manifest, Row
 from facelab.cropping.survey import uncropped_orl
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
@@ -237,3 +238,29 @@ def test_a_full_disk_stops_with_one_line_and_keeps_what_was_done(photos, tmp_pat
     monkeypatch.undo()
     report = crop_tree(photos, tmp_path / "out", Finder(), size=16)
     assert len(report.files(OK)) == 9
+
+
+def test_a_photograph_that_lost_its_face_loses_its_crop(photos, tmp_path):
+    crop_tree(photos, tmp_path / "out", Finder(), size=16)
+    photograph(photos / "anna" / "3.png", 10)
+    report = crop_tree(photos, tmp_path / "out", Finder(), size=16)
+    assert "anna/3.png" in report.files(NONE)
+    assert not (tmp_path / "out" / "anna" / "3.png").exists()
+    assert (tmp_path / "out" / "anna" / "4.png").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_damaged_settings_are_one_line(photos, tmp_path, text):
+    crop_tree(photos, tmp_path / "out", Finder(), size=16)
+    (tmp_path / "out" / "crop-settings.json").write_text(text)
+    with pytest.raises(BadParameterError, match="crop-settings.json cannot be read"):
+        crop_tree(photos, tmp_path / "out", Finder(), size=16)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_disk_full_of_rows_is_one_line(tmp_path):
+    manifest = Manifest(tmp_path, {})
+    with pytest.raises(FacelabError, match="crop-manifest.jsonl cannot be written .No space left"), manifest:
+        manifest._stream.close()
+        manifest._stream = Path("/dev/full").open("w")
+        manifest.add(Row("a.png", NONE, "", 0, None, None, (1, 1)))

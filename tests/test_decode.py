@@ -64,6 +64,12 @@ def test_a_bad_file_is_refused_with_its_reason(kind):
         decode(data)
 
 
+def test_the_reason_is_the_same_each_time_it_is_given():
+    with pytest.raises(BadImageError) as refused:
+        decode(BAD["text"][0])
+    assert " at 0x" not in refused.value.what and "JPEG" in refused.value.what  # no address of an object in memory
+
+
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM"])
 def test_a_lossless_file_gives_its_very_pixels(form):
     np.testing.assert_array_equal(decode(photos.encoded(GOOD, form)), GOOD)

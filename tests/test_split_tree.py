@@ -184,3 +184,35 @@ def test_refusals(tree: Path, tmp_path: Path):
     with pytest.raises(DataMissingError, match="holds no folder of photographs"):
         split_tree(tmp_path / "empty", tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_what_nobody_can_decode_is_copied_and_named(tree: Path, tmp_path: Path):
+    (tree / "Ann" / "3.png").write_bytes(b"")
+    found = split_tree(tree, tmp_path / "out")
+    assert found.damaged == (("Ann/3.png", "The file is empty."),)
+    assert found.train + found.test == 17 and found.rejected == ()
+
+
+def test_what_a_kill_leaves_behind_is_cleared(tree: Path, tmp_path: Path):
+    split_tree(tree, tmp_path / "out")
+    whole = state(tmp_path / "out")
+    (tmp_path / "out" / "train" / "Ann" / ".3.png-a1b2c3d_").write_bytes(b"half")
+    split_tree(tree, tmp_path / "out")
+    assert state(tmp_path / "out") == whole
+
+
+def test_a_changed_photograph_is_another_split(tree: Path, tmp_path: Path):
+    split_tree(tree, tmp_path / "out")
+    cv2.imencode(".png", photograph(99))[1].tofile(tree / "Ann" / "3.png")
+    with pytest.raises(BadParameterError, match=r"another split \(other photographs\)"):
+        split_tree(tree, tmp_path / "out")
+
+
+def test_a_photograph_that_cannot_be_read_is_named(tree: Path, tmp_path: Path, monkeypatch):
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(module, "_sha256", refused)
+    with pytest.raises(DataMissingError, match="0.png cannot be read .Permission denied"):
+        split_tree(tree, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
