@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -262,5 +261,5 @@ def test_a_disk_full_of_rows_is_one_line(tmp_path):
     manifest = Manifest(tmp_path, {})
     with pytest.raises(FacelabError, match="crop-manifest.jsonl cannot be written .No space left"), manifest:
         manifest._stream.close()
-        manifest._stream = Path("/dev/full").open("w")
+        manifest._stream = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
         manifest.add(Row("a.png", NONE, "", 0, None, None, (1, 1)))
