@@ -112,9 +112,10 @@ def leaderboard(
 def _show(frame: pd.DataFrame) -> None:
     """Measured numbers, one table a run: what was measured, its value and 95 % interval, and n."""
     keys = [key for key in ("name", "preset", "dataset", "seed", "seconds") if key in frame]
-    for run_of, rows in frame.groupby(keys, sort=False):
+    one_run = [*keys, "created"] if "created" in frame else keys
+    for run_of, rows in frame.groupby(one_run, sort=False):
         console.print(
-            ", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=True) if v != ""), style="bold", soft_wrap=True
+            ", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=False) if v != ""), style="bold", soft_wrap=True
         )
         table = Table(box=None, pad_edge=False)
         for column, side in (("metric", "left"), ("value", "right"), ("95 % interval", "left"), ("n", "right")):

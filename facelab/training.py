@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import math
 import pickle
@@ -71,7 +72,8 @@ class Plan:
     def as_long_as(self, photographs: int, other: int) -> Plan:
         """The plan for ``other`` photographs that takes as many steps as this one does on ``photographs``."""
         steps = self.epochs * (photographs // self.batch_size)
-        return replace(self, epochs=max(1, round(steps / max(1, other // self.batch_size))))
+        epochs = max(1, round(steps / max(1, other // self.batch_size)))
+        return replace(self, epochs=epochs, warmup_epochs=min(self.warmup_epochs, epochs / 2))
 
 
 @dataclass
@@ -239,6 +241,8 @@ def _end_epoch(
         entry |= monitor(method)
     if validate is not None:
         score = entry["validation"] = float(validate(method))
+        if math.isnan(score):
+            raise TrainingError(f"The validation of epoch {at.epoch + 1} is not a number.", "Look at what it computes.")
         if score > at.best_score:
             at.best_score, at.history.best_epoch = score, at.epoch + 1
             at.best_weights = copy.deepcopy(method.state_dict())
@@ -268,8 +272,10 @@ class _Checkpoint:
         try:
             state = torch.load(self.path, map_location=self.fabric.device, weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise TrainingError(f"{self.path} cannot be read ({error}).", "Remove it to start again.") from error
-        if state["fingerprint"] != self.fingerprint:
+            raise TrainingError(
+                f"{self.path} cannot be read ({type(error).__name__}).", "Remove it to start again."
+            ) from error
+        if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
             raise TrainingError(
                 f"{self.path} belongs to a run with another method, plan or data.",
                 "Remove it, or choose another folder.",
@@ -290,5 +296,9 @@ class _Checkpoint:
             "position": position,
             "history": asdict(at.history),
         }
+        packed = (
+            io.BytesIO()
+        )  # torch.save to a full disk raises what only a programmer can read; a plain write does not
+        torch.save(state, packed)
         with atomic(self.path) as partial:
-            torch.save(state, partial)
+            partial.write_bytes(packed.getbuffer())

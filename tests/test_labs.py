@@ -78,9 +78,20 @@ def test_parameters_cell_must_be_plain_lines(source):
         parameters.declared(source)
 
 
-def test_label_names_what_differs(source):
-    values = parameters.given(source, {"rate": 0.25, "dataset": "a/b"}, typed=False)
-    assert parameters.label(source, values) == "laptop-a_b-0-rate=0.25"
+def test_label_names_what_differs_and_two_runs_never_share_one(source):
+    def label(**values):
+        return parameters.label(source, parameters.given(source, values, typed=False))
+
+    assert label(rate=0.25) == "laptop-orl-0-rate=0.25"
+    spaced, underscored = label(dataset="folder:/a b"), label(dataset="folder:/a_b")
+    assert spaced != underscored
+    assert all(set(name) <= set("laptop-folder__a_b0123456789abcdef") for name in (spaced, underscored))
+    assert len(label(dataset="folder:/" + "long/" * 80)) < 120
+
+
+def test_an_unknown_data_set_is_refused_before_the_run(source):
+    with pytest.raises(BadParameterError, match="olr"):
+        parameters.given(source, {"dataset": "orl+olr"}, typed=True)
 
 
 def test_run_writes_a_record_and_checks_references(source, monkeypatch, capsys):

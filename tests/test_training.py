@@ -13,7 +13,7 @@ import torch
 from tiny import tiny_faces, tiny_method
 
 from facelab import training
-from facelab.errors import BadParameterError, TrainingError
+from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.training import Plan, fit
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
@@ -188,6 +188,37 @@ def test_a_broken_checkpoint_is_named(tmp_path):
         fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
 
 
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    for content in ({"weights": torch.zeros(3)}, [1, 2]):
+        torch.save(content, tmp_path / "last.ckpt")
+        with pytest.raises(TrainingError, match="another"):
+            fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+
+
+def test_a_full_disk_is_one_error_and_the_last_checkpoint_stays(tmp_path, monkeypatch):
+    """The disk fills while the second epoch is written; a later run goes on from the first."""
+    whole, method = tiny_method(), tiny_method()
+    fit(whole, tiny_faces(), PLAN)
+    real, count = Path.write_bytes, iter(range(100))
+
+    def write(path, data):
+        if next(count) == 1:
+            raise OSError(28, "No space left on device")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(FacelabError, match="No space left"):
+        fit(method, tiny_faces(), PLAN, folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    fit(method, tiny_faces(), PLAN, folder=tmp_path)
+    assert_same(weights(method), weights(whole))
+
+
+def test_a_validation_that_is_no_number_is_named():
+    with pytest.raises(TrainingError, match="epoch 1 is not a number"):
+        fit(tiny_method(), tiny_faces(), PLAN, validate=lambda method: float("nan"))
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     method = tiny_method()
     fit(method, tiny_faces(), PLAN, folder=tmp_path)
@@ -211,6 +242,7 @@ def test_a_plan_for_fewer_photographs_takes_as_many_steps():
     plan = Plan(epochs=20, batch_size=32)
     assert plan.as_long_as(960, 240).epochs == 86  # 600 steps, 7 an epoch
     assert plan.as_long_as(960, 960) == plan
+    assert Plan(epochs=2, batch_size=8).as_long_as(8, 800).epochs == 1
 
 
 def test_monitors_join_the_history():

@@ -125,7 +125,10 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
     parameters = given(source, values, typed=typed)
     out = runs_root() / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
-    plain, executed = out / f".{source.stem}.ipynb", out / f"{source.stem}-{label(source, parameters)}.ipynb"
+    plain, executed = (
+        out / f".{source.stem}-{os.getpid()}.ipynb",
+        out / f"{source.stem}-{label(source, parameters)}.ipynb",
+    )
     nbformat.write(from_source(source), plain)
     try:
         papermill.execute_notebook(

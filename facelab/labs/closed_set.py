@@ -5,7 +5,7 @@ Notebook 02 goes through its steps one by one; here they are as one call, for th
 
 from __future__ import annotations
 
-import time
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,7 +125,6 @@ def train_and_record(settings: Settings, plan: Plan, folder: Path | None = None)
     Raises:
         BadParameterError: nobody has as many photographs as asked for.
     """
-    started = time.monotonic()
     faces = with_photos(load(settings.dataset, settings.size), settings.min_photos)
     plain = "".join(c if c.isalnum() or c in "-_+" else "_" for c in settings.dataset)
     folder = folder or runs_root() / "train" / f"classifier-{plain}-{settings.backbone}-{plan.seed}"
@@ -133,17 +132,16 @@ def train_and_record(settings: Settings, plan: Plan, folder: Path | None = None)
         faces, lambda known: new_classifier(known, settings.backbone, settings.width, plan.seed), plan, folder
     )
     parameters = asdict(settings) | asdict(plan)
-    typed = " ".join(
-        f"--{name.replace('_', '-')} {value}" for name, value in asdict(settings).items() if value is not None
-    )
-    record = Record(
-        "train classifier", f"facelab train classifier {typed} --epochs {plan.epochs} --seed {plan.seed}", parameters
-    )
+    typed = {name: parameters[name] for name in (*asdict(settings), "epochs", "batch_size", "lr", "optimizer", "seed")}
+    words = [
+        w for name, value in typed.items() if value is not None for w in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    record = Record("train classifier", shlex.join(["facelab", "train", "classifier", *words]), parameters)
     record.data["faces"] = faces.describe()
     for name, ranks in done.results.items():
         for k in (1, 2, 3):
             record.metrics[f"top{k}/{name}"] = Metric.of(ranks.accuracy(k))
-    record.wall_seconds = round(time.monotonic() - started, 1)
+    record.wall_seconds = round(done.history.seconds, 1)  # of the training, all its pieces where it was resumed
     return record.write(folder / "record.json")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from facelab.datasets.sources import get_source, split_names
 from facelab.errors import BadParameterError
 from facelab.paths import project_root
 
@@ -115,12 +117,15 @@ def given(source: Path, values: dict[str, object], *, typed: bool) -> dict[str, 
         typed: whether the values are text.
 
     Raises:
-        BadParameterError: a name that the notebook does not have, or a value of another type.
+        BadParameterError: a name that the notebook does not have, a value of another type, an unknown data set.
     """
     known = declared(source)
     for name in values:
         if name not in known:
             raise BadParameterError(f"{source.stem} has no parameter {name!r}.", f"It has: {', '.join(known)}.")
+    if "dataset" in values:
+        for part in split_names(str(values["dataset"])):
+            get_source(part)
     read = {name: known[name].parse(str(v)) if typed else known[name].check(v) for name, v in values.items()}
     return {name: parameter.default for name, parameter in known.items()} | read
 
@@ -134,4 +139,7 @@ def label(source: Path, parameters: dict[str, object]) -> str:
         if name not in always and parameters[name] != parameter.default
     ]
     text = "-".join([*(str(parameters[name]) for name in always), *changed])
-    return "".join(c if c.isalnum() or c in "-_+.=" else "_" for c in text)
+    plain = "".join(c if c.isalnum() or c in "-_+.=" else "_" for c in text)
+    if plain == text and len(plain) <= 100:
+        return plain
+    return f"{plain[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"  # two runs never share a name
