@@ -68,6 +68,19 @@ def test_the_stored_notebook_is_normalised(source):
     assert all("execution" not in cell.metadata for cell in notebook.cells)
 
 
+def test_text_is_taken_over_without_a_run_and_code_is_not(source):
+    path = build.build(source)
+    outputs = [cell.get("outputs") for cell in nbformat.read(path, 4).cells]
+    source.write_text(SOURCE.replace("A title", "Another title"))
+    build.take_text(source)
+    after = nbformat.read(path, 4)
+    assert "Another title" in after.cells[0].source
+    assert [cell.get("outputs") for cell in after.cells] == outputs
+    source.write_text(SOURCE.replace("seed - 7", "seed - 8"))
+    with pytest.raises(FacelabError, match="make notebooks"):
+        build.take_text(source)
+
+
 def test_plots_become_small_palette_pictures_that_look_the_same():
     rng = np.random.default_rng(0)
     pixels = np.full((60, 80, 3), 255, np.uint8)

@@ -1,6 +1,6 @@
 """Notebooks from their sources: built, executed and normalised for the repository, or run with parameters into ``runs/``.
 
-``python -m facelab.labs.build [NN ...]`` rebuilds ``notebooks/NN_name.ipynb`` from ``notebooks/src/NN_name.py``.
+``python -m facelab.labs.build [--text] [NN ...]`` rebuilds ``notebooks/NN_name.ipynb`` from ``notebooks/src/NN_name.py``.
 """
 
 from __future__ import annotations
@@ -85,6 +85,31 @@ def build(source: Path) -> Path:
     return path
 
 
+def take_text(source: Path) -> Path:
+    """Bring the text cells of a stored notebook up to its source, without executing anything: the outputs stay true.
+
+    Returns:
+        Path of the notebook.
+
+    Raises:
+        FacelabError: the code differs too, so that the notebook must be built.
+    """
+    path = project_root() / "notebooks" / f"{source.stem}.ipynb"
+    stored, wanted = nbformat.read(path, as_version=4), from_source(source)
+
+    def code(notebook: NotebookNode) -> list[tuple[int, str, list[str]]]:
+        cells = enumerate(notebook.cells)
+        return [(n, c.source, c.metadata.get("tags", [])) for n, c in cells if c.cell_type == "code"]
+
+    if code(stored) != code(wanted):
+        raise FacelabError(f"The code of {source.name} is not what {path.name} ran.", "Build it: make notebooks.")
+    for cell, new in zip(stored.cells, wanted.cells, strict=True):
+        cell["source"] = new.source
+    with atomic(path) as partial:
+        nbformat.write(stored, partial)
+    return path
+
+
 def _fix_folders() -> None:
     """Make the folders that the environment names absolute: a kernel runs in notebooks/, not where the user stands."""
     for name in ("FACELAB_DATA", "FACELAB_CACHE", "FACELAB_RUNS"):
@@ -145,11 +170,12 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
 
 
 def main(names: list[str]) -> None:
-    """Rebuild the notebooks named, or all."""
+    """Rebuild the notebooks named, or all; with ``--text``, bring only their text up to date."""
     console = Console(stderr=True)
-    for source in [find_source(name) for name in names] or sources():
+    work = take_text if "--text" in names else build
+    for source in [find_source(name) for name in names if name != "--text"] or sources():
         console.print(f"building {source.stem} ...")
-        path = build(source)
+        path = work(source)
         seconds = nbformat.read(path, as_version=4).metadata["facelab"]["seconds"]
         console.print(f"  {seconds} s, {path.stat().st_size / 1024:.0f} kB")
 

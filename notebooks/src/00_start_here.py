@@ -96,7 +96,7 @@ print(
 # under which they were given, which stand beside each data set; the course shows no face of a data set whose terms do
 # not allow it. **Less is more**: where a template will do, no photograph is kept, and what is deleted is deleted.
 # **For whom does it fail?** Error rates are given by group, with intervals, since an average hides who pays for it.
-# ORL has 36 men and 4 women, nearly all of them white: nothing measured on it says much about anybody else.
+# ORL has 36 men and 4 women, colleagues of one laboratory: nothing measured on it says much about anybody else.
 #
 # What this course can read, and what each set's terms say:
 

@@ -529,8 +529,8 @@ plt.show()
 #
 # Not to conclude: that YuNet is better than Haar on people in general. The reference landmarks of ORL were made with
 # YuNet and then corrected by hand, which favours it; `orl-wild` holds 40 people under simulated conditions, ten of
-# whose photographs are not ten independent trials; and ORL's people were nearly all white men working in one laboratory
-# around 1993.
+# whose photographs are not ten independent trials; and ORL's people were colleagues of one laboratory around 1993, nine
+# of ten of them men.
 #
 # ## Exercises
 #
