@@ -140,18 +140,8 @@ def fit(
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
         BadParameterError: fewer photographs than one batch holds.
     """
-    fabric = fabric or Fabric(accelerator="auto", devices=1)
-    if len(faces) < plan.batch_size:
-        raise BadParameterError(
-            f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
-        )
-    if labels is None:
-        labels = faces.labels() if (faces.identity >= 0).all() else np.zeros(len(faces), dtype=np.int64)
-    method.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
-    wrapped, optimizer = fabric.setup(method, optimizer)
-    loop = _Loop(fabric, method, wrapped, optimizer, faces, labels, plan)
-    checkpoint = _Checkpoint(folder, fabric, method, optimizer, _fingerprint(method, faces, labels, plan))
+    loop = _prepare(method, faces, plan, labels, fabric or Fabric(accelerator="auto", devices=1))
+    checkpoint = _Checkpoint(folder, loop)
     at = checkpoint.read()
     written = started = time.monotonic()
     before = at.history.seconds
@@ -175,6 +165,20 @@ def fit(
         method.load_state_dict(at.best_weights)
     method.eval()
     return at.history
+
+
+def _prepare(method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, fabric: Fabric) -> _Loop:
+    """Method, optimiser and labels, set up for the devices."""
+    if len(faces) < plan.batch_size:
+        raise BadParameterError(
+            f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
+        )
+    if labels is None:
+        labels = faces.labels() if (faces.identity >= 0).all() else np.zeros(len(faces), dtype=np.int64)
+    method.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
+    wrapped, optimizer = fabric.setup(method, optimizer)
+    return _Loop(fabric, method, wrapped, optimizer, faces, labels, plan)
 
 
 @dataclass
@@ -261,9 +265,10 @@ def _fingerprint(method: Method, faces: FaceSet, labels: np.ndarray, plan: Plan)
 class _Checkpoint:
     """``last.ckpt`` of a run; does nothing where no folder was asked for."""
 
-    def __init__(self, folder, fabric, method, optimizer, fingerprint) -> None:
+    def __init__(self, folder: Path | None, loop: _Loop) -> None:
         self.path = None if folder is None else Path(folder) / "last.ckpt"
-        self.fabric, self.method, self.optimizer, self.fingerprint = fabric, method, optimizer, fingerprint
+        self.fabric, self.method, self.optimizer = loop.fabric, loop.method, loop.optimizer
+        self.fingerprint = _fingerprint(loop.method, loop.faces, loop.labels, loop.plan)
 
     def read(self) -> _Position:
         """The position to go on from, weights and optimiser put back; the start where there is no checkpoint."""
