@@ -40,7 +40,7 @@ class Classifier(Method):
         super().__init__(backbone, augmentation)
         if classes < 2:
             raise BadParameterError(f"A classifier over {classes} classes.", "Give at least two.")
-        # with batch norm: without, three layers took three times as many epochs to the same accuracy
+        # with batch norm: without it, trainings of 25 epochs on few photographs stayed far behind
         self.head = mlp_head(backbone.features, (*hidden, classes), norm=True)
         self.label_smoothing = label_smoothing
 
