@@ -30,3 +30,12 @@ def real_lfw() -> Path:
 @pytest.fixture
 def real_utkface() -> Path:
     return _real("utkface")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> Path:
+    """An empty FACELAB_DATA, and a cache of its own."""
+    monkeypatch.setenv("FACELAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FACELAB_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"

@@ -15,14 +15,6 @@ from facelab.errors import DataMissingError, FacelabError
 CLASSES = ("airplane", "frog", "truck")
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("FACELAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FACELAB_DATA", str(tmp_path / "data"))
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
 def official(root: Path, layout: batches.Layout, rows: int = 3) -> dict[str, np.ndarray]:
     """Batches as the official files are: a row is 1024 red, 1024 green, 1024 blue values."""
     folder = root / layout.folder

@@ -14,15 +14,6 @@ from facelab.errors import BadParameterError, DataMissingError, FacelabError
 BY_HAND = [name for name in (source.name for source in all_sources()) if not name.startswith("orl")]
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch) -> Path:
-    """An empty FACELAB_DATA, and a cache of its own."""
-    monkeypatch.setenv("FACELAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FACELAB_DATA", str(tmp_path / "data"))
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
 def loaded(name: str, size: int = 16) -> tuple[FaceSet, dict[str, str]]:
     """A set that has rejected files, and these with their reasons; they must be told when decoding and when from the cache."""
     for _ in range(2):

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from facelab.augment.augmentation import Augmentation
 
 #: Normalisation only.
 PLAIN = Augmentation()
 
-#: Supervised training on aligned faces: a little of everything that a camera does, no blur.
-CLASSIFIER = Augmentation(
-    crop_scale=(0.7, 1.0),
-    crop_ratio=(0.9, 1.1),
-    flip_p=0.5,
-    degrees=10,
-    brightness=0.3,
-    contrast=0.3,
-    saturation=0.3,
-    erase_p=0.25,
-    erase_scale=(0.02, 0.15),
-)
+#: Supervised training on small faces with few photographs each: a little of everything that leaves a person recognisable.
+CLASSIFIER = Augmentation(flip_p=0.5, degrees=6, translate=0.06, scale=(0.92, 1.08), brightness=0.2, contrast=0.2)
 
 #: SimCLR at strength 1 on ImageNet (arXiv 2002.05709, appendix A).
 SIMCLR = Augmentation(
@@ -34,41 +26,13 @@ SIMCLR = Augmentation(
 )
 
 #: SimCLR on CIFAR-10: strength 0.5, no blur (arXiv 2002.05709, appendix B.9).
-SIMCLR_SMALL = Augmentation(
-    crop_scale=(0.08, 1.0),
-    flip_p=0.5,
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.4,
-    hue=0.1,
-    jitter_p=0.8,
-    grey_p=0.2,
-)
+SIMCLR_SMALL = replace(SIMCLR, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, blur_p=0.0)
+
+#: SupCon on CIFAR (arXiv 2004.11362, and its code): as SimCLR there, with larger crops. Cheap enough for a laptop.
+SUPCON = replace(SIMCLR_SMALL, crop_scale=(0.2, 1.0))
 
 #: MoCo v2 (arXiv 2003.04297, and its code).
-MOCO_V2 = Augmentation(
-    crop_scale=(0.2, 1.0),
-    flip_p=0.5,
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.4,
-    hue=0.1,
-    jitter_p=0.8,
-    grey_p=0.2,
-    blur_p=0.5,
-)
-
-#: SupCon on CIFAR (arXiv 2004.11362, and its code): MoCo v2's without the blur. Cheap enough for a laptop.
-SUPCON = Augmentation(
-    crop_scale=(0.2, 1.0),
-    flip_p=0.5,
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.4,
-    hue=0.1,
-    jitter_p=0.8,
-    grey_p=0.2,
-)
+MOCO_V2 = replace(SUPCON, blur_p=0.5)
 
 PRESETS = {
     "plain": PLAIN,

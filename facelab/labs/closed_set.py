@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facelab.augment import Augmentation
+from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
@@ -24,9 +24,6 @@ from facelab.methods import Classifier, embed_faces
 from facelab.paths import runs_root
 from facelab.records import Metric, Record
 from facelab.training import History, Plan, fit
-
-#: For small faces with few photographs each: a little of everything that leaves the person recognisable.
-AUGMENTATION = Augmentation(flip_p=0.5, degrees=6, translate=0.06, scale=(0.92, 1.08), brightness=0.2, contrast=0.2)
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def new_classifier(faces: FaceSet, name: str = "resnet10", width: int | None = N
     """A classifier over the people of a set, its weights drawn from ``seed``."""
     torch.manual_seed(seed)
     network = backbone(name, in_channels=faces.images.shape[3], width=width)
-    return Classifier(network, AUGMENTATION, classes=len(faces.people))
+    return Classifier(network, CLASSIFIER, classes=len(faces.people))
 
 
 def closed_set(

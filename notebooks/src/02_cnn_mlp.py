@@ -31,6 +31,7 @@ import pandas as pd
 import torch
 
 from facelab import datasets, labs, plots, records
+from facelab.augment import CLASSIFIER
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
 from facelab.errors import LeakageError
@@ -42,7 +43,7 @@ from facelab.paths import own_data
 from facelab.training import Plan, fit
 
 run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs)
-size = run.choose(32, 48, 224)
+size = run.choose(32, 48, 240)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
 faces = closed_set.with_photos(datasets.load(dataset, size), least)
 if preset == "smoke":
@@ -137,7 +138,7 @@ except LeakageError as error:
 # shifted, lighter. What it must learn is what stays. One person, eight views:
 
 # %%
-augmentation = closed_set.AUGMENTATION
+augmentation = CLASSIFIER
 one = np.repeat(faces.images[:1], 8, axis=0)
 views = augmentation.apply(one, augmentation.draw(8, np.random.default_rng(seed)))
 shown = ((views.permute(0, 2, 3, 1).numpy() * 0.5 + 0.5) * 255).clip(0, 255).astype(np.uint8)
