@@ -71,6 +71,8 @@ def sweep(
     from facelab.labs.parameters import find_source, given
 
     source, found = find_source(notebook), []
+    if reference and seeds < references.MIN_SEEDS:
+        raise BadParameterError(f"{seeds} seeds make no reference.", f"Give --seeds {references.MIN_SEEDS} or more.")
     for seed in range(seeds):
         values = given(source, {"preset": preset, **_pairs(param), "seed": str(seed)}, typed=True)
         console.print(f"{source.stem}, seed {seed} ...", markup=False)

@@ -49,6 +49,7 @@ def test_help_tells_of_every_command():
         (["data", "info", "olr"], "olr"),
         (["train", "supercon"], "No method is called"),
         (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
+        (["sweep", "00", "--seeds", "3", "--reference"], "3 seeds make no reference"),
         (["leaderboard"], "no record yet"),
         (["leaderboard", "nowhere"], "nowhere is no folder"),
         (["crop", "/nowhere/at/all", "out"], "/nowhere/at/all"),
