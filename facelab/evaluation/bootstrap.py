@@ -9,10 +9,9 @@ import numpy as np
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
-from facelab.evaluation.intervals import Estimate, check_confidence
+from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
+from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import Roc, auc, eer, roc, tar_at_far
-
-METHOD = "bootstrap over people"  #: percentile interval
 
 #: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tar_at_far(curve, 0.01)``. The curve is exact at
 #: every genuine score; stretches that hold impostor pairs alone are one step, which neither of these can see.
@@ -42,7 +41,7 @@ def verification_figures(
     values, centre, people = _draws(figures, [scores], pairs, person, draws, seed, photographs)
     names = ["eer", "auc", *(f"tar@{far:g}" for far in fars)]
     return {
-        name: _percentile(values[:, 0, column], centre[0, column], people, METHOD, 0.95)
+        name: percentile_interval(values[:, 0, column], centre[0, column], people, METHOD, "people")
         for column, name in enumerate(names)
     }
 
@@ -90,7 +89,7 @@ def bootstrap_over_people(
         BadParameterError: fewer than 3 people, or scores and pairs differ in number.
     """
     values, centre, people = _draws(statistic, [scores], pairs, person, draws, seed, photographs)
-    return _percentile(values[:, 0, 0], centre[0, 0], people, METHOD, confidence)
+    return percentile_interval(values[:, 0, 0], centre[0, 0], people, METHOD, "people", confidence)
 
 
 def paired_bootstrap(
@@ -111,7 +110,9 @@ def paired_bootstrap(
     """
     values, centre, people = _draws(statistic, [scores_a, scores_b], pairs, person, draws, seed, photographs)
     difference = values[:, 0, 0] - values[:, 1, 0]
-    return _percentile(difference, centre[0, 0] - centre[1, 0], people, f"paired {METHOD}", confidence)
+    return percentile_interval(
+        difference, centre[0, 0] - centre[1, 0], people, f"paired {METHOD}", "people", confidence
+    )
 
 
 class _Sampler:
@@ -189,8 +190,6 @@ def _draws(
         raise BadParameterError("Some scores are not finite.", "Look for embeddings that are broken.")
     if not same.any() or same.all():
         raise BadParameterError("There are no genuine or no impostor pairs.", "Give pairs of both kinds.")
-    if draws < 100:
-        raise BadParameterError(f"{draws} draws give no interval.", "Ask for 100 or more; 1000 is usual.")
     sampler = _Sampler(pairs, person, photographs)
     if sampler.people < 3:
         raise BadParameterError(f"The pairs show {sampler.people} people.", "A bootstrap over people needs 3 or more.")
@@ -200,11 +199,5 @@ def _draws(
         return np.array([np.atleast_1d(statistic(model.curve(genuine, impostor))) for model in scored])
 
     rng = np.random.default_rng(seed)
-    values = np.array([figures(*sampler.draw(rng)) for _ in range(draws)])
+    values = np.array([figures(*sampler.draw(rng)) for _ in range(check_draws(draws))])
     return values, figures(np.ones(same.sum()), np.ones((~same).sum())), sampler.people
-
-
-def _percentile(values: np.ndarray, centre: float, people: int, method: str, confidence: float) -> Estimate:
-    tail = (1 - check_confidence(confidence)) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Estimate(float(centre), float(low), float(high), people, method, "people", confidence)

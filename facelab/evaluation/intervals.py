@@ -1,4 +1,4 @@
-"""Every number with its interval: one rate, several seeds. Intervals for pairs are in ``bootstrap``."""
+"""Every number with its interval: one rate, several seeds. Intervals over people are in ``resampling`` and ``bootstrap``."""
 
 from __future__ import annotations
 
@@ -107,6 +107,22 @@ def mean_interval(values: np.ndarray, method: str, unit: str, confidence: float 
     mean, n = float(values.mean()), len(values)
     half = float(stats.t.ppf((1 + check_confidence(confidence)) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(mean, mean - half, mean + half, n, method, unit, confidence)
+
+
+def percentile_interval(
+    values: np.ndarray, centre: float, n: int, method: str, unit: str, confidence: float = 0.95
+) -> Estimate:
+    """``centre`` with the interval between the percentiles of the figures of many draws, ``values`` (draws,)."""
+    tail = (1 - check_confidence(confidence)) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Estimate(float(centre), float(low), float(high), n, method, unit, confidence)
+
+
+def check_draws(draws: int) -> int:
+    """``draws`` itself, where they are enough for percentiles; otherwise BadParameterError."""
+    if draws < 100:
+        raise BadParameterError(f"{draws} draws give no interval.", "Ask for 100 or more; 1000 is usual.")
+    return draws
 
 
 def check_confidence(confidence: float) -> float:
