@@ -1,4 +1,4 @@
-"""The bootstrap over people against closed forms."""
+"""Bootstrap and jackknife over people against closed forms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.resampling import over_people
+from facelab.evaluation.resampling import jackknife_over_people, over_people
 
 PERSON = np.repeat(["u", "v", "w", "x"], [1, 2, 3, 4])[np.random.default_rng(0).permutation(10)]
 
@@ -62,3 +62,18 @@ def test_a_seed_repeats_itself_and_another_differs():
 def test_refusals_name_the_fault(figure, person, settings, message):
     with pytest.raises(BadParameterError, match=message):
         over_people(lambda rows: figure, person, **settings)
+
+
+def test_the_jackknife_of_a_mean_is_students_interval():
+    values = np.random.default_rng(1).normal(size=12)
+    found = jackknife_over_people(lambda rows: np.tile(values, 5)[rows].mean(), np.tile(np.arange(12), 5))
+    half = 2.200985 * values.std(ddof=1) / math.sqrt(12)  # t(11, .975)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (values.mean(), values.mean() - half, values.mean() + half)
+    )
+    assert (found.n, found.unit, found.method) == (12, "people", "jackknife over people")
+    assert jackknife_over_people(lambda rows: values[rows].mean(), np.arange(12), 0.5).high < found.high
+    with pytest.raises(BadParameterError, match="show 2 people"):
+        jackknife_over_people(lambda rows: 0.0, PERSON[PERSON > "v"])
+    with pytest.raises(BadParameterError, match="not finite"):
+        jackknife_over_people(lambda rows: math.nan, PERSON)
