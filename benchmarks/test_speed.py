@@ -57,7 +57,7 @@ def test_training_step(benchmark, size):
     method = new_classifier(faces)
     method.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-3)
-    labels = torch.from_numpy(faces.labels()[:BATCH])
+    labels, rows = torch.from_numpy(faces.labels()[:BATCH]), torch.arange(BATCH)
     rng = np.random.default_rng(0)
 
     def views():
@@ -65,7 +65,7 @@ def test_training_step(benchmark, size):
 
     def network(prepared) -> None:
         optimizer.zero_grad()
-        method.training_step(prepared, labels)["loss"].backward()
+        method.training_step(prepared, labels, rows)["loss"].backward()
 
     def step() -> None:
         network(views())

@@ -46,6 +46,8 @@ class Plan:
         momentum: of SGD.
         warmup_epochs: linear rise, before the cosine.
         clip_norm: largest norm of the gradient; 0: not clipped.
+        per_class: so many photographs of one class follow each other in the order of an epoch, so that a batch holds pairs
+            of one person where classes are many; 1: any order.
         seed: of the order, the augmentation and dropout. The initial weights are the caller's.
     """
 
@@ -57,12 +59,14 @@ class Plan:
     momentum: float = 0.9
     warmup_epochs: float = 1.0
     clip_norm: float = 0.0
+    per_class: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
+        if min(self.epochs, self.batch_size, self.per_class) < 1:
             raise BadParameterError(
-                f"{self.epochs} epochs with batches of {self.batch_size}.", "Give 1 or more of each."
+                f"{self.epochs} epochs, batches of {self.batch_size}, {self.per_class} of a class together.",
+                "Give 1 or more of each.",
             )
         if not 0 <= self.warmup_epochs < self.epochs:
             raise BadParameterError(
@@ -125,7 +129,7 @@ def fit(
         method: what to train; its weights at the start decide the result together with ``plan``.
         faces: the training set, and nothing else.
         plan: epochs, batch, optimiser, seed.
-        labels: int (N,), a class a photograph; the people of ``faces`` where not given and known.
+        labels: int (N,), a class a photograph, -1 where unknown; where not given, the people of ``faces``.
         validate: called after each epoch with the method in evaluation mode; larger is better. The method ends with the
             weights of its best epoch. It must never see the test set.
         monitors: called after each epoch with the method in evaluation mode; their numbers join the history.
@@ -138,7 +142,7 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
-        BadParameterError: fewer photographs than one batch holds.
+        BadParameterError: fewer photographs than one batch holds, or a batch that the processes cannot share evenly.
     """
     loop = _prepare(method, faces, plan, labels, fabric or Fabric(accelerator="auto", devices=1))
     checkpoint = _Checkpoint(folder, loop)
@@ -154,8 +158,9 @@ def fit(
     with bar(f"training {type(method).__name__}", plan.epochs * loop.steps) as progress:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
+            order = epoch_order(loop.labels, plan.per_class, np.random.default_rng([plan.seed, at.epoch]))
             while at.step < loop.steps:
-                loss = loop.step(at)
+                loss = loop.step(at, order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size])
                 progress.advance(note=f"epoch {at.epoch + 1}, loss {loss:.3f}")
                 if time.monotonic() - written > checkpoint_seconds:
                     written = save()
@@ -167,14 +172,42 @@ def fit(
     return at.history
 
 
+def epoch_order(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
+    """Every photograph once, in random order; ``per_class`` of one class stand together, while the class has them.
+
+    Args:
+        labels: int (N,), class of each photograph.
+        per_class: 1 or more. What is left of a class after the last full group stands together too.
+        generator: that draws the order.
+
+    Returns:
+        int (N,), rows.
+    """
+    order = generator.permutation(len(labels))
+    if per_class == 1:
+        return order
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    sorted_labels = labels[by_class]
+    first = np.searchsorted(sorted_labels, sorted_labels)  # where the class of each photograph begins
+    within = np.arange(len(labels)) - first
+    group = np.cumsum(within % per_class == 0) - 1
+    place = generator.permutation(group[-1] + 1)
+    return by_class[np.argsort(place[group], kind="stable")]
+
+
 def _prepare(method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, fabric: Fabric) -> _Loop:
     """Method, optimiser and labels, set up for the devices."""
     if len(faces) < plan.batch_size:
         raise BadParameterError(
             f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
         )
+    if plan.batch_size % fabric.world_size:
+        raise BadParameterError(
+            f"{fabric.world_size} processes cannot share a batch of {plan.batch_size} evenly.",
+            f"Choose a multiple of {fabric.world_size}.",
+        )
     if labels is None:
-        labels = faces.labels() if (faces.identity >= 0).all() else np.zeros(len(faces), dtype=np.int64)
+        labels = faces.labels() if (faces.identity >= 0).all() else np.full(len(faces), -1)
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(method, optimizer)
@@ -198,19 +231,19 @@ class _Loop:
         """Steps of one epoch."""
         return len(self.faces) // self.plan.batch_size
 
-    def step(self, at: _Position) -> float:
-        """The step of the optimiser that stands at ``at``, which moves on by one; the loss."""
+    def step(self, at: _Position, rows: np.ndarray) -> float:
+        """One step of the optimiser on some photographs; ``at`` moves on by one; the loss, the mean over the processes."""
         plan, fabric = self.plan, self.fabric
-        order = np.random.default_rng([plan.seed, at.epoch]).permutation(len(self.faces))
-        rows = order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size]
         seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
         torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
         # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
         mine = slice(fabric.global_rank, None, fabric.world_size)
         views = [view[mine] for view in self.method.draw_views(self.faces.images[rows], np.random.default_rng(seeds))]
         self.wrapped.train()
-        terms = self.wrapped(views, torch.from_numpy(self.labels[rows][mine]).to(fabric.device))
-        values = {name: float(term.detach()) for name, term in terms.items()}
+        labels, rows = (torch.from_numpy(numbers[mine]).to(fabric.device) for numbers in (self.labels[rows], rows))
+        terms = self.wrapped(views, labels, rows)
+        means = fabric.all_reduce(torch.stack([term.detach().float() for term in terms.values()]), reduce_op="mean")
+        values = dict(zip(terms, means.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             raise TrainingError(
                 f"Epoch {at.epoch + 1}, step {at.step + 1}: {values}.",

@@ -1,10 +1,12 @@
 """fit(): the loop against a loop written out, and stops at every place."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from tiny import tiny_faces, tiny_method
 
 from facelab import training
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.training import Plan, fit
+from facelab.training import Plan, epoch_order, fit
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -251,25 +253,56 @@ def test_monitors_join_the_history():
     assert np.isnan(history.series("unknown")).all()
 
 
-def test_two_processes_give_the_weights_of_one(tmp_path):
+@pytest.mark.parametrize(
+    "build",
+    [
+        "tiny_method(norm=False)",
+        "tiny_contrastive(SupCon, norm=False)",
+        "tiny_contrastive(MoCo, norm=False, queue=11, momentum=.5)",
+    ],
+)
+def test_two_processes_give_the_losses_and_weights_of_one(tmp_path, build):
     """Without batch norm, whose statistics are a device's own, DDP over two processes is one process on the joined batch."""
     script = tmp_path / "ddp.py"
     script.write_text(
         "import sys, torch; torch.set_num_threads(1)\n"
         "from lightning_fabric import Fabric\n"
-        "from tiny import tiny_faces, tiny_method\n"
+        "from tiny import tiny_contrastive, tiny_faces, tiny_method\n"
+        "from facelab.methods import MoCo, SupCon\n"
         "from facelab.training import Plan, fit\n"
         "fabric = Fabric(accelerator='cpu', devices=int(sys.argv[1]), strategy='ddp' if sys.argv[1] != '1' else 'auto')\n"
         "fabric.launch()\n"
-        "method = tiny_method(norm=False)\n"
-        "fit(method, tiny_faces(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd'), fabric=fabric)\n"
-        "if fabric.is_global_zero: torch.save(method.state_dict(), sys.argv[2])\n"
+        f"method = {build}\n"
+        "history = fit(method, tiny_faces(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd'), fabric=fabric)\n"
+        "if fabric.is_global_zero: torch.save((method.state_dict(), history.epochs), sys.argv[2])\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     for devices in ("1", "2"):
         command = [sys.executable, str(script), devices, str(tmp_path / f"{devices}.pt")]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
-    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("1.pt", "2.pt"))
+    (one, losses), (two, same) = (torch.load(tmp_path / name, weights_only=True) for name in ("1.pt", "2.pt"))
     for name in one:
         torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-4, msg=name)
+    for epoch, other in zip(losses, same, strict=True):
+        assert epoch == pytest.approx(other, rel=1e-5)
+
+
+def test_an_order_holds_everybody_once_and_keeps_people_together():
+    labels = np.repeat([7, 3, 5, -1], [5, 1, 4, 2])
+    order = epoch_order(labels, 2, np.random.default_rng(0))
+    assert sorted(order) == list(range(12))
+    runs = [list(group) for _, group in itertools.groupby(labels[order])]
+    assert sum(len(run) // 2 for run in runs) == 5  # two pairs of 7, two of 5, one of the unknown
+    assert sum(len(run) % 2 for run in runs) == 2  # what is left of 7, and 3
+    other = epoch_order(labels, 2, np.random.default_rng(1))
+    assert list(order) != list(other)
+    plain = epoch_order(labels, 1, np.random.default_rng(0))
+    assert list(plain) == list(np.random.default_rng(0).permutation(12))
+
+
+def test_photographs_of_unknown_people_have_the_label_below_zero():
+    faces = tiny_faces()
+    unknown = replace(faces, identity=np.full(len(faces), -1), names=())
+    with pytest.raises(IndexError):
+        fit(tiny_method(), unknown, PLAN)

@@ -8,7 +8,7 @@ from torch import nn
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.datasets import FaceSet
-from facelab.methods import Classifier
+from facelab.methods import Classifier, Method
 
 
 class TinyBackbone(nn.Sequential):
@@ -32,10 +32,18 @@ def tiny_faces(people: int = 4, shots: int = 12, size: int = 16, seed: int = 0) 
     return FaceSet(images, identity, names, table, source="tiny")
 
 
+AUGMENTATION = Augmentation(flip_p=0.5, brightness=0.2, degrees=5.0)
+
+
 def tiny_method(classes: int = 4, seed: int = 0, norm: bool = True) -> Classifier:
     torch.manual_seed(seed)
-    augmentation = Augmentation(flip_p=0.5, brightness=0.2, degrees=5.0)
-    method = Classifier(TinyBackbone(norm=norm), augmentation, classes, hidden=(8, 8))
+    method = Classifier(TinyBackbone(norm=norm), AUGMENTATION, classes, hidden=(8, 8))
     if not norm:  # statistics of a batch are a device's own, so nothing that compares devices may have them
         method.head = mlp_head(8, (8, 8, classes))
     return method
+
+
+def tiny_contrastive(kind: type[Method], seed: int = 0, norm: bool = True, **options) -> Method:
+    """SupCon, MoCo and their like, of a few weights."""
+    torch.manual_seed(seed)
+    return kind(TinyBackbone(norm=norm), AUGMENTATION, projection=6, **options)

@@ -2,5 +2,7 @@
 
 from facelab.methods.base import Method, embed_faces
 from facelab.methods.classifier import Classifier
+from facelab.methods.moco import MoCo
+from facelab.methods.supcon import SupCon
 
-__all__ = ["Classifier", "Method", "embed_faces"]
+__all__ = ["Classifier", "Method", "MoCo", "SupCon", "embed_faces"]

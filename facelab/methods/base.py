@@ -29,21 +29,22 @@ class Method(nn.Module):
         super().__init__()
         self.backbone, self.augmentation = backbone, augmentation
 
-    def training_step(self, views: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """The loss of one batch.
+    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """The loss of one batch. In a training by several processes, each gets its part of the batch.
 
         Args:
             views: ``self.views`` tensors, float (N, C, H, W), views of the same photographs in the same order.
-            labels: int64 (N,), class of each photograph; methods without labels ignore it.
+            labels: int64 (N,), class of each photograph, -1 where unknown; methods without labels do not learn from it.
+            rows: int64 (N,), number of each photograph in the training set, for methods that remember photographs.
 
         Returns:
             ``"loss"``, a scalar to minimise, and named terms to log, scalars without gradient.
         """
         raise NotImplementedError
 
-    def forward(self, views: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+    def forward(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
         """``training_step``: the way that Fabric's wrappers (DDP, mixed precision) call it."""
-        return self.training_step(views, labels)
+        return self.training_step(views, labels, rows)
 
     def after_step(self) -> None:
         """Called after each step of the optimiser: the place of a moving average."""

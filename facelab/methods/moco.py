@@ -1,0 +1,120 @@
+"""MoCo v2: a query is to find its key among a queue of earlier ones. He et al., arXiv 1911.05722; Chen et al., 2003.04297."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facelab.augment import Augmentation
+from facelab.backbones import mlp_head
+from facelab.errors import BadParameterError
+from facelab.losses import info_nce
+from facelab.methods.base import Method
+from facelab.methods.processes import gather, my_part, same_permutation
+
+
+class MoCo(Method):
+    """Momentum contrast. Nobody's name is used: labels and rows are kept beside the keys to *count* false negatives.
+
+    Args:
+        backbone: (N, C, H, W) -> (N, features); the encoder of the queries, and what is kept.
+        augmentation: of both views.
+        projection: length of queries and keys.
+        hidden: width of the head's hidden layer; 0: that of the embedding, as the paper has it.
+        queue: K, how many earlier keys are the negatives; need not be a multiple of the batch.
+        momentum: m of the key encoder's moving average: key = m key + (1 - m) query after each step.
+        temperature: of ``losses.info_nce``.
+        groups: the batch goes through each encoder in so many parts, each with batch statistics of its own, and the keys
+            in another order than the queries: on one device what shuffling over as many devices does. 1: one part, which
+            lets the statistics tell a query which keys came with it (section 3.3 of MoCo). In a training by several
+            processes the keys are shuffled over all of them, whatever ``groups`` is.
+
+    Attributes:
+        key_backbone, key_head: the key encoder; copies at the start, without gradient.
+        queue: float32 (K, D), unit norm, a ring; random directions until the first K keys are in.
+        queue_labels, queue_rows: int64 (K,), person and training photograph of each key; -1 unknown, -2 no key yet.
+        pointer: int64 scalar, where the next key goes.
+
+    Raises:
+        BadParameterError: a queue or groups below 1, or a momentum outside 0 ... 1.
+    """
+
+    views = 2
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        augmentation: Augmentation,
+        projection: int = 128,
+        hidden: int = 0,
+        queue: int = 4096,
+        momentum: float = 0.99,
+        temperature: float = 0.2,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(backbone, augmentation)
+        if queue < 1 or groups < 1 or not 0 <= momentum <= 1:
+            raise BadParameterError(
+                f"A queue of {queue}, momentum {momentum}, {groups} groups.",
+                "Give a queue and groups of 1 or more, and a momentum from 0 to 1.",
+            )
+        self.head = mlp_head(backbone.features, (hidden or backbone.features, projection))
+        self.key_backbone, self.key_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
+        for parameter in (*self.key_backbone.parameters(), *self.key_head.parameters()):
+            parameter.requires_grad = False
+        self.momentum, self.temperature, self.groups = momentum, temperature, groups
+        self.register_buffer("queue", F.normalize(torch.randn(queue, projection)))
+        self.register_buffer("queue_labels", torch.full((queue,), -2))
+        self.register_buffer("queue_rows", torch.full((queue,), -2))
+        self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
+
+    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """The loss against the queue as it was before this batch; then the keys of the batch enter it.
+
+        ``same_person`` and ``same_photo`` are the false negatives: how many keys in the queue, in the mean over the
+        queries, are of the query's person, and how many of the very photograph.
+        """
+        q = self._in_groups(lambda part: self.head(self.backbone(part)), views[0])
+        keys = self._keys(views[1])
+        terms = {"loss": info_nce(q, my_part(keys), self.queue, self.temperature)}
+        terms |= self._false_negatives(labels, rows)
+        self._enqueue(keys, gather(labels), gather(rows))
+        return terms
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Move the key encoder's weights towards the query encoder's (Eq. 2 of MoCo)."""
+        for key, query in ((self.key_backbone, self.backbone), (self.key_head, self.head)):
+            torch._foreach_lerp_(list(key.parameters()), list(query.parameters()), 1 - self.momentum)
+
+    @torch.no_grad()
+    def _keys(self, views: Tensor) -> Tensor:
+        """Unit keys of the joined batch, in its order; computed among other photographs than the queries are."""
+        views = gather(views)
+        shuffle = same_permutation(len(views), views.device)
+        shuffled = my_part(views[shuffle]).contiguous(memory_format=torch.channels_last)
+        keys = gather(self._in_groups(lambda part: self.key_head(self.key_backbone(part)), shuffled))
+        return F.normalize(keys[shuffle.argsort()].float())
+
+    def _in_groups(self, encode: nn.Module, views: Tensor) -> Tensor:
+        return torch.cat([encode(part) for part in views.chunk(self.groups)])
+
+    @torch.no_grad()
+    def _false_negatives(self, labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        known = labels[:, None] >= 0
+        return {
+            "same_person": (known & (labels[:, None] == self.queue_labels)).sum(dim=1).float().mean(),
+            "same_photo": (rows[:, None] == self.queue_rows).sum(dim=1).float().mean(),
+        }
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor, labels: Tensor, rows: Tensor) -> None:
+        """Put keys into the ring in place of the oldest; of more keys than it holds, the last ones."""
+        size = len(self.queue)
+        keys, labels, rows = keys[-size:], labels[-size:], rows[-size:]
+        at = (self.pointer + torch.arange(len(keys), device=keys.device)) % size
+        self.queue[at], self.queue_labels[at], self.queue_rows[at] = keys.to(self.queue.dtype), labels, rows
+        self.pointer.add_(len(keys)).remainder_(size)

@@ -1,0 +1,49 @@
+"""What several processes of one training share: a batch is theirs together, whatever the loss compares within it.
+
+``training.fit`` gives process r of W the photographs r, r + W, r + 2W ... of a batch; here they find together again.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed.nn.functional import all_gather
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The rows of all processes in the order of the batch: (N, ...) to (W N, ...); of one process, the rows themselves.
+
+    The gradient flows back to every process. Each computes the same loss of the same rows, and gets W times its part
+    of the gradient; DDP then takes the mean over W processes. What remains is the gradient of one process.
+
+    Args:
+        rows: equally many in each process.
+    """
+    if not is_shared():
+        return rows
+    parts = all_gather(rows.contiguous()) if rows.requires_grad else _gather_plain(rows.contiguous())
+    return torch.stack(list(parts), dim=1).flatten(0, 1)
+
+
+def my_part(rows: Tensor) -> Tensor:
+    """Those rows of a gathered batch that belong to this process: (W N, ...) to (N, ...)."""
+    return rows[distributed.get_rank() :: distributed.get_world_size()] if is_shared() else rows
+
+
+def same_permutation(n: int, device: torch.device) -> Tensor:
+    """A random permutation of 0 ... n-1, int64 (n,), that all processes agree on."""
+    permutation = torch.randperm(n, device=device)
+    if is_shared():
+        distributed.broadcast(permutation, src=0)
+    return permutation
+
+
+def is_shared() -> bool:
+    """Whether this training has several processes."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def _gather_plain(rows: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, rows)
+    return parts

@@ -1,0 +1,173 @@
+"""SupCon and MoCo: one training step against the loss by hand, and the queue against a list."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_contrastive, tiny_faces
+from torch.nn.functional import normalize
+
+from facelab.errors import BadParameterError
+from facelab.losses import info_nce, nt_xent, sup_con
+from facelab.methods import MoCo, SupCon
+from facelab.optim import parameter_groups
+from facelab.training import Plan, fit
+
+LABELS = torch.tensor([0, 1, 0, 2, 1])
+
+
+def views_of(n: int, seed: int = 0) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(n, 1, 16, 16, generator=generator) for _ in range(2)]
+
+
+def test_sup_con_sees_both_views_of_everybody():
+    method, views = tiny_contrastive(SupCon, norm=False, temperature=0.2), views_of(5)
+    z = torch.cat([method.head(method.backbone(view)) for view in views])
+    terms = method.training_step(views, LABELS, torch.arange(5))
+    torch.testing.assert_close(terms["loss"], sup_con(z, torch.cat([LABELS, LABELS]), 0.2))
+
+
+def test_sup_con_of_unknown_people_is_nt_xent():
+    method, views = tiny_contrastive(SupCon, norm=False), views_of(5)
+    z1, z2 = (method.head(method.backbone(view)) for view in views)
+    terms = method.training_step(views, torch.full((5,), -1), torch.tensor([9, 4, 0, 7, 2]))
+    torch.testing.assert_close(terms["loss"], nt_xent(z1, z2, 0.1))
+
+
+def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
+    """K = 11 and batches of 4: the ring wraps within a batch. Everything by hand, with a Python list for the queue."""
+    torch.manual_seed(3)
+    method = tiny_contrastive(MoCo, norm=False, queue=11, momentum=0.7, temperature=0.3)
+    optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.5)
+    ring = [(key, -2, -2) for key in method.queue.clone()]
+    key_weights = [p.detach().clone() for p in (*method.backbone.parameters(), *method.head.parameters())]
+    oldest = 0
+    for step in range(7):
+        views = views_of(4, seed=step)
+        labels, rows = torch.tensor([0, 1, 0, -1]), torch.tensor([0, 1, 2, 3]) + 4 * (step % 2)
+        with torch.no_grad():
+            k = normalize(method.key_head(method.key_backbone(views[1])))
+        q = method.head(method.backbone(views[0]))
+        expected = info_nce(q, k, torch.stack([key for key, _, _ in ring]), 0.3)
+        same_person = [sum(l == label for _, l, _ in ring) if label >= 0 else 0 for label in labels.tolist()]
+        same_photo = [sum(r == row for _, _, r in ring) for row in rows.tolist()]
+        terms = method.training_step(views, labels, rows)
+        torch.testing.assert_close(terms["loss"], expected)
+        assert float(terms["same_person"]) == np.mean(same_person)
+        assert float(terms["same_photo"]) == np.mean(same_photo)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        method.after_step()
+        query_weights = [*method.backbone.parameters(), *method.head.parameters()]
+        key_weights = [0.7 * key + 0.3 * query.detach() for key, query in zip(key_weights, query_weights, strict=True)]
+        for row in range(4):
+            ring[oldest] = (k[row], labels[row].item(), rows[row].item())
+            oldest = (oldest + 1) % 11
+        torch.testing.assert_close(method.queue, torch.stack([key for key, _, _ in ring]))
+        assert method.queue_labels.tolist() == [label for _, label, _ in ring]
+        assert method.queue_rows.tolist() == [row for _, _, row in ring]
+        found = [*method.key_backbone.parameters(), *method.key_head.parameters()]
+        for one, other in zip(found, key_weights, strict=True):
+            torch.testing.assert_close(one, other)
+    assert method.pointer.item() == 28 % 11
+
+
+def test_a_batch_larger_than_the_queue_leaves_its_last_keys():
+    method, views = tiny_contrastive(MoCo, norm=False, queue=3), views_of(5)
+    method.training_step(views, LABELS, torch.arange(5))
+    assert sorted(method.queue_rows.tolist()) == [2, 3, 4]
+
+
+def test_only_the_query_encoder_learns():
+    method, views = tiny_contrastive(MoCo, queue=8), views_of(5)
+    learned = {id(p) for group in parameter_groups(method, 0.1) for p in group["params"]}
+    assert learned == {id(p) for p in (*method.backbone.parameters(), *method.head.parameters())}
+    method.training_step(views, LABELS, torch.arange(5))["loss"].backward()
+    assert all(p.grad is None for p in (*method.key_backbone.parameters(), *method.key_head.parameters()))
+
+
+def test_groups_have_statistics_of_their_own_and_keys_other_company():
+    """With groups, a query is normalised among the queries of its part, and a key among those of a shuffled batch."""
+    method, views = tiny_contrastive(MoCo, queue=8, groups=4), views_of(8)
+    method.backbone[-1].p = method.key_backbone[-1].p = 0.0  # dropout
+    alone = copy.deepcopy(method)
+    q = torch.cat([alone.head(alone.backbone(views[0][at : at + 2])) for at in range(0, 8, 2)])
+    torch.manual_seed(5)
+    shuffle = torch.randperm(8)
+    k = torch.empty(8, 6)
+    for at in range(0, 8, 2):
+        rows = shuffle[at : at + 2]
+        k[rows] = alone.key_head(alone.key_backbone(views[1][rows])).detach()
+    torch.manual_seed(5)
+    loss = method.training_step(views, torch.zeros(8, dtype=torch.int64), torch.arange(8))["loss"]
+    torch.testing.assert_close(loss, info_nce(q, k, alone.queue, 0.2))
+    assert method.queue_rows.tolist() == list(range(8))
+    torch.testing.assert_close(method.queue, normalize(k))
+
+
+@pytest.mark.parametrize("wrong", [{"queue": 0}, {"groups": 0}, {"momentum": 1.5}, {"momentum": -0.1}])
+def test_moco_refuses_what_it_cannot_be(wrong):
+    with pytest.raises(BadParameterError, match="Give a queue"):
+        tiny_contrastive(MoCo, **wrong)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(SupCon, {}), (MoCo, {"queue": 11, "groups": 2})])
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, kind, options):
+    """The queue, its pointer and the key encoder are part of the checkpoint."""
+    plan = Plan(epochs=2, batch_size=8, lr=0.05, per_class=2)
+    whole = tiny_contrastive(kind, **options)
+    fit(whole, tiny_faces(), plan)
+
+    class Stop(Exception):
+        pass
+
+    stopped, count = tiny_contrastive(kind, **options), iter(range(10**6))
+    real = kind.after_step
+    monkeypatch.setattr(kind, "after_step", lambda self: real(self) if next(count) != 8 else (_ for _ in ()).throw(Stop))
+    with pytest.raises(Stop):
+        fit(stopped, tiny_faces(), plan, folder=tmp_path, checkpoint_seconds=0)
+    resumed = tiny_contrastive(kind, seed=9, **options)
+    fit(resumed, tiny_faces(), plan, folder=tmp_path)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_two_processes_share_one_batch(tmp_path):
+    """Loss and gradient of NT-Xent, SupCon and MoCo over two processes are those of one process with the joined batch."""
+    script = tmp_path / "shared.py"
+    script.write_text(
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from torch import distributed\n"
+        "from facelab.losses import nt_xent, sup_con\n"
+        "from facelab.methods.processes import gather, my_part, same_permutation\n"
+        "distributed.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=int(sys.argv[1]), world_size=2)\n"
+        "torch.manual_seed(0)\n"
+        "z, labels = torch.randn(2, 6, 4, dtype=torch.float64), torch.tensor([0, 1, 0, 2, 1, 0])\n"
+        "torch.manual_seed(distributed.get_rank())\n"
+        "assert len(set(map(tuple, gather(same_permutation(6, z.device)[None]).tolist()))) == 1\n"
+        "losses = {'nt_xent': lambda a, b, y: nt_xent(a, b, .5), 'sup_con': lambda a, b, y: sup_con(torch.cat([a, b]), y.repeat(2))}\n"
+        "for name, loss in losses.items():\n"
+        "    whole = z.clone().requires_grad_()\n"
+        "    loss(*whole, labels).backward()\n"
+        "    parts = [my_part(view).clone().requires_grad_() for view in z]\n"
+        "    value = loss(*(gather(part) for part in parts), gather(my_part(labels)))\n"
+        "    torch.testing.assert_close(value, loss(*z, labels), rtol=0, atol=1e-12)\n"
+        "    value.backward()\n"
+        "    for part, view in zip(parts, whole.grad):\n"
+        "        torch.testing.assert_close(part.grad / 2, my_part(view), rtol=0, atol=1e-12)\n"
+        "assert gather(my_part(torch.arange(6))).tolist() == list(range(6))\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE)
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()[-2000:]
