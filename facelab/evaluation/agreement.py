@@ -92,7 +92,7 @@ def agreement_by_label(
         column -> AMI with its jackknife interval over people.
 
     Raises:
-        BadParameterError: no such column, or one of a single value; as ``cluster_agreement``.
+        BadParameterError: no such column, or one of a single value or bin; as ``cluster_agreement``.
     """
     clusters, person = np.asarray(clusters), np.asarray(person)
     _check(clusters, attributes, person)
@@ -103,7 +103,7 @@ def agreement_by_label(
         labels = _labels(attributes[column], bins)
         known = labels >= 0
         if len(np.unique(labels[known])) < 2:
-            raise BadParameterError(f"The attribute {column!r} is the same everywhere.", "Leave it out.")
+            raise BadParameterError(f"The attribute {column!r} has one value, or one bin.", "Leave it out.")
         found[column] = _over_people(AGREEMENT["ami"], clusters[known], labels[known], person[known])
     return found
 
