@@ -1,0 +1,32 @@
+"""One function a picture. Each takes numbers and returns the matplotlib figure, or the JPEG where it shows faces."""
+
+from facelab.plots.charts import confusion, curves, intervals, rate_grids, silhouette_curve
+from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
+from facelab.plots.maps import embedding_map, thumbnail_map, two_dimensions
+from facelab.plots.sheets import nearest, neighbours_sheet, pair_sheet
+from facelab.plots.style import COLOURS, use_course_style
+from facelab.plots.verification import det_curves, score_histograms
+
+__all__ = [
+    "COLOURS",
+    "as_jpeg",
+    "confusion",
+    "curves",
+    "det_curves",
+    "embedding_map",
+    "face_sheet",
+    "intervals",
+    "mark_faces",
+    "nearest",
+    "neighbours_sheet",
+    "pair_sheet",
+    "rate_grids",
+    "score_histograms",
+    "show_faces",
+    "silhouette_curve",
+    "sprite",
+    "thumbnail_map",
+    "thumbnails",
+    "two_dimensions",
+    "use_course_style",
+]

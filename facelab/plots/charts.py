@@ -1,0 +1,101 @@
+"""Charts of numbers: curves, intervals, matrices. Each returns the matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from facelab.plots.style import COLOURS
+
+
+def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """Lines over the steps or epochs 1, 2, ...; NaN leaves a gap."""
+    figure, axes = plt.subplots()
+    for name, values in series.items():
+        axes.plot(range(1, len(values) + 1), values, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if len(series) > 1:
+        axes.legend()
+    return figure
+
+
+def intervals(
+    groups: Mapping[str, Mapping[str, object]],
+    xlabel: str,
+    title: str = "",
+    *,
+    percent: bool = True,
+    chance: float | None = None,
+) -> Figure:
+    """Points with their 95 % intervals, one row a name, grouped: what the eye needs to see whether two intervals touch.
+
+    Args:
+        groups: group -> name -> estimate (``value``, ``low``, ``high``).
+        xlabel: what is measured.
+        title: title.
+        percent: show rates as per cent.
+        chance: where guessing stands, drawn as a line.
+    """
+    names = [(group, name) for group, row in groups.items() for name in row]
+    scale = 100 if percent else 1
+    figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.27 * len(names)))
+    colours = dict(zip(dict.fromkeys(name for _, name in names), COLOURS * 9, strict=False))
+    for row, (group, name) in enumerate(names):
+        estimate = groups[group][name]
+        value, low, high = (scale * float(getattr(estimate, side)) for side in ("value", "low", "high"))
+        axes.plot([low, high], [row, row], color=colours[name], linewidth=2.5)
+        axes.plot(value, row, "o", color=colours[name])
+    if chance is not None:
+        axes.axvline(scale * chance, color="grey", linestyle=":", label="chance")
+    labels = [name if len(groups) == 1 else f"{group}: {name}" for group, name in names]
+    axes.set_yticks(range(len(names)), labels)
+    axes.set(xlabel=xlabel, title=title, ylim=(len(names) - 0.5, -0.5))
+    return figure
+
+
+def confusion(matrix: np.ndarray, title: str = "") -> Figure:
+    """A confusion matrix, true class in rows, each row in shares of its images."""
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(5, 4.2))
+    sns.heatmap(share, vmin=0, vmax=1, cmap="viridis", square=True, ax=axes, cbar_kws={"label": "share of the row"})
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def rate_grids(grids: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
+    """Heat maps side by side of rates (0 to 1) over two parameters, written as per cent.
+
+    Args:
+        grids: title of a map -> table whose index and columns are the values of the two parameters, named.
+        title: title of all.
+    """
+    figure, several = plt.subplots(1, len(grids), figsize=(2.6 * len(grids) + 0.6, 2.9), sharey=True, squeeze=False)
+    for axes, (name, grid) in zip(several[0], grids.items(), strict=True):
+        sns.heatmap(100 * grid, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="viridis", cbar=False, ax=axes)
+        axes.set(title=name, ylabel=str(grid.index.name) if axes is several[0][0] else "")
+    figure.suptitle(title)
+    return figure
+
+
+def silhouette_curve(ks: Sequence[int], scores: Sequence[float], chosen: int, true: int, title: str = "") -> Figure:
+    """Mean silhouette over the number of clusters, with the number that was chosen and the true one.
+
+    Args:
+        ks: numbers of clusters.
+        scores: silhouette of each, -1 to 1 (Rousseeuw, J. Comput. Appl. Math. 20, 1987).
+        chosen: the number that the scores led to.
+        true: how many people there are.
+        title: title.
+    """
+    figure, axes = plt.subplots()
+    axes.plot(ks, scores, "o-", color=COLOURS[0], markersize=4)
+    axes.axvline(chosen, color=COLOURS[1], label=f"chosen: {chosen}")
+    axes.axvline(true, color="black", linestyle="--", label=f"people: {true}")
+    axes.set(xlabel="number of clusters", ylabel="mean silhouette", title=title)
+    axes.legend()
+    return figure

@@ -1,0 +1,43 @@
+"""What the scores of pairs look like: error curves and distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from facelab.plots.style import COLOURS
+
+
+def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
+    """False match against false non-match rate on logarithmic axes, with the line of equal error rates.
+
+    Args:
+        rates: name -> (FMR, FNMR), arrays of one length.
+        title: title.
+    """
+    figure, axes = plt.subplots(figsize=(5.2, 4.2))
+    for name, (fmr, fnmr) in rates.items():
+        axes.plot(fmr, fnmr, label=name)
+    axes.plot([1e-3, 1], [1e-3, 1], color="grey", linewidth=1, linestyle=":", label="equal error rate")
+    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-2, 1), title=title)
+    axes.set(xlabel="false match rate (other people accepted)", ylabel="false non-match rate (same person refused)")
+    axes.legend(loc="lower left")
+    return figure
+
+
+def score_histograms(
+    same: np.ndarray, different: np.ndarray, threshold: float | None = None, title: str = ""
+) -> Figure:
+    """Distributions of the scores of pairs of one person and of two people."""
+    figure, axes = plt.subplots()
+    bins = np.linspace(min(same.min(), different.min()), max(same.max(), different.max()), 61)
+    for scores, name, colour in ((different, "two people", COLOURS[1]), (same, "one person", COLOURS[0])):
+        axes.hist(scores, bins=bins, density=True, alpha=0.6, label=f"{name} (n = {len(scores)})", color=colour)
+    if threshold is not None:
+        axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.2f}")
+    axes.set(xlabel="cosine similarity", ylabel="density", title=title)
+    axes.legend()
+    return figure
