@@ -79,6 +79,7 @@ def test_ends_of_the_scales():
     a = gaussian(30, 4)
     assert alignment(a, 5 * a) == pytest.approx(0, abs=1e-15) and alignment(a, -a, alpha=3) == pytest.approx(8)
     assert uniformity(np.array([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-8)
+    np.testing.assert_allclose(per_dimension_std(np.array([[3.0, 0.0], [0.0, 5.0]])), 0.5)
 
 
 def test_single_precision_is_summed_in_double():

@@ -1,0 +1,131 @@
+"""Open-set identification: a threshold lets strangers pass or misses people who are enrolled. Both rates, against each other.
+
+    searches = search_gallery(embeddings, faces.identity, open_set_split(faces))
+    fnir_estimate(searches, fpir=0.1)  # share of the mates missed where one stranger of ten raises an alarm
+
+Terms and rates are those of ISO/IEC 19795-1 and of NIST's FRVT 1:N (Grother, Ngan and Hanaoka, NISTIR 8271, 2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facelab.errors import BadParameterError
+from facelab.evaluation.identification import Searches
+from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
+from facelab.evaluation.resampling import METHOD
+from facelab.evaluation.verification import MIN_EXPECTED
+
+
+def false_alarms(searches: Searches, threshold: float) -> np.ndarray:
+    """bool (N,): non-mated searches with at least one candidate at score >= T. FPIR(T) is their share."""
+    return searches.top_score >= threshold
+
+
+def misses(searches: Searches, threshold: float, rank: int = 1) -> np.ndarray:
+    """bool (M,): mated searches whose mate is not among the best R candidates, or below T. FNIR(T, R) is their share."""
+    return ~searches.mated.correct(rank) | (searches.mate_score < threshold)
+
+
+@dataclass(frozen=True)
+class OpenSetCurve:
+    """Both error rates at every threshold. A search gives its candidates with score >= threshold.
+
+    Attributes:
+        thresholds: float64 (T,), falling; the first is +inf (nobody is found).
+        fpir: float64 (T,), false positive identification rate, rising from 0: see ``false_alarms``.
+        fnir: float64 (T,), false negative identification rate, falling from 1: see ``misses``.
+        rank: R of FNIR(T, R).
+        non_mated: number of non-mated searches.
+    """
+
+    thresholds: np.ndarray
+    fpir: np.ndarray
+    fnir: np.ndarray
+    rank: int
+    non_mated: int
+
+
+def open_set_curve(searches: Searches, rank: int = 1) -> OpenSetCurve:
+    """The curve with one point for each distinct score. It ends at FNIR = 1 - CMC(R), where no threshold is left."""
+    return _curve(_scores_of_found(searches, rank), searches.top_score, rank)
+
+
+def fnir_at_fpir(curve: OpenSetCurve, fpir: float) -> float:
+    """The lowest FNIR that a threshold reaches with a FPIR of at most ``fpir``.
+
+    Raises:
+        BadParameterError: ``fpir`` is below 10 / non-mated searches: it would rest on fewer than ten false alarms.
+    """
+    least = MIN_EXPECTED / curve.non_mated
+    if not least <= fpir <= 1:
+        raise BadParameterError(
+            f"FPIR {fpir:g} cannot be measured with {curve.non_mated} non-mated searches.",
+            f"Ask for {min(1.0, least):.1g} or more, or search more people who are not enrolled.",
+        )
+    return _read(curve, fpir)
+
+
+def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1000, seed: int = 0) -> Estimate:
+    """``fnir_at_fpir`` with a percentile interval over resampled people.
+
+    One draw takes the enrolled people who are searched and, apart from them, the non-mated people with replacement, each
+    with all probes, and sets the threshold anew. The gallery stays as it is: the interval speaks of who is searched, not of
+    who is enrolled. At a threshold that was fixed on other people take ``over_people`` of ``false_alarms`` and ``misses``.
+
+    Args:
+        searches: from ``search_gallery``.
+        fpir: from 10 / non-mated searches to 1.
+        rank: R of FNIR(T, R).
+        draws: number of bootstrap draws, at least 100.
+        seed: of the NumPy generator.
+
+    Returns:
+        The FNIR of all searches, with the interval of the draws; ``n`` counts the people searched, of both kinds.
+
+    Raises:
+        BadParameterError: as ``fnir_at_fpir``, fewer than 3 enrolled or non-mated people, or too few draws.
+    """
+    centre = fnir_at_fpir(open_set_curve(searches, rank), fpir)
+    mated, non_mated = _People(searches.mated_person), _People(searches.non_mated_person)
+    if min(mated.count, non_mated.count) < 3:
+        raise BadParameterError(
+            f"Searched were {mated.count} enrolled and {non_mated.count} other people.", "Search 3 or more of each."
+        )
+    found, rng = _scores_of_found(searches, rank), np.random.default_rng(seed)
+    values = [
+        _read(_curve(found[mated.draw(rng)], searches.top_score[non_mated.draw(rng)], rank), fpir)
+        for _ in range(check_draws(draws))
+    ]
+    return percentile_interval(np.array(values), centre, mated.count + non_mated.count, METHOD, "people")
+
+
+class _People:
+    """People who can be drawn with replacement, each with all rows."""
+
+    def __init__(self, person: np.ndarray) -> None:
+        people, self.owner = np.unique(person, return_inverse=True)
+        self.count = len(people)
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        times = np.bincount(rng.integers(self.count, size=self.count), minlength=self.count)
+        return np.repeat(np.arange(len(self.owner)), times[self.owner])
+
+
+def _scores_of_found(searches: Searches, rank: int) -> np.ndarray:
+    """Score of each mate (M,); -inf, which no threshold reaches, where it is not among the best ``rank``."""
+    return np.where(searches.mated.correct(rank), searches.mate_score, -np.inf)
+
+
+def _curve(found: np.ndarray, top: np.ndarray, rank: int) -> OpenSetCurve:
+    levels = np.unique(np.concatenate([found[np.isfinite(found)], top]))[::-1]
+    thresholds = np.concatenate([[np.inf], levels])
+    fpir = 1 - np.searchsorted(np.sort(top), thresholds) / len(top)
+    fnir = np.searchsorted(np.sort(found), thresholds) / len(found)
+    return OpenSetCurve(thresholds, fpir, fnir, rank, len(top))
+
+
+def _read(curve: OpenSetCurve, fpir: float) -> float:
+    return float(curve.fnir[np.searchsorted(curve.fpir, fpir * (1 + 1e-12), side="right") - 1])
