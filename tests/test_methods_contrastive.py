@@ -130,7 +130,9 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch,
 
     stopped, count = tiny_contrastive(kind, **options), iter(range(10**6))
     real = kind.after_step
-    monkeypatch.setattr(kind, "after_step", lambda self: real(self) if next(count) != 8 else (_ for _ in ()).throw(Stop))
+    monkeypatch.setattr(
+        kind, "after_step", lambda self: real(self) if next(count) != 8 else (_ for _ in ()).throw(Stop)
+    )
     with pytest.raises(Stop):
         fit(stopped, tiny_faces(), plan, folder=tmp_path, checkpoint_seconds=0)
     resumed = tiny_contrastive(kind, seed=9, **options)
