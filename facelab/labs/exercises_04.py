@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from facelab.labs.exercises import Exercise, ExerciseError, require, require_value
+from facelab.labs.faults.losses import info_nce_broadcast
 from facelab.losses import info_nce
 
 _STUB = "still a stub: replace the ... by your code."
@@ -63,13 +64,6 @@ def _check_info_nce(answer) -> None:
     require_value(value(q, k, queue, 0.5), float(info_nce(q, k, queue, 0.5)), "the loss at 0.5", tolerance=1e-4)
 
 
-def _broadcast(q, k, queue, t):
-    q, k, queue = normalize(q), normalize(k), normalize(queue)
-    positive = torch.exp((q * k).sum(dim=1) / t)
-    negatives = torch.exp(q @ queue.T / t).sum(dim=1, keepdim=True)
-    return -torch.log(positive / (positive + negatives)).mean()
-
-
 def _raw_exp(q, k, queue, t):
     q, k, queue = normalize(q), normalize(k), normalize(queue)
     positive = torch.exp((q * k).sum(dim=1) / t)
@@ -97,7 +91,7 @@ INFO_NCE = Exercise(
     info_nce_loss,
     _check_info_nce,
     wrong={
-        "(N,) beside (N, 1)": (_broadcast, "each query with every positive"),
+        "(N,) beside (N, 1)": (info_nce_broadcast, "each query with every positive"),
         "other keys of the batch": (_whole_batch, "among the negatives?"),
         "its key in the queue": (lambda q, k, queue, t: info_nce(q, k, torch.cat([k, queue]), t), "before this batch"),
         "norms forgotten": (_without_norms, "only the direction"),
@@ -217,7 +211,7 @@ def _check_ema(answer) -> None:
     query = nn.Linear(2, 1)
     nn.init.constant_(query.weight, 3.0)
     nn.init.constant_(query.bias, 5.0)
-    key = copy.deepcopy(query)
+    key = copy.deepcopy(query).requires_grad_(False)
     nn.init.ones_(key.weight)
     nn.init.ones_(key.bias)
     before = list(key.parameters())
@@ -245,7 +239,11 @@ def _check_ema(answer) -> None:
         all(now is old for now, old in zip(key.parameters(), before, strict=True)),
         "the key encoder has new Parameter objects, which nothing else knows of. Change the old ones in place.",
     )
-    require(key.weight.grad_fn is None, "a gradient flows through the average. Do it under torch.no_grad().")
+    require(
+        key.weight.grad_fn is None,
+        "the key encoder now hangs on the graph of this step, and of every later one, until memory is full. "
+        "Do it under torch.no_grad().",
+    )
 
 
 def _rebound(key, query, m):
@@ -278,7 +276,7 @@ EMA = Exercise(
         "the query moves": (lambda key, query, m: ema_update(query, key, m), "query encoder has changed"),
         "new parameters": (_new_parameters, "new Parameter objects"),
         "the weight without the bias": (_first_only, "the bias"),
-        "with gradient": (_with_gradient, "your code raised RuntimeError: a leaf Variable that requires grad"),
+        "with gradient": (_with_gradient, "until memory is full"),
     },
 )
 
