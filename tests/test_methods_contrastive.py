@@ -1,10 +1,8 @@
 """SupCon and MoCo: one training step against the loss by hand, and the queue against a list."""
 
 import copy
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,8 +53,8 @@ def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
             k = normalize(method.key_head(method.key_backbone(views[1])))
         q = method.head(method.backbone(views[0]))
         expected = info_nce(q, k, torch.stack([key for key, _, _ in ring]), 0.3)
-        same_person = [sum(l == label for _, l, _ in ring) if label >= 0 else 0 for label in labels.tolist()]
-        same_photo = [sum(r == row for _, _, r in ring) for row in rows.tolist()]
+        same_person = [sum(entry[1] == label for entry in ring) if label >= 0 else 0 for label in labels.tolist()]
+        same_photo = [sum(entry[2] == row for entry in ring) for row in rows.tolist()]
         terms = method.training_step(views, labels, rows)
         torch.testing.assert_close(terms["loss"], expected)
         assert float(terms["same_person"]) == np.mean(same_person)
@@ -141,33 +139,42 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch,
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+SHARED = """
+import sys
+import torch
+from torch import distributed
+from facelab.losses import nt_xent, sup_con
+from facelab.methods.processes import gather, my_part, same_permutation
+
+torch.set_num_threads(1)
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[1]), world_size=2)
+torch.manual_seed(0)
+z, labels = torch.randn(2, 6, 4, dtype=torch.float64), torch.tensor([0, 1, 0, 2, 1, 0])
+losses = {
+    "nt_xent": lambda a, b, y: nt_xent(a, b, 0.5),
+    "sup_con": lambda a, b, y: sup_con(torch.cat([a, b]), y.repeat(2)),
+}
+for name, loss in losses.items():
+    whole = z.clone().requires_grad_()
+    loss(*whole, labels).backward()
+    parts = [my_part(view).clone().requires_grad_() for view in z]
+    value = loss(*(gather(part) for part in parts), gather(my_part(labels)))
+    torch.testing.assert_close(value, loss(*z, labels), rtol=0, atol=1e-12)
+    value.backward()
+    for part, gradient in zip(parts, whole.grad):  # of two equal losses; DDP takes the mean
+        torch.testing.assert_close(part.grad / 2, my_part(gradient), rtol=0, atol=1e-12)
+assert gather(my_part(torch.arange(6))).tolist() == list(range(6))
+torch.manual_seed(distributed.get_rank())  # streams apart, and yet one permutation
+one, two = gather(same_permutation(6, z.device)[None]).tolist()
+assert one == two
+"""
+
+
 def test_two_processes_share_one_batch(tmp_path):
-    """Loss and gradient of NT-Xent, SupCon and MoCo over two processes are those of one process with the joined batch."""
-    script = tmp_path / "shared.py"
-    script.write_text(
-        "import sys, torch; torch.set_num_threads(1)\n"
-        "from torch import distributed\n"
-        "from facelab.losses import nt_xent, sup_con\n"
-        "from facelab.methods.processes import gather, my_part, same_permutation\n"
-        "distributed.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=int(sys.argv[1]), world_size=2)\n"
-        "torch.manual_seed(0)\n"
-        "z, labels = torch.randn(2, 6, 4, dtype=torch.float64), torch.tensor([0, 1, 0, 2, 1, 0])\n"
-        "torch.manual_seed(distributed.get_rank())\n"
-        "assert len(set(map(tuple, gather(same_permutation(6, z.device)[None]).tolist()))) == 1\n"
-        "losses = {'nt_xent': lambda a, b, y: nt_xent(a, b, .5), 'sup_con': lambda a, b, y: sup_con(torch.cat([a, b]), y.repeat(2))}\n"
-        "for name, loss in losses.items():\n"
-        "    whole = z.clone().requires_grad_()\n"
-        "    loss(*whole, labels).backward()\n"
-        "    parts = [my_part(view).clone().requires_grad_() for view in z]\n"
-        "    value = loss(*(gather(part) for part in parts), gather(my_part(labels)))\n"
-        "    torch.testing.assert_close(value, loss(*z, labels), rtol=0, atol=1e-12)\n"
-        "    value.backward()\n"
-        "    for part, view in zip(parts, whole.grad):\n"
-        "        torch.testing.assert_close(part.grad / 2, my_part(view), rtol=0, atol=1e-12)\n"
-        "assert gather(my_part(torch.arange(6))).tolist() == list(range(6))\n"
-    )
+    """Loss and gradient of NT-Xent and SupCon over two processes are those of one with the joined batch; MoCo is in
+    test_training."""
     processes = [
-        subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", SHARED, str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE)
         for rank in range(2)
     ]
     for process in processes:
