@@ -122,8 +122,7 @@ def shuffled_batch(network):
 def moco(groups):
     def encoders(network):
         method = MoCo(network, Augmentation(), queue=8, groups=groups)
-        encode = nn.Sequential(method.backbone, method.head)
-        return lambda images: method._in_groups(encode, images), method._keys
+        return method.queries, method.keys
 
     return encoders
 

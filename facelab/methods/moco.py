@@ -77,8 +77,7 @@ class MoCo(Method):
         ``same_person`` and ``same_photo`` are the false negatives: how many keys in the queue, in the mean over the
         queries, are of the query's person, and how many of the very photograph.
         """
-        q = self._in_groups(lambda part: self.head(self.backbone(part)), views[0])
-        keys = self._keys(views[1])
+        q, keys = self.queries(views[0]), self.keys(views[1])
         terms = {"loss": info_nce(q, my_part(keys), self.queue, self.temperature)}
         terms |= self._false_negatives(labels, rows)
         self._enqueue(keys, gather(labels), gather(rows))
@@ -90,9 +89,13 @@ class MoCo(Method):
         for key, query in ((self.key_backbone, self.backbone), (self.key_head, self.head)):
             torch._foreach_lerp_(list(key.parameters()), list(query.parameters()), 1 - self.momentum)
 
+    def queries(self, views: Tensor) -> Tensor:
+        """Queries (N, projection) of the views (N, C, H, W) of this process, of any norm; batch statistics by groups."""
+        return self._in_groups(lambda part: self.head(self.backbone(part)), views)
+
     @torch.no_grad()
-    def _keys(self, views: Tensor) -> Tensor:
-        """Unit keys of the joined batch, in its order; computed among other photographs than the queries are."""
+    def keys(self, views: Tensor) -> Tensor:
+        """Unit keys (W N, projection) of the views of all W processes; each computed among others than its query was."""
         views = gather(views)
         shuffle = same_permutation(len(views), views.device)
         shuffled = my_part(views[shuffle]).contiguous(memory_format=torch.channels_last)
