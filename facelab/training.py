@@ -117,6 +117,7 @@ def fit(
     plan: Plan,
     *,
     labels: np.ndarray | None = None,
+    scenes: np.ndarray | None = None,
     validate: Validate | None = None,
     monitors: Sequence[Monitor] = (),
     folder: Path | None = None,
@@ -130,6 +131,9 @@ def fit(
         faces: the training set, and nothing else.
         plan: epochs, batch, optimiser, seed.
         labels: int (N,), a class a photograph, -1 where unknown; where not given, the people of ``faces``.
+        scenes: int (N,), equal where photographs show one moment under other conditions, as the renderings of one
+            photograph of orl-wild do; the second view of a photograph is then drawn from any of its scene. Not given:
+            each is a scene of its own.
         validate: called after each epoch with the method in evaluation mode; larger is better. The method ends with the
             weights of its best epoch. It must never see the test set.
         monitors: called after each epoch with the method in evaluation mode; their numbers join the history.
@@ -144,7 +148,7 @@ def fit(
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
         BadParameterError: fewer photographs than one batch holds, or a batch that the processes cannot share evenly.
     """
-    loop = _prepare(method, faces, plan, labels, fabric or Fabric(accelerator="auto", devices=1))
+    loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator="auto", devices=1))
     checkpoint = _Checkpoint(folder, loop)
     at = checkpoint.read()
     written = started = time.monotonic()
@@ -195,7 +199,25 @@ def epoch_order(labels: np.ndarray, per_class: int, generator: np.random.Generat
     return by_class[np.argsort(place[group], kind="stable")]
 
 
-def _prepare(method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, fabric: Fabric) -> _Loop:
+def same_scene(scenes: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """For each of some rows, one of the rows of its scene, itself included: int (n,).
+
+    Args:
+        scenes: int (N,), scene of each photograph, numbered from 0 without a gap.
+        rows: int (n,).
+        generator: that draws; left alone where every scene has one photograph.
+    """
+    sizes = np.bincount(scenes)
+    if len(sizes) == len(scenes):
+        return rows
+    by_scene, first = np.argsort(scenes, kind="stable"), np.cumsum(sizes) - sizes
+    drawn = (generator.random(len(rows)) * sizes[scenes[rows]]).astype(np.int64)
+    return by_scene[first[scenes[rows]] + drawn]
+
+
+def _prepare(
+    method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, scenes: np.ndarray | None, fabric: Fabric
+) -> _Loop:
     """Method, optimiser and labels, set up for the devices."""
     if len(faces) < plan.batch_size:
         raise BadParameterError(
@@ -208,10 +230,11 @@ def _prepare(method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | No
         )
     if labels is None:
         labels = faces.labels() if (faces.identity >= 0).all() else np.full(len(faces), -1)
+    scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(method, optimizer)
-    return _Loop(fabric, method, wrapped, optimizer, faces, labels, plan)
+    return _Loop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
 
 
 @dataclass
@@ -224,6 +247,7 @@ class _Loop:
     optimizer: torch.optim.Optimizer
     faces: FaceSet
     labels: np.ndarray
+    scenes: np.ndarray
     plan: Plan
 
     @property
@@ -238,10 +262,14 @@ class _Loop:
         torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
         # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
         mine = slice(fabric.global_rank, None, fabric.world_size)
-        views = [view[mine] for view in self.method.draw_views(self.faces.images[rows], np.random.default_rng(seeds))]
+        generator = np.random.default_rng(seeds)
+        others = same_scene(self.scenes, rows, generator)
+        views = self.method.draw_views(self.faces.images[rows], generator, self.faces.images[others])
         self.wrapped.train()
-        labels, rows = (torch.from_numpy(numbers[mine]).to(fabric.device) for numbers in (self.labels[rows], rows))
-        terms = self.wrapped(views, labels, rows)
+        labels, scenes = (
+            torch.from_numpy(numbers[rows][mine]).to(fabric.device) for numbers in (self.labels, self.scenes)
+        )
+        terms = self.wrapped([view[mine] for view in views], labels, scenes)
         means = fabric.all_reduce(torch.stack([term.detach().float() for term in terms.values()]), reduce_op="mean")
         values = dict(zip(terms, means.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
@@ -287,10 +315,12 @@ def _end_epoch(
     at.epoch, at.step, at.sums = at.epoch + 1, 0, {}
 
 
-def _fingerprint(method: Method, faces: FaceSet, labels: np.ndarray, plan: Plan) -> str:
+def _fingerprint(loop: _Loop) -> str:
     """Differs where a checkpoint of the one run would be wrong for the other."""
+    method, faces, plan = loop.method, loop.faces, loop.plan
     shapes = {name: list(value.shape) for name, value in method.state_dict().items()}
-    parts = [type(method).__name__, shapes, faces.sha256, hashlib.sha256(labels.tobytes()).hexdigest()]
+    parts = [type(method).__name__, shapes, faces.sha256]
+    parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (loop.labels, loop.scenes)]
     parts += [asdict(plan), asdict(method.augmentation)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -301,7 +331,7 @@ class _Checkpoint:
     def __init__(self, folder: Path | None, loop: _Loop) -> None:
         self.path = None if folder is None else Path(folder) / "last.ckpt"
         self.fabric, self.method, self.optimizer = loop.fabric, loop.method, loop.optimizer
-        self.fingerprint = _fingerprint(loop.method, loop.faces, loop.labels, loop.plan)
+        self.fingerprint = _fingerprint(loop)
 
     def read(self) -> _Position:
         """The position to go on from, weights and optimiser put back; the start where there is no checkpoint."""

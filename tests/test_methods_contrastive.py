@@ -54,11 +54,11 @@ def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
         q = method.head(method.backbone(views[0]))
         expected = info_nce(q, k, torch.stack([key for key, _, _ in ring]), 0.3)
         same_person = [sum(entry[1] == label for entry in ring) if label >= 0 else 0 for label in labels.tolist()]
-        same_photo = [sum(entry[2] == row for entry in ring) for row in rows.tolist()]
+        same_scene = [sum(entry[2] == row for entry in ring) for row in rows.tolist()]
         terms = method.training_step(views, labels, rows)
         torch.testing.assert_close(terms["loss"], expected)
         assert float(terms["same_person"]) == np.mean(same_person)
-        assert float(terms["same_photo"]) == np.mean(same_photo)
+        assert float(terms["same_scene"]) == np.mean(same_scene)
         optimizer.zero_grad()
         terms["loss"].backward()
         optimizer.step()
@@ -70,7 +70,7 @@ def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
             oldest = (oldest + 1) % 11
         torch.testing.assert_close(method.queue, torch.stack([key for key, _, _ in ring]))
         assert method.queue_labels.tolist() == [label for _, label, _ in ring]
-        assert method.queue_rows.tolist() == [row for _, _, row in ring]
+        assert method.queue_scenes.tolist() == [row for _, _, row in ring]
         found = [*method.key_backbone.parameters(), *method.key_head.parameters()]
         for one, other in zip(found, key_weights, strict=True):
             torch.testing.assert_close(one, other)
@@ -80,7 +80,7 @@ def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
 def test_a_batch_larger_than_the_queue_leaves_its_last_keys():
     method, views = tiny_contrastive(MoCo, norm=False, queue=3), views_of(5)
     method.training_step(views, LABELS, torch.arange(5))
-    assert sorted(method.queue_rows.tolist()) == [2, 3, 4]
+    assert sorted(method.queue_scenes.tolist()) == [2, 3, 4]
 
 
 def test_only_the_query_encoder_learns():
@@ -106,7 +106,7 @@ def test_groups_have_statistics_of_their_own_and_keys_other_company():
     torch.manual_seed(5)
     loss = method.training_step(views, torch.zeros(8, dtype=torch.int64), torch.arange(8))["loss"]
     torch.testing.assert_close(loss, info_nce(q, k, alone.queue, 0.2))
-    assert method.queue_rows.tolist() == list(range(8))
+    assert method.queue_scenes.tolist() == list(range(8))
     torch.testing.assert_close(method.queue, normalize(k))
 
 

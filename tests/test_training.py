@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_faces, tiny_method
+from scipy.stats import chisquare
+from tiny import tiny_contrastive, tiny_faces, tiny_method
 
 from facelab import training
+from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.training import Plan, epoch_order, fit
+from facelab.methods import SupCon
+from facelab.training import Plan, epoch_order, fit, same_scene
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -299,6 +302,41 @@ def test_an_order_holds_everybody_once_and_keeps_people_together():
     assert list(order) != list(other)
     plain = epoch_order(labels, 1, np.random.default_rng(0))
     assert list(plain) == list(np.random.default_rng(0).permutation(12))
+
+
+def test_a_second_view_is_of_the_same_scene():
+    scenes = np.array([0, 1, 0, 2, 1, 0])
+    rows = np.tile(np.arange(6), 500)
+    others = same_scene(scenes, rows, np.random.default_rng(0))
+    assert (scenes[others] == scenes[rows]).all()
+    for row in range(6):  # each of its scene as often as the next
+        counts = np.bincount(others[rows == row], minlength=6)
+        assert chisquare(counts[scenes == scenes[row]]).pvalue > 0.001 if (scenes == scenes[row]).sum() > 1 else True
+    generator = np.random.default_rng(0)
+    assert (same_scene(np.arange(6), rows, generator) == rows).all()
+    assert generator.random() == np.random.default_rng(0).random()
+
+
+def test_scenes_reach_the_method_and_the_second_view():
+    seen = []
+
+    class Seeing(SupCon):
+        def training_step(self, views, labels, scenes):
+            seen.append((torch.stack(views).mean(dim=(2, 3, 4)), scenes))
+            return super().training_step(views, labels, scenes)
+
+    identity = np.repeat(np.arange(4), 2)
+    images = np.broadcast_to(np.arange(0, 240, 30, dtype=np.uint8)[:, None, None, None], (8, 16, 16, 1)).copy()
+    faces = replace(tiny_faces(4, 2), images=images, identity=identity)
+    method = tiny_contrastive(Seeing)
+    method.augmentation = Augmentation()
+    fit(method, faces, Plan(epochs=20, batch_size=8, warmup_epochs=0), scenes=np.array([5, 5, 9, 9, 2, 2, 7, 7]))
+    for (first, second), scenes in seen:
+        row = ((first * 0.5 + 0.5) * 255 / 30).round().long()
+        other = ((second * 0.5 + 0.5) * 255 / 30).round().long()
+        assert (row // 2 == other // 2).all()
+        assert (torch.tensor([1, 3, 0, 2])[row // 2] == scenes).all()
+    assert any((first != second).any() for (first, second), _ in seen)
 
 
 def test_photographs_of_unknown_people_have_the_label_below_zero():

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facelab.augment import Augmentation, as_batch, one_view, two_views
+from facelab.augment import Augmentation, as_batch, one_view
 from facelab.datasets import FaceSet
 
 
@@ -29,22 +29,23 @@ class Method(nn.Module):
         super().__init__()
         self.backbone, self.augmentation = backbone, augmentation
 
-    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of one batch. In a training by several processes, each gets its part of the batch.
 
         Args:
-            views: ``self.views`` tensors, float (N, C, H, W), views of the same photographs in the same order.
+            views: ``self.views`` tensors, float (N, C, H, W), views of the same scenes in the same order.
             labels: int64 (N,), class of each photograph, -1 where unknown; methods without labels do not learn from it.
-            rows: int64 (N,), number of each photograph in the training set, for methods that remember photographs.
+            scenes: int64 (N,), what both views are of: number of the photograph in the training set, or one number for
+                several that show one moment (``training.fit``). For methods that remember what they have seen.
 
         Returns:
             ``"loss"``, a scalar to minimise, and named terms to log, scalars without gradient.
         """
         raise NotImplementedError
 
-    def forward(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def forward(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """``training_step``: the way that Fabric's wrappers (DDP, mixed precision) call it."""
-        return self.training_step(views, labels, rows)
+        return self.training_step(views, labels, scenes)
 
     def after_step(self) -> None:
         """Called after each step of the optimiser: the place of a moving average."""
@@ -53,12 +54,19 @@ class Method(nn.Module):
         """Clean photographs, float (N, C, H, W), to (N, D); not normalised."""
         return self.backbone(images)
 
-    def draw_views(self, images: np.ndarray, generator: np.random.Generator) -> list[Tensor]:
-        """``self.views`` augmented views of uint8 (N, H, W, C), on the device of the method."""
-        batch = as_batch(images).to(self.device)
-        if self.views == 2:
-            return list(two_views(batch, self.augmentation, generator))
-        return [one_view(batch, self.augmentation, generator)]
+    def draw_views(
+        self, images: np.ndarray, generator: np.random.Generator, others: np.ndarray | None = None
+    ) -> list[Tensor]:
+        """``self.views`` augmented views, on the device of the method.
+
+        Args:
+            images: uint8 (N, H, W, C).
+            generator: of the augmentation.
+            others: uint8 (N, H, W, C), the same scenes, for the second view; None: the same photographs.
+        """
+        sources = (images, images if others is None else others)[: self.views]
+        batch = torch.cat([as_batch(source).to(self.device) for source in sources])
+        return list(one_view(batch, self.augmentation, generator).chunk(self.views))
 
     @property
     def device(self) -> torch.device:

@@ -44,7 +44,7 @@ class Classifier(Method):
         self.head = mlp_head(backbone.features, (*hidden, classes), norm=True)
         self.label_smoothing = label_smoothing
 
-    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of the one view; ``accuracy`` is the share of the batch that is right."""
         logits = self.head(self.backbone(views[0]))
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

@@ -17,7 +17,7 @@ from facelab.methods.processes import gather, my_part, same_permutation
 
 
 class MoCo(Method):
-    """Momentum contrast. Nobody's name is used: labels and rows are kept beside the keys to *count* false negatives.
+    """Momentum contrast. Nobody's name is used: labels and scenes are kept beside the keys to *count* false negatives.
 
     Args:
         backbone: (N, C, H, W) -> (N, features); the encoder of the queries, and what is kept.
@@ -35,7 +35,7 @@ class MoCo(Method):
     Attributes:
         key_backbone, key_head: the key encoder; copies at the start, without gradient.
         queue: float32 (K, D), unit norm, a ring; random directions until the first K keys are in.
-        queue_labels, queue_rows: int64 (K,), person and training photograph of each key; -1 unknown, -2 no key yet.
+        queue_labels, queue_scenes: int64 (K,), person and scene of each key; -1 unknown, -2 no key yet.
         pointer: int64 scalar, where the next key goes.
 
     Raises:
@@ -68,19 +68,19 @@ class MoCo(Method):
         self.momentum, self.temperature, self.groups = momentum, temperature, groups
         self.register_buffer("queue", F.normalize(torch.randn(queue, projection)))
         self.register_buffer("queue_labels", torch.full((queue,), -2))
-        self.register_buffer("queue_rows", torch.full((queue,), -2))
+        self.register_buffer("queue_scenes", torch.full((queue,), -2))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
-    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss against the queue as it was before this batch; then the keys of the batch enter it.
 
-        ``same_person`` and ``same_photo`` are the false negatives: how many keys in the queue, in the mean over the
-        queries, are of the query's person, and how many of the very photograph.
+        ``same_person`` and ``same_scene`` are the false negatives: how many keys in the queue, in the mean over the
+        queries, are of the query's person, and how many of the very scene: the photograph itself, unless ``fit`` was told more.
         """
         q, keys = self.queries(views[0]), self.keys(views[1])
         terms = {"loss": info_nce(q, my_part(keys), self.queue, self.temperature)}
-        terms |= self._false_negatives(labels, rows)
-        self._enqueue(keys, gather(labels), gather(rows))
+        terms |= self._false_negatives(labels, scenes)
+        self._enqueue(keys, gather(labels), gather(scenes))
         return terms
 
     @torch.no_grad()
@@ -106,18 +106,18 @@ class MoCo(Method):
         return torch.cat([encode(part) for part in views.chunk(self.groups)])
 
     @torch.no_grad()
-    def _false_negatives(self, labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def _false_negatives(self, labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         known = labels[:, None] >= 0
         return {
             "same_person": (known & (labels[:, None] == self.queue_labels)).sum(dim=1).float().mean(),
-            "same_photo": (rows[:, None] == self.queue_rows).sum(dim=1).float().mean(),
+            "same_scene": (scenes[:, None] == self.queue_scenes).sum(dim=1).float().mean(),
         }
 
     @torch.no_grad()
-    def _enqueue(self, keys: Tensor, labels: Tensor, rows: Tensor) -> None:
+    def _enqueue(self, keys: Tensor, labels: Tensor, scenes: Tensor) -> None:
         """Put keys into the ring in place of the oldest; of more keys than it holds, the last ones."""
         size = len(self.queue)
-        keys, labels, rows = keys[-size:], labels[-size:], rows[-size:]
+        keys, labels, scenes = keys[-size:], labels[-size:], scenes[-size:]
         at = (self.pointer + torch.arange(len(keys), device=keys.device)) % size
-        self.queue[at], self.queue_labels[at], self.queue_rows[at] = keys.to(self.queue.dtype), labels, rows
+        self.queue[at], self.queue_labels[at], self.queue_scenes[at] = keys.to(self.queue.dtype), labels, scenes
         self.pointer.add_(len(keys)).remainder_(size)

@@ -37,10 +37,10 @@ class SupCon(Method):
         self.head = mlp_head(backbone.features, (hidden or backbone.features, projection))
         self.temperature = temperature
 
-    def training_step(self, views: list[Tensor], labels: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """The loss over both views of the batch of all processes. A photograph of unknown person has its own view alone."""
+    def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
+        """The loss over both views of the batch of all processes. A photograph of unknown person has only its own."""
         z = [gather(self.head(self.backbone(view))) for view in views]
-        alone = -1 - gather(rows)  # below 0, where no label is
+        alone = -1 - gather(scenes)  # below 0, where no label is
         labels = gather(labels)
         labels = torch.where(labels < 0, alone, labels)
         return {"loss": sup_con(torch.cat(z), labels.repeat(2), self.temperature)}
