@@ -11,7 +11,7 @@ from facelab.paths import project_root
 ROOT = project_root()
 ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
-    "plots", "labs", "webapp", "cli",
+    "plots", "projector", "labs", "webapp", "cli",
 ]  # fmt: skip
 
 

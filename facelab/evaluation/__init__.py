@@ -1,13 +1,35 @@
 """The protocols: every number with its interval, its n, and beside baselines that learn nothing."""
 
+from facelab.evaluation.agreement import agreement, agreement_by_label, binned, cluster_agreement, matched_accuracy
 from facelab.evaluation.baselines import BASELINES, raw_pixels, whitened_pca
 from facelab.evaluation.bootstrap import (
     bootstrap_over_people,
     paired_bootstrap,
     verification_figures,
 )
+from facelab.evaluation.clusters import fit_kmeans, silhouette_of, silhouette_sweep, topk_by_clusters
+from facelab.evaluation.collapse import (
+    alignment,
+    collapse_figures,
+    effective_rank,
+    largest_class,
+    per_dimension_std,
+    predicted_shares,
+    uniformity,
+)
 from facelab.evaluation.confusion import confusion, most_confused
+from facelab.evaluation.identification import (
+    OpenSet,
+    Searches,
+    accuracy_over_people,
+    cmc,
+    open_set_split,
+    search_gallery,
+)
 from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
+from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
+from facelab.evaluation.probe import Probe, fit_probe
+from facelab.evaluation.resampling import jackknife_over_people, over_people
 from facelab.evaluation.topk import TopK, topk_by_neighbours, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
     Roc,
@@ -25,27 +47,59 @@ from facelab.evaluation.verification import (
 __all__ = [
     "BASELINES",
     "Estimate",
+    "OpenSet",
+    "OpenSetCurve",
+    "Probe",
     "Roc",
+    "Searches",
     "TopK",
     "View2",
     "accuracy",
+    "accuracy_over_people",
+    "agreement",
+    "agreement_by_label",
+    "alignment",
     "auc",
     "best_threshold",
+    "binned",
     "bootstrap_over_people",
+    "cluster_agreement",
+    "cmc",
+    "collapse_figures",
     "confusion",
     "eer",
+    "effective_rank",
+    "false_alarms",
+    "fit_kmeans",
+    "fit_probe",
+    "fnir_at_fpir",
+    "fnir_estimate",
+    "jackknife_over_people",
+    "largest_class",
     "lfw_view2",
+    "matched_accuracy",
+    "misses",
     "most_confused",
+    "open_set_curve",
+    "open_set_split",
+    "over_people",
     "over_seeds",
     "paired_bootstrap",
+    "per_dimension_std",
+    "predicted_shares",
     "rate_by_group",
     "raw_pixels",
     "roc",
     "scores",
+    "search_gallery",
+    "silhouette_of",
+    "silhouette_sweep",
     "tar_at_far",
+    "topk_by_clusters",
     "topk_by_neighbours",
     "topk_by_scores",
     "topk_leave_one_out",
+    "uniformity",
     "verification_figures",
     "whitened_pca",
     "wilson",
