@@ -47,7 +47,10 @@ def test_help_tells_of_every_command():
         (["run", "00", "-p", "seed"], "has no '='"),
         (["run", "00", "--preset", "huge"], "preset is 'huge'"),
         (["data", "info", "olr"], "olr"),
-        (["train", "supercon"], "No method is called"),
+        (["train", "supercon"], "There are: classifier, supcon, moco"),
+        (["train", "supcon", "-p", "tau=1"], "temperature=0.1"),
+        (["train", "supcon", "-p", "tau"], "has no '='"),
+        (["train", "supcon", "--trials", "2", "--plots"], "A search prints a command"),
         (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
         (["sweep", "00", "--seeds", "3", "--reference"], "3 seeds make no reference"),
         (["leaderboard"], "no record yet"),
@@ -159,7 +162,7 @@ def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, cap
     words = ["train", "classifier", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "2"]
     words += ["--batch-size", "8", "--out", str(tmp_path / "out")]
     assert call(monkeypatch, *words) == 0
-    assert "top1/CNN + MLP" in capsys.readouterr().out
+    assert "top1/classifier, class scores" in capsys.readouterr().out
     before = (tmp_path / "out" / "last.ckpt").read_bytes()
     assert call(monkeypatch, *words) == 0  # done already: nothing is trained again
     assert (tmp_path / "out" / "last.ckpt").read_bytes() == before
@@ -171,8 +174,28 @@ def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, cap
     assert "another" in capsys.readouterr().err
 
 
+def test_train_searches_on_request_and_says_what_to_type_next(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("optuna")
+    write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10, size=32))
+    words = ["train", "supcon", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "1"]
+    words += ["--width", "8", "--batch-size", "8", "--trials", "1", "--out", str(tmp_path / "out")]
+    assert call(monkeypatch, *words) == 0
+    said = capsys.readouterr().out
+    assert "best of 1 trials" in said and "facelab train supcon" in said and "-p temperature=0.1" in said
+
+
+def test_train_without_the_test_only_trains(monkeypatch, capsys, tmp_path):
+    write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10, size=32))
+    words = ["train", "moco", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "1"]
+    words += ["--width", "8", "--batch-size", "8", "-p", "queue=16", "--out", str(tmp_path / "out")]
+    assert call(monkeypatch, *words, "--do", "train") == 0
+    assert "top1" not in capsys.readouterr().out
+    assert call(monkeypatch, *words, "--do", "test") == 0
+    assert "top1/moco, nearest photograph" in capsys.readouterr().out
+
+
 def test_one_epoch_is_enough_to_train(monkeypatch, capsys, tmp_path):
     write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10, size=32))
     words = ["train", "classifier", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "32", "--epochs", "1"]
     assert call(monkeypatch, *words, "--batch-size", "8", "--out", str(tmp_path / "out")) == 0
-    assert "top1/CNN + MLP" in capsys.readouterr().out
+    assert "top1/classifier, class scores" in capsys.readouterr().out

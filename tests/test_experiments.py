@@ -1,15 +1,22 @@
 """The two experiments of notebook 02 keep their promises about who is where."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tiny import tiny_faces, tiny_method
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+from tiny import AUGMENTATION, tiny_faces, tiny_method
 
+from facelab.backbones import backbone
 from facelab.datasets import load
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate
-from facelab.labs.closed_set import closed_set, split_closed, with_photos
+from facelab.evaluation.clusters import topk_by_clusters
+from facelab.labs.closed_set import by_embeddings, closed_set, head_on_top, new_head, split_closed, with_photos
 from facelab.labs.data_size import fewer_photographs
 from facelab.labs.unseen_people import complement, unseen_people
+from facelab.methods import Classifier, SupCon, embed_faces
 from facelab.training import Plan
 
 PLAN = Plan(epochs=8, batch_size=8, lr=0.03)
@@ -73,3 +80,40 @@ def test_people_with_few_photographs_are_left_out():
 def test_complement_turns_the_interval_over():
     turned = complement(Estimate(0.2, 0.1, 0.4, 20, "x"))
     assert (turned.value, turned.low, turned.high) == pytest.approx((0.8, 0.6, 0.9))
+
+
+def learned():
+    """A small method on a backbone with batch norm, and photographs for a head."""
+    torch.manual_seed(0)
+    augmentation = replace(AUGMENTATION, mean=(0.4,), std=(0.3,))
+    method, faces = SupCon(backbone("resnet10", 1, width=8), augmentation), tiny_faces(people=4, shots=20)
+    split = split_closed(faces, 0)
+    return method, faces.subset(split.train), faces.subset(split.validation), faces.subset(split.test)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_head_learns_on_a_copy_of_the_backbone(frozen):
+    method, train, validation, test = learned()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    head = head_on_top(method, train, validation, PLAN, frozen, seed=3)
+    assert isinstance(head, Classifier) and head.predict(test).shape == (24, 4)
+    for name, value in method.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    kept = head.backbone.state_dict()
+    same = [torch.equal(kept[name], value) for name, value in method.backbone.state_dict().items()]
+    assert all(same) if frozen else not any(same)
+    untrained = new_head(method, 4, frozen, seed=3).head
+    assert not torch.equal(head.head[0].weight, untrained[0].weight)
+    assert (head.augmentation.mean, head.augmentation.std) == ((0.4,), (0.3,))  # as the backbone knows photographs
+    assert torch.equal(new_head(method, 4, frozen, seed=3).head[0].weight, untrained[0].weight)
+
+
+def test_embeddings_are_looked_up_among_the_training_photographs():
+    method, train, _, test = learned()
+    found = by_embeddings(method, train, test)
+    gallery, probes = embed_faces(method, train), embed_faces(method, test)
+    oracle = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(gallery, train.identity)
+    assert list(found) == ["nearest photograph", "k-means"]
+    assert found["nearest photograph"].accuracy(1).value == (oracle.predict(probes) == test.identity).mean()
+    expected = topk_by_clusters(gallery, train.identity, probes, test.identity, clusters=4)
+    assert list(found["k-means"].rank) == list(expected.rank)

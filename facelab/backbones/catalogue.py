@@ -113,5 +113,6 @@ def backbone(
             f"{name} cannot have width {width} and {in_channels} channels.", "Give a width of 8, 16, 24 and so on."
         )
     body = entry.build(in_channels=in_channels, width=width, stem=stem).to(memory_format=torch.channels_last)
-    network = Backbone(name, body, entry.features * width // 64, in_channels, entry.smallest[stem])
+    features = entry.features * width // 64
+    network = Backbone(name, body, features, in_channels, entry.smallest[stem], width, stem)
     return network if weights is None else load_weights(network, weights)

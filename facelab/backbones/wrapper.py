@@ -21,12 +21,16 @@ class Backbone(nn.Module):
         features: length of the embedding.
         in_channels: C.
         smallest: least H and W that the network can take.
+        width, stem: as ``backbone`` was asked for, so that it can be built again.
         frozen: how many of the first layers do not learn; set by ``freeze``.
     """
 
-    def __init__(self, name: str, body: nn.Module, features: int, in_channels: int, smallest: int) -> None:
+    def __init__(
+        self, name: str, body: nn.Module, features: int, in_channels: int, smallest: int, width: int, stem: str
+    ) -> None:
         super().__init__()
         self.name, self.features, self.in_channels, self.smallest = name, features, in_channels, smallest
+        self.width, self.stem = width, stem
         self.body = body
         self.frozen = 0
 

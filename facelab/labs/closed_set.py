@@ -1,28 +1,27 @@
 """The closed-set experiment: every person is in training, other photographs of them are looked up.
 
-Notebook 02 goes through its steps one by one; here they are as one call, for the derived sets and for ``facelab train``.
+Notebook 02 goes through its steps one by one; here they are as one call, for the derived sets.
 """
 
 from __future__ import annotations
 
-import shlex
+import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from facelab.augment import CLASSIFIER
-from facelab.backbones import backbone
-from facelab.datasets import FaceSet, load
+from facelab.backbones import backbone, freeze, parameter_layers
+from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import Split, stratified
 from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, TopK, topk_by_neighbours, topk_by_scores
-from facelab.methods import Classifier, embed_faces
-from facelab.paths import runs_root
-from facelab.records import Metric, Record
+from facelab.evaluation.clusters import topk_by_clusters
+from facelab.methods import Classifier, Method, embed_faces
 from facelab.training import History, Plan, fit
 
 
@@ -76,70 +75,81 @@ def closed_set(
     """
     split = split_closed(faces, plan.seed)
     train, test, validation = (faces.subset(rows) for rows in (split.train, split.test, split.validation))
-    gallery, labels = train.labels(), test.labels()
-
-    def by_neighbours(of_train: np.ndarray, of_test: np.ndarray) -> TopK:
-        return topk_by_neighbours(of_train, gallery, of_test, labels)
-
-    results = {}
-    for name, baseline in BASELINES.items():
-        embed = baseline(train.images)
-        results[name] = by_neighbours(embed(train.images), embed(test.images))
     method = build(faces)
-    results["random network"] = by_neighbours(embed_faces(method, train), embed_faces(method, test))
-
-    def validate(candidate: Classifier) -> float:
-        return topk_by_scores(candidate.predict(validation), validation.labels()).accuracy(1).value
-
-    history = fit(method, train, plan, validate=validate, folder=folder)
-    results["CNN, nearest photograph"] = by_neighbours(embed_faces(method, train), embed_faces(method, test))
-    results["CNN + MLP"] = topk_by_scores(method.predict(test), labels)
+    results = without_training(method, train, test)
+    history = fit(method, train, plan, validate=right_share(validation), folder=folder)
+    results["CNN, nearest photograph"] = nearest_photograph(method, train, test)
+    results["CNN + MLP"] = topk_by_scores(method.predict(test), test.labels())
     return ClosedSet(split, method, history, results)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What ``facelab train classifier`` needs besides the plan: data and network."""
-
-    dataset: str
-    min_photos: int
-    size: int
-    backbone: str
-    width: int | None
+def without_training(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
+    """What needs no training, by the nearest photograph: the baselines, and the network of a method before it learns."""
+    found = {}
+    for name, baseline in BASELINES.items():
+        embed = baseline(train.images)
+        found[name] = topk_by_neighbours(embed(train.images), train.identity, embed(test.images), test.identity)
+    return found | {"random network": nearest_photograph(method, train, test)}
 
 
-def train_and_record(settings: Settings, plan: Plan, folder: Path | None = None) -> Path:
-    """Run the experiment from the command line, and write its record beside the checkpoint.
+def nearest_photograph(method: Method, train: FaceSet, test: FaceSet) -> TopK:
+    """People in the order of their training photograph that is nearest to the test photograph in the embedding."""
+    return topk_by_neighbours(embed_faces(method, train), train.identity, embed_faces(method, test), test.identity)
+
+
+def right_share(faces: FaceSet) -> Callable[[Classifier], float]:
+    """What chooses the epoch of a classifier: its top-1 on some photographs, never those of the test."""
+    return lambda method: topk_by_scores(method.predict(faces), faces.labels()).accuracy(1).value
+
+
+def by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
+    """Who is on the test photographs, by the embeddings of a method and without a classifier.
 
     Args:
-        settings: data and network.
-        plan: the training.
-        folder: of checkpoint and record; below ``runs/train`` by default, named by data set, network and seed.
+        method: trained or not.
+        train: the photographs to look them up among; everybody of the test is there.
+        test: other photographs.
 
     Returns:
-        Path of the record.
-
-    Raises:
-        BadParameterError: nobody has as many photographs as asked for.
+        ``nearest photograph``, and ``k-means`` with as many clusters as there are people, fitted on ``train``.
     """
-    faces = with_photos(load(settings.dataset, settings.size), settings.min_photos)
-    plain = "".join(c if c.isalnum() or c in "-_+" else "_" for c in settings.dataset)
-    folder = folder or runs_root() / "train" / f"classifier-{plain}-{settings.backbone}-{plan.seed}"
-    done = closed_set(
-        faces, lambda known: new_classifier(known, settings.backbone, settings.width, plan.seed), plan, folder
-    )
-    parameters = asdict(settings) | asdict(plan)
-    typed = {name: parameters[name] for name in (*asdict(settings), "epochs", "batch_size", "lr", "optimizer", "seed")}
-    words = [
-        w for name, value in typed.items() if value is not None for w in (f"--{name.replace('_', '-')}", str(value))
-    ]
-    record = Record("train classifier", shlex.join(["facelab", "train", "classifier", *words]), parameters)
-    record.data["faces"] = faces.describe()
-    for name, ranks in done.results.items():
-        for k in (1, 2, 3):
-            record.metrics[f"top{k}/{name}"] = Metric.of(ranks.accuracy(k))
-    record.wall_seconds = round(done.history.seconds, 1)  # of the training, all its pieces where it was resumed
-    return record.write(folder / "record.json")
+    gallery, probes = embed_faces(method, train), embed_faces(method, test)
+    return {
+        "nearest photograph": topk_by_neighbours(gallery, train.identity, probes, test.identity),
+        "k-means": topk_by_clusters(gallery, train.identity, probes, test.identity, len(train.people)),
+    }
+
+
+def new_head(method: Method, classes: int, frozen: bool, seed: int) -> Classifier:
+    """Three untrained layers on a copy of a method's backbone: the founding project's section 1.2.
+
+    Args:
+        method: a trained method; it stays as it is.
+        classes: how many people.
+        frozen: whether the backbone shall stay as it is, batch norm included, or learn on with the head.
+        seed: of the initial weights of the head.
+    """
+    network = copy.deepcopy(method.backbone)
+    freeze(network, len(parameter_layers(network)) if frozen else 0)
+    seen = method.augmentation  # the photographs must come to the backbone as it knows them
+    torch.manual_seed(seed)
+    return Classifier(network, replace(CLASSIFIER, size=seen.size, mean=seen.mean, std=seen.std), classes)
+
+
+def head_on_top(method: Method, train: FaceSet, validation: FaceSet, plan: Plan, frozen: bool, seed: int) -> Classifier:
+    """``new_head``, trained on names: what a method has learned, asked as a classifier is asked.
+
+    Args:
+        method: a trained method.
+        train: photographs to train on.
+        validation: photographs of the same people, which choose the epoch.
+        plan: the training.
+        frozen: as for ``new_head``.
+        seed: of the initial weights of the head.
+    """
+    classifier = new_head(method, len(train.people), frozen, seed)
+    fit(classifier, train, plan, validate=right_share(validation))
+    return classifier
 
 
 def with_photos(faces: FaceSet, least: int) -> FaceSet:

@@ -1,0 +1,407 @@
+"""``facelab train``: what is promised of a run, of its folder, of several processes, and of the search."""
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_faces
+
+from facelab import cli, records, training
+from facelab.backbones import backbone
+from facelab.errors import BadParameterError, FacelabError, TrainingError
+from facelab.labs import search_command, train_command
+from facelab.labs.closed_set import closed_set
+from facelab.labs.search_command import search
+from facelab.labs.train_command import Settings, command, run
+from facelab.labs.unseen_people import unseen_people
+from facelab.methods import METHODS, MoCo, load_method, new_method
+from facelab.training import Plan
+
+FACES = tiny_faces(people=6, shots=10)
+PLAN = Plan(epochs=2, batch_size=8, lr=2e-3)
+PLAIN = Settings(
+    method="supcon", options={"projection": "6"}, dataset="tiny", min_photos=4, size=16, people="known", augmentation=None,
+    backbone="resnet10", width=8, weights=None, freeze=0, head="none", head_epochs=1, precision="32-true",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    monkeypatch.setattr(train_command, "load", lambda name, size: FACES)
+
+
+def settings(**changes) -> Settings:
+    return replace(PLAIN, **changes)
+
+
+def metrics(folder: Path) -> dict[str, float]:
+    return {name: metric.value for name, metric in records.read(folder / "record.json").metrics.items()}
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_method(path).method.state_dict()
+
+
+def assert_same(left: dict, right: dict) -> None:
+    assert left.keys() == right.keys()
+    for name in left:
+        assert torch.equal(left[name], right[name]), name
+
+
+def build(part, name: str = "supcon", seed: int = 0, **options):
+    torch.manual_seed(seed)
+    augmentation = train_command.PRESETS[METHODS[name].augmentation]
+    return new_method(name, backbone("resnet10", 1, width=8), augmentation, options, len(part.people))
+
+
+def test_known_people_are_measured_as_in_notebook_02(tmp_path):
+    assert run(settings(method="classifier", options={}), PLAN, tmp_path) == tmp_path
+    done = closed_set(FACES, lambda part: build(part, "classifier"), PLAN)
+    found, names = metrics(tmp_path), {"CNN, nearest photograph": "classifier, nearest photograph"}
+    names["CNN + MLP"] = "classifier, class scores"
+    for name, ranks in done.results.items():
+        for k in (1, 2, 3):
+            assert found[f"top{k}/{names.get(name, name)}"] == ranks.accuracy(k).value
+    assert {f"top{k}/classifier, k-means" for k in (1, 2, 3)} | {"silhouette/classifier"} < set(found)
+    for metric in records.read(tmp_path / "record.json").metrics.values():
+        assert metric.low <= metric.value <= metric.high
+
+
+def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
+    faces = tiny_faces(people=8, shots=10)  # 600 impostor pairs: a FAR of .1 shows, .01 would rest on six
+    monkeypatch.setattr(train_command, "load", lambda name, size: faces)
+    run(settings(people="unseen"), PLAN, tmp_path)
+    done = unseen_people(faces, lambda part: build(part, projection=6), PLAN, fars=(0.1,), name="supcon")
+    expected = {f"{what}/{name}": figures[what] for name, figures in done.figures.items() for what in figures}
+    found = records.read(tmp_path / "record.json").metrics
+    assert found.keys() == expected.keys()
+    for name, estimate in expected.items():
+        assert (found[name].value, found[name].low, found[name].high) == (estimate.value, estimate.low, estimate.high)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_head_goes_on_top_of_what_was_learned(tmp_path, frozen):
+    head = "frozen" if frozen else "finetuned"
+    run(settings(head=head, head_epochs=2), PLAN, tmp_path)
+    before, after = (
+        {k: v for k, v in weights(tmp_path / f"{n}.pt").items() if k[:9] == "backbone."} for n in ("method", "head")
+    )
+    same = [torch.equal(before[name], after[name]) for name in before]
+    assert all(same) if frozen else not any(same)
+    assert 0 <= metrics(tmp_path)[f"top1/supcon + MLP, {head}"] <= metrics(tmp_path)[f"top3/supcon + MLP, {head}"] <= 1
+
+
+@pytest.mark.parametrize("given", [{"head": "finetuned"}, {"people": "unseen"}])
+def test_train_then_test_is_both(tmp_path, given):
+    run(settings(**given), PLAN, tmp_path / "both")
+    with pytest.raises(FacelabError, match="There is no stored method"):
+        run(settings(**given), PLAN, tmp_path / "two", do="test")
+    run(settings(**given), PLAN, tmp_path / "two", do="train")
+    assert not (tmp_path / "two" / "record.json").exists()
+    (tmp_path / "two" / "last.ckpt").unlink()  # the stored method is enough
+    run(settings(**given), PLAN, tmp_path / "two", do="test")
+    assert metrics(tmp_path / "two") == metrics(tmp_path / "both")
+
+
+@pytest.mark.parametrize("step", [5, 9, 12])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, step):
+    """36 photographs, 4 steps an epoch: it stops in the method's second epoch, and in the head's two."""
+    given = settings(head="finetuned", head_epochs=2)
+    run(given, PLAN, tmp_path / "whole")
+    real, count = training._Loop._descend, iter(range(10**6))
+
+    class Stop(Exception):
+        pass
+
+    def dying(*arguments):
+        if next(count) == step:
+            raise Stop
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Loop, "_descend", dying)
+        with pytest.raises(Stop):
+            run(given, PLAN, tmp_path / "cut")
+    run(given, PLAN, tmp_path / "cut")
+    for name in ("method.pt", "head.pt"):
+        assert_same(weights(tmp_path / "cut" / name), weights(tmp_path / "whole" / name))
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")
+
+
+def test_a_method_without_labels_is_told_no_names(tmp_path, monkeypatch):
+    told, real = [], MoCo.training_step
+
+    def spy(self, views, labels, *others):
+        told.append(labels)
+        return real(self, views, labels, *others)
+
+    monkeypatch.setattr(MoCo, "training_step", spy)
+    run(settings(method="moco", options={"queue": "16"}), PLAN, tmp_path, do="train")
+    assert len(told) == 9 and all((labels == -1).all() for labels in told)
+    with pytest.raises(BadParameterError, match="who is who"):
+        run(settings(method="moco", options={"queue": "16"}), replace(PLAN, per_class=2), tmp_path / "b")
+
+
+def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
+    run(PLAIN, PLAN, tmp_path / "a", do="train")
+    run(settings(weights=str(tmp_path / "a" / "method.pt"), freeze=2), replace(PLAN, seed=4), tmp_path / "b")
+    first, second = weights(tmp_path / "a" / "method.pt"), weights(tmp_path / "b" / "method.pt")
+    same = {name for name in first if torch.equal(first[name], second[name])}
+    assert {
+        name for name in same if name.startswith("backbone.body.conv1") or name.startswith("backbone.body.bn1")
+    } == same
+    assert "backbone.body.conv1.weight" in same and "backbone.body.bn1.running_mean" in same
+    assert "top1/network before training" in metrics(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "plan", "more", "said"),
+    [
+        ({"method": "supercon"}, {}, {}, "No method is called"),
+        ({"options": {"tau": "1"}}, {}, {}, "no option 'tau'"),
+        ({"options": {"temperature": "0"}}, {}, {}, "temperature.*Change -p"),
+        ({"people": "some"}, {}, {}, "--people is 'some'.*known, unseen"),
+        ({"head": "big"}, {}, {}, "--head is 'big'"),
+        ({"precision": "8"}, {}, {}, "--precision is '8'"),
+        ({"augmentation": "strong"}, {}, {}, "--augmentation is 'strong'.*moco_v2"),
+        ({"head": "frozen", "people": "unseen"}, {}, {}, "--people unseen"),
+        ({"backbone": "resnet11"}, {}, {}, "No backbone is called"),
+        ({"backbone": "inception_resnet_v1", "width": None}, {}, {}, "75"),
+        ({"width": 7}, {}, {}, "width 7"),
+        ({"weights": "nowhere.pt"}, {}, {}, "nowhere.pt"),
+        ({"freeze": 1000}, {}, {}, "1000 layers"),
+        ({"min_photos": 11}, {}, {}, "0 people"),
+        ({}, {"batch_size": 1000}, {}, "smaller batch"),
+        ({}, {"optimizer": "adam"}, {}, "No optimiser"),
+        ({}, {"lr": -1.0}, {}, "learning rate"),
+        ({}, {}, {"do": "nothing"}, "--do is 'nothing'"),
+        ({"method": "classifier", "options": {}}, {"batch_size": 2}, {"devices": 2}, "more than 1 value"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_before_the_first_step(tmp_path, monkeypatch, changes, plan, more, said):
+    monkeypatch.setattr(training._Loop, "step", lambda *_: pytest.fail("it trained"))
+    with pytest.raises(FacelabError, match=said) as error:
+        run(settings(**changes), replace(PLAN, **plan), tmp_path, **more)
+    assert "\n" not in str(error.value)
+
+
+def test_a_refused_run_does_not_take_the_folder(tmp_path):
+    with pytest.raises(BadParameterError):
+        run(PLAIN, replace(PLAN, batch_size=1000), tmp_path)
+    assert run(PLAIN, PLAN, tmp_path, do="train") == tmp_path
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has it")
+def test_half_precision_without_a_gpu_is_refused(tmp_path):
+    with pytest.raises(BadParameterError, match="bf16-mixed"):
+        run(settings(precision="16-mixed"), PLAN, tmp_path)
+
+
+def test_two_people_are_too_few_for_intervals_over_people(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_command, "load", lambda name, size: tiny_faces(people=2))
+    with pytest.raises(BadParameterError, match="show 2 people"):
+        run(PLAIN, PLAN, tmp_path)
+
+
+def test_a_folder_is_that_of_one_run(tmp_path, monkeypatch):
+    run(PLAIN, PLAN, tmp_path, do="train")
+    for changed, plan in ((settings(freeze=1), PLAN), (PLAIN, replace(PLAN, seed=1))):
+        for do in ("both", "test"):  # another seed is another split: its test has training photographs
+            with pytest.raises(FacelabError, match="another run: facelab train supcon"):
+                run(changed, plan, tmp_path, do=do)
+    monkeypatch.setattr(train_command, "load", lambda name, size: tiny_faces(people=6, shots=11))
+    with pytest.raises(FacelabError, match="another run"):
+        run(PLAIN, PLAN, tmp_path, do="test")
+
+
+def test_folders_by_default_differ_where_the_runs_do(tmp_path):
+    given = [PLAIN, settings(freeze=1), settings(options={}), settings(dataset="folder:/a b")]
+    folders = [train_command.default_folder(one, plan) for one in given for plan in (PLAN, replace(PLAN, lr=0.1))]
+    assert len(set(folders)) == 8
+    assert run(PLAIN, PLAN, do="train") == folders[0] and (folders[0] / "method.pt").is_file()
+
+
+@pytest.mark.parametrize("head", ["none", "frozen"])
+def test_plots_are_drawn_of_what_was_trained_and_measured(tmp_path, head):
+    run(settings(head=head), PLAN, tmp_path, plots=True)
+    made = {path.name for path in tmp_path.glob("*.png")}
+    assert made == {"method-loss.png", "results.png"} | (
+        {"head-loss.png", "head-accuracy.png"} if head != "none" else set()
+    )
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("*.png"))
+
+
+def typed(monkeypatch, line: str) -> tuple[Settings, Plan]:
+    """What the command makes of a line."""
+    caught = []
+    monkeypatch.setattr(train_command, "run", lambda *given: caught.append(given[:2]))
+    cli.app(shlex.split(line)[1:], standalone_mode=False)
+    return caught[0]
+
+
+def test_the_command_of_a_run_is_that_run(monkeypatch):
+    other = settings(
+        method="moco", options={"queue": "64", "temperature": "0.3"}, dataset="folder:/a b", min_photos=5, size=24,
+        people="unseen", augmentation="simclr", backbone="resnet18", width=16, weights="w.pt", freeze=3, head_epochs=4,
+        precision="bf16-mixed",
+    )  # fmt: skip
+    plan = Plan(7, 48, 1 / 3, "sgd", 0.01, 0.8, 2.5, 1.5, 2, 9)
+    for given in ((PLAIN, PLAN), (other, plan), (settings(head="finetuned"), plan)):
+        assert typed(monkeypatch, command(*given)) == given
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_by_its_name_alone_has_its_recipe(monkeypatch, method):
+    given, plan = typed(monkeypatch, f"facelab train {method}")
+    assert (plan.epochs, plan.lr) == train_command.RECIPES[method]
+    assert (given.options, given.augmentation, given.width, given.head, plan.warmup_epochs) == (
+        {},
+        None,
+        None,
+        "none",
+        1.0,
+    )
+
+
+@pytest.mark.parametrize("launched", ["by torchrun", "by --devices"])  # slow: each process imports all anew
+def test_of_two_processes_the_first_alone_measures_and_writes(tmp_path, launched):
+    words = [
+        "-m",
+        "facelab.cli",
+        "train",
+        "moco",
+        "--dataset",
+        "orl",
+        "--size",
+        "32",
+        "--epochs",
+        "1",
+        "-p",
+        "queue=64",
+    ]
+    words += ["--width", "8", "--out", str(tmp_path / "out")]
+    words = (
+        ["-m", "torch.distributed.run", "--nproc-per-node", "2", *words]
+        if "torchrun" in launched
+        else [*words, "--devices", "2"]
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "MEMBER: 2/2" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout.count("everything is in") == done.stdout.count("silhouette/moco") == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "command.txt",
+        "last.ckpt",
+        "method.pt",
+        "record.json",
+    }
+    assert load_method(tmp_path / "out" / "method.pt").notes["epochs"][0]["same_person"] == 0
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A search whose trainings take no time: the result follows from the settings. Gives what was trained and looked up."""
+    pytest.importorskip("optuna")
+    seen = []
+
+    def fit(method, faces, plan, **_):
+        seen.append((plan.lr, plan.batch_size, method.temperature, faces, None))
+        if plan.lr > 0.015:
+            raise TrainingError("Epoch 1, step 1: nan.", "Lower the learning rate.")
+
+    def nearest(method, train, validation):
+        seen[-1] = (*seen[-1][:3], train, validation)
+        right = np.arange(len(validation)) < len(validation) * (1 - abs(method.temperature - 0.5))
+        return train_command.topk_by_scores(np.eye(2)[right.astype(int)], np.ones(len(right), int))
+
+    monkeypatch.setattr(search_command, "fit", fit)
+    monkeypatch.setattr(search_command, "nearest_photograph", nearest)
+    return seen
+
+
+@pytest.mark.parametrize("people", ["known", "unseen"])
+def test_a_search_never_sees_the_test(tmp_path, quick, people):
+    given = settings(people=people)
+    task = train_command.prepare(given, PLAN, train_command.new_fabric(1, "32-true"))
+    secret = set(task.test.attributes["file"])
+    search(given, PLAN, 3, tmp_path)
+    assert len(quick) == 3
+    for *_, train, validation in quick:
+        parts = [set(part.attributes["file"]) for part in (train, validation) if part is not None]
+        assert all(part and not part & secret for part in parts)
+        assert len(parts) == 1 or not parts[0] & parts[1]
+    assert len(search_command.without_test(task).test) == 0
+
+
+def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monkeypatch, quick):
+    found, line = search(PLAIN, PLAN, 12, tmp_path)
+    assert quick[0][:3] == (PLAN.lr, PLAN.batch_size, 0.1)
+    finished = [entry for entry in quick if entry[4] is not None]
+    assert len(quick) == 12 and len(finished) < 12  # some rates left the numbers, and the search went on
+    best = min(abs(entry[2] - 0.5) for entry in finished)
+    given, plan = typed(monkeypatch, line)
+    assert abs(abs(float(given.options["temperature"]) - 0.5) - best) < 0.2 and given.options["projection"] == "6"
+    assert plan.lr <= 0.015 and replace(plan, lr=PLAN.lr, batch_size=PLAN.batch_size) == PLAN
+    assert found.n == 6 and found.unit == "validation photographs" and 0.5 < found.value <= 1
+
+
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, quick):
+    expected = search(PLAIN, PLAN, 14, tmp_path / "whole")
+    whole = [entry[:3] for entry in quick]
+    quick.clear()
+    search(PLAIN, PLAN, 4, tmp_path / "cut")
+    real = search_command.fit
+
+    def killed(*given, **named):
+        if len(quick) == 12:
+            raise KeyboardInterrupt
+        real(*given, **named)
+
+    monkeypatch.setattr(search_command, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(PLAIN, PLAN, 14, tmp_path / "cut")
+    monkeypatch.setattr(search_command, "fit", real)
+    assert search(PLAIN, PLAN, 14, tmp_path / "cut") == expected
+    assert [entry[:3] for entry in quick] == whole
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "searched"),
+    [
+        ("supcon", {}, {"temperature": 0.1}),
+        ("supcon", {"temperature": "0.2"}, {}),
+        ("moco", {}, {"temperature": 0.2, "queue": 4096, "momentum": 0.99}),
+        ("classifier", {}, {"label_smoothing": 0.0}),
+    ],
+)
+def test_what_was_given_is_not_searched(method, options, searched):
+    task = train_command.prepare(settings(method=method, options=options), PLAN, train_command.new_fabric(1, "32-true"))
+    assert search_command.searched(task) == searched
+    for name, value in searched.items():
+        low, high, _ = search_command.RANGES[name]
+        assert low <= value <= high
+
+
+def test_a_search_trains_for_real(tmp_path):
+    pytest.importorskip("optuna")
+    found, line = search(settings(method="moco", options={}), PLAN, 2, tmp_path)
+    assert 0 <= found.value <= 1 and "-p queue=" in line and "-p temperature=" in line
+
+
+def test_without_optuna_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(FacelabError, match=r"pip install facelab\[track\]"):
+        search(PLAIN, PLAN, 2, tmp_path)
+
+
+def test_a_search_is_the_work_of_one_process(tmp_path):
+    pytest.importorskip("optuna")
+    with pytest.raises(BadParameterError, match="one device"):
+        search(PLAIN, PLAN, 2, tmp_path, devices=2)
