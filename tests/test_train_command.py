@@ -74,7 +74,7 @@ def test_known_people_are_measured_as_in_notebook_02(tmp_path):
 
 
 def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
-    faces = tiny_faces(people=8, shots=10)  # 600 impostor pairs: a FAR of .1 shows, .01 would rest on six
+    faces = tiny_faces(people=8, shots=12)  # 864 impostor pairs: a FAR of .1 shows, .01 would rest on nine
     monkeypatch.setattr(train_command, "load", lambda name, size: faces)
     run(settings(people="unseen"), PLAN, tmp_path)
     done = unseen_people(faces, lambda part: build(part, projection=6), PLAN, fars=(0.1,), name="supcon")
@@ -128,7 +128,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, step
         patch.setattr(training._Loop, "_descend", dying)
         with pytest.raises(Stop):
             run(given, PLAN, tmp_path / "cut")
-    run(given, PLAN, tmp_path / "cut")
+    taken = []
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Loop, "_descend", lambda *given: taken.append(real(*given)))
+        run(given, PLAN, tmp_path / "cut")
+    assert len(taken) == 16 - step // 4 * 4  # it went on after the last whole epoch
     for name in ("method.pt", "head.pt"):
         assert_same(weights(tmp_path / "cut" / name), weights(tmp_path / "whole" / name))
     assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")

@@ -255,7 +255,7 @@ def run(
     if not fabric.is_global_zero:
         return None
     if do != "train":
-        measure(task, folder)
+        measure(task, folder, fabric.device)
     if plots:
         draw(task, folder)
     return folder
@@ -310,14 +310,14 @@ def _store(task: Task, method: Method, path: Path, options: dict[str, str], hist
         save_method(method, path, size=task.settings.size, classes=classes, options=options, notes=asdict(history))
 
 
-def measure(task: Task, folder: Path) -> None:
-    """Measure what was trained in a folder, and write its ``record.json``.
+def measure(task: Task, folder: Path, device: torch.device) -> None:
+    """Measure what was trained in a folder, on a device, and write its ``record.json``.
 
     Raises:
         FacelabError: nothing was trained there, or not to the end.
     """
     stored = [load_method(folder / f"{name}.pt") for name in _made(task)]
-    methods = [one.method for one in stored]
+    methods = [task.untrained().to(device), *(one.method.to(device) for one in stored)]
     found = known_people(task, *methods) if task.settings.people == "known" else unseen_people(task, *methods)
     record = Record(f"train {task.settings.method}", command(task.settings, task.plan), {})
     record.parameters = asdict(task.settings) | asdict(task.plan)
@@ -333,10 +333,10 @@ def _made(task: Task) -> list[str]:
     return ["method"] if task.settings.head == "none" else ["method", "head"]
 
 
-def known_people(task: Task, method: Method, head: Classifier | None = None) -> dict[str, Estimate]:
+def known_people(task: Task, untrained: Method, method: Method, head: Classifier | None = None) -> dict[str, Estimate]:
     """Top-1, 2 and 3 on other photographs of the people who were in training, and how far these people stand apart."""
     name, test = task.settings.method, task.test
-    ranks = without_training(task.untrained(), task.train, test)
+    ranks = without_training(untrained, task.train, test)
     ranks[task.start] = ranks.pop("random network")
     ranks |= {f"{name}, {way}": found for way, found in by_embeddings(method, task.train, test).items()}
     if hasattr(method, "predict"):
@@ -347,12 +347,12 @@ def known_people(task: Task, method: Method, head: Classifier | None = None) -> 
     return found | {f"silhouette/{name}": silhouette_of(embed_faces(method, test), test.identity)}
 
 
-def unseen_people(task: Task, method: Method) -> dict[str, Estimate]:
+def unseen_people(task: Task, untrained: Method, method: Method) -> dict[str, Estimate]:
     """EER, AUC and TAR on all pairs of photographs of people who were in no training."""
     test = task.test
     pairs = all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
     embeddings = {name: baseline(task.train.images)(test.images) for name, baseline in BASELINES.items()}
-    embeddings |= {task.start: embed_faces(task.untrained(), test), task.settings.method: embed_faces(method, test)}
+    embeddings |= {task.start: embed_faces(untrained, test), task.settings.method: embed_faces(method, test)}
     fars = [far for far in FARS if far >= MIN_EXPECTED / (~pairs.same).sum()]
     return {
         f"{figure}/{name}": estimate
