@@ -1,19 +1,28 @@
 """Does less data lower accuracy? One test set for all, equally many steps of training, several seeds.
 
-``python -m facelab.labs.data_size`` makes the record that notebook 02 shows, about ten minutes on two cores.
+``python -m facelab.labs.data_size classifier`` makes the record that notebook 02 shows, about ten minutes on two cores;
+``... supcon`` that of notebook 03, about twice as long.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
+import torch
+import typer
 
+from facelab.augment import CLASSIFIER
+from facelab.backbones import backbone
 from facelab.datasets import FaceSet, derived_set, load
 from facelab.datasets.derived import RULES
-from facelab.evaluation import over_seeds, topk_by_scores
+from facelab.errors import BadParameterError
+from facelab.evaluation import TopK, over_seeds, topk_by_neighbours, topk_by_scores
 from facelab.labs.closed_set import new_classifier, split_closed
+from facelab.methods import SupCon, embed_faces
 from facelab.paths import own_data
 from facelab.progress import bar
 from facelab.records import Metric, Record
@@ -21,6 +30,32 @@ from facelab.training import Plan, fit
 
 PHOTOGRAPHS = (6, 3, 1)  #: training photographs of each person; 6 is all that the split gives
 SEEDS, SIZE, EPOCHS, BATCH, RATE = 5, 48, 25, 32, 4e-3
+
+#: Ranks of the people on some photographs, by a method that was trained.
+Answer = Callable[[FaceSet], TopK]
+
+
+def by_classifier(train: FaceSet, enrolled: FaceSet, plan: Plan) -> Answer:
+    """CNN + MLP over the people of ``enrolled``, trained on ``train``, which may lack some of them."""
+    method = new_classifier(enrolled, seed=plan.seed)
+
+    def classes(some: FaceSet) -> np.ndarray:
+        return np.searchsorted(enrolled.people, some.identity)
+
+    fit(method, train, plan, labels=classes(train))
+    return lambda on: topk_by_scores(method.predict(on), classes(on))
+
+
+def by_supcon(train: FaceSet, enrolled: FaceSet, plan: Plan) -> Answer:
+    """SupCon trained on ``train``; photographs are looked up among those of ``enrolled``."""
+    torch.manual_seed(plan.seed)
+    method = SupCon(backbone("resnet10", in_channels=train.images.shape[3]), CLASSIFIER)
+    fit(method, train, plan)
+    gallery = embed_faces(method, enrolled)
+    return lambda on: topk_by_neighbours(gallery, enrolled.identity, embed_faces(method, on), on.identity)
+
+
+LEARNERS = {"classifier": ("02_data_size", by_classifier), "supcon": ("03_data_size", by_supcon)}
 
 
 def fewer_photographs(train: FaceSet, count: int, seed: int) -> FaceSet:
@@ -32,65 +67,73 @@ def fewer_photographs(train: FaceSet, count: int, seed: int) -> FaceSet:
     return train.subset(np.isin(photo, kept))
 
 
-def measure(faces: FaceSet, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
+def measure(
+    faces: FaceSet, learn: Callable[[FaceSet, FaceSet, Plan], Answer], seed: int, epochs: int = EPOCHS
+) -> dict[str, float]:
     """Top-1 of all trainings of one seed.
 
     Every training takes as many steps as one of ``epochs`` epochs on all training photographs, so that only the
     photographs differ.
 
+    Args:
+        faces: everybody.
+        learn: training photographs, enrolled photographs and plan to answers about any photographs.
+        seed: of split, weights and training.
+        epochs: of the training on all training photographs.
+
     Returns:
-        ``photographs/N``: trained on N photographs a person, tested on everything; ``cross/A/B``: trained on the derived
-        set A, tested on B, all of one split.
+        ``photographs/N``: trained and enrolled by N photographs a person, tested on everything; ``cross/A/B``: trained
+        on the derived set A, enrolled by all training photographs, tested on B, all of one split.
     """
     split = split_closed(faces, seed)
     train, test = (faces.subset(rows) for rows in (split.train, split.test))
     plan = Plan(epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed)
     tests = {rule: derived_set(test, rule) for rule in RULES}
-    trainings = {f"photographs/{count}": fewer_photographs(train, count, seed) for count in PHOTOGRAPHS}
-    trainings |= {f"cross/{rule}": derived_set(train, rule) for rule in RULES if rule != "all"}
     found = {}
-
-    def classes(some: FaceSet) -> np.ndarray:
-        return np.searchsorted(
-            faces.people, some.identity
-        )  # a small set may lack a person; the classes stay those of all
-
-    for name, part in trainings.items():
-        method = new_classifier(faces, seed=seed)
-        fit(method, part, plan.as_long_as(len(train), len(part)), labels=classes(part))
-        right = {rule: topk_by_scores(method.predict(on), classes(on)).accuracy(1).value for rule, on in tests.items()}
-        if name == f"photographs/{max(PHOTOGRAPHS)}":
-            found |= {f"cross/all/{rule}": value for rule, value in right.items()}
-        if name.startswith("photographs/"):
-            found[name] = right["all"]
-        else:
-            found |= {f"{name}/{rule}": value for rule, value in right.items()}
+    for count in PHOTOGRAPHS:
+        part = fewer_photographs(train, count, seed)
+        answer = learn(part, part, plan.as_long_as(len(train), len(part)))
+        found[f"photographs/{count}"] = answer(test).accuracy(1).value
+        if count == max(PHOTOGRAPHS):
+            found |= {f"cross/all/{rule}": answer(on).accuracy(1).value for rule, on in tests.items()}
+    for name in RULES:
+        if name != "all":
+            part = derived_set(train, name)
+            answer = learn(part, train, plan.as_long_as(len(train), len(part)))
+            found |= {f"cross/{name}/{rule}": answer(on).accuracy(1).value for rule, on in tests.items()}
     return found
 
 
-def main() -> None:
-    """Measure over the seeds and write ``data/results/02_data_size.json``."""
+def main(
+    method: Annotated[str, typer.Argument(help=f"One of: {', '.join(LEARNERS)}.")] = "classifier",
+    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = SEEDS,
+) -> None:
+    """Measure over the seeds and write ``data/results/NN_data_size.json``."""
+    if method not in LEARNERS:
+        raise BadParameterError(f"{method!r} is not measured here.", f"There are: {', '.join(LEARNERS)}.")
+    name, learn = LEARNERS[method]
     started, faces = time.monotonic(), load("orl-wild", SIZE)
     values = defaultdict(list)
-    with bar("seeds", SEEDS) as progress:
-        for seed in range(SEEDS):
-            for name, value in measure(faces, seed).items():
-                values[name].append(value)
+    with bar("seeds", seeds) as progress:
+        for seed in range(seeds):
+            for figure, value in measure(faces, learn, seed).items():
+                values[figure].append(value)
             progress.advance()
     parameters = {
+        "method": method,
         "dataset": "orl-wild",
         "size": SIZE,
         "epochs": EPOCHS,
         "batch_size": BATCH,
         "lr": RATE,
-        "seeds": SEEDS,
+        "seeds": seeds,
     }
-    record = Record("02_data_size", "python -m facelab.labs.data_size", parameters)
+    record = Record(name, f"python -m facelab.labs.data_size {method} --seeds {seeds}", parameters)
     record.data["faces"] = faces.describe()
-    record.metrics = {name: Metric.of(over_seeds(found)) for name, found in values.items()}
+    record.metrics = {figure: Metric.of(over_seeds(found)) for figure, found in values.items()}
     record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", "02_data_size.json")))
+    print(record.write(own_data("results", f"{name}.json")))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

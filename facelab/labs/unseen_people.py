@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import identity_disjoint, stored_people
 from facelab.evaluation import BASELINES, Estimate, scores, verification_figures
 from facelab.methods import Method, embed_faces
-from facelab.training import History, Plan, fit
+from facelab.training import History, Monitor, Plan, fit
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class UnseenPeople:
         pairs: all pairs of them, but for renderings of one photograph.
         method: the trained method.
         history: of its training.
-        scores: name -> cosine of each pair, by the baselines, the random network and the trained one (``CNN``).
+        embeddings: name -> of the test photographs, by the baselines, the random network and the trained one (``CNN``).
+        scores: name -> cosine of each pair.
         figures: name -> ``eer``, ``auc`` and TAR at the FARs asked for, intervals by bootstrap over people.
     """
 
@@ -33,6 +34,7 @@ class UnseenPeople:
     pairs: Pairs
     method: Method
     history: History
+    embeddings: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
     figures: dict[str, dict[str, Estimate]]
 
@@ -45,6 +47,8 @@ def unseen_people(
     fars: tuple[float, ...] = (0.01,),
     draws: int = 1000,
     name: str = "CNN",
+    scene: str | None = None,
+    monitors: Sequence[Monitor] = (),
 ) -> UnseenPeople:
     """Train on half of the people, compare photographs of the other half.
 
@@ -58,6 +62,8 @@ def unseen_people(
         fars: false accept rates at which the true accept rate is given.
         draws: of the bootstrap.
         name: what the trained network is called in the results.
+        scene: column of the attribute table; photographs with one value there are one scene for ``fit``.
+        monitors: of the training.
     """
     stored = faces.source.startswith("orl")
     split = stored_people(faces) if stored else identity_disjoint(faces, train=0.5, seed=plan.seed)
@@ -67,14 +73,15 @@ def unseen_people(
     embeddings = {label: baseline(train.images)(test.images) for label, baseline in BASELINES.items()}
     method = build(train)
     embeddings["random network"] = embed_faces(method, test)
-    history = fit(method, train, plan)
+    scenes = None if scene is None else train.attributes[scene].to_numpy()
+    history = fit(method, train, plan, scenes=scenes, monitors=monitors)
     embeddings[name] = embed_faces(method, test)
     found = {label: scores(rows, pairs) for label, rows in embeddings.items()}
     figures = {
         label: verification_figures(values, pairs, test.identity, fars, draws, plan.seed)
         for label, values in found.items()
     }
-    return UnseenPeople(test, pairs, method, history, found, figures)
+    return UnseenPeople(test, pairs, method, history, embeddings, found, figures)
 
 
 def complement(rate: Estimate) -> Estimate:

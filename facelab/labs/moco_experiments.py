@@ -1,0 +1,184 @@
+"""MoCo turned one screw at a time, on people whom it never saw: the table of notebook 04.
+
+``python -m facelab.labs.moco_experiments`` makes ``data/results/04_experiments.json``; with LFW in ``FACELAB_DATA`` it also
+pretrains on the larger set and continues on the small one.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+import typer
+
+from facelab.augment import CLASSIFIER, Augmentation
+from facelab.backbones import Backbone, backbone, freeze
+from facelab.datasets import FaceSet, load
+from facelab.datasets.pairs import Pairs, all_pairs
+from facelab.datasets.splits import stored_people
+from facelab.evaluation import eer, over_seeds, roc, scores
+from facelab.methods import MoCo, embed_faces
+from facelab.paths import own_data
+from facelab.progress import bar
+from facelab.records import Metric, Record
+from facelab.training import Plan, fit
+
+SIZE = 48
+BASE = Plan(epochs=40, batch_size=32, lr=1e-3)
+LARGE = Plan(epochs=8, batch_size=128, lr=2e-3)  #: of the pretraining on LFW
+OPTIONS = {"queue": 64, "momentum": 0.99, "temperature": 0.1}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one experiment changes.
+
+    Attributes:
+        plan: fields of ``Plan``.
+        options: of ``MoCo``.
+        views: fields of ``Augmentation``.
+        network: name and width of the backbone.
+        scenes: whether the second view is another rendering of the same photograph.
+    """
+
+    plan: dict[str, object] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
+    views: dict[str, object] = field(default_factory=dict)
+    network: tuple[str, int] = ("resnet10", 16)
+    scenes: bool = True
+
+
+#: group/value -> what differs from the base
+SETTINGS = {
+    "base": Setting(),
+    "views/of one rendering": Setting(scenes=False),
+    "network/width 8": Setting(network=("resnet10", 8)),
+    "network/width 32": Setting(network=("resnet10", 32)),
+    "network/resnet18, width 16": Setting(network=("resnet18", 16)),
+    "batch/16": Setting(plan={"batch_size": 16}),
+    "batch/64": Setting(plan={"batch_size": 64}),
+    "queue/16": Setting(options={"queue": 16}),
+    "queue/256": Setting(options={"queue": 256}),
+    "temperature/0.05": Setting(options={"temperature": 0.05}),
+    "temperature/0.2": Setting(options={"temperature": 0.2}),
+    "momentum/0.9": Setting(options={"momentum": 0.9}),
+    "momentum/0.999": Setting(options={"momentum": 0.999}),
+    "jitter/none": Setting(views={"brightness": 0.0, "contrast": 0.0}),
+    "jitter/0.6": Setting(views={"brightness": 0.6, "contrast": 0.6}),
+    "groups/4": Setting(options={"groups": 4}),
+}
+
+
+@dataclass(frozen=True)
+class People:
+    """The stored halves of ORL's people: who trains, and all pairs of the others."""
+
+    train: FaceSet
+    test: FaceSet
+    pairs: Pairs
+
+    @classmethod
+    def of(cls, faces: FaceSet) -> People:
+        """The halves of orl-wild."""
+        split = stored_people(faces)
+        test = faces.subset(split.test)
+        return cls(faces.subset(split.train), test, all_pairs(test, exclude_same="photo"))
+
+    def error(self, method: MoCo) -> float:
+        """EER of the test people."""
+        return eer(roc(scores(embed_faces(method, self.test), self.pairs), self.pairs.same))
+
+
+def new_moco(network: Backbone, setting: Setting = Setting()) -> MoCo:
+    """MoCo around a network, as a setting has it."""
+    views: Augmentation = replace(CLASSIFIER, **setting.views)
+    return MoCo(network, views, **(OPTIONS | setting.options))
+
+
+def measure(people: People, setting: Setting, seed: int, plan: Plan = BASE) -> float:
+    """EER of one training. Every setting sees as many photographs."""
+    torch.manual_seed(seed)
+    name, width = setting.network
+    method = new_moco(backbone(name, in_channels=1, width=width, stem="small"), setting)
+    return _fitted(people, method, replace(plan, **setting.plan, seed=seed), setting.scenes)
+
+
+def pretrained(faces: FaceSet, people: People, seed: int, large: Plan = LARGE, small: Plan = BASE) -> dict[str, float]:
+    """EER after a pretraining on a larger set, and after going on with the small one, its first layers frozen or not.
+
+    Args:
+        faces: the larger set, grey, of the size of the small one.
+        people: the small set.
+        seed: of weights and order.
+        large: plan of the pretraining.
+        small: plan of what follows.
+    """
+    torch.manual_seed(seed)
+    # a scene of LFW is one photograph: crops and jitter must make its views
+    method = MoCo(backbone("resnet10", in_channels=1), WIDER, queue=2048, momentum=0.99, temperature=0.2)
+    fit(method, faces, replace(large, seed=seed))
+    found = {"pretrained on LFW, as it is": people.error(method)}
+    for layers in (0, 6):
+        network = freeze(copy.deepcopy(method.backbone), layers)
+        name = (
+            f"pretrained on LFW, then orl-wild, {layers} layers frozen"
+            if layers
+            else "pretrained on LFW, then orl-wild"
+        )
+        found[name] = _fitted(people, new_moco(network), replace(small, seed=seed), scenes=True)
+    return found
+
+
+#: views of one photograph that must do without renderings: parts of a face, other light
+WIDER = replace(CLASSIFIER, crop_scale=(0.5, 1.0), brightness=0.4, contrast=0.4)
+
+
+def grey(faces: FaceSet, size: int = SIZE) -> FaceSet:
+    """The centre of LFW's photographs in grey, framed about as tightly as ORL's."""
+    edge = round(faces.images.shape[1] * 0.14)
+    images = [
+        cv2.resize(
+            cv2.cvtColor(image[edge:-edge, edge:-edge], cv2.COLOR_RGB2GRAY), (size, size), interpolation=cv2.INTER_AREA
+        )
+        for image in faces.images
+    ]
+    return replace(faces, images=np.stack(images)[..., None], source=f"{faces.source}, grey")
+
+
+def _fitted(people: People, method: MoCo, plan: Plan, scenes: bool) -> float:
+    fit(method, people.train, plan, scenes=people.train.attributes["photo"].to_numpy() if scenes else None)
+    return people.error(method)
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = 3,
+    lfw: Annotated[bool, typer.Option(help="Also pretrain on LFW, which must be in FACELAB_DATA.")] = True,
+) -> None:
+    """Measure every setting over the seeds and write ``data/results/04_experiments.json``."""
+    started, people, values = time.monotonic(), People.of(load("orl-wild", SIZE)), defaultdict(list)
+    larger = grey(load("lfw", 112)) if lfw else None
+    with bar("experiments", seeds * (len(SETTINGS) + bool(lfw))) as progress:
+        for seed in range(seeds):
+            for name, setting in SETTINGS.items():
+                values[name].append(measure(people, setting, seed))
+                progress.advance(note=name)
+            for name, value in (pretrained(larger, people, seed) if larger else {}).items():
+                values[f"pretraining/{name}"].append(value)
+            progress.advance(int(lfw))
+    parameters = {"dataset": "orl-wild", "size": SIZE, "seeds": seeds, **OPTIONS, "epochs": BASE.epochs}
+    parameters |= {"batch_size": BASE.batch_size, "lr": BASE.lr}
+    record = Record("04_experiments", f"python -m facelab.labs.moco_experiments --seeds {seeds}", parameters)
+    record.data["train"], record.data["test"] = people.train.describe(), people.test.describe()
+    record.metrics = {f"eer/{name}": Metric.of(over_seeds(found)) for name, found in values.items()}
+    record.wall_seconds = round(time.monotonic() - started, 1)
+    print(record.write(own_data("results", "04_experiments.json")))
+
+
+if __name__ == "__main__":
+    typer.run(main)
