@@ -25,7 +25,7 @@ from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, View2, best_threshold, lfw_view2, over_seeds, scores
 from facelab.methods import Method, MoCo, SupCon, embed_faces
-from facelab.paths import own_data
+from facelab.paths import own_data, runs_root
 from facelab.records import Metric, Record
 from facelab.training import Plan, fit
 
@@ -100,12 +100,13 @@ def without_people_of(faces: FaceSet, pairs: Pairs) -> FaceSet:
 
 
 def train_on(faces: FaceSet, method: str, seed: int) -> tuple[Method, float]:
-    """A method trained by its recipe, and the seconds that took."""
+    """A method trained by its recipe, and the seconds that took. What was stopped goes on; what is done is read."""
     chosen = recipe(method)
     photographs = np.bincount(faces.identity)
     trained = chosen.untrained(seed)
     kept = faces.subset(photographs[faces.identity] >= chosen.least)
-    history = fit(trained, kept, replace(chosen.plan, seed=seed))
+    folder = runs_root() / "lfw_view2" / f"{method}-{seed}-{kept.sha256[:12]}"
+    history = fit(trained, kept, replace(chosen.plan, seed=seed), folder=folder)
     return trained, history.seconds
 
 

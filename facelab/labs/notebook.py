@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from facelab.datasets import FaceSet
@@ -117,4 +118,5 @@ def begin(notebook: str, **values: object) -> Run:
     """
     checked = _parameters.given(_parameters.find_source(notebook), values, typed=False)
     use_course_style()
+    pd.set_option("display.max_colwidth", None)  # a sentence in a table is there to be read
     return Run(notebook, checked)

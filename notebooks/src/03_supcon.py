@@ -99,7 +99,7 @@ print("by hand equals facelab.losses.sup_con:", torch.isclose(by_hand, sup_con(z
 # `log_softmax` takes the largest value off before it exponentiates. Projects that wrote $\exp$ themselves met this, and
 # the check that catches it runs on any implementation, yours too:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 overflow = next(fault for fault in faults.lessons() if fault.check is faults.check_exp)
 print(overflow.name, "|", overflow.effect)
 print("as found:", overflow.check(overflow.faulty))
@@ -222,7 +222,7 @@ if classifier:
 # The earlier projects' evaluation had two faults that changed these very rows. Both checks work on any function that
 # answers the question:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.check_knn, faults.check_kmeans_topk)])
 
 # %% [markdown]
