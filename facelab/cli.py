@@ -249,11 +249,17 @@ def train(
     people: Annotated[
         str, typer.Option(help="known: tested on other photographs of everybody; unseen: on half of the people.")
     ] = "known",
+    scene: Annotated[
+        str | None,
+        typer.Option(help="Column of the attributes; of one value there, any photograph may be the second view."),
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", help="Option of the method, name=value; a wrong name lists them."),
     ] = None,
-    augmentation: Annotated[str | None, typer.Option(help="Name of a preset; the method's own by default.")] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="Name of a preset; that of the method's recipe by default.")
+    ] = None,
     backbone: Annotated[str, typer.Option(help="Name of a network; a wrong name lists them.")] = "resnet10",
     width: Annotated[
         int, typer.Option(min=0, help="Channels of its first stage; 0: as published, 16 for resnet10.")
@@ -292,23 +298,24 @@ def train(
     """Train a method on a data set and measure it. Stop it and call again: it goes on."""
     from facelab import records
     from facelab.labs import search_command, train_command
+    from facelab.labs.train_settings import Settings, recipe
     from facelab.training import Plan
 
-    own_epochs, own_lr = train_command.recipe(method)
-    epochs = epochs or own_epochs
+    own, options = recipe(method), _pairs(param)
+    epochs = epochs or own.epochs
     warmup = min(1.0, epochs / 2) if warmup_epochs is None else warmup_epochs
     plan = Plan(
-        epochs, batch_size, own_lr if lr is None else lr, optimizer, weight_decay, momentum, warmup, clip_norm,
+        epochs, batch_size, own.lr if lr is None else lr, optimizer, weight_decay, momentum, warmup, clip_norm,
         per_class, seed,
     )  # fmt: skip
-    settings = train_command.Settings(
-        method, _pairs(param), dataset, min_photos, size, people, augmentation, backbone, width or None, weights,
-        freeze, head, head_epochs, precision,
+    settings = Settings(
+        method, {**own.options, **options}, dataset, min_photos, size, people, scene, augmentation or own.augmentation,
+        backbone, width or None, weights, freeze, head, head_epochs, precision,
     )  # fmt: skip
     if trials and (plots or do != "both"):
         raise BadParameterError("A search prints a command.", "Give --do and --plots to that command.")
     if trials:
-        best, line = search_command.search(settings, plan, trials, out, devices)
+        best, line = search_command.search(settings, plan, trials, options, out, devices)
         console.print(f"best of {trials} trials, by top-1: {best}", markup=False)
         console.print(line, markup=False, soft_wrap=True)
         return

@@ -1,5 +1,6 @@
 """The two experiments of notebook 02 keep their promises about who is where."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,9 @@ from facelab.evaluation import Estimate
 from facelab.evaluation.clusters import topk_by_clusters
 from facelab.labs.closed_set import by_embeddings, closed_set, head_on_top, new_head, split_closed, with_photos
 from facelab.labs.data_size import fewer_photographs
-from facelab.labs.unseen_people import complement, unseen_people
+from facelab.labs.unseen_people import complement, scenes_of, split_unseen, unseen_people
 from facelab.methods import Classifier, SupCon, embed_faces
+from facelab.paths import own_data
 from facelab.training import Plan
 
 PLAN = Plan(epochs=8, batch_size=8, lr=0.03)
@@ -59,6 +61,28 @@ def test_nobody_of_the_test_is_in_training():
     assert seen and not seen[0] & set(done.test.identity.tolist())
     assert set(done.figures) == {"raw pixels", "whitened PCA", "random network", "CNN"}
     assert done.figures["CNN"]["eer"].n == 4
+
+
+def test_the_halves_of_the_people_are_drawn_or_those_of_the_list():
+    faces = tiny_faces(people=8, shots=2)
+    halves = [split_unseen(faces, seed) for seed in range(4)]
+    assert all(sorted([*train.people, *test.people]) == list(range(8)) for train, test in halves)
+    assert len({tuple(train.people) for train, _ in halves}) > 1
+    orl = load("orl", 32)
+    with open(own_data("pairs", "orl-people.csv"), encoding="utf-8", newline="") as file:
+        listed = {row["identity"] for row in csv.DictReader(file) if row["part"] == "test"}
+    for seed in range(2):
+        assert {orl.names[number] for number in split_unseen(orl, seed)[1].people} == listed
+
+
+def test_scenes_are_equal_where_the_column_is():
+    faces = tiny_faces(people=2, shots=2)
+    faces = replace(faces, attributes=faces.attributes.assign(day=["a", "b", "a", "b"], hour=[1.0, np.nan, 1.0, 2.0]))
+    assert scenes_of(faces, "day").tolist() == [0, 1, 0, 1] and scenes_of(faces, None) is None
+    with pytest.raises(BadParameterError, match="no column 'date'. There are: file, day, hour"):
+        scenes_of(faces, "date")
+    with pytest.raises(BadParameterError, match="1 photographs of tiny have no 'hour'"):
+        scenes_of(faces, "hour")
 
 
 def test_fewer_photographs_are_nested_and_complete():

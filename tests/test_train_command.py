@@ -1,10 +1,8 @@
-"""``facelab train``: what is promised of a run, of its folder, of several processes, and of the search."""
+"""``facelab train``: what is promised of a run, of its folder, of its recipe, and of the search."""
 
-import os
 import shlex
-import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +11,35 @@ import torch
 from tiny import tiny_faces
 
 from facelab import cli, records, training
+from facelab.augment import PRESETS
 from facelab.backbones import backbone
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.labs import search_command, train_command
+from facelab.evaluation import topk_by_scores
+from facelab.labs import search_command, train_command, train_task
 from facelab.labs.closed_set import closed_set
 from facelab.labs.search_command import search
-from facelab.labs.train_command import Settings, command, run
+from facelab.labs.train_command import new_fabric, run
+from facelab.labs.train_settings import RECIPES, Settings, command, recipe
+from facelab.labs.train_task import prepare
 from facelab.labs.unseen_people import unseen_people
 from facelab.methods import METHODS, MoCo, load_method, new_method
+from facelab.methods.named import options_of
 from facelab.training import Plan
 
 FACES = tiny_faces(people=6, shots=10)
 PLAN = Plan(epochs=2, batch_size=8, lr=2e-3)
 PLAIN = Settings(
-    method="supcon", options={"projection": "6"}, dataset="tiny", min_photos=4, size=16, people="known", augmentation=None,
-    backbone="resnet10", width=8, weights=None, freeze=0, head="none", head_epochs=1, precision="32-true",
+    method="supcon", options={"projection": "6"}, dataset="tiny", min_photos=4, size=16, people="known", scene=None,
+    augmentation="supcon", backbone="resnet10", width=8, weights=None, freeze=0, head="none", head_epochs=1,
+    precision="32-true",
 )  # fmt: skip
+
+HEADED = replace(PLAIN, head="finetuned", head_epochs=2)
 
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    monkeypatch.setattr(train_command, "load", lambda name, size: FACES)
+    monkeypatch.setattr(train_task, "load", lambda name, size: FACES)
 
 
 def settings(**changes) -> Settings:
@@ -56,12 +62,12 @@ def assert_same(left: dict, right: dict) -> None:
 
 def build(part, name: str = "supcon", seed: int = 0, **options):
     torch.manual_seed(seed)
-    augmentation = train_command.PRESETS[METHODS[name].augmentation]
+    augmentation = PRESETS[METHODS[name].augmentation]
     return new_method(name, backbone("resnet10", 1, width=8), augmentation, options, len(part.people))
 
 
 def test_known_people_are_measured_as_in_notebook_02(tmp_path):
-    assert run(settings(method="classifier", options={}), PLAN, tmp_path) == tmp_path
+    assert run(settings(method="classifier", options={}, augmentation="classifier"), PLAN, tmp_path) == tmp_path
     done = closed_set(FACES, lambda part: build(part, "classifier"), PLAN)
     found, names = metrics(tmp_path), {"CNN, nearest photograph": "classifier, nearest photograph"}
     names["CNN + MLP"] = "classifier, class scores"
@@ -75,8 +81,9 @@ def test_known_people_are_measured_as_in_notebook_02(tmp_path):
 
 def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
     faces = tiny_faces(people=8, shots=12)  # 864 impostor pairs: a FAR of .1 shows, .01 would rest on nine
-    monkeypatch.setattr(train_command, "load", lambda name, size: faces)
-    run(settings(people="unseen"), PLAN, tmp_path)
+    monkeypatch.setattr(train_task, "load", lambda name, size: faces)
+    for do in ("train", "test"):
+        run(settings(people="unseen"), PLAN, tmp_path, do=do)
     done = unseen_people(faces, lambda part: build(part, projection=6), PLAN, fars=(0.1,), name="supcon")
     expected = {f"{what}/{name}": figures[what] for name, figures in done.figures.items() for what in figures}
     found = records.read(tmp_path / "record.json").metrics
@@ -85,35 +92,41 @@ def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
         assert (found[name].value, found[name].low, found[name].high) == (estimate.value, estimate.low, estimate.high)
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_a_head_goes_on_top_of_what_was_learned(tmp_path, frozen):
-    head = "frozen" if frozen else "finetuned"
-    run(settings(head=head, head_epochs=2), PLAN, tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run with a finetuned head, start to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_task, "load", lambda name, size: FACES)
+        return run(HEADED, PLAN, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("head", ["frozen", "finetuned"])
+def test_a_head_goes_on_top_of_what_was_learned(tmp_path, whole, head):
+    folder = whole if head == "finetuned" else run(replace(HEADED, head=head), PLAN, tmp_path, plots=True)
     before, after = (
-        {k: v for k, v in weights(tmp_path / f"{n}.pt").items() if k[:9] == "backbone."} for n in ("method", "head")
+        {k: v for k, v in weights(folder / f"{n}.pt").items() if k[:9] == "backbone."} for n in ("method", "head")
     )
     same = [torch.equal(before[name], after[name]) for name in before]
-    assert all(same) if frozen else not any(same)
-    assert 0 <= metrics(tmp_path)[f"top1/supcon + MLP, {head}"] <= metrics(tmp_path)[f"top3/supcon + MLP, {head}"] <= 1
+    assert all(same) if head == "frozen" else not any(same)
+    assert 0 <= metrics(folder)[f"top1/supcon + MLP, {head}"] <= metrics(folder)[f"top3/supcon + MLP, {head}"] <= 1
+    pictures = {"method-loss.png", "head-loss.png", "head-accuracy.png", "results.png"} if head == "frozen" else set()
+    assert {path.name for path in folder.glob("*.png")} == pictures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
 
 
-@pytest.mark.parametrize("given", [{"head": "finetuned"}, {"people": "unseen"}])
-def test_train_then_test_is_both(tmp_path, given):
-    run(settings(**given), PLAN, tmp_path / "both")
+def test_train_then_test_is_both(tmp_path, whole):
     with pytest.raises(FacelabError, match="There is no stored method"):
-        run(settings(**given), PLAN, tmp_path / "two", do="test")
-    run(settings(**given), PLAN, tmp_path / "two", do="train")
-    assert not (tmp_path / "two" / "record.json").exists()
-    (tmp_path / "two" / "last.ckpt").unlink()  # the stored method is enough
-    run(settings(**given), PLAN, tmp_path / "two", do="test")
-    assert metrics(tmp_path / "two") == metrics(tmp_path / "both")
+        run(HEADED, PLAN, tmp_path, do="test")
+    run(HEADED, PLAN, tmp_path, do="train")
+    assert not (tmp_path / "record.json").exists()
+    (tmp_path / "last.ckpt").unlink()  # the stored method is enough
+    run(HEADED, PLAN, tmp_path, do="test")
+    assert metrics(tmp_path) == metrics(whole)
 
 
 @pytest.mark.parametrize("step", [5, 9, 12])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, step):
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, whole, step):
     """36 photographs, 4 steps an epoch: it stops in the method's second epoch, and in the head's two."""
-    given = settings(head="finetuned", head_epochs=2)
-    run(given, PLAN, tmp_path / "whole")
     real, count = training._Loop._descend, iter(range(10**6))
 
     class Stop(Exception):
@@ -127,15 +140,15 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, step
     with monkeypatch.context() as patch:
         patch.setattr(training._Loop, "_descend", dying)
         with pytest.raises(Stop):
-            run(given, PLAN, tmp_path / "cut")
+            run(HEADED, PLAN, tmp_path)
     taken = []
     with monkeypatch.context() as patch:
         patch.setattr(training._Loop, "_descend", lambda *given: taken.append(real(*given)))
-        run(given, PLAN, tmp_path / "cut")
+        run(HEADED, PLAN, tmp_path)
     assert len(taken) == 16 - step // 4 * 4  # it went on after the last whole epoch
     for name in ("method.pt", "head.pt"):
-        assert_same(weights(tmp_path / "cut" / name), weights(tmp_path / "whole" / name))
-    assert metrics(tmp_path / "cut") == metrics(tmp_path / "whole")
+        assert_same(weights(tmp_path / name), weights(whole / name))
+    assert metrics(tmp_path) == metrics(whole)
 
 
 def test_a_method_without_labels_is_told_no_names(tmp_path, monkeypatch):
@@ -150,6 +163,28 @@ def test_a_method_without_labels_is_told_no_names(tmp_path, monkeypatch):
     assert len(told) == 9 and all((labels == -1).all() for labels in told)
     with pytest.raises(BadParameterError, match="who is who"):
         run(settings(method="moco", options={"queue": "16"}), replace(PLAN, per_class=2), tmp_path / "b")
+
+
+@pytest.mark.parametrize("way", ["run", "search"])
+def test_photographs_of_one_scene_are_told_to_be(tmp_path, monkeypatch, way):
+    table = FACES.attributes.assign(moment=[f"m{row // 5}" for row in range(len(FACES))])  # two moments a person
+    monkeypatch.setattr(train_task, "load", lambda name, size: replace(FACES, attributes=table))
+    seen, real = [], train_command.fit
+
+    def spy(method, faces, plan, *, scenes, **others):
+        seen.append((faces.attributes["moment"].to_numpy(), scenes))
+        return real(method, faces, plan, scenes=scenes, **others)
+
+    monkeypatch.setattr(train_command, "fit", spy)
+    monkeypatch.setattr(search_command, "fit", spy)
+    given = settings(people="unseen", scene="moment")
+    if way == "run":
+        run(given, PLAN, tmp_path, do="train")
+    else:
+        pytest.importorskip("optuna")
+        search(given, PLAN, 1, out=tmp_path)
+    ((moments, scenes),) = seen
+    assert ((moments[:, None] == moments) == (scenes[:, None] == scenes)).all() and len(set(scenes)) == 6
 
 
 def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
@@ -173,6 +208,8 @@ def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
         ({"people": "some"}, {}, {}, "--people is 'some'.*known, unseen"),
         ({"head": "big"}, {}, {}, "--head is 'big'"),
         ({"precision": "8"}, {}, {}, "--precision is '8'"),
+        ({"scene": "moment"}, {}, {}, "no column 'moment'. There are: file"),
+        ({"method": "classifier", "options": {}, "scene": "file"}, {}, {}, "--scene is for second views"),
         ({"augmentation": "strong"}, {}, {}, "--augmentation is 'strong'.*moco_v2"),
         ({"head": "frozen", "people": "unseen"}, {}, {}, "--people unseen"),
         ({"backbone": "resnet11"}, {}, {}, "No backbone is called"),
@@ -208,7 +245,7 @@ def test_half_precision_without_a_gpu_is_refused(tmp_path):
 
 
 def test_two_people_are_too_few_for_intervals_over_people(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_command, "load", lambda name, size: tiny_faces(people=2))
+    monkeypatch.setattr(train_task, "load", lambda name, size: tiny_faces(people=2))
     with pytest.raises(BadParameterError, match="show 2 people"):
         run(PLAIN, PLAN, tmp_path)
 
@@ -219,7 +256,7 @@ def test_a_folder_is_that_of_one_run(tmp_path, monkeypatch):
         for do in ("both", "test"):  # another seed is another split: its test has training photographs
             with pytest.raises(FacelabError, match="another run: facelab train supcon"):
                 run(changed, plan, tmp_path, do=do)
-    monkeypatch.setattr(train_command, "load", lambda name, size: tiny_faces(people=6, shots=11))
+    monkeypatch.setattr(train_task, "load", lambda name, size: tiny_faces(people=6, shots=11))
     with pytest.raises(FacelabError, match="another run"):
         run(PLAIN, PLAN, tmp_path, do="test")
 
@@ -229,16 +266,6 @@ def test_folders_by_default_differ_where_the_runs_do(tmp_path):
     folders = [train_command.default_folder(one, plan) for one in given for plan in (PLAN, replace(PLAN, lr=0.1))]
     assert len(set(folders)) == 8
     assert run(PLAIN, PLAN, do="train") == folders[0] and (folders[0] / "method.pt").is_file()
-
-
-@pytest.mark.parametrize("head", ["none", "frozen"])
-def test_plots_are_drawn_of_what_was_trained_and_measured(tmp_path, head):
-    run(settings(head=head), PLAN, tmp_path, plots=True)
-    made = {path.name for path in tmp_path.glob("*.png")}
-    assert made == {"method-loss.png", "results.png"} | (
-        {"head-loss.png", "head-accuracy.png"} if head != "none" else set()
-    )
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("*.png"))
 
 
 def typed(monkeypatch, line: str) -> tuple[Settings, Plan]:
@@ -252,8 +279,8 @@ def typed(monkeypatch, line: str) -> tuple[Settings, Plan]:
 def test_the_command_of_a_run_is_that_run(monkeypatch):
     other = settings(
         method="moco", options={"queue": "64", "temperature": "0.3"}, dataset="folder:/a b", min_photos=5, size=24,
-        people="unseen", augmentation="simclr", backbone="resnet18", width=16, weights="w.pt", freeze=3, head_epochs=4,
-        precision="bf16-mixed",
+        people="unseen", scene="photo", augmentation="simclr", backbone="resnet18", width=16, weights="w.pt", freeze=3,
+        head_epochs=4, precision="bf16-mixed",
     )  # fmt: skip
     plan = Plan(7, 48, 1 / 3, "sgd", 0.01, 0.8, 2.5, 1.5, 2, 9)
     for given in ((PLAIN, PLAN), (other, plan), (settings(head="finetuned"), plan)):
@@ -262,51 +289,32 @@ def test_the_command_of_a_run_is_that_run(monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_by_its_name_alone_has_its_recipe(monkeypatch, method):
+    own = recipe(method)
     given, plan = typed(monkeypatch, f"facelab train {method}")
-    assert (plan.epochs, plan.lr) == train_command.RECIPES[method]
-    assert (given.options, given.augmentation, given.width, given.head, plan.warmup_epochs) == (
-        {},
-        None,
-        None,
-        "none",
-        1.0,
-    )
+    assert (plan.epochs, plan.lr, given.augmentation, given.options) == tuple(asdict(own).values())
+    assert (given.scene, given.width, given.head, plan.warmup_epochs) == (None, None, "none", 1.0)
+    assert given.options.keys() <= options_of(method).keys()
 
 
-@pytest.mark.parametrize("launched", ["by torchrun", "by --devices"])  # slow: each process imports all anew
-def test_of_two_processes_the_first_alone_measures_and_writes(tmp_path, launched):
-    words = [
-        "-m",
-        "facelab.cli",
-        "train",
-        "moco",
-        "--dataset",
-        "orl",
-        "--size",
-        "32",
-        "--epochs",
-        "1",
-        "-p",
-        "queue=64",
-    ]
-    words += ["--width", "8", "--out", str(tmp_path / "out")]
-    words = (
-        ["-m", "torch.distributed.run", "--nproc-per-node", "2", *words]
-        if "torchrun" in launched
-        else [*words, "--devices", "2"]
-    )
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "MEMBER: 2/2" in done.stderr and "Traceback" not in done.stderr
-    assert done.stdout.count("everything is in") == done.stdout.count("silhouette/moco") == 1
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "command.txt",
-        "last.ckpt",
-        "method.pt",
-        "record.json",
-    }
-    assert load_method(tmp_path / "out" / "method.pt").notes["epochs"][0]["same_person"] == 0
+def test_what_is_typed_comes_before_the_recipe(monkeypatch):
+    given, plan = typed(monkeypatch, "facelab train moco -p queue=7 --augmentation simclr --lr 0.5 --epochs 3")
+    assert given.options == {"queue": "7", "temperature": "0.1"} and given.augmentation == "simclr"
+    assert (plan.lr, plan.epochs) == (0.5, 3) and RECIPES["moco"].options["queue"] == "64"
+
+
+def test_a_method_without_a_recipe_keeps_its_own_augmentation(monkeypatch):
+    monkeypatch.delitem(RECIPES, "moco")
+    given, plan = typed(monkeypatch, "facelab train moco")
+    assert (given.augmentation, given.options, plan.epochs) == ("moco_v2", {}, 40)
+
+
+def test_under_torchrun_its_processes_train_whatever_devices_says(monkeypatch):
+    """Process 5 of 2 machines with 3 each, as torchrun tells it."""
+    told = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3", "RANK": "5", "LOCAL_RANK": "2"}
+    for name, value in (told | {"GROUP_RANK": "1"}).items():
+        monkeypatch.setenv(name, value)
+    fabric = new_fabric(1, "32-true")
+    assert (fabric.world_size, fabric.global_rank, fabric.strategy.num_processes) == (6, 5, 3)
 
 
 @pytest.fixture
@@ -323,7 +331,7 @@ def quick(monkeypatch):
     def nearest(method, train, validation):
         seen[-1] = (*seen[-1][:3], train, validation)
         right = np.arange(len(validation)) < len(validation) * (1 - abs(method.temperature - 0.5))
-        return train_command.topk_by_scores(np.eye(2)[right.astype(int)], np.ones(len(right), int))
+        return topk_by_scores(np.eye(2)[right.astype(int)], np.ones(len(right), int))
 
     monkeypatch.setattr(search_command, "fit", fit)
     monkeypatch.setattr(search_command, "nearest_photograph", nearest)
@@ -333,9 +341,9 @@ def quick(monkeypatch):
 @pytest.mark.parametrize("people", ["known", "unseen"])
 def test_a_search_never_sees_the_test(tmp_path, quick, people):
     given = settings(people=people)
-    task = train_command.prepare(given, PLAN, train_command.new_fabric(1, "32-true"))
+    task = prepare(given, PLAN, new_fabric(1, "32-true"))
     secret = set(task.test.attributes["file"])
-    search(given, PLAN, 3, tmp_path)
+    search(given, PLAN, 3, out=tmp_path)
     assert len(quick) == 3
     for *_, train, validation in quick:
         parts = [set(part.attributes["file"]) for part in (train, validation) if part is not None]
@@ -345,7 +353,7 @@ def test_a_search_never_sees_the_test(tmp_path, quick, people):
 
 
 def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monkeypatch, quick):
-    found, line = search(PLAIN, PLAN, 12, tmp_path)
+    found, line = search(PLAIN, PLAN, 12, out=tmp_path)
     assert quick[0][:3] == (PLAN.lr, PLAN.batch_size, 0.1)
     finished = [entry for entry in quick if entry[4] is not None]
     assert len(quick) == 12 and len(finished) < 12  # some rates left the numbers, and the search went on
@@ -357,55 +365,65 @@ def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monke
 
 
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, quick):
-    expected = search(PLAIN, PLAN, 14, tmp_path / "whole")
+    expected = search(PLAIN, PLAN, 12, out=tmp_path / "whole")
     whole = [entry[:3] for entry in quick]
     quick.clear()
-    search(PLAIN, PLAN, 4, tmp_path / "cut")
+    search(PLAIN, PLAN, 3, out=tmp_path / "cut")
     real = search_command.fit
 
     def killed(*given, **named):
-        if len(quick) == 12:
+        if len(quick) == 11:
             raise KeyboardInterrupt
         real(*given, **named)
 
     monkeypatch.setattr(search_command, "fit", killed)
     with pytest.raises(KeyboardInterrupt):
-        search(PLAIN, PLAN, 14, tmp_path / "cut")
+        search(PLAIN, PLAN, 12, out=tmp_path / "cut")
     monkeypatch.setattr(search_command, "fit", real)
-    assert search(PLAIN, PLAN, 14, tmp_path / "cut") == expected
+    assert search(PLAIN, PLAN, 12, out=tmp_path / "cut") == expected
     assert [entry[:3] for entry in quick] == whole
 
 
 @pytest.mark.parametrize(
-    ("method", "options", "searched"),
+    ("method", "options", "fixed", "searched"),
     [
-        ("supcon", {}, {"temperature": 0.1}),
-        ("supcon", {"temperature": "0.2"}, {}),
-        ("moco", {}, {"temperature": 0.2, "queue": 4096, "momentum": 0.99}),
-        ("classifier", {}, {"label_smoothing": 0.0}),
+        ("supcon", {}, [], {"temperature": 0.1}),
+        ("supcon", {"temperature": "0.2"}, ["temperature"], {}),
+        ("moco", {}, [], {"temperature": 0.2, "queue": 4096, "momentum": 0.99}),
+        ("moco", {"queue": "64", "temperature": "0.1"}, ["temperature"], {"queue": 64, "momentum": 0.99}),
+        ("classifier", {}, [], {"label_smoothing": 0.0}),
     ],
 )
-def test_what_was_given_is_not_searched(method, options, searched):
-    task = train_command.prepare(settings(method=method, options=options), PLAN, train_command.new_fabric(1, "32-true"))
-    assert search_command.searched(task) == searched
+def test_what_is_fixed_is_not_searched(method, options, fixed, searched):
+    task = prepare(settings(method=method, options=options), PLAN, new_fabric(1, "32-true"))
+    found = search_command.given(task, fixed)
+    assert found == {"lr": PLAN.lr, "batch_size": PLAN.batch_size} | searched
     for name, value in searched.items():
         low, high, _ = search_command.RANGES[name]
-        assert low <= value <= high
+        assert low <= value <= high and type(found[name]) is type(value)
+
+
+def test_a_search_of_other_parameters_is_another_search(tmp_path, monkeypatch, quick):
+    """``-p queue=64`` in the same folder: what the queue did before is no trial of it."""
+    given = settings(method="moco", options={"queue": "64"})
+    search(given, PLAN, 2, out=tmp_path)
+    _, line = search(given, PLAN, 2, ["queue"], out=tmp_path)
+    assert len(quick) == 4 and typed(monkeypatch, line)[0].options["queue"] == "64"
 
 
 def test_a_search_trains_for_real(tmp_path):
     pytest.importorskip("optuna")
-    found, line = search(settings(method="moco", options={}), PLAN, 2, tmp_path)
+    found, line = search(settings(method="moco", options={}), PLAN, 2, out=tmp_path)
     assert 0 <= found.value <= 1 and "-p queue=" in line and "-p temperature=" in line
 
 
 def test_without_optuna_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(FacelabError, match=r"pip install facelab\[track\]"):
-        search(PLAIN, PLAN, 2, tmp_path)
+        search(PLAIN, PLAN, 2, out=tmp_path)
 
 
 def test_a_search_is_the_work_of_one_process(tmp_path):
     pytest.importorskip("optuna")
     with pytest.raises(BadParameterError, match="one device"):
-        search(PLAIN, PLAN, 2, tmp_path, devices=2)
+        search(PLAIN, PLAN, 2, out=tmp_path, devices=2)

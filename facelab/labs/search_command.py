@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,9 @@ from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.evaluation import Estimate, wilson
 from facelab.files import write_text
 from facelab.labs.closed_set import nearest_photograph, split_closed
-from facelab.labs.train_command import Settings, Task, check_folder, command, default_folder, new_fabric, prepare, told
+from facelab.labs.train_command import check_folder, default_folder, new_fabric, told
+from facelab.labs.train_settings import Settings, command
+from facelab.labs.train_task import Task, prepare
 from facelab.methods.named import options_of
 from facelab.progress import bar
 from facelab.training import Plan, fit
@@ -20,17 +23,22 @@ from facelab.training import Plan, fit
 BATCHES = (16, 32, 64, 128)  #: of which the training photographs fill two or more
 RATES = 10  #: the learning rate is sought from a tenth to ten times the one given
 
-#: Range of each option that is searched, where a method has it and it was not given; True: in the logarithm.
+#: Range of each option that is searched, where a method has it; True: in the logarithm.
 RANGES = {
     "temperature": (0.03, 1.0, True),
-    "queue": (64, 4096, True),
+    "queue": (16, 4096, True),
     "momentum": (0.9, 0.999, False),
     "label_smoothing": (0.0, 0.3, False),
 }
 
 
 def search(
-    settings: Settings, plan: Plan, trials: int, out: Path | None = None, devices: int = 1
+    settings: Settings,
+    plan: Plan,
+    trials: int,
+    fixed: Collection[str] = (),
+    out: Path | None = None,
+    devices: int = 1,
 ) -> tuple[Estimate, str]:
     """Try settings, the given ones first; call it again to go on, with more trials if you like.
 
@@ -41,6 +49,7 @@ def search(
         settings: where the search starts.
         plan: its training.
         trials: how many, those of earlier calls included.
+        fixed: options of the method that stay as they are in ``settings``.
         out: folder of ``search.db``; that of the run with the given settings by default.
         devices: 1.
 
@@ -58,19 +67,19 @@ def search(
     folder = out or default_folder(settings, plan)
     check_folder(folder, task)
     write_text(folder / "command.txt", told(task))
-    seen = without_test(task)
+    seen, start = without_test(task), given(task, fixed)
     study = optuna.create_study(
         storage=f"sqlite:///{(folder / 'search.db').resolve()}",
-        study_name="facelab",
+        study_name=" ".join(start),  # what is searched: trials of other parameters are another study
         direction="maximize",
         load_if_exists=True,
     )
 
     def objective(trial) -> float:
-        candidate = suggest(trial, seen)
+        candidate = suggest(trial, seen, start)
         method = candidate.untrained()
         try:
-            fit(method, seen.train, candidate.plan, labels=seen.labels(), fabric=fabric)
+            fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scenes(), fabric=fabric)
         except TrainingError:
             return 0.0  # the loss left the numbers: such a network finds nobody
         return nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
@@ -81,11 +90,11 @@ def search(
             seed = np.random.SeedSequence([plan.seed, done]).generate_state(1)[0]
             study.sampler = optuna.samplers.TPESampler(seed=int(seed))
             if not done:
-                study.enqueue_trial(given(task))
+                study.enqueue_trial(start)
             study.optimize(objective, n_trials=1)
             progress.advance()
     photographs = len(seen.validation)
-    best = suggest(optuna.trial.FixedTrial(study.best_params), seen)
+    best = suggest(optuna.trial.FixedTrial(study.best_params), seen, start)
     found = wilson(round(study.best_value * photographs), photographs, unit="validation photographs")
     return found, command(best.settings, best.plan)
 
@@ -99,27 +108,25 @@ def without_test(task: Task) -> Task:
     return replace(task, train=train, validation=validation, test=train.subset([]))
 
 
-def searched(task: Task) -> dict[str, object]:
-    """The options of the method that are searched, with their defaults."""
-    known = options_of(task.settings.method)
-    return {name: known[name].default for name in RANGES if name in known and name not in task.settings.options}
+def given(task: Task, fixed: Collection[str] = ()) -> dict[str, object]:
+    """The parameters of the first trial: rate, batch and searched options as they were asked for, or by default."""
+    known, asked = options_of(task.settings.method), task.settings.options
+    names = [name for name in RANGES if name in known and name not in fixed]
+    options = {name: type(known[name].default)(asked.get(name, known[name].default)) for name in names}
+    return {"lr": task.plan.lr, "batch_size": task.plan.batch_size} | options
 
 
-def given(task: Task) -> dict[str, object]:
-    """The parameters of the first trial: what was asked for."""
-    return {"lr": task.plan.lr, "batch_size": task.plan.batch_size} | searched(task)
-
-
-def suggest(trial, task: Task) -> Task:
-    """The task with learning rate, batch and options as a trial of optuna has them."""
+def suggest(trial, task: Task, start: dict[str, object]) -> Task:
+    """The task with learning rate, batch and options as a trial of optuna has them; ``start``: as ``given`` has them."""
     plan, settings = task.plan, task.settings
     batches = sorted({plan.batch_size, *(size for size in BATCHES if 2 * size <= len(task.train))})
     lr = trial.suggest_float("lr", plan.lr / RATES, plan.lr * RATES, log=True)
     batch_size = trial.suggest_categorical("batch_size", batches)
     options = dict(settings.options)
-    for name, default in searched(task).items():
-        low, high, log = RANGES[name]
-        draw = trial.suggest_int if isinstance(default, int) else trial.suggest_float
+    for name, (low, high, log) in RANGES.items():
+        if name not in start:
+            continue
+        draw = trial.suggest_int if isinstance(start[name], int) else trial.suggest_float
         options[name] = str(draw(name, low, high, log=log))
     return replace(task, plan=replace(plan, lr=lr, batch_size=batch_size), settings=replace(settings, options=options))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import identity_disjoint, stored_people
+from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, Estimate, scores, verification_figures
 from facelab.methods import Method, embed_faces
 from facelab.training import History, Monitor, Plan, fit
@@ -52,36 +54,81 @@ def unseen_people(
 ) -> UnseenPeople:
     """Train on half of the people, compare photographs of the other half.
 
-    For ORL and orl-wild the halves are the stored ones (``data/pairs/orl-people.csv``), so that all methods and seeds are
-    judged on the same people; elsewhere they are drawn by the seed of the plan.
-
     Args:
         faces: photographs of known people.
         build: makes the untrained method for the training people; called twice with the same result.
-        plan: its training.
+        plan: its training; its seed also decides the halves, as ``split_unseen`` has it.
         fars: false accept rates at which the true accept rate is given.
         draws: of the bootstrap.
         name: what the trained network is called in the results.
         scene: column of the attribute table; photographs with one value there are one scene for ``fit``.
         monitors: of the training.
     """
-    stored = faces.source.startswith("orl")
-    split = stored_people(faces) if stored else identity_disjoint(faces, train=0.5, seed=plan.seed)
-    train, test = faces.subset(split.train), faces.subset(split.test)
-    assert_disjoint(train, test, by=("identity", "file", "hash"))
-    pairs = all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
-    embeddings = {label: baseline(train.images)(test.images) for label, baseline in BASELINES.items()}
-    method = build(train)
-    embeddings["random network"] = embed_faces(method, test)
-    scenes = None if scene is None else train.attributes[scene].to_numpy()
-    history = fit(method, train, plan, scenes=scenes, monitors=monitors)
+    train, test = split_unseen(faces, plan.seed)
+    pairs, method = pairs_of(test), build(train)
+    embeddings = without_training(method, train, test)
+    history = fit(method, train, plan, scenes=scenes_of(train, scene), monitors=monitors)
     embeddings[name] = embed_faces(method, test)
     found = {label: scores(rows, pairs) for label, rows in embeddings.items()}
-    figures = {
-        label: verification_figures(values, pairs, test.identity, fars, draws, plan.seed)
-        for label, values in found.items()
-    }
+    figures = figures_of(found, test, pairs, fars, draws, plan.seed)
     return UnseenPeople(test, pairs, method, history, embeddings, found, figures)
+
+
+def split_unseen(faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
+    """The photographs of one half of the people, to train on, and of the other, for the test; proved to share nothing.
+
+    For ORL and orl-wild the halves are the stored ones (``data/pairs/orl-people.csv``), so that all methods and seeds are
+    judged on the same people; elsewhere they are drawn by the seed.
+    """
+    stored = faces.source.startswith("orl")
+    split = stored_people(faces) if stored else identity_disjoint(faces, train=0.5, seed=seed)
+    train, test = faces.subset(split.train), faces.subset(split.test)
+    assert_disjoint(train, test, by=("identity", "file", "hash"))
+    return train, test
+
+
+def pairs_of(test: FaceSet) -> Pairs:
+    """All pairs of some photographs, but for renderings of one photograph."""
+    return all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
+
+
+def without_training(method: Method, train: FaceSet, test: FaceSet) -> dict[str, np.ndarray]:
+    """Embeddings of the test photographs that need no training: by the baselines, and by a method before it learns."""
+    found = {label: baseline(train.images)(test.images) for label, baseline in BASELINES.items()}
+    return found | {"random network": embed_faces(method, test)}
+
+
+def figures_of(
+    found: Mapping[str, np.ndarray],
+    test: FaceSet,
+    pairs: Pairs,
+    fars: tuple[float, ...],
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, Estimate]]:
+    """``eer``, ``auc`` and TAR at some FARs, by the scores that each method gives the pairs: name -> figure -> estimate."""
+    return {
+        name: verification_figures(values, pairs, test.identity, fars, draws, seed) for name, values in found.items()
+    }
+
+
+def scenes_of(faces: FaceSet, column: str | None) -> np.ndarray | None:
+    """Scenes for ``fit``: int (N,), equal where a column of the attribute table is; None without a column.
+
+    Raises:
+        BadParameterError: there is no such column, or a photograph has no value in it.
+    """
+    if column is None:
+        return None
+    table = faces.attributes
+    if column not in table:
+        raise BadParameterError(f"{faces.source} has no column {column!r}.", f"There are: {', '.join(table)}.")
+    scenes, _ = pd.factorize(table[column])
+    if missing := (scenes < 0).sum():
+        raise BadParameterError(
+            f"{missing} photographs of {faces.source} have no {column!r}.", "Choose a column without gaps."
+        )
+    return scenes
 
 
 def complement(rate: Estimate) -> Estimate:
