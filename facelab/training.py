@@ -319,7 +319,8 @@ def _fingerprint(loop: _Loop) -> str:
     """Differs where a checkpoint of the one run would be wrong for the other."""
     method, faces, plan = loop.method, loop.faces, loop.plan
     shapes = {name: list(value.shape) for name, value in method.state_dict().items()}
-    parts = [type(method).__name__, shapes, faces.sha256]
+    settings = {name: value for name, value in vars(method).items() if isinstance(value, int | float | str)}
+    parts = [type(method).__name__, settings | {"training": None}, shapes, faces.sha256]
     parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (loop.labels, loop.scenes)]
     parts += [asdict(plan), asdict(method.augmentation)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -250,6 +250,13 @@ def test_a_plan_for_fewer_photographs_takes_as_many_steps():
     assert Plan(epochs=2, batch_size=8).as_long_as(8, 800).epochs == 1
 
 
+def test_a_checkpoint_of_another_temperature_is_refused(tmp_path):
+    fit(tiny_contrastive(SupCon, temperature=0.1), tiny_faces(), PLAN, folder=tmp_path)
+    fit(tiny_contrastive(SupCon, temperature=0.1).eval(), tiny_faces(), PLAN, folder=tmp_path)
+    with pytest.raises(TrainingError, match="another method, plan or data"):
+        fit(tiny_contrastive(SupCon, temperature=0.2), tiny_faces(), PLAN, folder=tmp_path)
+
+
 def test_monitors_join_the_history():
     history = fit(tiny_method(), tiny_faces(), PLAN, monitors=[lambda method: {"norm": 1.5}])
     assert history.series("norm") == [1.5] * 3
