@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import tiny_faces
 
-from facelab import cli, records, training
+from facelab import cli, records
 from facelab.augment import PRESETS
 from facelab.backbones import backbone
 from facelab.errors import BadParameterError, FacelabError, TrainingError
@@ -24,7 +24,7 @@ from facelab.labs.train_task import prepare
 from facelab.labs.unseen_people import unseen_people
 from facelab.methods import METHODS, MoCo, load_method, new_method
 from facelab.methods.named import options_of
-from facelab.training import Plan
+from facelab.training import Plan, loop
 
 FACES = tiny_faces(people=6, shots=10)
 PLAN = Plan(epochs=2, batch_size=8, lr=2e-3)
@@ -127,7 +127,7 @@ def test_train_then_test_is_both(tmp_path, whole):
 @pytest.mark.parametrize("step", [5, 9, 12])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, whole, step):
     """36 photographs, 4 steps an epoch: it stops in the method's second epoch, and in the head's two."""
-    real, count = training._Loop._descend, iter(range(10**6))
+    real, count = loop.Loop._descend, iter(range(10**6))
 
     class Stop(Exception):
         pass
@@ -138,12 +138,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, whol
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Loop, "_descend", dying)
+        patch.setattr(loop.Loop, "_descend", dying)
         with pytest.raises(Stop):
             run(HEADED, PLAN, tmp_path)
     taken = []
     with monkeypatch.context() as patch:
-        patch.setattr(training._Loop, "_descend", lambda *given: taken.append(real(*given)))
+        patch.setattr(loop.Loop, "_descend", lambda *given: taken.append(real(*given)))
         run(HEADED, PLAN, tmp_path)
     assert len(taken) == 16 - step // 4 * 4  # it went on after the last whole epoch
     for name in ("method.pt", "head.pt"):
@@ -226,7 +226,7 @@ def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_before_the_first_step(tmp_path, monkeypatch, changes, plan, more, said):
-    monkeypatch.setattr(training._Loop, "step", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(loop.Loop, "step", lambda *_: pytest.fail("it trained"))
     with pytest.raises(FacelabError, match=said) as error:
         run(settings(**changes), replace(PLAN, **plan), tmp_path, **more)
     assert "\n" not in str(error.value)

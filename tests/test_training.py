@@ -15,11 +15,10 @@ import torch
 from scipy.stats import chisquare
 from tiny import tiny_contrastive, tiny_faces, tiny_method
 
-from facelab import training
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import SupCon
-from facelab.training import Plan, epoch_order, fit, same_scene
+from facelab.training import Plan, epoch_order, fit, loop, same_scene
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -40,14 +39,14 @@ class Stop(Exception):
 
 def stop_at(monkeypatch, step: int) -> None:
     """Let the training die at the given step of the whole run, before its weights move."""
-    real, count = training._Loop._descend, iter(range(10**6))
+    real, count = loop.Loop._descend, iter(range(10**6))
 
     def dying(*args):
         if next(count) == step:
             raise Stop
         return real(*args)
 
-    monkeypatch.setattr(training._Loop, "_descend", dying)
+    monkeypatch.setattr(loop.Loop, "_descend", dying)
 
 
 def test_learns_what_can_be_learned():

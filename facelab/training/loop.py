@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,91 +22,15 @@ from torch import Tensor
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
-from facelab.files import atomic
 from facelab.methods import Method
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import bar
+from facelab.training.checkpoint import Checkpoint, Position
+from facelab.training.order import epoch_order, same_scene
+from facelab.training.plan import History, Plan
 
 Validate = Callable[[Method], float]
 Monitor = Callable[[Method], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What decides the result of a training, besides the method and the photographs.
-
-    Attributes:
-        epochs: passes over the training set, 1 or more.
-        batch_size: photographs a step over all devices; the last, incomplete batch of an epoch is left out.
-        lr: peak learning rate.
-        optimizer: a name of ``optim.OPTIMIZERS``.
-        weight_decay: on kernels and matrices; biases and norms are left out.
-        momentum: of SGD.
-        warmup_epochs: linear rise, before the cosine.
-        clip_norm: largest norm of the gradient; 0: not clipped.
-        per_class: so many photographs of one class follow each other in the order of an epoch, so that a batch holds pairs
-            of one person where classes are many; 1: any order.
-        seed: of the order, the augmentation and dropout. The initial weights are the caller's.
-    """
-
-    epochs: int
-    batch_size: int = 64
-    lr: float = 2e-3
-    optimizer: str = "adamw"
-    weight_decay: float = 0.05
-    momentum: float = 0.9
-    warmup_epochs: float = 1.0
-    clip_norm: float = 0.0
-    per_class: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.per_class) < 1:
-            raise BadParameterError(
-                f"{self.epochs} epochs, batches of {self.batch_size}, {self.per_class} of a class together.",
-                "Give 1 or more of each.",
-            )
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise BadParameterError(
-                f"A warm-up of {self.warmup_epochs} epochs in a run of {self.epochs}.", "Give fewer than the run has."
-            )
-
-    def as_long_as(self, photographs: int, other: int) -> Plan:
-        """The plan for ``other`` photographs that takes as many steps as this one does on ``photographs``."""
-        steps = self.epochs * (photographs // self.batch_size)
-        epochs = max(1, round(steps / max(1, other // self.batch_size)))
-        return replace(self, epochs=epochs, warmup_epochs=min(self.warmup_epochs, epochs / 2))
-
-
-@dataclass
-class History:
-    """What a training did.
-
-    Attributes:
-        epochs: one dict an epoch: mean of each term of the loss, ``lr``, and what validation and monitors said.
-        best_epoch: number, from 1, of the epoch whose weights the method now has; None without validation.
-        seconds: time of the training, all its pieces added where it was resumed.
-    """
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int | None = None
-    seconds: float = 0.0
-
-    def series(self, name: str) -> list[float]:
-        """One value an epoch, NaN where the epoch has none."""
-        return [epoch.get(name, math.nan) for epoch in self.epochs]
-
-
-@dataclass
-class _Position:
-    """Where a training stands: what a checkpoint holds besides weights and optimiser."""
-
-    epoch: int = 0
-    step: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    history: History = field(default_factory=History)
-    best_score: float = -math.inf
-    best_weights: dict[str, Tensor] | None = None
 
 
 def fit(
@@ -149,7 +71,7 @@ def fit(
         BadParameterError: fewer photographs than one batch holds, or a batch that the processes cannot share evenly.
     """
     loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator="auto", devices=1))
-    checkpoint = _Checkpoint(folder, loop)
+    checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
     at = checkpoint.read()
     written = started = time.monotonic()
     before = at.history.seconds
@@ -176,48 +98,9 @@ def fit(
     return at.history
 
 
-def epoch_order(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
-    """Every photograph once, in random order; ``per_class`` of one class stand together, while the class has them.
-
-    Args:
-        labels: int (N,), class of each photograph.
-        per_class: 1 or more. What is left of a class after the last full group stands together too.
-        generator: that draws the order.
-
-    Returns:
-        int (N,), rows.
-    """
-    order = generator.permutation(len(labels))
-    if per_class == 1:
-        return order
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    sorted_labels = labels[by_class]
-    first = np.searchsorted(sorted_labels, sorted_labels)  # where the class of each photograph begins
-    within = np.arange(len(labels)) - first
-    group = np.cumsum(within % per_class == 0) - 1
-    place = generator.permutation(group[-1] + 1)
-    return by_class[np.argsort(place[group], kind="stable")]
-
-
-def same_scene(scenes: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """For each of some rows, one of the rows of its scene, itself included: int (n,).
-
-    Args:
-        scenes: int (N,), scene of each photograph, numbered from 0 without a gap.
-        rows: int (n,).
-        generator: that draws; left alone where every scene has one photograph.
-    """
-    sizes = np.bincount(scenes)
-    if len(sizes) == len(scenes):
-        return rows
-    by_scene, first = np.argsort(scenes, kind="stable"), np.cumsum(sizes) - sizes
-    drawn = (generator.random(len(rows)) * sizes[scenes[rows]]).astype(np.int64)
-    return by_scene[first[scenes[rows]] + drawn]
-
-
 def _prepare(
     method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, scenes: np.ndarray | None, fabric: Fabric
-) -> _Loop:
+) -> Loop:
     """Method, optimiser and labels, set up for the devices."""
     if len(faces) < plan.batch_size:
         raise BadParameterError(
@@ -234,11 +117,11 @@ def _prepare(
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(method, optimizer)
-    return _Loop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
+    return Loop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
 
 
 @dataclass
-class _Loop:
+class Loop:
     """What stays the same from step to step. ``wrapped`` is the method as Fabric calls it (DDP, mixed precision)."""
 
     fabric: Fabric
@@ -251,11 +134,21 @@ class _Loop:
     plan: Plan
 
     @property
+    def fingerprint(self) -> str:
+        """Differs where a checkpoint of the one run would be wrong for the other."""
+        shapes = {name: list(value.shape) for name, value in self.method.state_dict().items()}
+        settings = {name: value for name, value in vars(self.method).items() if isinstance(value, int | float | str)}
+        parts = [type(self.method).__name__, settings | {"training": None}, shapes, self.faces.sha256]
+        parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (self.labels, self.scenes)]
+        parts += [asdict(self.plan), asdict(self.method.augmentation)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
     def steps(self) -> int:
         """Steps of one epoch."""
         return len(self.faces) // self.plan.batch_size
 
-    def step(self, at: _Position, rows: np.ndarray) -> float:
+    def step(self, at: Position, rows: np.ndarray) -> float:
         """One step of the optimiser on some photographs; ``at`` moves on by one; the loss, the mean over the processes."""
         plan, fabric = self.plan, self.fabric
         seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
@@ -297,7 +190,7 @@ class _Loop:
 
 
 def _end_epoch(
-    method: Method, at: _Position, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
+    method: Method, at: Position, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
 ) -> None:
     """Close the epoch in ``at``: means of the terms, validation, monitors, the best weights so far."""
     entry = {name: total / steps for name, total in at.sums.items()}
@@ -313,61 +206,3 @@ def _end_epoch(
             at.best_weights = copy.deepcopy(method.state_dict())
     at.history.epochs.append(entry)
     at.epoch, at.step, at.sums = at.epoch + 1, 0, {}
-
-
-def _fingerprint(loop: _Loop) -> str:
-    """Differs where a checkpoint of the one run would be wrong for the other."""
-    method, faces, plan = loop.method, loop.faces, loop.plan
-    shapes = {name: list(value.shape) for name, value in method.state_dict().items()}
-    settings = {name: value for name, value in vars(method).items() if isinstance(value, int | float | str)}
-    parts = [type(method).__name__, settings | {"training": None}, shapes, faces.sha256]
-    parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (loop.labels, loop.scenes)]
-    parts += [asdict(plan), asdict(method.augmentation)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-class _Checkpoint:
-    """``last.ckpt`` of a run; does nothing where no folder was asked for."""
-
-    def __init__(self, folder: Path | None, loop: _Loop) -> None:
-        self.path = None if folder is None else Path(folder) / "last.ckpt"
-        self.fabric, self.method, self.optimizer = loop.fabric, loop.method, loop.optimizer
-        self.fingerprint = _fingerprint(loop)
-
-    def read(self) -> _Position:
-        """The position to go on from, weights and optimiser put back; the start where there is no checkpoint."""
-        if self.path is None or not self.path.is_file():
-            return _Position()
-        try:
-            state = torch.load(self.path, map_location=self.fabric.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise TrainingError(
-                f"{self.path} cannot be read ({type(error).__name__}).", "Remove it to start again."
-            ) from error
-        if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
-            raise TrainingError(
-                f"{self.path} belongs to a run with another method, plan or data.",
-                "Remove it, or choose another folder.",
-            )
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        return _Position(**state["position"] | {"history": History(**state["history"])})
-
-    def write(self, at: _Position) -> None:
-        """Write the state of the run, whole or not at all, from the first process."""
-        if self.path is None or not self.fabric.is_global_zero:
-            return
-        position = {name: getattr(at, name) for name in ("epoch", "step", "sums", "best_score", "best_weights")}
-        state = {
-            "fingerprint": self.fingerprint,
-            "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "position": position,
-            "history": asdict(at.history),
-        }
-        packed = (
-            io.BytesIO()
-        )  # torch.save to a full disk raises what only a programmer can read; a plain write does not
-        torch.save(state, packed)
-        with atomic(self.path) as partial:
-            partial.write_bytes(packed.getbuffer())
