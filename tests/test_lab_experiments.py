@@ -20,8 +20,8 @@ from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import TopK, scores
 from facelab.labs import data_size, lfw_view2, moco_experiments
-from facelab.labs.lfw_view2 import framed, halves, on_view1, train_on, view2, without_people_of
-from facelab.labs.moco_experiments import OPTIONS, SETTINGS, WIDER, People, grey, pretrained
+from facelab.labs.lfw_view2 import centred, framed, halves, on_view1, train_on, view2, without_people_of
+from facelab.labs.moco_experiments import OPTIONS, SETTINGS, WIDER, People, pretrained
 from facelab.methods import embed_faces
 from facelab.training import History, Plan, fit
 
@@ -335,10 +335,10 @@ def test_a_setting_is_measured_after_its_training(people, monkeypatch, name):
 
 def test_both_continuations_start_from_the_pretrained_network_and_frozen_layers_stay(people, monkeypatch):
     spy = Spy(monkeypatch, moco_experiments)
-    larger = grey(FaceSet(
+    larger = centred(FaceSet(
         np.random.default_rng(0).integers(0, 256, (32, 48, 48, 3), dtype=np.uint8), np.arange(32), ("p",) * 32,
         pd.DataFrame({"file": [str(row) for row in range(32)]}), "lfw@48",
-    ), size=32)  # fmt: skip
+    ), 32, grey=True)  # fmt: skip
     found = pretrained(larger, people, seed=3, large=replace(PLAN, epochs=2), small=PLAN)
     large, free, frozen = spy.calls
     assert list(found) == [
@@ -366,7 +366,7 @@ def test_grey_is_the_centre_by_its_luminance():
     images = np.full((2, 112, 112, 3), 255, dtype=np.uint8)
     images[:, 16:96, 16:96] = [[[[200, 100, 50]]], [[[10, 20, 250]]]]
     faces = FaceSet(images, np.arange(2), ("a", "b"), pd.DataFrame({"file": ["a", "b"]}), "lfw@112")
-    found = grey(faces)
+    found = centred(faces, 48, grey=True)
     assert found.images.shape == (2, 48, 48, 1) and found.images.dtype == np.uint8
     for image, (red, green, blue) in zip(found.images, [(200, 100, 50), (10, 20, 250)], strict=True):
         assert np.unique(image).tolist() == [round(0.299 * red + 0.587 * green + 0.114 * blue)]  # ITU-R BT.601
@@ -375,13 +375,13 @@ def test_grey_is_the_centre_by_its_luminance():
 def test_an_experiment_is_a_setting_or_all_that_begins_on_lfw(wild, monkeypatch):
     asked = []
     monkeypatch.setattr(moco_experiments, "load", lambda name, size: asked.append((name, size)) or wild)
-    monkeypatch.setattr(moco_experiments, "grey", lambda faces: "grey")
+    monkeypatch.setattr(moco_experiments, "centred", lambda faces, size, grey: ("centred", size, grey))
     monkeypatch.setattr(moco_experiments, "measure", lambda people, setting, seed: (setting, seed))
     monkeypatch.setattr(moco_experiments, "pretrained", lambda faces, people, seed: {"end": (faces, seed)})
     for name, setting in SETTINGS.items():
         assert moco_experiments.experiment((name, 4)) == {name: (setting, 4)}
     assert set(asked) == {("orl-wild", 48)}
-    assert moco_experiments.experiment(("pretraining", 4)) == {"pretraining/end": ("grey", 4)}
+    assert moco_experiments.experiment(("pretraining", 4)) == {"pretraining/end": (("centred", 48, True), 4)}
     assert asked[-1] == ("lfw", 112)
 
 

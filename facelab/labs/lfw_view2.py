@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated
 
 import cv2
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import typer
 
-from facelab.augment import CLASSIFIER, SUPCON
-from facelab.backbones import Backbone, backbone
+from facelab.augment import CLASSIFIER, SUPCON, Augmentation
+from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pair_files import lfw_pairs
@@ -37,30 +37,39 @@ class Recipe:
     """How one method is trained on LFW, on a ResNet-10 of width 16.
 
     Attributes:
-        build: makes the untrained method around a network.
+        kind: the method.
+        views: its augmentation.
         plan: its training; the seed is filled in.
+        options: of the method.
         least: photographs that a person must have to be in training.
     """
 
-    build: Callable[[Backbone], Method]
+    kind: type[Method]
+    views: Augmentation
     plan: Plan
+    options: dict[str, object] = field(default_factory=dict)
     least: int = 1
 
     def untrained(self, seed: int) -> Method:
         """The method with weights drawn from the seed."""
         torch.manual_seed(seed)
-        return self.build(backbone("resnet10", in_channels=3))
+        return self.kind(backbone("resnet10", in_channels=3), self.views, **self.options)
+
+    def described(self) -> dict[str, object]:
+        """Everything that decides a training but the seed, for the record."""
+        plan = {name: value for name, value in asdict(self.plan).items() if name != "seed"}
+        return plan | {"options": self.options, "least": self.least, "views": asdict(self.views)}
 
 
 #: Chosen on View 1. SupCon learns nothing from a person with one photograph that the views do not tell it; a batch of 128
 #: holds four of most others together. MoCo takes everybody.
 RECIPES = {
-    "supcon": Recipe(
-        lambda network: SupCon(network, CLASSIFIER), Plan(epochs=20, batch_size=128, lr=4e-3, per_class=4), least=2
-    ),
+    "supcon": Recipe(SupCon, CLASSIFIER, Plan(epochs=20, batch_size=128, lr=4e-3, per_class=4), least=2),
     "moco": Recipe(
-        lambda network: MoCo(network, replace(SUPCON, crop_scale=(0.5, 1.0)), queue=2048, temperature=0.1, groups=8),
+        MoCo,
+        replace(SUPCON, crop_scale=(0.5, 1.0)),
         Plan(epochs=8, batch_size=128, lr=2e-3),
+        {"queue": 2048, "momentum": 0.99, "temperature": 0.1, "groups": 8},
     ),
 }
 
@@ -76,13 +85,29 @@ def recipe(method: str) -> Recipe:
     return RECIPES[method]
 
 
-def framed(size: int = SIZE) -> FaceSet:
-    """All of LFW, the centre of each photograph: background is cut away that tells nothing of a face."""
-    faces = load("lfw", 112)
-    edge = (112 - FRAME) // 2
-    centre = faces.images[:, edge : 112 - edge, edge : 112 - edge]
-    images = np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in centre])
-    return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112")
+def centred(faces: FaceSet, size: int, grey: bool = False) -> FaceSet:
+    """The centre of each photograph, 80 of LFW's 112 pixels: background is cut away that tells nothing of a face.
+
+    Args:
+        faces: in colour.
+        size: side of what comes out, in pixels.
+        grey: by luminance (ITU-R BT.601), as the photographs of ORL are.
+    """
+    edge = round(faces.images.shape[1] * (1 - FRAME / 112) / 2)
+
+    def one(image: np.ndarray) -> np.ndarray:
+        part = image[edge : len(image) - edge, edge : len(image) - edge]
+        part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if grey else part
+        return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
+
+    images = np.stack([one(image) for image in faces.images])
+    images = images[..., None] if grey else images
+    return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112{', grey' if grey else ''}")
+
+
+def framed() -> FaceSet:
+    """All of LFW as the recipes see it."""
+    return centred(load("lfw", 112), SIZE)
 
 
 def halves(faces: FaceSet, pairs: Pairs) -> Iterator[tuple[FaceSet, np.ndarray]]:
@@ -141,7 +166,7 @@ def main(
     view1: Annotated[bool, typer.Option(help="Print the figure of View 1 only: for choosing a recipe.")] = False,
 ) -> None:
     """Measure over the seeds and write ``data/results/lfw_view2_METHOD.json``."""
-    started, faces = time.monotonic(), framed()
+    chosen, started, faces = recipe(method), time.monotonic(), framed()
     if view1:
         print(on_view1(faces, method))
         return
@@ -155,11 +180,10 @@ def main(
 
         return embed
 
-    plan = {name: value for name, value in asdict(recipe(method).plan).items() if name != "seed"}
     record = Record(
         f"lfw_view2_{method}",
         f"python -m facelab.labs.lfw_view2 {method} --seeds {seeds}",
-        {"method": method, "dataset": "lfw", "size": SIZE, "frame": FRAME, "seeds": seeds, **plan},
+        {"method": method, "dataset": "lfw", "size": SIZE, "frame": FRAME, "seeds": seeds, **chosen.described()},
     )
     record.data["faces"] = faces.describe()
     found: dict[str, View2] = {

@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from typing import Annotated
 
-import cv2
-import numpy as np
 import torch
 import typer
 
@@ -26,6 +24,7 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import stored_people
 from facelab.evaluation import eer, over_seeds, roc, scores
+from facelab.labs.lfw_view2 import centred
 from facelab.labs.unseen_people import scenes_of
 from facelab.methods import MoCo, embed_faces
 from facelab.paths import own_data
@@ -139,16 +138,9 @@ def pretrained(faces: FaceSet, people: People, seed: int, large: Plan = LARGE, s
 WIDER = replace(CLASSIFIER, crop_scale=(0.5, 1.0), brightness=0.4, contrast=0.4)
 
 
-def grey(faces: FaceSet, size: int = SIZE) -> FaceSet:
-    """The centre of LFW's photographs in grey, framed about as tightly as ORL's."""
-    edge = round(faces.images.shape[1] * 0.14)
-    images = [
-        cv2.resize(
-            cv2.cvtColor(image[edge:-edge, edge:-edge], cv2.COLOR_RGB2GRAY), (size, size), interpolation=cv2.INTER_AREA
-        )
-        for image in faces.images
-    ]
-    return replace(faces, images=np.stack(images)[..., None], source=f"lfw@{size}, centre 80 of 112, grey")
+def larger_set() -> FaceSet:
+    """All of LFW, grey and framed about as tightly as ORL's photographs."""
+    return centred(load("lfw", 112), SIZE, grey=True)
 
 
 def _fitted(people: People, method: MoCo, plan: Plan, scenes: bool) -> float:
@@ -162,7 +154,7 @@ def experiment(job: tuple[str, int]) -> dict[str, float]:
     people = People.of(load("orl-wild", SIZE))
     if name != "pretraining":
         return {name: measure(people, SETTINGS[name], seed)}
-    return {f"pretraining/{what}": value for what, value in pretrained(grey(load("lfw", 112)), people, seed).items()}
+    return {f"pretraining/{what}": value for what, value in pretrained(larger_set(), people, seed).items()}
 
 
 def main(
@@ -184,7 +176,7 @@ def main(
     record = Record("04_experiments", f"python -m facelab.labs.moco_experiments --seeds {seeds}", parameters)
     record.data["train"], record.data["test"] = people.train.describe(), people.test.describe()
     if lfw:
-        record.data["pretraining"] = grey(load("lfw", 112)).describe()
+        record.data["pretraining"] = larger_set().describe()
         record.parameters["pretraining"] = asdict(LARGE) | LARGE_OPTIONS
     record.metrics = {f"eer/{name}": Metric.of(over_seeds(found)) for name, found in values.items()}
     record.wall_seconds = round(time.monotonic() - started, 1)
