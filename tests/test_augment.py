@@ -13,7 +13,6 @@ from torchvision.transforms.v2 import functional as tv
 
 from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, one_view, two_views
 from facelab.augment.augmentation import CHUNK
-from facelab.augment.colour import jitter
 from facelab.augment.parameters import draw_boxes
 from facelab.errors import BadParameterError
 
@@ -79,16 +78,6 @@ def test_grey_is_torchvisions_for_the_chosen_only():
     views = apply(images, Parameters(grey=chosen))
     assert_close(views[chosen], tv.rgb_to_grayscale(images / 255, 3)[chosen])
     assert_close(views[~chosen], (images / 255)[~chosen])
-
-
-def test_a_side_light_rises_linearly_from_one_edge_to_the_other():
-    images = torch.full((3, 1, 5, 3), 0.6)
-    light = torch.tensor([[0.5, 0.0], [0.0, -1.0], [0.0, 0.0]])
-    lit = jitter(images.clone(), Parameters(light=light))[:, 0]
-    assert lit[0, 2].tolist() == pytest.approx([0.3, 0.6, 0.9])
-    assert lit[1, :, 1].tolist() == pytest.approx([1.0, 0.9, 0.6, 0.3, 0.0])  # the first would be 1.2
-    assert (lit[2] == images[2]).all()
-    assert (lit[0] == lit[0, :1]).all() and (lit[1] == lit[1, :, :1]).all()
 
 
 def test_colour_steps_leave_grey_photographs_alone():
@@ -243,9 +232,8 @@ def test_a_crop_that_never_fits_is_the_whole_photograph_and_a_hole_is_none():
 
 def test_steps_happen_as_often_as_asked_and_within_their_ranges():
     settings = Augmentation(
-        flip_p=0.5, degrees=20, translate=0.1, scale=(0.8, 1.1), light=0.7, brightness=0.4, contrast=1.5,
-        saturation=0.2, hue=0.1, jitter_p=0.8, grey_p=0.2, blur_p=0.3, blur_sigma=(0.5, 1.5), noise=0.05,
-        erase_p=0.25, erase_holes=3,
+        flip_p=0.5, degrees=20, translate=0.1, scale=(0.8, 1.1), brightness=0.4, contrast=1.5, saturation=0.2, hue=0.1,
+        jitter_p=0.8, grey_p=0.2, blur_p=0.3, blur_sigma=(0.5, 1.5), noise=0.05, erase_p=0.25, erase_holes=3,
     )  # fmt: skip
     n = 4000
     drawn = settings.draw(n, np.random.default_rng(0))
@@ -260,12 +248,11 @@ def test_steps_happen_as_often_as_asked_and_within_their_ranges():
         "angle": (drawn.angle, -20, 20), "translate": (drawn.translate, -0.1, 0.1), "scale": (drawn.scale, 0.8, 1.1),
         "brightness": (drawn.brightness[jittered], 0.6, 1.4), "contrast": (drawn.contrast[jittered], 0, 2.5),
         "saturation": (drawn.saturation[jittered], 0.8, 1.2), "hue": (drawn.hue[jittered], -0.1, 0.1),
-        "light": (drawn.light, -0.7, 0.7), "blur": (drawn.blur[drawn.blur > 0], 0.5, 1.5), "noise": (drawn.noise, 0, 0.05),
+        "blur": (drawn.blur[drawn.blur > 0], 0.5, 1.5), "noise": (drawn.noise, 0, 0.05),
     }  # fmt: skip
     for name, (values, low, high) in ranges.items():
         margin = 0.01 * (high - low)
         assert low - 1e-6 <= values.min() < low + margin and high - margin < values.max() <= high + 1e-6, name
-    assert drawn.light.norm(dim=1).max() <= 0.7
     assert all((getattr(drawn, name)[~jittered] == 1).all() for name in ("contrast", "saturation"))
     assert drawn.erase.shape == (n, 3, 4) and len(torch.unique(drawn.erase[happened["erase_p"]][0, :, 0])) == 3
 

@@ -21,7 +21,7 @@ CHUNK = 64  #: photographs at a time on a CPU, so that what lies between two ste
 class Augmentation:
     """What may happen to a photograph on its way to the network. Everything is off until it is asked for.
 
-    The steps, in this order: rotation, scale and shift; random resized crop; flip; side light; jitter of brightness, contrast,
+    The steps, in this order: rotation, scale and shift; random resized crop; flip; jitter of brightness, contrast,
     saturation and hue; grey; blur; noise; normalisation; holes.
 
     Attributes:
@@ -32,8 +32,6 @@ class Augmentation:
         degrees: rotation by up to so many degrees either way.
         translate: shift by up to this share of the side in any direction.
         scale: smallest and largest magnification.
-        light: strength of a side light, at most 1: one edge becomes brighter by up to this share and the opposite one as
-            much darker, from any direction. Not in the papers: faces have noses, and shadows beside them.
         brightness: strength of the jitter: the factor is uniform in [max(0, 1 - b), 1 + b]; also contrast, saturation.
         contrast: see brightness.
         saturation: see brightness.
@@ -62,7 +60,6 @@ class Augmentation:
     degrees: float = 0.0
     translate: float = 0.0
     scale: Range | None = None
-    light: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -82,7 +79,7 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         limits = {"flip_p": 1, "jitter_p": 1, "grey_p": 1, "blur_p": 1, "erase_p": 1, "hue": 0.5, "degrees": 180}
-        limits |= dict.fromkeys(("translate", "light", "blur_kernel", "noise"), 1)
+        limits |= dict.fromkeys(("translate", "blur_kernel", "noise"), 1)
         limits |= dict.fromkeys(("brightness", "contrast", "saturation"), np.inf)
         for name, largest in limits.items():
             if not 0 <= getattr(self, name) <= largest:

@@ -1,6 +1,6 @@
-"""Side light, brightness, contrast, saturation, hue and grey with one factor per photograph.
+"""Brightness, contrast, saturation, hue and grey with one factor per photograph.
 
-Each but the side light is torchvision's function of that name on float images of 0 to 1. ``jitter`` works in place.
+Each is torchvision's function of that name on float images of 0 to 1. ``jitter`` works in place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ GREY = (0.2989, 0.587, 0.114)  #: weights of red, green and blue (ITU-R 601-2, a
 
 
 def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-    """Side light, brightness, contrast, saturation and hue, always in this order (torchvision draws the order), then grey.
+    """Brightness, contrast, saturation and hue, always in this order (torchvision draws the order), then grey.
 
     Args:
         images: float32 (N, C, h, w) of 0 to 1, C 1 or 3; overwritten. With one channel there is no colour to change:
@@ -27,8 +27,6 @@ def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
     def factor(values: torch.Tensor) -> torch.Tensor:
         return values.to(images.device)[:, None, None, None]
 
-    if parameters.light is not None:
-        images.mul_(_ramp(parameters.light.to(images.device), images.shape[2:])).clamp_(0, 1)
     if parameters.brightness is not None:
         images.mul_(factor(parameters.brightness)).clamp_(0, 1)
     if parameters.contrast is not None:
@@ -47,12 +45,6 @@ def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         rows = parameters.grey.nonzero()[:, 0].to(images.device)
         images[rows] = to_grey(images[rows]).expand(-1, 3, -1, -1)
     return images
-
-
-def _ramp(light: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    """Factors (N, 1, h, w) that rise linearly over the photograph: 1 in the middle, 1 + light at the right and lower edges."""
-    down, across = (torch.linspace(-1, 1, side, device=light.device) for side in size)
-    return (1 + light[:, 0, None, None] * across + light[:, 1, None, None] * down[:, None])[:, None]
 
 
 def to_grey(images: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,6 @@ class Parameters:
         angle: float32 (N,), degrees, clockwise, about the centre of the photograph (torchvision's ``affine``).
         translate: float32 (N, 2), shift right and down as fractions of width and height.
         scale: float32 (N,), magnification about the centre.
-        light: float32 (N, 2), side light: how much brighter the right and the lower edge become, as a share.
         brightness: float32 (N,), factor; 1 changes nothing. The same for ``contrast`` and ``saturation``.
         contrast: factor about the mean grey of the photograph.
         saturation: factor about each pixel's grey.
@@ -43,7 +42,6 @@ class Parameters:
     angle: torch.Tensor | None = None
     translate: torch.Tensor | None = None
     scale: torch.Tensor | None = None
-    light: torch.Tensor | None = None
     brightness: torch.Tensor | None = None
     contrast: torch.Tensor | None = None
     saturation: torch.Tensor | None = None
@@ -85,9 +83,6 @@ def draw(settings: Augmentation, n: int, generator: np.random.Generator) -> Para
         drawn["translate"] = uniform(-settings.translate, settings.translate, 2)
     if settings.scale is not None:
         drawn["scale"] = uniform(*settings.scale)
-    if settings.light > 0:
-        from_where, strength = 2 * np.pi * generator.random(n), settings.light * generator.random(n)
-        drawn["light"] = _tensor(strength[:, None] * np.stack([np.cos(from_where), np.sin(from_where)], axis=1))
     drawn |= _draw_jitter(settings, n, generator)
     if settings.grey_p > 0:
         drawn["grey"] = torch.from_numpy(chosen(settings.grey_p))

@@ -328,7 +328,7 @@ run.check("clusters/nmi", "clusters/ami", "clusters/accuracy", "silhouette/true 
 
 # %%
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
-strangers_plan = Plan(epochs=epochs or run.choose(2, 36, 200), batch_size=plan.batch_size, lr=plan.lr, seed=seed)
+strangers_plan = Plan(epochs=epochs or run.choose(2, 30, 200), batch_size=plan.batch_size, lr=plan.lr, seed=seed)
 never = unseen_people.unseen_people(faces, new_method, strangers_plan, draws=draws, name="SupCon")
 for name, figures in never.figures.items():
     run.metric(f"eer/{name}", figures["eer"])

@@ -172,7 +172,7 @@ def watch(candidate):
 
 
 short = replace(
-    plan, epochs=epochs or run.choose(2, 24, 800)
+    plan, epochs=epochs or run.choose(2, 16, 800)
 )  # enough to see where it goes; it saves you half a minute
 pictures = unseen_people.unseen_people(
     faces, new_method(MOCO_V2), short, draws=draws, name="MoCo, views of a picture", monitors=[watch]
