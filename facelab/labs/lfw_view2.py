@@ -68,7 +68,7 @@ RECIPES = {
     "moco": Recipe(
         MoCo,
         replace(SUPCON, crop_scale=(0.5, 1.0)),
-        Plan(epochs=5, batch_size=128, lr=2e-3),
+        Plan(epochs=4, batch_size=128, lr=2e-3),
         {"queue": 2048, "momentum": 0.99, "temperature": 0.1, "groups": 8},
     ),
 }

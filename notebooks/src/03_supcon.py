@@ -159,7 +159,7 @@ def watch(candidate):
 
 
 plan = Plan(
-    epochs=epochs or run.choose(2, 24, 200),
+    epochs=epochs or run.choose(2, 36, 200),
     batch_size=run.choose(16, 32, 512),
     lr=run.choose(3e-3, 4e-3, 1e-3),
     seed=seed,
