@@ -280,14 +280,16 @@ run.check(
     *[f"eer/{name}" for name in ("raw pixels", "whitened PCA", "random network")],
     "eer/MoCo, views of a picture",
     "eer/MoCo, views of a moment",
-    "views of a moment are better than whitened PCA, paired",
+    "eer/MoCo, views of a moment, less whitened PCA",
 )
-stored = references.lookup(run.notebook, preset, dataset).get("eer/MoCo, views of a moment")
+stored = references.lookup(run.notebook, preset, dataset)
 if stored:
+    over_seeds = stored["eer/MoCo, views of a moment"]
+    highest = over_seeds.value + over_seeds.tolerance
     low = moments.figures["whitened PCA"]["eer"].low
-    print(
-        "over seeds, mean and four standard deviations lie below its interval:", stored.value + stored.tolerance < low
-    )
+    paired = stored["views of a moment are better than whitened PCA, paired"]
+    print("over seeds, mean and four standard deviations lie below the interval of whitened PCA:", highest < low)
+    print(f"share of {paired.seeds} seeds in which the paired difference holds no 0: {paired.value:.1f}")
 supcon = references.lookup("03_supcon", preset, dataset).get("eer/SupCon")
 if supcon:
     print("SupCon of notebook 03, with names, on the same people:", supcon)
@@ -297,8 +299,10 @@ for name, found in figures.items():
     print(f"{name:26} EER {found['eer']}   AUC {found['auc'].value:.3f}")
 
 # %% [markdown]
-# The interval over people is wide, since there are only 20 of them, and touches that of whitened PCA. But the two were
-# judged on the same people: drawn together (paired bootstrap), their difference stays below 0, and no seed changes that.
+# Two kinds of chance. Over *seeds*, MoCo with views of a moment is below whitened PCA without any doubt. Over *people* the
+# interval is wide, since there are only 20, and touches that of whitened PCA; judged on the same draws of people (paired
+# bootstrap), the difference holds no 0 in most seeds, not in all. Twenty other people might show less.
+#
 # Both ranks fall at first, the way out from above: everything in one direction that moves on. Then the slow keys win.
 #
 # The same network, the same photographs, no name in either: and another answer. (The first run was the shorter one. At
