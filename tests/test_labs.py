@@ -1,9 +1,12 @@
 """The frame of a notebook: parameters, references, and how an exercise speaks to a student."""
 
+import statistics
+
 import pytest
 
 from facelab import labs
 from facelab.errors import BadParameterError
+from facelab.evaluation import over_seeds
 from facelab.labs import notebook, parameters, references
 from facelab.labs.exercises import Exercise, require_value
 from facelab.records import Metric, Record, read
@@ -161,3 +164,9 @@ def test_a_right_answer_is_kept(capsys):
 
     assert labs.exercise(TASK, mine) is mine
     assert "right" in capsys.readouterr().out
+
+
+def test_the_interval_of_a_reference_is_that_of_students_t_over_its_seeds():
+    values = [0.25, 0.262, 0.28, 0.258, 0.279]
+    reference = references.Reference(statistics.mean(values), 4 * statistics.stdev(values), 5)
+    assert reference.high == pytest.approx(over_seeds(values).high)

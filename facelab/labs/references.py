@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import asdict, dataclass
+
+from scipy import stats
 
 from facelab.errors import BadParameterError
 from facelab.files import write_json
@@ -32,6 +35,12 @@ class Reference:
     def holds(self, value: float) -> bool:
         """Whether a measured value agrees."""
         return abs(value - self.value) <= self.tolerance
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval of the mean over the seeds (Student's t), on the wide side: a quarter of the
+        tolerance is the standard deviation, or more."""
+        return self.value + float(stats.t.ppf(0.975, self.seeds - 1)) * self.tolerance / 4 / math.sqrt(self.seeds)
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ± {self.tolerance:.3f} ({self.seeds} seeds)"

@@ -349,11 +349,19 @@ for name, figures in never.figures.items():
 curves = {name: roc(scores, never.pairs.same) for name, scores in never.scores.items()}
 plots.det_curves({name: (curve.far, 1 - curve.tar) for name, curve in curves.items()}, "People never seen in training")
 plt.show()
-run.check(*[f"eer/{name}" for name in never.figures], "SupCon is clear of every baseline")
+run.check(*[f"eer/{name}" for name in never.figures])
+stored = references.lookup(run.notebook, preset, dataset)
+if stored:
+    lowest = min(other.low for other in others.values())
+    clear = stored["SupCon is clear of every baseline"]
+    print("over seeds, its interval lies below those of all baselines:", stored["eer/SupCon"].high < lowest)
+    print(f"share of {clear.seeds} seeds in which its interval over people does so too: {clear.value:.1f}")
 
 # %% [markdown]
-# The last line is 1 in every run in which the interval of SupCon lies below those of all baselines. Which pairs does it
-# get wrong at the threshold of the equal error rate? Its worst mistakes of both kinds:
+# Two kinds of chance: the seed of the training, and which 20 people happen to be the strangers. Over seeds SupCon is better
+# than every baseline; over people the interval is wider, and in some runs it touches that of whitened PCA. More people in
+# the test would decide it, as LFW does below. Which pairs does it get wrong at the threshold of the equal error rate? Its
+# worst mistakes of both kinds:
 
 # %%
 curve = curves["SupCon"]
