@@ -49,7 +49,7 @@ def show_faces(images: np.ndarray, columns: int = 10, titles: Sequence[str] | No
 
 def as_jpeg(picture: np.ndarray) -> Image:
     """A picture, uint8 (h, w, 3), RGB, as a JPEG that a notebook displays."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 72])
     if not done:
         raise ValueError(f"a picture of {picture.shape} cannot be encoded")
     return Image(data=data.tobytes(), format="jpeg")

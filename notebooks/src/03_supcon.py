@@ -255,7 +255,7 @@ labs.explore(points, test.images, table, neighbours) if show_them else "not show
 # Test photographs and the nearest others, frames by whether it is the same person:
 
 # %%
-queries = np.linspace(0, len(test) - 1, 4).astype(int)
+queries = np.linspace(0, len(test) - 1, 3).astype(int)
 plots.neighbours_sheet(
     test.images, of_test, test.identity, queries, group=test_group, side=56
 ) if show_them else "not shown"
@@ -367,7 +367,7 @@ if stored:
 curve = curves["SupCon"]
 at = int(np.abs(curve.far - (1 - curve.tar)).argmin())
 plots.pair_sheet(
-    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), side=48
+    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), each=5, side=56
 ) if show_them else "not shown"
 
 # %% [markdown]
