@@ -97,7 +97,7 @@ def _scatter(axes: Axes, points: np.ndarray, name: str, category: pd.Categorical
                     handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
-def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 600, side: int = 34) -> Image:
+def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side: int = 30) -> Image:
     """Faces at their place in the map. Of faces that would cover each other the one in the earlier row is shown.
 
     Args:

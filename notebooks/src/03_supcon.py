@@ -126,7 +126,7 @@ augmentation = PRESETS[views]
 sample = np.repeat(faces.images[:: len(faces) // 3][:3], 2, axis=0)
 drawn = augmentation.apply(sample, augmentation.draw(6, np.random.default_rng(seed)))
 shown = ((drawn.permute(0, 2, 3, 1).numpy() * 0.5 + 0.5) * 255).clip(0, 255).astype(np.uint8)
-plots.show_faces(shown, columns=6, zoom=110 / size) if show_them else "not shown"
+plots.show_faces(shown, columns=6, zoom=80 / size) if show_them else "not shown"
 
 # %% [markdown]
 # ## Training on people who are known
@@ -257,7 +257,7 @@ labs.explore(points, test.images, table, neighbours) if show_them else "not show
 # %%
 queries = np.linspace(0, len(test) - 1, 3).astype(int)
 plots.neighbours_sheet(
-    test.images, of_test, test.identity, queries, group=test_group, side=56
+    test.images, of_test, test.identity, queries, k=6, group=test_group, side=56
 ) if show_them else "not shown"
 
 # %% [markdown]
@@ -367,7 +367,7 @@ if stored:
 curve = curves["SupCon"]
 at = int(np.abs(curve.far - (1 - curve.tar)).argmin())
 plots.pair_sheet(
-    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), each=5, side=56
+    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), each=5, side=48
 ) if show_them else "not shown"
 
 # %% [markdown]
