@@ -15,7 +15,7 @@ import numpy as np
 from facelab.errors import BadParameterError
 from facelab.evaluation.identification import Searches
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
-from facelab.evaluation.resampling import METHOD
+from facelab.evaluation.resampling import METHOD, draw_people, rows_of_people
 from facelab.evaluation.verification import MIN_EXPECTED
 
 
@@ -89,29 +89,18 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
         BadParameterError: as ``fnir_at_fpir``, fewer than 3 enrolled or non-mated people, or too few draws.
     """
     centre = fnir_at_fpir(open_set_curve(searches, rank), fpir)
-    mated, non_mated = _People(searches.mated_person), _People(searches.non_mated_person)
-    if min(mated.count, non_mated.count) < 3:
+    searched = [len(np.unique(person)) for person in (searches.mated_person, searches.non_mated_person)]
+    if min(searched) < 3:
         raise BadParameterError(
-            f"Searched were {mated.count} enrolled and {non_mated.count} other people.", "Search 3 or more of each."
+            f"Searched were {searched[0]} enrolled and {searched[1]} other people.", "Search 3 or more of each."
         )
+    mated, non_mated = rows_of_people(searches.mated_person), rows_of_people(searches.non_mated_person)
     found, rng = _scores_of_found(searches, rank), np.random.default_rng(seed)
     values = [
-        _read(_curve(found[mated.draw(rng)], searches.top_score[non_mated.draw(rng)], rank), fpir)
+        _read(_curve(found[draw_people(mated, rng)], searches.top_score[draw_people(non_mated, rng)], rank), fpir)
         for _ in range(check_draws(draws))
     ]
-    return percentile_interval(np.array(values), centre, mated.count + non_mated.count, METHOD, "people")
-
-
-class _People:
-    """People who can be drawn with replacement, each with all rows."""
-
-    def __init__(self, person: np.ndarray) -> None:
-        people, self.owner = np.unique(person, return_inverse=True)
-        self.count = len(people)
-
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        times = np.bincount(rng.integers(self.count, size=self.count), minlength=self.count)
-        return np.repeat(np.arange(len(self.owner)), times[self.owner])
+    return percentile_interval(np.array(values), centre, sum(searched), METHOD, "people")
 
 
 def _scores_of_found(searches: Searches, rank: int) -> np.ndarray:

@@ -42,11 +42,10 @@ def over_people(
     Raises:
         BadParameterError: fewer than 3 people, too few draws, or a figure that is not finite.
     """
-    rows_of = _rows_of_people(person)
+    rows_of = rows_of_people(person)
     people = len(rows_of)
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(people, size=(check_draws(draws), people))
-    values = [statistic(np.concatenate([rows_of[one] for one in draw])) for draw in drawn]
+    values = [statistic(draw_people(rows_of, rng)) for _ in range(check_draws(draws))]
     centre = statistic(np.arange(len(person)))
     return percentile_interval(_finite(values), *_finite([centre]), people, METHOD, "people", confidence)
 
@@ -72,7 +71,7 @@ def jackknife_over_people(
     Raises:
         BadParameterError: fewer than 3 people, or a figure that is not finite.
     """
-    rows_of = _rows_of_people(person)
+    rows_of = rows_of_people(person)
     people, rows = len(rows_of), np.arange(len(person))
     values = _finite([statistic(np.setdiff1d(rows, out)) for out in rows_of])
     (centre,) = _finite([statistic(rows)])
@@ -83,8 +82,17 @@ def jackknife_over_people(
     )
 
 
-def _rows_of_people(person: np.ndarray) -> list[np.ndarray]:
-    """Row numbers of each person."""
+def draw_people(rows_of: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Rows of as many people as there are, drawn with replacement, each with all rows; ``rows_of`` each person."""
+    return np.concatenate([rows_of[one] for one in rng.integers(len(rows_of), size=len(rows_of))])
+
+
+def rows_of_people(person: np.ndarray) -> list[np.ndarray]:
+    """Row numbers of each person.
+
+    Raises:
+        BadParameterError: fewer than 3 people.
+    """
     _, owner, photographs = np.unique(person, return_inverse=True, return_counts=True)
     if len(photographs) < 3:
         raise BadParameterError(f"The photographs show {len(photographs)} people.", "An interval needs 3 or more.")

@@ -87,6 +87,15 @@ def save_method(
         "notes": dict(notes or {}),
         "state_dict": {key: value.cpu() for key, value in method.state_dict().items()},
     }
+    save_whole(content, path)
+
+
+def save_whole(content: dict[str, object], path: Path) -> None:
+    """``torch.save``, whole or not at all.
+
+    Raises:
+        FacelabError: the file cannot be written.
+    """
     packed = io.BytesIO()  # torch.save to a full disk raises what only a programmer can read; a plain write does not
     torch.save(content, packed)
     with atomic(path) as partial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
 from dataclasses import asdict, dataclass, field
@@ -13,8 +12,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from facelab.errors import TrainingError
-from facelab.files import atomic
 from facelab.methods import Method
+from facelab.methods.stored import save_whole
 from facelab.training.plan import History
 
 
@@ -78,9 +77,4 @@ class Checkpoint:
             "position": position,
             "history": asdict(at.history),
         }
-        packed = (
-            io.BytesIO()
-        )  # torch.save to a full disk raises what only a programmer can read; a plain write does not
-        torch.save(state, packed)
-        with atomic(self.path) as partial:
-            partial.write_bytes(packed.getbuffer())
+        save_whole(state, self.path)
