@@ -276,14 +276,18 @@ def train(
     batch_size: Annotated[int, typer.Option(min=2, help="Over all devices; batch norm needs two on each.")] = 32,
     per_class: Annotated[int, typer.Option(min=1, help="So many photographs of a person stay together.")] = 1,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate; the method's own by default.")] = None,
-    optimizer: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    optimizer: Annotated[str, typer.Option(help="adamw, sgd, lars or lars_paper.")] = "adamw",
     weight_decay: Annotated[float, typer.Option(min=0, help="On kernels and matrices.")] = 0.05,
-    momentum: Annotated[float, typer.Option(min=0, max=1, help="Of sgd.")] = 0.9,
+    momentum: Annotated[float, typer.Option(min=0, max=1, help="Of sgd and lars.")] = 0.9,
     warmup_epochs: Annotated[
         float | None, typer.Option(min=0, help="Linear rise of the rate; by default 1, or half of a shorter run.")
     ] = None,
     clip_norm: Annotated[float, typer.Option(min=0, help="Largest norm of the gradient; 0: any.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    chunk: Annotated[
+        int,
+        typer.Option(min=0, help="Photographs that go through the network at a time, where memory is short; 0: all."),
+    ] = 0,
     do: Annotated[str, typer.Option(help="train, test (what was trained is measured again), or both.")] = "both",
     plots: Annotated[bool, typer.Option(help="Draw learning curves and results into the folder.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes, a GPU each; or start it with torchrun.")] = 1,
@@ -306,7 +310,7 @@ def train(
     warmup = min(1.0, epochs / 2) if warmup_epochs is None else warmup_epochs
     plan = Plan(
         epochs, batch_size, own.lr if lr is None else lr, optimizer, weight_decay, momentum, warmup, clip_norm,
-        per_class, seed,
+        per_class, seed, chunk,
     )  # fmt: skip
     settings = Settings(
         method, {**own.options, **options}, dataset, min_photos, size, people, scene, augmentation or own.augmentation,

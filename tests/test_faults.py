@@ -1,28 +1,38 @@
 """Each check catches its fault and the fault's relatives, passes ours and other right code, and keeps to its closed form."""
 
+import re
 from collections import deque
 from itertools import chain
 
 import numpy as np
 import pytest
 import torch
+from annoy import AnnoyIndex
+from sklearn.metrics import cohen_kappa_score, f1_score, recall_score
+from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.nn.functional import normalize
 
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError
-from facelab.evaluation import TopK
+from facelab.evaluation import TopK, balanced_accuracy
 from facelab.evaluation.clusters import fit_kmeans
 from facelab.labs.faults import (
     as_table,
     batch_leak,
     check_broadcast,
+    check_covariance,
+    check_embedding,
     check_encoders,
     check_exp,
+    check_ids,
     check_kmeans_topk,
     check_knn,
     check_queue,
+    check_similarity,
+    check_split,
+    check_summary,
     expected_stale_share,
     lessons,
     rows_of_an_epoch,
@@ -30,6 +40,7 @@ from facelab.labs.faults import (
 )
 from facelab.labs.faults.batch_norm import shuffled_groups
 from facelab.labs.faults.neighbours import clusters_in_array_order
+from facelab.labs.faults.search import ids_as_item_numbers
 from facelab.losses import info_nce, nt_xent, sup_con
 from facelab.methods import MoCo
 
@@ -45,6 +56,10 @@ def test_the_table_has_a_row_for_each_fault():
     table = as_table(lessons()[:2])
     assert table.index.tolist() == ["(N,) + (N, 1) in InfoNCE", "exp without log-sum-exp"]
     assert table["ours"].str.startswith("right").all() and table["the code as found"].str.startswith("wrong").all()
+
+
+def test_each_lesson_is_told_once():
+    assert len({fault.name for fault in lessons()}) == len({fault.check for fault in lessons()}) == len(lessons())
 
 
 def batch_is_negative(q, k, queue, t):
@@ -193,3 +208,104 @@ def test_shares_by_hand():
     assert check_queue(np.full(4, -2), np.arange(4)).right
     with pytest.raises(BadParameterError, match="queue of 65 for 64"):
         expected_stale_share(65, 64, 8)
+
+
+@pytest.mark.parametrize(
+    ("summary", "right"),
+    [
+        (lambda labels, predicted: balanced_accuracy(labels, predicted).value, True),
+        (cohen_kappa_score, True),
+        (lambda labels, predicted: recall_score(labels, predicted, average=None).min(), True),  # of the worst class
+        (lambda labels, predicted: f1_score(labels, predicted, average="macro"), False),
+        (lambda labels, predicted: recall_score(labels, predicted, average=None).max(), False),
+        (lambda labels, predicted: 0.5, False),
+    ],
+    ids=["a plain number", "kappa", "worst class", "macro F1", "best class", "always a half"],
+)
+def test_only_figures_that_give_every_constant_prediction_chance_pass(summary, right):
+    assert check_summary(summary).right is right
+
+
+def cut(rows, share=0.8):
+    return np.split(rows, [int(share * len(rows))])
+
+
+@pytest.mark.parametrize(
+    ("split", "says"),
+    [
+        (lambda labels: train_test_split(np.arange(len(labels)), stratify=labels, test_size=0.2), "in 0 of 20"),
+        (lambda labels: (np.arange(len(labels)), np.arange(len(labels))), "in 20 they share a photograph"),
+        (lambda labels: (np.arange(len(labels)), np.arange(0)), "in 20 of 20"),
+        (lambda labels: cut(np.argsort(labels)), "in 20 of 20"),
+        (lambda labels: cut(np.argsort(-labels)), "in 20 of 20"),
+        (lambda labels: cut(np.random.default_rng(int(labels @ np.arange(100))).permutation(100)), r"in 1?\d of 20"),
+    ],
+    ids=["scikit-learn", "validation is training", "no validation", "sorted", "sorted backwards", "shuffled"],
+)
+def test_splits_of_others(split, says):
+    verdict = check_split(split)
+    assert re.search(says, verdict.says) and verdict.right is (says == "in 0 of 20")
+
+
+def covariances(z, rows):
+    centred = z - z.mean(dim=0)
+    return (centred.T @ centred / rows).fill_diagonal_(0)
+
+
+@pytest.mark.parametrize(
+    ("term", "right"),
+    [
+        (lambda z: torch.cov(z.T).fill_diagonal_(0).square().mean(), True),  # another scale, the same rows
+        (lambda z: covariances(z, len(z)).square().sum(), False),
+        (lambda z: covariances(z, 7).square().sum(), False),  # right for the batch, wrong for twice the batch
+        (lambda z: covariances(z, len(z) - 1).abs().sum(), False),
+        (lambda z: 0 * z.sum(), False),
+    ],
+    ids=["torch.cov", "N", "constant 7", "not squared", "zero"],
+)
+def test_covariances_of_others(term, right):
+    assert check_covariance(term).right is right
+
+
+@pytest.mark.parametrize(
+    ("embed", "right"),
+    [
+        (lambda method, images: normalize(method.backbone(images)), True),
+        (lambda method, images: method.head[0](method.backbone(images)), False),
+        (lambda method, images: method.backbone(images) + 0.01 * method.project(images).sum(), False),
+        (lambda method, images: method.backbone(images)[:, :32], False),
+    ],
+    ids=["normalised", "first layer of the head", "head mixed in", "half of it"],
+)
+def test_embeddings_of_others(embed, right):
+    assert check_embedding(embed).right is right
+
+
+@pytest.mark.parametrize(
+    ("similarity", "right"),
+    [
+        (lambda d: np.cos(2 * np.arcsin(d / 2)), True),
+        (lambda d: 1 - d, False),
+        (lambda d: 1 - d / 2, False),
+        (lambda d: 1 - d**2 / 4, False),
+        (lambda d: 1 - 2 * np.arccos(1 - d**2 / 2) / np.pi, False),  # right at 0, sqrt(2) and 2
+    ],
+    ids=["by the angle", "1 - d", "1 - d / 2", "0 to 1", "linear in the angle"],
+)
+def test_similarities_of_others(similarity, right):
+    assert check_similarity(similarity).right is right
+
+
+def test_the_angular_distance_of_annoy_is_the_one_of_the_check():
+    forest = AnnoyIndex(2, "angular")
+    for row, degrees in enumerate((0, 60, 90, 180)):
+        forest.add_item(row, [5 * np.cos(np.radians(degrees)), 5 * np.sin(np.radians(degrees))])
+    assert [forest.get_distance(0, row) for row in range(4)] == pytest.approx([0, 1, 2**0.5, 2], abs=1e-6)
+
+
+def test_an_index_that_forgets_the_ids_is_caught_too():
+    def rows_for_ids(ids, vectors):
+        return ids_as_item_numbers(np.arange(len(ids)), vectors)
+
+    assert "take 20 places; 0 of them" in check_ids(rows_for_ids).says and not check_ids(rows_for_ids).right
+    assert check_ids(lambda ids, vectors: (len(ids), ids)).right

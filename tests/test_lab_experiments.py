@@ -1,62 +1,31 @@
 """The experiments whose records notebooks 02 to 04 show: who is trained on, who is tested, and what a setting changes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 from sklearn.neighbors import KNeighborsClassifier
-from tiny import tiny_faces, tiny_method
+from tiny import TinyBackbone, tiny_faces, tiny_method
+from trainings import OneProcess, Spy, equal, files, lfw_of_noise, own_results
 
 from facelab import records
 from facelab.backbones import parameter_layers
 from facelab.datasets import FaceSet, derived_set, load
 from facelab.datasets.pair_files import lfw_pairs
 from facelab.datasets.pairs import Pairs, all_pairs
+from facelab.datasets.splits import stored_people
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import TopK, scores
-from facelab.labs import data_size, lfw_view2, moco_experiments
+from facelab.labs import data_size, lars_experiments, lfw_view2, moco_experiments
 from facelab.labs.lfw_view2 import centred, framed, halves, on_view1, train_on, view2, without_people_of
 from facelab.labs.moco_experiments import OPTIONS, SETTINGS, WIDER, People, pretrained
 from facelab.methods import embed_faces
-from facelab.training import History, Plan, fit
+from facelab.training import Plan
 
 PLAN = Plan(epochs=1, batch_size=16, warmup_epochs=0.5)
-
-
-class Spy:
-    """In place of a module's ``fit``: keeps what it was given, and the backbone before and after."""
-
-    def __init__(self, monkeypatch, module, trains: bool = True) -> None:
-        self.calls, self.trains = [], trains
-        monkeypatch.setattr(module, "fit", self)
-
-    def __call__(self, method, faces, plan, **given) -> History:
-        call = {"method": method, "faces": faces, "plan": plan, "before": weights(method), **given}
-        history = fit(method, faces, plan, **given) if self.trains else History(seconds=float(len(self.calls)))
-        self.calls.append(call | {"after": weights(method)})
-        return history
-
-
-def weights(method) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in method.backbone.state_dict().items()}
-
-
-def equal(left: dict, right: dict) -> list[bool]:
-    return [torch.equal(left[name], right[name]) for name in left]
-
-
-def files(faces: FaceSet) -> set[str]:
-    return set(faces.attributes["file"])
-
-
-def own_results(monkeypatch, module, folder) -> None:
-    """Its records go to a folder of the test's own."""
-    monkeypatch.setattr(module, "own_data", lambda *parts: folder.joinpath(*parts))
 
 
 # LFW View 2 by halves
@@ -64,20 +33,7 @@ def own_results(monkeypatch, module, folder) -> None:
 
 @pytest.fixture
 def small_lfw() -> tuple[FaceSet, Pairs]:
-    """Ten folds of four people with three noise pictures each, and in no fold 5 people with two and 5 with one."""
-    rng, rows = np.random.default_rng(0), []
-    identity = np.repeat(np.arange(50), [3] * 40 + [2] * 5 + [1] * 5)
-    images = rng.integers(0, 256, (len(identity), 48, 48, 3), dtype=np.uint8)
-    table = pd.DataFrame({"file": [f"{row}.png" for row in range(len(identity))]})
-    faces = FaceSet(images, identity, tuple(f"p{number:02d}" for number in range(50)), table, "lfw@48")
-    for fold in range(1, 11):
-        own = np.flatnonzero((identity < 40) & (identity // 4 == fold - 1))
-        first, second = (own[side] for side in np.triu_indices(len(own), k=1))
-        same = identity[first] == identity[second]
-        chosen = [*np.flatnonzero(same), *rng.permutation(np.flatnonzero(~same))[: same.sum()]]
-        rows += [(first[at], second[at], same[at], fold) for at in chosen]
-    first, second, same, fold = np.array(rows).T
-    return faces, Pairs(first, second, same.astype(bool), fold)
+    return lfw_of_noise()
 
 
 def test_halves_train_on_all_whom_they_do_not_test(small_lfw):
@@ -386,13 +342,6 @@ def test_an_experiment_is_a_setting_or_all_that_begins_on_lfw(wild, monkeypatch)
     assert asked[-1] == ("lfw", 112)
 
 
-class OneProcess(ThreadPoolExecutor):
-    """In place of a pool of processes, where nothing can be replaced."""
-
-    def __init__(self, *_) -> None:
-        super().__init__(1)
-
-
 @pytest.mark.parametrize("lfw", [False, True])
 def test_the_record_of_moco_holds_every_setting_over_the_seeds(wild, monkeypatch, tmp_path, lfw):
     own_results(monkeypatch, moco_experiments, tmp_path)
@@ -408,3 +357,21 @@ def test_the_record_of_moco_holds_every_setting_over_the_seeds(wild, monkeypatch
     assert {metric.n for metric in record.metrics.values()} == {3}
     assert (record.data["train"]["people"], record.data["test"]["people"]) == (20, 20)
     assert ("pretraining" in record.data) == ("pretraining" in record.parameters) == lfw
+
+
+def test_lars_is_measured_on_people_whom_it_never_saw(tmp_path, monkeypatch):
+    spy = Spy(monkeypatch, lars_experiments)
+    own_results(monkeypatch, lars_experiments, tmp_path)
+    monkeypatch.setattr(lars_experiments, "ProcessPoolExecutor", OneProcess)
+    monkeypatch.setattr(lars_experiments, "backbone", lambda *_, **__: TinyBackbone(1))
+    monkeypatch.setattr(lars_experiments, "SIZE", 16)
+    plans = {name: replace(plan, epochs=1, warmup_epochs=0.5) for name, plan in lars_experiments.PLANS.items()}
+    monkeypatch.setattr(lars_experiments, "PLANS", plans)
+    lars_experiments.main(3)
+    record = records.read(tmp_path / "results" / "05_lars.json")
+    people = stored_people(load("orl-wild", 16))
+    test = set(load("orl-wild", 16).identity[people.test])
+    assert len(spy.calls) == 3 * len(plans) and not any(test & set(call["faces"].identity) for call in spy.calls)
+    assert {call["plan"].optimizer for call in spy.calls} == {"adamw", "sgd", "lars"}
+    assert set(record.metrics) == {f"eer/{name}" for name in plans}
+    assert all(metric.n == 3 and 0 < metric.value < 1 for metric in record.metrics.values())

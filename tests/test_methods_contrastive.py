@@ -1,6 +1,7 @@
-"""SupCon and MoCo: one training step against the loss by hand, and the queue against a list."""
+"""SupCon, SimCLR, VICReg and MoCo: one training step against the loss by hand, and the queue against a list."""
 
 import copy
+import math
 import subprocess
 import sys
 
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny_contrastive, tiny_faces
+from torch import nn
 from torch.nn.functional import normalize
 
 from facelab.errors import BadParameterError
-from facelab.losses import info_nce, nt_xent, sup_con
-from facelab.methods import MoCo, SupCon
+from facelab.losses import info_nce, nt_xent, sup_con, vicreg
+from facelab.methods import MoCo, SimCLR, SupCon, VICReg, embed_faces
 from facelab.optim import parameter_groups
 from facelab.training import Plan, fit
 
@@ -36,6 +38,71 @@ def test_sup_con_of_unknown_people_is_nt_xent():
     z1, z2 = (method.head(method.backbone(view)) for view in views)
     terms = method.training_step(views, torch.full((5,), -1), torch.tensor([9, 4, 0, 7, 2]))
     torch.testing.assert_close(terms["loss"], nt_xent(z1, z2, 0.1))
+
+
+def test_simclr_finds_partners_whoever_is_on_them():
+    method, views = tiny_contrastive(SimCLR, norm=False, temperature=0.2), views_of(5)
+    expected = nt_xent(*(method.head(method.backbone(view)) for view in views), 0.2)
+    for labels in (LABELS, torch.zeros(5, dtype=torch.int64), torch.full((5,), -1)):
+        terms = method.training_step(views, labels, labels)
+        assert terms.keys() == {"loss"}
+        torch.testing.assert_close(terms["loss"], expected)
+    method.project = lambda view: view.flatten(1)  # 256 dimensions, nearly orthogonal
+    assert method.training_step([views[0]] * 2, LABELS, LABELS)["loss"] < 0.2
+    assert method.training_step([views[0], views[0].roll(1, dims=0)], LABELS, LABELS)["loss"] > 4
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_simclr_starts_at_the_logarithm_of_the_other_views(n):
+    method = tiny_contrastive(SimCLR, projection=128, hidden=256, temperature=0.5)
+    method.backbone = nn.Sequential(nn.Flatten(), nn.Linear(256, 8))  # knows nothing, and forgets nothing
+    loss = method.training_step(views_of(n), torch.zeros(n), torch.arange(n))["loss"]
+    assert loss.item() == pytest.approx(math.log(2 * n - 1), rel=0.1)
+
+
+@pytest.mark.parametrize(("layers", "widths"), [(2, [7, 6]), (3, [7, 7, 6])])
+def test_simclr_has_a_batch_norm_behind_each_layer(layers, widths):
+    method = tiny_contrastive(SimCLR, hidden=7, layers=layers)
+    kinds = ([nn.Linear, nn.BatchNorm1d, nn.ReLU] * layers)[:-1]
+    assert [type(layer) for layer in method.head] == kinds
+    linear = [layer for layer in method.head if isinstance(layer, nn.Linear)]
+    assert [layer.out_features for layer in linear] == widths and all(layer.bias is None for layer in linear)
+    with pytest.raises(BadParameterError, match="head of 1 layers.*Give 2.*or 3"):
+        tiny_contrastive(SimCLR, layers=1)
+
+
+def test_vicreg_weighs_its_terms_and_logs_them_without_weights():
+    method, views = tiny_contrastive(VICReg, norm=False, invariance=2.0, variance=3.0, covariance=5.0), views_of(5)
+    z = [method.head(method.backbone(view)) for view in views]
+    terms, expected = method.training_step(views, LABELS, torch.arange(5)), vicreg(*z, 2, 3, 5)._asdict()
+    assert list(terms) == ["loss", "invariance", "variance", "covariance"]
+    for name, value in terms.items():
+        torch.testing.assert_close(value, expected[name])
+        assert value.requires_grad == (name == "loss")
+    with torch.no_grad():  # nothing is normalised on the way
+        for parameter in method.head[-1].parameters():
+            parameter *= 2
+    torch.testing.assert_close(
+        method.training_step(views, LABELS, torch.arange(5))["invariance"], 4 * terms["invariance"]
+    )
+
+
+def test_the_expander_ends_without_norm_and_bias():
+    head = tiny_contrastive(VICReg, expander=(7, 5, 6)).head
+    kinds = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+    assert [type(layer) for layer in head] == kinds and head[-1].bias is None
+    assert [layer.out_features for layer in head if isinstance(layer, nn.Linear)] == [7, 5, 6]
+
+
+@pytest.mark.parametrize("kind", [SupCon, SimCLR, VICReg, MoCo])
+def test_what_is_kept_is_the_backbone_before_the_head(kind):
+    """An earlier project filled its index with what the expander put out."""
+    method, faces = tiny_contrastive(kind).eval(), tiny_faces()
+    with torch.no_grad():
+        clean = method.backbone(method.augmentation.plain(faces.images))
+        projected = method.head(clean)
+    assert clean.shape == (48, 8) and projected.shape == (48, 6)
+    np.testing.assert_allclose(embed_faces(method, faces), clean, rtol=1e-6)
 
 
 def test_moco_is_a_list_of_the_last_keys_and_a_moving_average():
@@ -116,7 +183,9 @@ def test_moco_refuses_what_it_cannot_be(wrong):
         tiny_contrastive(MoCo, **wrong)
 
 
-@pytest.mark.parametrize(("kind", "options"), [(SupCon, {}), (MoCo, {"queue": 11, "groups": 2})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [(SupCon, {}), (SimCLR, {}), (VICReg, {}), (MoCo, {"queue": 11, "groups": 2})]
+)
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, kind, options):
     """The queue, its pointer and the key encoder are part of the checkpoint."""
     plan = Plan(epochs=2, batch_size=8, lr=0.05, per_class=2)
@@ -143,7 +212,7 @@ SHARED = """
 import sys
 import torch
 from torch import distributed
-from facelab.losses import nt_xent, sup_con
+from facelab.losses import nt_xent, sup_con, vicreg
 from facelab.methods.processes import gather, my_part, same_permutation
 
 torch.set_num_threads(1)
@@ -153,6 +222,7 @@ z, labels = torch.randn(2, 6, 4, dtype=torch.float64), torch.tensor([0, 1, 0, 2,
 losses = {
     "nt_xent": lambda a, b, y: nt_xent(a, b, 0.5),
     "sup_con": lambda a, b, y: sup_con(torch.cat([a, b]), y.repeat(2)),
+    "vicreg": lambda a, b, y: vicreg(a, b).loss,
 }
 for name, loss in losses.items():
     whole = z.clone().requires_grad_()
@@ -171,8 +241,8 @@ assert one == two
 
 
 def test_two_processes_share_one_batch(tmp_path):
-    """Loss and gradient of NT-Xent and SupCon over two processes are those of one with the joined batch; MoCo is in
-    test_training."""
+    """Loss and gradient of NT-Xent, SupCon and VICReg over two processes are those of one with the joined batch; weights are
+    in test_training, and MoCo."""
     processes = [
         subprocess.Popen([sys.executable, "-c", SHARED, str(rank), str(tmp_path / "store")], stderr=subprocess.PIPE)
         for rank in range(2)

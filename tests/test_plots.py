@@ -208,6 +208,27 @@ def test_neighbours_are_framed_by_who_they_are(monkeypatch):
         plots.neighbours_sheet(flat([128] * 5), embeddings, np.array([0, -1, 0, 1, 1]), [0], k=2)
 
 
+def test_what_an_index_found_is_shown_as_it_was_found(monkeypatch):
+    """In the order and with the cosines that were given, right or not: 4 finds 1 twice, its own person, then another."""
+    written = []
+    monkeypatch.setattr(
+        sheets, "face_sheet", lambda *a, titles, **k: written.append(titles) or plots.face_sheet(*a, **k)
+    )
+    levels, person = [20, 60, 100, 140, 180], np.array([0, 1, 0, -1, 1])
+    found, cosine = np.array([[1, 1, 0], [4, 0, 2]]), np.array([[0.5, 0.625, -0.25], [0, 1, 0.375]])
+    sheet = decoded(plots.found_sheet(flat(levels), person, [4, 2], found, cosine, side=40))
+    assert written == [["query", "0.50", "0.62", "-0.25 other", "query", "0.00 other", "1.00", "0.38"]]
+    green, orange, black = rgb(plots.COLOURS[2]), rgb(plots.COLOURS[1]), (0, 0, 0)
+    frames = [[black, green, green, orange], [black, orange, green, green]]
+    for (row, column), shown in np.ndenumerate([[4, 1, 1, 0], [2, 4, 0, 2]]):
+        middle_of_frame = sheet[row * 42 + 20, column * 42 + 1].astype(int)
+        assert np.abs(middle_of_frame - frames[row][column]).max() < 40, (row, column)
+        assert np.abs(sheet[row * 42 + 20, column * 42 + 20].astype(int) - levels[shown]).max() < 5
+    for queries, rows in (([3, 2], found), ([4, 2], np.array([[1, 1, 0], [4, 3, 2]]))):
+        with pytest.raises(BadParameterError, match="unknown"):
+            plots.found_sheet(flat(levels), person, queries, rows, cosine)
+
+
 @pytest.mark.parametrize("threshold", [0.5, np.full(6, 0.5)], ids=["one", "one a pair"])
 def test_the_pairs_that_fail_are_shown_worst_first(monkeypatch, threshold):
     pairs = Pairs(np.arange(6), np.arange(6, 12), np.array([1, 1, 1, 0, 0, 0], bool), np.zeros(6, int))

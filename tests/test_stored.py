@@ -30,7 +30,8 @@ def test_each_option_is_read_back_from_its_default_as_text(name):
     known = options_of(name)
     assert known and not {"backbone", "augmentation", "classes", "self"} & set(known)
     texts = {option: str(o.default).strip("()").replace(" ", "") for option, o in known.items()}
-    plain, read = build(name, {}), build(name, texts)
+    with torch.device("meta"):  # shapes alone: the paper's expander has 150 million weights
+        plain, read = build(name, {}), build(name, texts)
     for option, o in known.items():
         if not isinstance(getattr(plain, option, None), torch.Tensor):
             assert getattr(read, option, None) == getattr(plain, option, None) in (o.default, None)
@@ -71,7 +72,6 @@ def test_several_numbers_are_written_with_commas():
         ("moco", {"queue": "True"}, "no int"),
         ("moco", {"queue": "0"}, "Give a queue"),
         ("classifier", {"hidden": "32"}, "hidden=256,128"),
-        ("classifier", {"hidden": "32,16,8"}, "no tuple"),
         ("classifier", {"hidden": "32,a"}, "no tuple"),
         ("classifier", {"classes": "7"}, "no option 'classes'"),
         ("supcon", {"backbone": "None"}, "no option 'backbone'"),
@@ -86,6 +86,8 @@ OPTIONS = {
     "classifier": {"hidden": "16,8", "label_smoothing": "0.1"},
     "supcon": {"projection": "6", "temperature": "0.3"},
     "moco": {"projection": "6", "queue": "11", "momentum": "0.5", "groups": "2"},
+    "simclr": {"projection": "6", "layers": "3", "temperature": "0.5"},
+    "vicreg": {"expander": "6,5", "covariance": "4"},
 }
 
 

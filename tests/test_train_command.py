@@ -22,7 +22,7 @@ from facelab.labs.train_command import new_fabric, run
 from facelab.labs.train_settings import RECIPES, Settings, command, recipe
 from facelab.labs.train_task import prepare
 from facelab.labs.unseen_people import unseen_people
-from facelab.methods import METHODS, MoCo, load_method, new_method
+from facelab.methods import METHODS, MoCo, SupCon, load_method, new_method
 from facelab.methods.named import options_of
 from facelab.training import Plan, loop
 
@@ -219,6 +219,7 @@ def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
         ({"freeze": 1000}, {}, {}, "1000 layers"),
         ({"min_photos": 11}, {}, {}, "0 people"),
         ({}, {"batch_size": 1000}, {}, "smaller batch"),
+        ({"method": "classifier", "options": {}}, {"chunk": 4}, {}, "Classifier cannot train in chunks"),
         ({}, {"optimizer": "adam"}, {}, "No optimiser"),
         ({}, {"lr": -1.0}, {}, "learning rate"),
         ({}, {}, {"do": "nothing"}, "--do is 'nothing'"),
@@ -230,6 +231,13 @@ def test_what_cannot_be_is_said_before_the_first_step(tmp_path, monkeypatch, cha
     with pytest.raises(FacelabError, match=said) as error:
         run(settings(**changes), replace(PLAN, **plan), tmp_path, **more)
     assert "\n" not in str(error.value)
+
+
+def test_the_step_that_is_tried_goes_in_chunks_too(monkeypatch):
+    seen, real = [], SupCon.project
+    monkeypatch.setattr(SupCon, "project", lambda self, view: seen.append(len(view)) or real(self, view))
+    prepare(PLAIN, replace(PLAN, chunk=4), new_fabric(1, "32-true"))
+    assert seen == [4] * 4  # two views of eight photographs
 
 
 def test_a_refused_run_does_not_take_the_folder(tmp_path):
@@ -282,7 +290,7 @@ def test_the_command_of_a_run_is_that_run(monkeypatch):
         people="unseen", scene="photo", augmentation="simclr", backbone="resnet18", width=16, weights="w.pt", freeze=3,
         head_epochs=4, precision="bf16-mixed",
     )  # fmt: skip
-    plan = Plan(7, 48, 1 / 3, "sgd", 0.01, 0.8, 2.5, 1.5, 2, 9)
+    plan = Plan(7, 48, 1 / 3, "sgd", 0.01, 0.8, 2.5, 1.5, 2, 9, 12)
     for given in ((PLAIN, PLAN), (other, plan), (settings(head="finetuned"), plan)):
         assert typed(monkeypatch, command(*given)) == given
 

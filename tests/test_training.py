@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tiny import tiny_contrastive, tiny_faces, tiny_method
 
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.methods import SupCon
+from facelab.methods import MoCo, SimCLR, SupCon, VICReg
 from facelab.training import Plan, epoch_order, fit, loop, same_scene
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
@@ -262,39 +263,53 @@ def test_monitors_join_the_history():
     assert np.isnan(history.series("unknown")).all()
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        "tiny_method(norm=False)",
-        "tiny_contrastive(SupCon, norm=False)",
-        "tiny_contrastive(MoCo, norm=False, queue=11, momentum=.5)",
-    ],
-)
-def test_two_processes_give_the_losses_and_weights_of_one(tmp_path, build):
-    """Without batch norm, whose statistics are a device's own, DDP over two processes is one process on the joined batch."""
-    script = tmp_path / "ddp.py"
+SHARED = {  # methods without batch norm, whose statistics are a device's own, and what their plan has besides
+    "classifier": (partial(tiny_method, norm=False), {}),
+    "supcon": (partial(tiny_contrastive, SupCon, norm=False), {}),
+    "simclr": (partial(tiny_contrastive, SimCLR, norm=False), {}),
+    "simclr in chunks": (partial(tiny_contrastive, SimCLR, norm=False), {"chunk": 3}),
+    "vicreg": (partial(tiny_contrastive, VICReg, norm=False), {"clip_norm": 1.0}),
+    "moco": (partial(tiny_contrastive, MoCo, norm=False, queue=11, momentum=0.5), {}),
+}
+
+
+@pytest.fixture(scope="module")
+def trained_by(tmp_path_factory) -> dict[int, dict]:
+    """Weights and history of each method of ``SHARED`` in float64, by how many processes trained it."""
+    script = tmp_path_factory.mktemp("shared") / "ddp.py"
     script.write_text(
         "import sys, torch; torch.set_num_threads(1)\n"
         "from lightning_fabric import Fabric\n"
-        "from tiny import tiny_contrastive, tiny_faces, tiny_method\n"
-        "from facelab.methods import MoCo, SupCon\n"
-        "from facelab.training import Plan, fit\n"
-        "fabric = Fabric(accelerator='cpu', devices=int(sys.argv[1]), strategy='ddp' if sys.argv[1] != '1' else 'auto')\n"
+        "from test_training import SHARED, Plan, fit, tiny_faces\n"
+        "devices, out = sys.argv[1:]\n"
+        "strategy = 'ddp' if devices != '1' else 'auto'\n"
+        "fabric = Fabric(accelerator='cpu', devices=int(devices), strategy=strategy, precision='64-true')\n"
         "fabric.launch()\n"
-        f"method = {build}\n"
-        "history = fit(method, tiny_faces(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd'), fabric=fabric)\n"
-        "if fabric.is_global_zero: torch.save((method.state_dict(), history.epochs), sys.argv[2])\n"
+        "found = {}\n"
+        "for name, (build, more) in SHARED.items():\n"
+        "    method, plan = build(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd', **more)\n"
+        "    history = fit(method, tiny_faces(), plan, fabric=fabric)\n"
+        "    found[name] = method.state_dict(), history.epochs\n"
+        "if fabric.is_global_zero: torch.save(found, out)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    for devices in ("1", "2"):
-        command = [sys.executable, str(script), devices, str(tmp_path / f"{devices}.pt")]
+    found = {}
+    for devices in (1, 2):
+        out = script.with_name(f"{devices}.pt")
+        command = [sys.executable, str(script), str(devices), str(out)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
-    (one, losses), (two, same) = (torch.load(tmp_path / name, weights_only=True) for name in ("1.pt", "2.pt"))
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-4, msg=name)
+        found[devices] = torch.load(out, weights_only=True)
+    return found
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_two_processes_give_the_losses_and_weights_of_one(trained_by, name):
+    """DDP over two processes is one process on the joined batch."""
+    (one, losses), (two, same) = (trained_by[devices][name] for devices in (1, 2))
+    torch.testing.assert_close(one, two, atol=1e-10, rtol=1e-10)
     for epoch, other in zip(losses, same, strict=True):
-        assert epoch == pytest.approx(other, rel=1e-5)
+        assert epoch == pytest.approx(other, rel=1e-5)  # logged in float32
 
 
 def test_an_order_holds_everybody_once_and_keeps_people_together():

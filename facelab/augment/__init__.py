@@ -2,7 +2,7 @@
 
 from facelab.augment.augmentation import Augmentation, as_batch, one_view, two_views
 from facelab.augment.parameters import Parameters
-from facelab.augment.presets import CLASSIFIER, MOCO_V2, PLAIN, PRESETS, SIMCLR, SIMCLR_SMALL, SUPCON
+from facelab.augment.presets import CLASSIFIER, MOCO_V2, PLAIN, PRESETS, SIMCLR, SIMCLR_SMALL, SUPCON, VICREG
 
 __all__ = [
     "CLASSIFIER",
@@ -12,6 +12,7 @@ __all__ = [
     "SIMCLR",
     "SIMCLR_SMALL",
     "SUPCON",
+    "VICREG",
     "Augmentation",
     "Parameters",
     "as_batch",

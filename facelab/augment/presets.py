@@ -34,6 +34,9 @@ SUPCON = replace(SIMCLR_SMALL, crop_scale=(0.2, 1.0))
 #: MoCo v2 (arXiv 2003.04297, and its code).
 MOCO_V2 = replace(SUPCON, blur_p=0.5)
 
+#: VICReg (arXiv 2105.04906, and its code), without the solarisation of some views.
+VICREG = replace(SIMCLR, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
+
 PRESETS = {
     "plain": PLAIN,
     "classifier": CLASSIFIER,
@@ -41,4 +44,5 @@ PRESETS = {
     "simclr_small": SIMCLR_SMALL,
     "moco_v2": MOCO_V2,
     "supcon": SUPCON,
+    "vicreg": VICREG,
 }

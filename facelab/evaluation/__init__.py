@@ -1,6 +1,13 @@
 """The protocols: every number with its interval, its n, and beside baselines that learn nothing."""
 
 from facelab.evaluation.agreement import agreement, agreement_by_label, binned, cluster_agreement, matched_accuracy
+from facelab.evaluation.balance import (
+    assert_all_classes,
+    assert_not_one_class,
+    balanced_accuracy,
+    check_classes,
+    recall_by_class,
+)
 from facelab.evaluation.baselines import BASELINES, raw_pixels, whitened_pca
 from facelab.evaluation.bootstrap import (
     bootstrap_over_people,
@@ -59,10 +66,14 @@ __all__ = [
     "agreement",
     "agreement_by_label",
     "alignment",
+    "assert_all_classes",
+    "assert_not_one_class",
     "auc",
+    "balanced_accuracy",
     "best_threshold",
     "binned",
     "bootstrap_over_people",
+    "check_classes",
     "cluster_agreement",
     "cmc",
     "collapse_figures",
@@ -89,6 +100,7 @@ __all__ = [
     "predicted_shares",
     "rate_by_group",
     "raw_pixels",
+    "recall_by_class",
     "roc",
     "scores",
     "search_gallery",

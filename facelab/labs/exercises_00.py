@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facelab.labs.exercises import Exercise, require, require_value
+from facelab.labs.exercises import Exercise, refuse, require, require_returned, require_value, require_written
 
 
 def cosine_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -16,12 +16,14 @@ def _check_cosine(answer) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 8)), rng.normal(size=(5, 8))
     got = answer(a.copy(), b.copy())
-    require(got is not ..., "still a stub: replace the ... by your code.")
-    expected = cosine_similarity(a, b)
-    if np.shape(got) == (5, 5):
-        require(False, "the shape is (5, 5): you compared every row with every row. Row i goes with row i.")
-    if np.shape(got) == (5,) and np.allclose(got, (a * b).sum(axis=1)):
-        require(False, "these are dot products: a brighter photograph would score higher. Divide by both lengths.")
+    require_written(got)
+    expected, dot_products = cosine_similarity(a, b), (a * b).sum(axis=1)
+    require(
+        np.shape(got) != (5, 5), "the shape is (5, 5): you compared every row with every row. Row i goes with row i."
+    )
+    refuse(
+        got, dot_products, "these are dot products: a brighter photograph would score higher. Divide by both lengths."
+    )
     require_value(got, expected, "the cosines of five pairs")
     require_value(answer(3 * a, b), expected, "scaling one side by 3 must change nothing")
 
@@ -47,8 +49,7 @@ def people_on_both_sides(train: np.ndarray, test: np.ndarray) -> list[int]:
 def _check_people(answer) -> None:
     train, test = np.array([3, 3, 7, 1, -1, 9]), np.array([9, 2, 3, -1, 3])
     got = answer(train, test)
-    require(got is not ..., "still a stub: replace the ... by your code.")
-    require(got is not None, "your function returns None. Is the return missing?")
+    require_returned(got)
     got = list(got)
     require(len(got) == len(set(got)), f"{got}: name each person once.")
     require(-1 not in got, f"{got}: -1 means that nobody knows who it is. Two unknown people are not one person.")

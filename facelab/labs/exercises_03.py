@@ -8,10 +8,17 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
-from facelab.labs.exercises import Exercise, require, require_value
+from facelab.labs.exercises import (
+    Exercise,
+    refuse,
+    refuse_mistakes,
+    require,
+    require_loss,
+    require_share,
+    require_value,
+    require_written,
+)
 from facelab.losses import sup_con
-
-_STUB = "still a stub: replace the ... by your code."
 
 
 def sup_con_loss(cosines: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -28,20 +35,12 @@ def _check_sup_con(answer) -> None:
     z = torch.nn.functional.normalize(z)
     cosines, itself = (z @ z.T).clamp(-1, 1), torch.eye(9, dtype=torch.bool)
     got = answer(cosines.clone().requires_grad_(), labels, 0.5)
-    require(got is not ..., _STUB)
-    require(
-        isinstance(got, Tensor) and got.requires_grad,
-        "the loss carries no gradient: stay in torch, without item(), numpy() or detach().",
-    )
-    require_value(got.detach().numpy().shape, (), "the loss is one number; its shape")
+    require_loss(got)
 
     def value(cosines, temperature):
         return float(answer(cosines.clone(), labels, temperature))
 
-    require(
-        not np.isclose(value(cosines, 0.5), value(cosines, 1.0)),
-        "the temperature changes nothing. Divide the cosines by it.",
-    )
+    refuse(value(cosines, 0.5), value(cosines, 1.0), "the temperature changes nothing. Divide the cosines by it.")
     require(
         np.isclose(value(cosines, 0.5), value(cosines.masked_fill(itself, 0.3), 0.5)),
         "the diagonal, which is each row's cosine with itself, changes your loss. An anchor is neither its own "
@@ -58,8 +57,9 @@ def _check_sup_con(answer) -> None:
     )
     positive = (labels[:, None] == labels) & ~itself
     log_p = (cosines / 0.5).masked_fill(itself, -torch.inf).log_softmax(dim=1)
-    require(
-        not np.isclose(value(cosines, 0.5), float(-log_p[positive].mean())),
+    refuse(
+        value(cosines, 0.5),
+        -log_p[positive].mean(),
         "this is the mean over all pairs: a class of four has 12 pairs and a class of two has 2. "
         "Take the mean over the positives of each anchor first, then over the anchors.",
     )
@@ -134,10 +134,9 @@ def _check_nearest(answer) -> None:
     cosines[6, 7] = cosines[7, 6] = 1 + 1e-7
     given = cosines.copy()
     got = answer(given, person.copy())
-    require(got is not ..., _STUB)
+    require_written(got)
     require(np.array_equal(given, cosines), "your function changes the cosines that it was given. Work on a copy.")
-    for mistake, message in _NEAREST_MISTAKES.values():
-        require(not np.array_equal(got, mistake(cosines, person)), message)
+    refuse_mistakes(got, _NEAREST_MISTAKES, cosines, person)
     require_value(got, nearest_person(cosines, person), "the people of the nearest photographs")
 
 
@@ -189,9 +188,8 @@ def _check_votes(answer) -> None:
     members = np.array([[-3, 0], [0, 4], [9, 0], [1, 0], [-2, 0], [10, 0], [5, 0]], dtype=float)
     person = np.array([9, 2, 4, 7, 7, 4, 4])
     got = answer(probe.copy(), members.copy(), person.copy(), 3)
-    require(got is not ..., _STUB)
-    for mistake, message in _VOTE_MISTAKES.values():
-        require(not np.array_equal(got, mistake(probe, members, person, 3)), message)
+    require_written(got)
+    refuse_mistakes(got, _VOTE_MISTAKES, probe, members, person, 3)
     require_value(got, people_by_distance(probe, members, person, 3), "the first 3 people of 4")
     require_value(answer(probe, members[:2], person[:2], 3), [9, 2], "a cluster of two people has two, not 3")
 
@@ -253,9 +251,7 @@ def _check_clusters(answer) -> None:
     person = np.repeat([0, 1, 2], 6)
     cluster = np.array([5, 5, 5, 5, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 8, 8, 3])
     got = answer(cluster.copy(), person.copy())
-    require(got is not ..., _STUB)
-    require_value(np.shape(got), (), "one number, a share; its shape")
-    require(got <= 1, f"got {got}: a share lies between 0 and 1.")
+    require_share(got)
     require(
         np.isclose(got, answer(np.select([cluster == 5, cluster == 3], [0, 1], 2), person)),
         "other numbers for the same clusters give another figure. A cluster's number means nothing: pair them first.",
@@ -267,13 +263,10 @@ def _check_clusters(answer) -> None:
         "person. Pair one cluster with one person.",
     )
     together = answer(np.zeros(18, int), person)
-    require(
-        together < 1,
-        "all photographs in one cluster: you say 100 %. One cluster may stand for one person only.",
-    )
+    require(together < 1, "all photographs in one cluster: you say 100 %. One cluster may stand for one person only.")
     counts = contingency_matrix(cluster, person)
     worst = counts[linear_sum_assignment(counts)].sum() / 18
-    require(not np.isclose(got, worst), "this is the worst pairing: linear_sum_assignment minimises unless told.")
+    refuse(got, worst, "this is the worst pairing: linear_sum_assignment minimises unless told.")
     require_value(got, cluster_accuracy(cluster, person), "three clusters, three people")
     require_value(alone, 3 / 18, "each photograph a cluster of its own: three of them have a person")
     require_value(together, 6 / 18, "all photographs in one cluster: one person's are right")

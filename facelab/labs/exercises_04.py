@@ -10,11 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from facelab.labs.exercises import Exercise, ExerciseError, require, require_value
+from facelab.labs.exercises import (
+    Exercise,
+    ExerciseError,
+    refuse,
+    refuse_mistakes,
+    require,
+    require_loss,
+    require_value,
+    require_written,
+)
 from facelab.labs.faults.losses import info_nce_broadcast
 from facelab.losses import info_nce
-
-_STUB = "still a stub: replace the ... by your code."
 
 
 def info_nce_loss(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
@@ -29,10 +36,7 @@ def _check_info_nce(answer) -> None:
     rng = np.random.default_rng(0)
     q, k, queue = (torch.from_numpy(rng.normal(size=(rows, 4))).float() for rows in (6, 6, 16))
     k[:3] = q[:3]  # half of the queries have found their key, so that their losses differ
-    got = answer(q.clone(), k.clone(), queue.clone(), 0.2)
-    require(got is not ..., _STUB)
-    require(isinstance(got, Tensor), f"the loss must be a tensor, you return {type(got).__name__}.")
-    require_value(tuple(got.shape), (), "the loss is one number; its shape")
+    require_loss(answer(q.clone().requires_grad_(), k.clone(), queue.clone(), 0.2))
 
     def value(q, k, queue, temperature=0.2):
         return float(answer(q.clone(), k.clone(), queue.clone(), temperature))
@@ -42,9 +46,11 @@ def _check_info_nce(answer) -> None:
         "longer vectors give another loss. Normalise queries, keys and queue: only the direction is compared.",
     )
     one = value(q[3:4], k[3:4], queue)
-    require(
-        not math.isclose(one, float(info_nce(q[3:4], k[3:4], torch.cat([queue, k[3:4]]), 0.2)), rel_tol=1e-4),
+    refuse(
+        one,
+        info_nce(q[3:4], k[3:4], torch.cat([queue, k[3:4]]), 0.2),
         "one query: its key is among the negatives as well. Compare with the queue as it was before this batch.",
+        tolerance=1e-4,
     )
     require_value(one, float(info_nce(q[3:4], k[3:4], queue, 0.2)), "the loss of one query", tolerance=1e-3)
     axes = torch.eye(4)
@@ -103,6 +109,7 @@ INFO_NCE = Exercise(
             "the loss is one number",
         ),
         "no tensor": (lambda q, k, queue, t: info_nce_loss(q, k, queue, t).item(), "must be a tensor"),
+        "without gradient": (lambda q, k, queue, t: info_nce_loss(q.detach(), k, queue, t), "no gradient"),
     },
 )
 
@@ -118,7 +125,7 @@ def enqueue(queue: Tensor, pointer: int, keys: Tensor) -> int:
 def _check_enqueue(answer) -> None:
     queue, keys = torch.zeros(5, 1), torch.arange(1.0, 4.0)[:, None]
     pointer = answer(queue, 0, keys)
-    require(pointer is not ..., _STUB)
+    require_written(pointer)
     require(pointer is not None, "your function returns None. Return the pointer, the place of the next key.")
     require(
         bool(queue.any()), "nothing has changed in the queue: write into it, queue[...] = ..., do not make another one."
@@ -215,7 +222,7 @@ def _check_ema(answer) -> None:
     nn.init.ones_(key.weight)
     nn.init.ones_(key.bias)
     before = list(key.parameters())
-    require(answer(key, query, 0.9) is not ..., _STUB)
+    require_written(answer(key, query, 0.9))
     weight = float(key.weight[0, 0].detach())
     require(
         query.weight.eq(3).all().item() and query.bias.eq(5).all().item(),
@@ -229,10 +236,7 @@ def _check_ema(answer) -> None:
     require(
         weight != 3, "the key encoder is a copy of the query encoder: it should move a tenth of the way, not all of it."
     )
-    require(
-        not math.isclose(weight, 2.8, rel_tol=1e-5),
-        "m = 0.9 is the share of the key encoder that stays. You keep 0.1 of it: the two are swapped.",
-    )
+    refuse(weight, 2.8, "m = 0.9 is the share of the key encoder that stays. You keep 0.1 of it: the two are swapped.")
     require_value(weight, 1.2, "0.9 of a key weight of 1 and 0.1 of a query weight of 3", tolerance=1e-5)
     require_value(float(key.bias.detach()), 1.4, "the bias, 0.9 of 1 and 0.1 of 5", tolerance=1e-5)
     require(
@@ -293,9 +297,8 @@ def _check_false_negatives(answer) -> None:
     person = np.array([4, -1, 7, 0, 4])
     queue_person = np.array([4, -1, 4, 0, -1, 7, 4, -2, -2, -2, 1])
     got = answer(person.copy(), queue_person.copy())
-    require(got is not ..., _STUB)
-    for mistake, message in _COUNT_MISTAKES.values():
-        require(not np.array_equal(got, mistake(person, queue_person)), message)
+    require_written(got)
+    refuse_mistakes(got, _COUNT_MISTAKES, person, queue_person)
     require_value(
         got, false_negatives(person, queue_person), "false negatives of 5 queries among 8 keys and 3 empty slots"
     )

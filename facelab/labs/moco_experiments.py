@@ -26,7 +26,7 @@ from facelab.datasets.splits import stored_people
 from facelab.evaluation import eer, over_seeds, roc, scores
 from facelab.labs.lfw_view2 import centred
 from facelab.labs.unseen_people import scenes_of
-from facelab.methods import MoCo, embed_faces
+from facelab.methods import Method, MoCo, embed_faces
 from facelab.paths import own_data
 from facelab.progress import bar
 from facelab.records import Metric, Record
@@ -88,7 +88,7 @@ class People:
         test = faces.subset(split.test)
         return cls(faces.subset(split.train), test, all_pairs(test, exclude_same="photo"))
 
-    def error(self, method: MoCo) -> float:
+    def error(self, method: Method) -> float:
         """EER of the test people."""
         return eer(roc(scores(embed_faces(method, self.test), self.pairs), self.pairs.same))
 

@@ -34,6 +34,8 @@ RECIPES = {
     "classifier": Recipe(40, 3e-3, "classifier"),
     "supcon": Recipe(40, 4e-3, "classifier"),
     "moco": Recipe(60, 2e-3, "classifier", {"queue": "64", "temperature": "0.1"}),
+    "simclr": Recipe(40, 3e-3, "classifier", {"temperature": "0.2"}),
+    "vicreg": Recipe(40, 3e-3, "classifier", {"expander": "256,256,256"}),
 }
 
 

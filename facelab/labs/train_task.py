@@ -17,7 +17,7 @@ from facelab.labs.train_settings import Settings
 from facelab.labs.unseen_people import scenes_of, split_unseen
 from facelab.methods import Method, new_method
 from facelab.methods.named import named
-from facelab.training import Plan
+from facelab.training import Plan, in_chunks
 
 HEAD_RATES = {"frozen": 3e-3, "finetuned": 1e-3}
 
@@ -108,7 +108,7 @@ def _try_a_step(task: Task, fabric: Fabric) -> None:
     views = method.draw_views(task.train.images[rows], np.random.default_rng(0))
     labels, numbers = (torch.from_numpy(values).to(fabric.device) for values in (task.labels()[rows], rows))
     try:
-        method.training_step(views, labels, numbers)
+        in_chunks(method, task.plan.chunk)(views, labels, numbers)
     except ValueError as error:  # of losses and layers, which know nothing of the command
         if isinstance(error, FacelabError):
             raise

@@ -20,7 +20,8 @@ class Classifier(Method):
         backbone: (N, C, H, W) -> (N, features).
         augmentation: of the training photographs.
         classes: how many, at least 2.
-        hidden: widths of the two hidden layers; the founding project went from 512 to its 44 people in three layers.
+        hidden: widths of the hidden layers; the founding project went from 512 to its 44 people in three layers.
+            (): a single layer, the usual head of a fine-tuning.
         label_smoothing: share of the target given to the other classes, 0 ... 1 (Szegedy et al., arXiv 1512.00567).
 
     Raises:
@@ -34,7 +35,7 @@ class Classifier(Method):
         backbone: nn.Module,
         augmentation: Augmentation,
         classes: int,
-        hidden: tuple[int, int] = (256, 128),
+        hidden: tuple[int, ...] = (256, 128),
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(backbone, augmentation)

@@ -18,7 +18,9 @@ from facelab.errors import BadParameterError
 from facelab.methods.base import Method
 from facelab.methods.classifier import Classifier
 from facelab.methods.moco import MoCo
+from facelab.methods.simclr import SimCLR
 from facelab.methods.supcon import SupCon
+from facelab.methods.vicreg import VICReg
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ METHODS = {
     "classifier": Named(Classifier, "classifier"),
     "supcon": Named(SupCon, "supcon"),
     "moco": Named(MoCo, "moco_v2", labels=False),
+    "simclr": Named(SimCLR, "simclr", labels=False),
+    "vicreg": Named(VICReg, "vicreg", labels=False),
 }
 
 _GIVEN = ("backbone", "augmentation", "classes")  # to the constructor, not options

@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.losses import sup_con
-from facelab.methods.base import Method
-from facelab.methods.processes import gather
+from facelab.methods.siamese import Siamese
 
 
-class SupCon(Method):
-    """Supervised contrastive learning. What is compared in training is ``head(backbone(x))``; what is kept, the backbone.
+class SupCon(Siamese):
+    """Supervised contrastive learning.
 
     Args:
         backbone: (N, C, H, W) -> (N, features).
@@ -23,8 +22,6 @@ class SupCon(Method):
         temperature: of ``losses.sup_con``.
     """
 
-    views = 2
-
     def __init__(
         self,
         backbone: nn.Module,
@@ -33,14 +30,10 @@ class SupCon(Method):
         hidden: int = 0,
         temperature: float = 0.1,
     ) -> None:
-        super().__init__(backbone, augmentation)
-        self.head = mlp_head(backbone.features, (hidden or backbone.features, projection))
+        super().__init__(backbone, augmentation, mlp_head(backbone.features, (hidden or backbone.features, projection)))
         self.temperature = temperature
 
-    def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
-        """The loss over both views of the batch of all processes. A photograph of unknown person has only its own."""
-        z = [gather(self.head(self.backbone(view))) for view in views]
-        alone = -1 - gather(scenes)  # below 0, where no label is
-        labels = gather(labels)
-        labels = torch.where(labels < 0, alone, labels)
+    def compare(self, z: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
+        """The loss over both views. A photograph of unknown person has only its own views as positives."""
+        labels = torch.where(labels < 0, -1 - scenes, labels)  # below 0, where no label is
         return {"loss": sup_con(torch.cat(z), labels.repeat(2), self.temperature)}

@@ -3,7 +3,7 @@
 from facelab.plots.charts import confusion, curves, intervals, rate_grids, silhouette_curve
 from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
 from facelab.plots.maps import embedding_map, thumbnail_map, two_dimensions
-from facelab.plots.sheets import nearest, neighbours_sheet, pair_sheet
+from facelab.plots.sheets import found_sheet, nearest, neighbours_sheet, pair_sheet
 from facelab.plots.style import COLOURS, use_course_style
 from facelab.plots.verification import det_curves, score_histograms
 
@@ -15,6 +15,7 @@ __all__ = [
     "det_curves",
     "embedding_map",
     "face_sheet",
+    "found_sheet",
     "intervals",
     "mark_faces",
     "nearest",

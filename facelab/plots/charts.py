@@ -58,11 +58,19 @@ def intervals(
     return figure
 
 
-def confusion(matrix: np.ndarray, title: str = "") -> Figure:
-    """A confusion matrix, true class in rows, each row in shares of its images."""
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+def confusion(matrix: np.ndarray, title: str = "", names: Sequence[str] | None = None) -> Figure:
+    """A confusion matrix, true class in rows, each row in shares of its images.
+
+    Args:
+        matrix: counts or shares (classes, classes).
+        title: title.
+        names: of the classes; with them the shares are written into the squares, as per cent.
+    """
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
     figure, axes = plt.subplots(figsize=(5, 4.2))
-    sns.heatmap(share, vmin=0, vmax=1, cmap="viridis", square=True, ax=axes, cbar_kws={"label": "share of the row"})
+    percent = {} if names is None else {"annot": 100 * share, "fmt": ".0f", "xticklabels": names, "yticklabels": names}
+    bar = {"label": "share of the row"}
+    sns.heatmap(share, vmin=0, vmax=1, cmap="viridis", square=True, ax=axes, cbar_kws=bar, **percent)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     return figure
 

@@ -77,6 +77,31 @@ def neighbours_sheet(
         BadParameterError: an unknown person, or fewer than k others.
     """
     found, cosine = nearest(embeddings, k, queries, group)
+    return found_sheet(images, person, queries, found, cosine, side)
+
+
+def found_sheet(
+    images: np.ndarray,
+    person: np.ndarray,
+    queries: Sequence[int],
+    found: np.ndarray,
+    cosine: np.ndarray,
+    side: int = 70,
+) -> Image:
+    """``neighbours_sheet`` of what was found already, by an index or otherwise.
+
+    Args:
+        images: uint8 (N, S, S, C), grey or RGB.
+        person: int (N,), who is shown.
+        queries: Q rows that were looked up.
+        found: int (Q, k), rows that were found for each, in the order to be shown.
+        cosine: float (Q, k), theirs.
+        side: of each face in pixels.
+
+    Raises:
+        BadParameterError: an unknown person.
+    """
+    k = found.shape[1]
     rows = np.column_stack([queries, found])
     if (person[rows] == UNKNOWN).any():
         raise BadParameterError("Some people are unknown: who is right cannot be said.", "Leave their photographs out.")

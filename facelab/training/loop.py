@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
 from facelab.methods import Method
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import bar
+from facelab.training.cached import in_chunks
 from facelab.training.checkpoint import Checkpoint, Position
 from facelab.training.order import epoch_order, same_scene
 from facelab.training.plan import History, Plan
@@ -68,7 +69,8 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
-        BadParameterError: fewer photographs than one batch holds, or a batch that the processes cannot share evenly.
+        BadParameterError: fewer photographs than one batch holds, a batch that the processes cannot share evenly, or chunks of
+            a method that is no ``Siamese``.
     """
     loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator="auto", devices=1))
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
@@ -116,17 +118,17 @@ def _prepare(
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
-    wrapped, optimizer = fabric.setup(method, optimizer)
+    wrapped, optimizer = fabric.setup(in_chunks(method, plan.chunk), optimizer)
     return Loop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
 
 
 @dataclass
 class Loop:
-    """What stays the same from step to step. ``wrapped`` is the method as Fabric calls it (DDP, mixed precision)."""
+    """What stays the same from step to step. ``wrapped`` is the method as Fabric calls it (DDP, mixed precision, chunks)."""
 
     fabric: Fabric
     method: Method
-    wrapped: Method
+    wrapped: nn.Module
     optimizer: torch.optim.Optimizer
     faces: FaceSet
     labels: np.ndarray

@@ -18,12 +18,14 @@ class Plan:
         lr: peak learning rate.
         optimizer: a name of ``optim.OPTIMIZERS``.
         weight_decay: on kernels and matrices; biases and norms are left out.
-        momentum: of SGD.
+        momentum: of SGD and LARS.
         warmup_epochs: linear rise, before the cosine.
         clip_norm: largest norm of the gradient; 0: not clipped.
         per_class: so many photographs of one class follow each other in the order of an epoch, so that a batch holds pairs
             of one person where classes are many; 1: any order.
         seed: of the order, the augmentation and dropout. The initial weights are the caller's.
+        chunk: photographs that go through the network of each device at a time, 2 or more, for a batch that memory cannot
+            hold; the loss still compares the whole batch (``training.in_chunks``). 0: all of them.
     """
 
     epochs: int
@@ -36,12 +38,18 @@ class Plan:
     clip_norm: float = 0.0
     per_class: int = 1
     seed: int = 0
+    chunk: int = 0
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.per_class) < 1:
             raise BadParameterError(
                 f"{self.epochs} epochs, batches of {self.batch_size}, {self.per_class} of a class together.",
                 "Give 1 or more of each.",
+            )
+        if self.chunk < 0 or self.chunk == 1:
+            raise BadParameterError(
+                f"Chunks of {self.chunk} photographs.",
+                "Give 2 or more, for batch norm needs two; or 0 for the whole batch.",
             )
         if not 0 <= self.warmup_epochs < self.epochs:
             raise BadParameterError(

@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity, interpolate
 
 from facelab.backbones import backbone
 from facelab.errors import BadParameterError
-from facelab.labs.faults.verdict import Verdict
+from facelab.labs.faults.verdict import Fault, Verdict
 
 Encoder = Callable[[Tensor], Tensor]
 LIMIT = 0.65  #: of ``batch_leak``. Untrained networks: whole batches 0.74-0.92, eight groups 0.46-0.57, four up to 0.64
@@ -106,3 +106,14 @@ def _simulated_views(photographs: int, size: int) -> tuple[Tensor, Tensor]:
     images = contrast * interpolate(pattern, size, mode="bicubic") + brightness
     first, second = (images + 0.1 * torch.from_numpy(rng.normal(size=images.shape)) for _ in range(2))
     return first.float(), second.float()
+
+
+FAULTS = [
+    Fault(
+        "batch norm that tells",
+        "Queries and keys of one batch shared its statistics. The loss can fall by recognising the batch, not the person.",
+        whole_batch,
+        shuffled_groups,
+        check_encoders,
+    ),
+]

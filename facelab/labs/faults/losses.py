@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from facelab.labs.faults.verdict import Verdict
+from facelab.labs.faults.verdict import Fault, Verdict
+from facelab.losses import info_nce, sup_con
 
 
 def info_nce_broadcast(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
@@ -65,3 +66,22 @@ def check_exp(loss: Callable[[Tensor, Tensor, float], Tensor]) -> Verdict:
     return Verdict(
         right, f"at a temperature of 0.01 the loss of the worst embeddings is {value:.1f}; it must be about 200."
     )
+
+
+FAULTS = [
+    Fault(
+        "(N,) + (N, 1) in InfoNCE",
+        "The negatives of each query were weighed against the positives of all. The gradient had the right sign and the "
+        "wrong size: it trained, and nobody noticed.",
+        info_nce_broadcast,
+        info_nce,
+        check_broadcast,
+    ),
+    Fault(
+        "exp without log-sum-exp",
+        "The loss was NaN or infinite at low temperatures, where the training ended.",
+        sup_con_raw_exp,
+        sup_con,
+        check_exp,
+    ),
+]

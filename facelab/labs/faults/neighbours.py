@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances
 
-from facelab.evaluation import TopK
-from facelab.labs.faults.verdict import Verdict
+from facelab.evaluation import TopK, topk_by_clusters, topk_by_neighbours
+from facelab.labs.faults.verdict import Fault, Verdict
 
 
 def neighbours_without_the_nearest(
@@ -78,3 +78,21 @@ def _ranked(people_in_order: Iterable[np.ndarray], labels: np.ndarray, behind: i
     pairs = zip(lists, labels.tolist(), strict=True)
     rank = [people.index(label) + 1 if label in people else behind for people, label in pairs]
     return TopK(np.array(rank), np.array([people[0] for people in lists]))
+
+
+FAULTS = [
+    Fault(
+        "kNN without the nearest",
+        "The probes were other photographs, so the neighbour that was dropped was the best: top-1 was place 2.",
+        neighbours_without_the_nearest,
+        topk_by_neighbours,
+        check_knn,
+    ),
+    Fault(
+        "k-means top-k by array order",
+        "Within a cluster, people came in the order of the array: top-1 was chance among its members.",
+        clusters_in_array_order,
+        topk_by_clusters,
+        check_kmeans_topk,
+    ),
+]

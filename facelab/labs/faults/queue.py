@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from facelab.errors import BadParameterError
-from facelab.labs.faults.verdict import Verdict
+from facelab.labs.faults.verdict import Fault, Verdict
 
 LIMIT = 0.05  #: share of queries with a stale positive, over an epoch, up to which a queue passes; our choice
 
@@ -86,3 +86,14 @@ def check_queue_size(size: Callable[[int], int]) -> Verdict:
         size: number of photographs -> length of the queue.
     """
     return check_queue(*rows_of_an_epoch(size(1600), 1600, 64))
+
+
+FAULTS = [
+    Fault(
+        "a queue as long as the data set",
+        "Keys of the same photograph, an epoch old, were negatives: the loss pushed apart what it had to join.",
+        all_of_the_data,
+        eighth_of_the_data,
+        check_queue_size,
+    ),
+]

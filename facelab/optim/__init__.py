@@ -1,0 +1,16 @@
+"""Optimisers by name, the groups of weights they work on, and learning rates."""
+
+from facelab.optim.factory import OPTIMIZERS, make_optimizer
+from facelab.optim.groups import parameter_groups, split_by_shape
+from facelab.optim.lars import LARS
+from facelab.optim.schedule import scaled_lr, warmup_cosine
+
+__all__ = [
+    "LARS",
+    "OPTIMIZERS",
+    "make_optimizer",
+    "parameter_groups",
+    "scaled_lr",
+    "split_by_shape",
+    "warmup_cosine",
+]

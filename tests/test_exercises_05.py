@@ -1,0 +1,68 @@
+"""Exercises of notebook 05: one step of LARS is a step of the package's, and other right answers pass as well."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+
+from facelab.labs import exercises_05 as exercises
+from facelab.optim import LARS
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+@pytest.mark.parametrize("scale", [0.0, 2.0], ids=["from zero", "from noise"])
+def test_a_step_is_one_of_the_packages_lars_while_the_rate_changes(weight_decay, scale):
+    rng = np.random.default_rng(1)
+    w = torch.from_numpy(scale * rng.normal(size=(3, 4)))
+    v = torch.zeros_like(w)
+    ours = torch.nn.Parameter(w.clone())
+    settings = {"eta": 0.1, "momentum": 0.9, "weight_decay": weight_decay}
+    optimiser = LARS([ours], lr=1.0, **settings)
+    for lr in (0.5, 0.1, 2.0):
+        g = torch.from_numpy(rng.normal(size=(3, 4)))
+        w, v = exercises.lars_step(w, g, v, lr=lr, **settings)
+        ours.grad = g
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+        optimiser.step()
+        torch.testing.assert_close(ours.detach(), w)
+
+
+def _view_by_view(z1, z2, temperature):
+    z = torch.cat([z1, z2]).double()
+    cosine = torch.nn.functional.cosine_similarity(z[:, None], z, dim=2) / temperature
+    views, n = range(len(z)), len(z1)
+    others = [torch.stack([cosine[i, k] for k in views if k != i]).logsumexp(dim=0) for i in views]
+    return sum(others[i] - cosine[i, (i + n) % len(z)] for i in views) / len(z)
+
+
+def _zero_cases_by_where(w, g, v, lr, eta, momentum, weight_decay):
+    decayed = g + weight_decay * w
+    local = torch.where(w.norm() * decayed.norm() > 0, eta * w.norm() / (decayed.norm() + 1e-30), 1.0)
+    step = momentum * v + lr * local * decayed
+    return w - step, step
+
+
+def _by_permutation(labels, each, rng):
+    rows = []
+    for name in sorted(set(labels.tolist())):
+        own = rng.permutation(np.nonzero(labels == name)[0])
+        if each > own.size:
+            raise ValueError(f"too few of {name}")
+        rows += own[:each].tolist()
+    return sorted(rows)
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        (exercises.NT_XENT, _view_by_view),
+        (exercises.LARS_STEP, _zero_cases_by_where),
+        (exercises.BALANCED, lambda labels, predicted, classes: balanced_accuracy_score(labels, predicted)),
+        (exercises.LABEL_LIST, _by_permutation),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+@pytest.mark.filterwarnings("ignore:y_pred contains classes")
+def test_another_right_answer_passes(task, answer):
+    task.check(answer)

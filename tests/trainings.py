@@ -1,0 +1,79 @@
+"""What tests of experiments share: a spy in place of fit, short plans, one process, and a made-up LFW."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from facelab.datasets import FaceSet
+from facelab.datasets.pairs import Pairs
+from facelab.training import History, Plan, fit
+
+
+class Spy:
+    """In place of a module's ``fit``: keeps what it was given, and the backbone before and after."""
+
+    def __init__(self, monkeypatch, module, trains: bool = True) -> None:
+        self.calls, self.trains = [], trains
+        monkeypatch.setattr(module, "fit", self)
+
+    def __call__(self, method, faces, plan, **given) -> History:
+        call = {"method": method, "faces": faces, "plan": plan, "before": weights(method), **given}
+        history = fit(method, faces, plan, **given) if self.trains else History(seconds=float(len(self.calls)))
+        self.calls.append(call | {"after": weights(method)})
+        return history
+
+
+def weights(method) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in method.backbone.state_dict().items()}
+
+
+def equal(left: dict, right: dict) -> list[bool]:
+    return [torch.equal(left[name], right[name]) for name in left]
+
+
+def files(faces: FaceSet) -> set[str]:
+    return set(faces.attributes["file"])
+
+
+def own_results(monkeypatch, module, folder) -> None:
+    """Its records go to a folder of the test's own."""
+    monkeypatch.setattr(module, "own_data", lambda *parts: folder.joinpath(*parts))
+
+
+class OneProcess(ThreadPoolExecutor):
+    """In place of a pool of processes, where nothing can be replaced."""
+
+    def __init__(self, *_) -> None:
+        super().__init__(1)
+
+
+def short(plan: Plan, batch_size: int = 16) -> Plan:
+    """The plan with one epoch of small batches."""
+    return replace(plan, epochs=1, batch_size=batch_size, warmup_epochs=0.5)
+
+
+def noise(count: int, side: int, seed: int = 0) -> np.ndarray:
+    """Coloured pictures of nothing: uint8 (count, side, side, 3), no two alike."""
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def lfw_of_noise() -> tuple[FaceSet, Pairs]:
+    """Ten folds of four people with three noise pictures each, and in no fold 5 people with two and 5 with one."""
+    rng, rows = np.random.default_rng(0), []
+    identity = np.repeat(np.arange(50), [3] * 40 + [2] * 5 + [1] * 5)
+    images = rng.integers(0, 256, (len(identity), 48, 48, 3), dtype=np.uint8)
+    table = pd.DataFrame({"file": [f"{row}.png" for row in range(len(identity))]})
+    faces = FaceSet(images, identity, tuple(f"p{number:02d}" for number in range(50)), table, "lfw@48")
+    for fold in range(1, 11):
+        own = np.flatnonzero((identity < 40) & (identity // 4 == fold - 1))
+        first, second = (own[side] for side in np.triu_indices(len(own), k=1))
+        same = identity[first] == identity[second]
+        chosen = [*np.flatnonzero(same), *rng.permutation(np.flatnonzero(~same))[: same.sum()]]
+        rows += [(first[at], second[at], same[at], fold) for at in chosen]
+    first, second, same, fold = np.array(rows).T
+    return faces, Pairs(first, second, same.astype(bool), fold)
