@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from urllib.error import URLError
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import nn
 
 from facelab.backbones import NAMES, PUBLISHED, STEMS, backbone, freeze, load_weights, mlp_head, parameter_layers
 from facelab.backbones.inception_resnet_v1 import block8, block17, block35
+from facelab.backbones.projection import Projection
 from facelab.errors import BadParameterError, DataMissingError
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -358,3 +361,38 @@ def test_heads_have_the_layers_of_the_papers():
 def test_impossible_heads_are_refused(sizes):
     with pytest.raises(BadParameterError, match="A head"):
         mlp_head(8, sizes)
+
+
+@pytest.mark.parametrize("side", [7, 12])
+def test_a_projection_is_the_strided_convolution(side):
+    """PyTorch's own, forward and backward, in float64 and without channels_last, where it can be trusted."""
+    torch.manual_seed(0)
+    ours = Projection(8, 16, stride=2).double()
+    theirs = nn.Conv2d(8, 16, kernel_size=1, stride=2, bias=False).double()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(5, 8, side, side, dtype=torch.float64)
+    both = []
+    for module in (ours, theirs):
+        module.zero_grad()
+        given = x.clone().requires_grad_()
+        out = module(given)
+        out.square().sum().backward()
+        both.append((out, given.grad, module.weight.grad))
+    torch.testing.assert_close(*both, rtol=1e-12, atol=1e-12)
+
+
+ODD_BATCHES = """
+import torch
+from facelab.backbones import backbone
+torch.set_num_threads(2)
+network = backbone("resnet10", width=8)
+x = torch.randn(33, 3, 48, 48).to(memory_format=torch.channels_last)
+for _ in range(10):
+    network(x).sum().backward()
+"""
+
+
+def test_a_narrow_network_learns_from_odd_batches():
+    """In a process of its own: a strided ``nn.Conv2d`` as shortcut kills it, by SIGSEGV or SIGABRT."""
+    done = subprocess.run([sys.executable, "-c", ODD_BATCHES], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-2000:]}"

@@ -237,6 +237,7 @@ assert gather(my_part(torch.arange(6))).tolist() == list(range(6))
 torch.manual_seed(distributed.get_rank())  # streams apart, and yet one permutation
 one, two = gather(same_permutation(6, z.device)[None]).tolist()
 assert one == two
+distributed.destroy_process_group()  # its threads, left alone, now and then abort a process that ends
 """
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
+from facelab.backbones.projection import Projection
+
 
 class ResNet(nn.Module):
     """torchvision's ResNet without its classifier, with other widths and stems; same key names, same initialisation.
@@ -81,7 +83,7 @@ def _stage(
     shortcut = None
     if stride != 1 or channels != out:
         pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
-        projection = [pool, conv1x1(channels, out)] if average else [conv1x1(channels, out, stride)]
+        projection = [pool, conv1x1(channels, out)] if average else [Projection(channels, out, stride)]
         shortcut = nn.Sequential(*projection, nn.BatchNorm2d(out))
     first = block(channels, planes, stride, shortcut)
     return nn.Sequential(first, *(block(out, planes) for _ in range(blocks - 1)))
