@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from tiny import tiny_contrastive, tiny_faces, tiny_method
+from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
@@ -270,6 +270,10 @@ SHARED = {  # methods without batch norm, whose statistics are a device's own, a
     "simclr in chunks": (partial(tiny_contrastive, SimCLR, norm=False), {"chunk": 3}),
     "vicreg": (partial(tiny_contrastive, VICReg, norm=False), {"clip_norm": 1.0}),
     "moco": (partial(tiny_contrastive, MoCo, norm=False, queue=11, momentum=0.5), {}),
+    "cosface": (partial(tiny_margin, "cosface", norm=False), {}),
+    "sphereface": (partial(tiny_margin, "sphereface", norm=False, annealing=5), {}),
+    "center": (partial(tiny_margin, "center", norm=False), {}),
+    "ring": (partial(tiny_margin, "ring", norm=False), {}),
 }
 
 

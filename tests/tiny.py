@@ -8,7 +8,7 @@ from torch import nn
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.datasets import FaceSet
-from facelab.methods import Classifier, Method, SimCLR, VICReg
+from facelab.methods import Classifier, Margin, Method, SimCLR, VICReg
 
 
 class TinyBackbone(nn.Sequential):
@@ -41,6 +41,11 @@ def tiny_method(classes: int = 4, seed: int = 0, norm: bool = True) -> Classifie
     if not norm:  # statistics of a batch are a device's own, so nothing that compares devices may have them
         method.head = mlp_head(8, (8, 8, classes))
     return method
+
+
+def tiny_margin(loss: str, classes: int = 4, seed: int = 0, norm: bool = True, **options) -> Margin:
+    torch.manual_seed(seed)
+    return Margin(TinyBackbone(norm=norm), AUGMENTATION, classes, loss, dimension=6, **options)
 
 
 def tiny_contrastive(kind: type[Method], seed: int = 0, norm: bool = True, **options) -> Method:

@@ -1,8 +1,25 @@
 """The losses: one file each, functions that read like their paper and need nothing but torch."""
 
+from facelab.losses.center import center_loss, moved_centers
 from facelab.losses.info_nce import info_nce
+from facelab.losses.margin import a_softmax, arc_face, cos_face, margin_softmax, sphere_lambda, unchanged
 from facelab.losses.nt_xent import nt_xent
+from facelab.losses.ring import ring_loss
 from facelab.losses.sup_con import sup_con
 from facelab.losses.vicreg import vicreg
 
-__all__ = ["info_nce", "nt_xent", "sup_con", "vicreg"]
+__all__ = [
+    "a_softmax",
+    "arc_face",
+    "center_loss",
+    "cos_face",
+    "info_nce",
+    "margin_softmax",
+    "moved_centers",
+    "nt_xent",
+    "ring_loss",
+    "sphere_lambda",
+    "sup_con",
+    "unchanged",
+    "vicreg",
+]

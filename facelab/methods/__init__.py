@@ -2,6 +2,7 @@
 
 from facelab.methods.base import Method, embed_faces
 from facelab.methods.classifier import Classifier
+from facelab.methods.margin import Margin
 from facelab.methods.moco import MoCo
 from facelab.methods.named import METHODS, new_method, options_of
 from facelab.methods.siamese import Siamese
@@ -13,6 +14,7 @@ from facelab.methods.vicreg import VICReg
 __all__ = [
     "METHODS",
     "Classifier",
+    "Margin",
     "Method",
     "MoCo",
     "Siamese",

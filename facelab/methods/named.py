@@ -17,6 +17,7 @@ from facelab.augment import Augmentation
 from facelab.errors import BadParameterError
 from facelab.methods.base import Method
 from facelab.methods.classifier import Classifier
+from facelab.methods.margin import Margin
 from facelab.methods.moco import MoCo
 from facelab.methods.simclr import SimCLR
 from facelab.methods.supcon import SupCon
@@ -44,6 +45,7 @@ METHODS = {
     "moco": Named(MoCo, "moco_v2", labels=False),
     "simclr": Named(SimCLR, "simclr", labels=False),
     "vicreg": Named(VICReg, "vicreg", labels=False),
+    "margin": Named(Margin, "classifier"),
 }
 
 _GIVEN = ("backbone", "augmentation", "classes")  # to the constructor, not options

@@ -1,0 +1,44 @@
+"""Verification pairs in folds of people, in the manner of LFW's View 2, for any set of known people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from facelab.datasets.faceset import FaceSet
+from facelab.datasets.pairs import Pairs, sample_pairs
+from facelab.errors import BadParameterError
+
+
+def folds_of_people(
+    faces: FaceSet, folds: int = 5, each: int = 300, seed: int = 0, exclude_same: str | None = None
+) -> Pairs:
+    """Folds that share nobody: in each as many genuine as impostor pairs, all of them within the fold.
+
+    A threshold that is fitted on some folds and judged on another then meets strangers there.
+
+    Args:
+        faces: photographs of known people.
+        folds: how many, at least 2; the people are divided as evenly as can be, 2 or more in each.
+        each: genuine pairs in each fold, and as many impostor pairs.
+        seed: of who is in which fold, and of the pairs.
+        exclude_same: as in ``pairs.all_pairs``.
+
+    Returns:
+        The pairs of fold 1, 2, ..., rows of ``faces``.
+
+    Raises:
+        BadParameterError: fewer than two folds, too few people for them, or too few pairs (``sample_pairs``).
+    """
+    people = np.random.default_rng(seed).permutation(faces.people)
+    if folds < 2 or len(people) < 2 * folds:
+        raise BadParameterError(f"{folds} folds of {len(people)} people.", "Take 2 folds or more, of 2 people or more.")
+    parts = []
+    for number, own in enumerate(np.array_split(people, folds)):
+        rows = np.flatnonzero(np.isin(faces.identity, own))
+        pairs = sample_pairs(faces.subset(rows), each, each, seed + number, exclude_same)
+        fold = np.full(len(pairs), number + 1)
+        parts.append(replace(pairs, first=rows[pairs.first], second=rows[pairs.second], fold=fold))
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+    return Pairs(**columns)

@@ -1,0 +1,198 @@
+"""What ``Margin`` compares an embedding with: the weights of the classes, and the loss over them. One class a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facelab.losses import a_softmax, center_loss, margin_softmax, moved_centers, ring_loss, sphere_lambda
+from facelab.losses.cosine import cosines
+from facelab.methods.processes import gather
+
+Terms = dict[str, Tensor]
+
+
+class Softmax(nn.Module):
+    """A linear layer and cross-entropy: nothing is normalised.
+
+    Args:
+        features: D, length of the embedding.
+        classes: C.
+
+    Attributes:
+        importance: float32 (C,), how much each class counts in the mean over a batch; 1 unless somebody sets it.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+        self.register_buffer("importance", torch.ones(classes))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Terms:
+        """The loss of embeddings (N, D), and what else is worth logging: scalars."""
+        return {"loss": F.cross_entropy(self.scores(x), labels, self.importance)}
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Scores of all classes without margin, (N, C): their softmax is what the classifier believes."""
+        return self.linear(x)
+
+
+class Center(Softmax):
+    """Softmax and the center loss.
+
+    Args:
+        share: lambda, weight of the center loss; .003 in the paper.
+        rate: alpha, pace of the centres; .5 in the paper.
+
+    Attributes:
+        centers: float32 (C, D), at 0 at the start as in the authors' code.
+    """
+
+    def __init__(self, features: int, classes: int, share: float, rate: float = 0.5) -> None:
+        super().__init__(features, classes)
+        self.share, self.rate = share, rate
+        self.register_buffer("centers", torch.zeros(classes, features))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Terms:
+        """Loss and ``center``. Then the centres move; in several processes by the photographs of all, everywhere alike."""
+        center = center_loss(x, labels, self.centers)
+        if self.training:
+            self.centers.copy_(moved_centers(gather(x.detach().float()), gather(labels), self.centers, self.rate))
+        return {"loss": super().forward(x, labels)["loss"] + self.share * center, "center": center.detach()}
+
+
+class Ring(Softmax):
+    """Softmax and the ring loss.
+
+    Args:
+        share: lambda, weight of the ring loss; .01 in the paper.
+
+    Attributes:
+        radius: R, a parameter; below 0 until the first batch, whose mean norm it then is.
+    """
+
+    def __init__(self, features: int, classes: int, share: float) -> None:
+        super().__init__(features, classes)
+        self.share = share
+        self.radius = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Terms:
+        """Loss, ``ring``, and the ``radius``."""
+        if self.training and self.radius < 0:
+            with torch.no_grad():
+                self.radius.copy_(torch.linalg.vector_norm(gather(x.detach().float()), dim=1).mean())
+        ring = ring_loss(x, self.radius)
+        loss = super().forward(x, labels)["loss"] + self.share * ring
+        return {"loss": loss, "ring": ring.detach(), "radius": self.radius.detach().clone()}
+
+
+class Cosine(nn.Module):
+    """A direction for each class, and softmax over the cosines to them: NormFace, CosFace, ArcFace.
+
+    Args:
+        features: D, length of the embedding.
+        classes: C.
+        change: of the target's cosine: cosines (N, 1), margins (N, 1) -> (N, 1).
+        margin: of every class.
+        scale: s.
+        sample: share of the classes that a batch is compared with: its own, and others drawn at random (Partial FC, An et
+            al., arXiv 2010.05222). Below 1 where N x C cosines are too many for the memory.
+
+    Attributes:
+        weight: (C, D), of any norm; its rows' directions are the classes.
+        margins, importance: float32 (C,), margin of each class, and how much it counts in the mean: all the same unless
+            somebody sets them, as one does where groups are unevenly many.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        change: Callable[[Tensor, Tensor], Tensor],
+        margin: float,
+        scale: float,
+        sample: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, features)))
+        self.register_buffer("margins", torch.full((classes,), float(margin)))
+        self.register_buffer("importance", torch.ones(classes))
+        self.change, self.scale, self.sample = change, scale, sample
+
+    def forward(self, x: Tensor, labels: Tensor) -> Terms:
+        """The loss of embeddings (N, D)."""
+        rows, labels = self.compared(labels)
+        margins = self.margins[rows][labels][:, None]
+        return {
+            "loss": margin_softmax(
+                cosines(x, self.weight[rows]),
+                labels,
+                lambda cos: self.change(cos, margins),
+                self.scale,
+                self.importance[rows],
+            )
+        }
+
+    def compared(self, labels: Tensor) -> tuple[Tensor | slice, Tensor]:
+        """Which classes a batch is compared with, and its labels among them."""
+        classes = len(self.weight)
+        wanted = round(self.sample * classes)
+        if wanted >= classes:
+            return slice(None), labels
+        own, among = torch.unique(labels, return_inverse=True)
+        chance = torch.rand(classes, device=labels.device)
+        chance[own] = -1.0  # never drawn
+        others = chance.topk(max(wanted - len(own), 0)).indices
+        return torch.cat([own, others]), among
+
+    def scores(self, x: Tensor) -> Tensor:
+        """s times the cosine to each class, without margin: (N, C)."""
+        return self.scale * cosines(x, self.weight)
+
+
+class Sphere(nn.Module):
+    """A-Softmax: directions as in ``Cosine``, the margin multiplies the angle, and the norm of the embedding is the scale.
+
+    Args:
+        features: D, length of the embedding.
+        classes: C.
+        m: factor of the angle; 4 in the paper.
+        until: step at which the annealing reaches 5: see ``losses.sphere_lambda``. 0: no annealing, the whole margin from the
+            first step.
+
+    Attributes:
+        weight: (C, D).
+        steps: int64 scalar, steps done.
+    """
+
+    def __init__(self, features: int, classes: int, m: int, until: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, features)))
+        self.register_buffer("importance", torch.ones(classes))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.m, self.until = m, until
+
+    def forward(self, x: Tensor, labels: Tensor) -> Terms:
+        """Loss and the ``annealing`` of this step."""
+        annealing = sphere_lambda(self.steps.float(), self.until) if self.until else torch.zeros((), device=x.device)
+        if self.training:
+            self.steps += 1
+        loss = margin_softmax(
+            cosines(x, self.weight),
+            labels,
+            lambda cos: a_softmax(cos, self.m, annealing),
+            _norms(x),
+            self.importance,
+        )
+        return {"loss": loss, "annealing": annealing}
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Norm of x times the cosine to each class: (N, C)."""
+        return _norms(x) * cosines(x, self.weight)
+
+
+def _norms(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1, keepdim=True)
