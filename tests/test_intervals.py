@@ -24,7 +24,7 @@ from facelab.evaluation import (
     verification_figures,
     wilson,
 )
-from facelab.evaluation.bootstrap import _Sampler
+from facelab.evaluation.pair_weights import PairWeights
 
 
 def everybody(person: np.ndarray) -> Pairs:
@@ -81,7 +81,7 @@ def test_weights_of_a_draw_are_the_pairs_of_the_drawn_copies(photographs):
     """Oracle: build each draw as a list of people, each with a list of photographs, and count every pair in it."""
     person = np.repeat(np.arange(5), [3, 1, 4, 2, 3])[np.random.default_rng(3).permutation(13)]
     pairs = everybody(person)
-    sampler = _Sampler(pairs, person, photographs)
+    sampler = PairWeights(pairs, person, photographs)
     for seed in range(20):
         genuine, impostor = sampler.draw(np.random.default_rng(seed))
         rng = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def test_the_figure_and_its_draws_are_those_of_the_full_roc():
     pairs = everybody(person)
     rounded = np.round(scores(embeddings, pairs), 1)  # many ties
     found = verification_figures(rounded, pairs, person, fars=(0.05,), draws=100, seed=4)
-    sampler, rng, weights = _Sampler(pairs, person, True), np.random.default_rng(4), np.empty(len(pairs))
+    sampler, rng, weights = PairWeights(pairs, person, True), np.random.default_rng(4), np.empty(len(pairs))
     draws = []
     for _ in range(100):
         weights[pairs.same], weights[~pairs.same] = sampler.draw(rng)

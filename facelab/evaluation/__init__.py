@@ -25,6 +25,14 @@ from facelab.evaluation.collapse import (
     uniformity,
 )
 from facelab.evaluation.confusion import confusion, most_confused
+from facelab.evaluation.disparity import (
+    fairness_discrepancy_rate,
+    garbe,
+    gini,
+    inequity_rate,
+    max_over_geometric_mean,
+)
+from facelab.evaluation.fairness import GroupRates, fairness_figures, group_rates, threshold_at_fmr
 from facelab.evaluation.identification import (
     OpenSet,
     Searches,
@@ -37,6 +45,7 @@ from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wi
 from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
 from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.resampling import jackknife_over_people, over_people
+from facelab.evaluation.sample_size import design_effect, trials_needed
 from facelab.evaluation.topk import TopK, topk_by_neighbours, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
     Roc,
@@ -54,6 +63,7 @@ from facelab.evaluation.verification import (
 __all__ = [
     "BASELINES",
     "Estimate",
+    "GroupRates",
     "OpenSet",
     "OpenSetCurve",
     "Probe",
@@ -78,17 +88,25 @@ __all__ = [
     "cmc",
     "collapse_figures",
     "confusion",
+    "design_effect",
     "eer",
     "effective_rank",
+    "fairness_discrepancy_rate",
+    "fairness_figures",
     "false_alarms",
     "fit_kmeans",
     "fit_probe",
     "fnir_at_fpir",
     "fnir_estimate",
+    "garbe",
+    "gini",
+    "group_rates",
+    "inequity_rate",
     "jackknife_over_people",
     "largest_class",
     "lfw_view2",
     "matched_accuracy",
+    "max_over_geometric_mean",
     "misses",
     "most_confused",
     "open_set_curve",
@@ -107,10 +125,12 @@ __all__ = [
     "silhouette_of",
     "silhouette_sweep",
     "tar_at_far",
+    "threshold_at_fmr",
     "topk_by_clusters",
     "topk_by_neighbours",
     "topk_by_scores",
     "topk_leave_one_out",
+    "trials_needed",
     "uniformity",
     "verification_figures",
     "whitened_pca",

@@ -10,6 +10,7 @@ import numpy as np
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
+from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import Roc, auc, eer, roc, tar_at_far
 
@@ -115,40 +116,6 @@ def paired_bootstrap(
     )
 
 
-class _Sampler:
-    """Draws weights of pairs by the rule of ``bootstrap_over_people``; holds what does not change from draw to draw."""
-
-    def __init__(self, pairs: Pairs, person: np.ndarray, photographs: bool) -> None:
-        used = np.unique(np.concatenate([pairs.first, pairs.second]))
-        _, self.owner = np.unique(np.asarray(person)[used], return_inverse=True)
-        self.people = int(self.owner.max(initial=-1)) + 1
-        self.photographs = photographs
-        self.by_owner = np.argsort(self.owner, kind="stable")
-        size = np.bincount(self.owner)
-        self.size, self.start = np.repeat(size, size), np.repeat(np.cumsum(size) - size, size)  # in the order by_owner
-        same = np.asarray(pairs.same, dtype=bool)
-        first, second = np.searchsorted(used, pairs.first), np.searchsorted(used, pairs.second)
-        if not np.array_equal(self.owner[first] == self.owner[second], same):
-            raise BadParameterError("The people given do not agree with the pairs.", "Give identity of the paired set.")
-        self.genuine, self.impostor = (first[same], second[same]), (first[~same], second[~same])
-
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the genuine and of the impostor pairs; a draw without either has no ROC and is drawn again."""
-        while True:
-            drawn = np.bincount(rng.integers(self.people, size=self.people), minlength=self.people).astype(np.float64)
-            within = np.ones(len(self.owner))
-            if self.photographs:  # one uniform number a photograph picks a photograph of the same person
-                picked = self.start + (rng.random(len(self.owner)) * self.size).astype(np.int64)
-                within = np.bincount(self.by_owner[picked], minlength=len(self.owner)).astype(np.float64)
-            first, second = self.genuine
-            genuine = drawn[self.owner[first]] * within[first] * within[second]
-            weight = drawn[self.owner] * within
-            first, second = self.impostor
-            impostor = weight[first] * weight[second]
-            if genuine.any() and impostor.any():
-                return genuine, impostor
-
-
 class _Scored:
     """The scores of one model, sorted once. Impostor pairs between two genuine scores are one entry: their weights add."""
 
@@ -190,7 +157,7 @@ def _draws(
         raise BadParameterError("Some scores are not finite.", "Look for embeddings that are broken.")
     if not same.any() or same.all():
         raise BadParameterError("There are no genuine or no impostor pairs.", "Give pairs of both kinds.")
-    sampler = _Sampler(pairs, person, photographs)
+    sampler = PairWeights(pairs, person, photographs)
     if sampler.people < 3:
         raise BadParameterError(f"The pairs show {sampler.people} people.", "A bootstrap over people needs 3 or more.")
     scored = [_Scored(scores, same) for scores in models]

@@ -1,0 +1,235 @@
+"""Error rates of groups of people at one global threshold, as ISO/IEC 19795-10 and NISTIR 8280 report them.
+
+    threshold = threshold_at_fmr(scores, pairs.same, 0.01)          # of all impostor pairs, best on other people
+    figures = fairness_figures(scores, pairs, faces.identity, gender, threshold)
+
+"""  # fmt: skip
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError
+from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequity_rate, max_over_geometric_mean
+from facelab.evaluation.intervals import Estimate, check_draws
+from facelab.evaluation.pair_weights import PairWeights
+from facelab.evaluation.resampling import METHOD
+from facelab.evaluation.verification import MIN_EXPECTED
+
+
+@dataclass(frozen=True)
+class GroupRates:
+    """Rates of G groups at one threshold.
+
+    Attributes:
+        names: of the groups, sorted.
+        fnmr: float64 (G,), share of the genuine pairs of each group below the threshold.
+        fmr: float64 (G, G), share of the impostor pairs between two groups at or above it; symmetric. The diagonal is what
+            is called the FMR of a group: impostors from one's own.
+        genuine: (G,), number of genuine pairs (or their weight).
+        impostors: (G, G), number of impostor pairs.
+    """
+
+    names: tuple[str, ...]
+    fnmr: np.ndarray
+    fmr: np.ndarray
+    genuine: np.ndarray
+    impostors: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        """One row a group: FNMR, FMR among its own, and FMR with each group."""
+        columns = {"FNMR": self.fnmr, "genuine pairs": self.genuine, "FMR, own group": self.fmr.diagonal()}
+        columns |= {f"FMR with {name}": self.fmr[:, number] for number, name in enumerate(self.names)}
+        return pd.DataFrame(columns, index=pd.Index(self.names, name="group"))
+
+
+def threshold_at_fmr(scores: np.ndarray, same: np.ndarray, fmr: float, weight: np.ndarray | None = None) -> float:
+    """The lowest threshold at which at most a share ``fmr`` of all impostor pairs is accepted (score >= threshold).
+
+    Args:
+        scores: float (M,).
+        same: bool (M,), True for genuine pairs, which play no part.
+        fmr: false match rate, from 10 / impostor pairs to below 1.
+        weight: float (M,) >= 0, how often each pair counts; None: once.
+
+    Raises:
+        BadParameterError: ``fmr`` would rest on fewer than ten false matches.
+    """
+    same = np.asarray(same, dtype=bool)
+    impostor = np.asarray(scores, dtype=np.float64)[~same]
+    if not MIN_EXPECTED / max(len(impostor), 1) <= fmr < 1:
+        raise BadParameterError(
+            f"FMR {fmr:g} cannot be set with {len(impostor)} impostor pairs.",
+            f"Ask for {min(1.0, MIN_EXPECTED / max(len(impostor), 1)):.1g} or more, below 1, or give more pairs.",
+        )
+    order = np.argsort(-impostor, kind="stable")
+    count = np.ones(len(order)) if weight is None else np.asarray(weight, dtype=np.float64)[~same][order]
+    return _threshold(impostor[order], count, fmr)
+
+
+def _threshold(falling: np.ndarray, count: np.ndarray, fmr: float) -> float:
+    """Of impostor scores in falling order with their weights: just above the first score that would be too many."""
+    accepted = np.cumsum(count)
+    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # tied pairs come together
+    beyond = last[np.searchsorted(accepted[last], fmr * accepted[-1] * (1 + 1e-12), side="right")]
+    return float(np.nextafter(falling[beyond], np.inf))
+
+
+def group_rates(scores: np.ndarray, pairs: Pairs, group: np.ndarray, threshold: float) -> GroupRates:
+    """FNMR and FMR of each group; a pair is accepted where score >= threshold.
+
+    Args:
+        scores: float (M,).
+        pairs: the M pairs.
+        group: (N,), the group of each photograph's person; pairs with a person of unknown group (None, NaN, "") are left out.
+        threshold: one for all.
+
+    Raises:
+        BadParameterError: fewer than two groups, or a group without genuine or impostor pairs.
+    """
+    return _Coded(scores, pairs, np.asarray(group, dtype=object)).rates(threshold)
+
+
+def fairness_figures(
+    scores: np.ndarray,
+    pairs: Pairs,
+    person: np.ndarray,
+    group: np.ndarray,
+    threshold: float | None = None,
+    *,
+    fmr: float | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    photographs: bool = True,
+) -> dict[str, Estimate]:
+    """Rates of groups and their disparity, with percentile intervals over people, all from the same draws.
+
+    People are drawn within their group: as many of each as there are, as a study would recruit them, and no draw lacks one.
+    A ratio whose smaller rate is 0 is infinite, in a draw as well; the interval then ends at inf and says so.
+
+    Args:
+        scores: float (M,).
+        pairs: the M pairs.
+        person: (N,), the person of each photograph.
+        group: (N,), the group of each photograph's person; unknown ones as in ``group_rates``.
+        threshold: fixed, from other people.
+        fmr: instead, set the threshold anew in each draw, at this rate over all its impostor pairs.
+        draws: number of draws, at least 100.
+        seed: of the NumPy generator.
+        photographs: as in ``bootstrap_over_people``.
+
+    Returns:
+        ``fnmr/G``, ``fmr/G`` (own group), ``fmr/G with H``, the differences ``fnmr/G - H`` and ``fmr/G - H``, ``fnmr
+        max/geometric mean``, ``fmr max/geometric mean``, ``FDR``, ``IR``, ``GARBE``; ``n`` counts people.
+
+    Raises:
+        BadParameterError: as ``group_rates`` and ``threshold_at_fmr``; a person in two groups; not one of threshold and fmr.
+    """
+    if (threshold is None) == (fmr is None):
+        raise BadParameterError(f"threshold is {threshold}, fmr {fmr}.", "Give one of the two.")
+    coded = _Coded(scores, pairs, np.asarray(group, dtype=object))
+    _one_group_each(np.asarray(person), coded.group)
+    sampler = PairWeights(coded.pairs, person, photographs, stratum=coded.code)
+    if fmr is not None:
+        threshold = threshold_at_fmr(coded.scores, coded.pairs.same, fmr)
+    centre = _figures(coded.rates(threshold))
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(check_draws(draws)):
+        weights = sampler.draw(rng)
+        while not coded.complete(*weights):
+            weights = sampler.draw(rng)
+        at = threshold if fmr is None else coded.threshold(weights[1], fmr)
+        found.append(list(_figures(coded.rates(at, *weights)).values()))
+    values = np.array(found)
+    return {
+        name: _interval(values[:, column], value, sampler.people) for column, (name, value) in enumerate(centre.items())
+    }
+
+
+def _figures(rates: GroupRates) -> dict[str, float]:
+    names, own = rates.names, rates.fmr.diagonal()
+    pairs = [(a, b) for a in range(len(names)) for b in range(a + 1, len(names))]
+    figures = {f"fnmr/{name}": rates.fnmr[a] for a, name in enumerate(names)}
+    figures |= {f"fmr/{name}": own[a] for a, name in enumerate(names)}
+    figures |= {f"fmr/{names[a]} with {names[b]}": rates.fmr[a, b] for a, b in pairs}
+    figures |= {f"fnmr/{names[a]} - {names[b]}": rates.fnmr[a] - rates.fnmr[b] for a, b in pairs}
+    figures |= {f"fmr/{names[a]} - {names[b]}": own[a] - own[b] for a, b in pairs}
+    figures["fnmr max/geometric mean"] = max_over_geometric_mean(rates.fnmr)
+    figures["fmr max/geometric mean"] = max_over_geometric_mean(own)
+    figures["FDR"] = fairness_discrepancy_rate(own, rates.fnmr)
+    figures["IR"] = inequity_rate(own, rates.fnmr)
+    figures["GARBE"] = garbe(own, rates.fnmr)
+    return figures
+
+
+def _interval(values: np.ndarray, centre: float, people: int) -> Estimate:
+    """Percentiles that are draws themselves, since between two infinite ones nothing can be interpolated."""
+    low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
+    return Estimate(float(centre), float(low), float(high), people, METHOD, "people")
+
+
+def _one_group_each(person: np.ndarray, group: np.ndarray) -> None:
+    known = pd.DataFrame({"person": person, "group": group}).dropna()
+    values = known.groupby("person")["group"].nunique()
+    if (values > 1).any():
+        raise BadParameterError(f"Person {values.idxmax()} is in {values.max()} groups.", "Give each person one.")
+
+
+class _Coded:
+    """Scored pairs of people of known groups, with the groups as numbers."""
+
+    def __init__(self, scores: np.ndarray, pairs: Pairs, group: np.ndarray) -> None:
+        if len(scores) != len(pairs):
+            raise BadParameterError("Scores and pairs differ in number.", "Score each pair once.")
+        if not np.isfinite(scores).all():
+            raise BadParameterError("Some scores are not finite.", "Look for embeddings that are broken.")
+        self.group = pd.Series(group).replace("", None).to_numpy(dtype=object)
+        self.code, names = pd.factorize(self.group, sort=True)
+        known = (self.code[pairs.first] >= 0) & (self.code[pairs.second] >= 0)
+        self.pairs, self.scores = pairs.subset(known), np.asarray(scores, dtype=np.float64)[known]
+        self.names: Sequence[str] = tuple(str(name) for name in names)
+        same, groups = np.asarray(self.pairs.same, dtype=bool), len(names)
+        a, b = self.code[self.pairs.first], self.code[self.pairs.second]
+        self._own, self._both = a[same], (np.minimum(a, b) * groups + np.maximum(a, b))[~same]
+        self._genuine, self._impostor = self.scores[same], self.scores[~same]
+        self._falling = np.argsort(-self._impostor, kind="stable")
+        if groups < 2 or not self.complete(np.ones(len(self._own)), np.ones(len(self._both))):
+            raise BadParameterError(
+                f"The pairs show the groups {', '.join(self.names) or 'none'}, and not all of them in both kinds of pairs.",
+                "Give two groups or more, each with genuine pairs, and impostor pairs within and between all of them.",
+            )
+
+    def complete(self, genuine: np.ndarray, impostor: np.ndarray) -> bool:
+        """Whether every group has pairs of every kind that count."""
+        totals = self._totals(genuine, impostor)
+        return all((total > 0).all() for total in totals)
+
+    def threshold(self, impostor: np.ndarray, fmr: float) -> float:
+        """The threshold at an FMR over the impostor pairs as they count."""
+        return _threshold(self._impostor[self._falling], impostor[self._falling], fmr)
+
+    def rates(
+        self, threshold: float, genuine: np.ndarray | None = None, impostor: np.ndarray | None = None
+    ) -> GroupRates:
+        """Rates of the pairs with these weights; once each where none are given."""
+        genuine = np.ones(len(self._own)) if genuine is None else genuine
+        impostor = np.ones(len(self._both)) if impostor is None else impostor
+        totals = self._totals(genuine, impostor)
+        missed, matched = self._totals(genuine * (self._genuine < threshold), impostor * (self._impostor >= threshold))
+        groups = len(self.names)
+        upper = np.triu_indices(groups)
+        fmr, count = np.zeros((2, groups, groups))
+        fmr[upper], count[upper] = matched / totals[1], totals[1]
+        fmr, count = np.triu(fmr) + np.triu(fmr, 1).T, np.triu(count) + np.triu(count, 1).T
+        return GroupRates(tuple(self.names), missed / totals[0], fmr, totals[0], count)
+
+    def _totals(self, genuine: np.ndarray, impostor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weight of the genuine pairs (G,), and of the impostor pairs by two groups, the upper triangle in rows."""
+        groups = len(self.names)
+        square = np.bincount(self._both, impostor, minlength=groups**2).reshape(groups, groups)
+        return np.bincount(self._own, genuine, minlength=groups), square[np.triu_indices(groups)]

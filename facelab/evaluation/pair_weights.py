@@ -1,0 +1,57 @@
+"""How often each pair counts where people and their photographs are drawn again: what every bootstrap of pairs rests on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError
+
+
+class PairWeights:
+    """Draws weights of pairs by the rule of ``bootstrap_over_people``; holds what does not change from draw to draw.
+
+    Args:
+        pairs: the M pairs.
+        person: (N,), the person of each photograph that the pairs point into.
+        photographs: draw photographs within people too.
+        stratum: (N,), the group of each photograph's person: as many people of each group are drawn as there are, so that
+            no draw is without a group. None: of all people alike.
+
+    Attributes:
+        people: number of people in the pairs.
+    """
+
+    def __init__(self, pairs: Pairs, person: np.ndarray, photographs: bool, stratum: np.ndarray | None = None) -> None:
+        used = np.unique(np.concatenate([pairs.first, pairs.second]))
+        _, first_row, self._owner = np.unique(np.asarray(person)[used], return_index=True, return_inverse=True)
+        self.people = len(first_row)
+        self._photographs = photographs
+        self._by_owner = np.argsort(self._owner, kind="stable")
+        size = np.bincount(self._owner)
+        self._size, self._start = np.repeat(size, size), np.repeat(np.cumsum(size) - size, size)  # in that order
+        same = np.asarray(pairs.same, dtype=bool)
+        first, second = np.searchsorted(used, pairs.first), np.searchsorted(used, pairs.second)
+        if not np.array_equal(self._owner[first] == self._owner[second], same):
+            raise BadParameterError("The people given do not agree with the pairs.", "Give identity of the paired set.")
+        self._genuine, self._impostor = (first[same], second[same]), (first[~same], second[~same])
+        group = np.zeros(self.people) if stratum is None else np.asarray(stratum)[used][first_row]
+        self._strata = [np.flatnonzero(group == value) for value in np.unique(group)]
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the genuine and of the impostor pairs, each in the order of ``pairs``; a draw without either has no
+        rates and is drawn again."""
+        while True:
+            chosen = np.concatenate([own[rng.integers(len(own), size=len(own))] for own in self._strata])
+            drawn = np.bincount(chosen, minlength=self.people).astype(np.float64)
+            within = np.ones(len(self._owner))
+            if self._photographs:  # one uniform number a photograph picks a photograph of the same person
+                picked = self._start + (rng.random(len(self._owner)) * self._size).astype(np.int64)
+                within = np.bincount(self._by_owner[picked], minlength=len(self._owner)).astype(np.float64)
+            first, second = self._genuine
+            genuine = drawn[self._owner[first]] * within[first] * within[second]
+            weight = drawn[self._owner] * within
+            first, second = self._impostor
+            impostor = weight[first] * weight[second]
+            if genuine.any() and impostor.any():
+                return genuine, impostor
