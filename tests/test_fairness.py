@@ -22,6 +22,7 @@ from facelab.evaluation import (
     threshold_at_fmr,
     trials_needed,
 )
+from facelab.evaluation.pair_weights import PairWeights
 
 
 def everybody(people: int = 12, photographs: int = 4) -> tuple[Pairs, np.ndarray, np.ndarray]:
@@ -189,6 +190,18 @@ def test_an_interval_over_people_holds_the_true_difference_as_often_as_it_says()
         held += difference.low <= -0.15 <= difference.high
         false_alarm += difference.low > 0
     assert held >= 50 and false_alarm == 0  # of 60: 57 expected; 50 is 3 sd below
+
+
+def test_every_draw_has_as_many_people_of_each_group_as_there_are():
+    """Two people of a small group among many: drawn from all alike, most draws would have one of them or none."""
+    pairs, person, _ = everybody(people=12)
+    group = np.where(person < 2, "small", "large").astype(object)
+    sampler = PairWeights(pairs, person, False, stratum=group)
+    for seed in range(20):
+        genuine, _ = sampler.draw(np.random.default_rng(seed))
+        own = person[pairs.first[pairs.same]]
+        drawn_of = [genuine[own == one].max() for one in range(12)]
+        assert sum(drawn_of[:2]) == 2 and sum(drawn_of) == 12
 
 
 def test_what_makes_no_sense_is_refused():

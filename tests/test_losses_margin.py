@@ -151,6 +151,9 @@ def test_psi_falls_without_a_step(m):
     steps = values.diff()
     assert (steps <= 1e-12).all() and steps.abs().max() < 2 * m * math.pi / 4000
     assert values[[0, -1]].tolist() == pytest.approx([1, 1 - 2 * m])
+    ends = torch.tensor([[-1.0], [1.0]], dtype=torch.float64, requires_grad=True)
+    a_softmax(ends, m).sum().backward()
+    assert ends.grad.flatten().tolist() == pytest.approx([m * m, m * m])  # by cos theta, at both ends of the circle
 
 
 def test_annealing_reaches_its_floor_on_the_scale_of_the_run():

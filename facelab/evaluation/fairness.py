@@ -75,9 +75,8 @@ def threshold_at_fmr(scores: np.ndarray, same: np.ndarray, fmr: float, weight: n
 def _threshold(falling: np.ndarray, count: np.ndarray, fmr: float) -> float:
     """Of impostor scores in falling order with their weights: just above the first score that would be too many."""
     accepted = np.cumsum(count)
-    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # tied pairs come together
-    beyond = last[np.searchsorted(accepted[last], fmr * accepted[-1] * (1 + 1e-12), side="right")]
-    return float(np.nextafter(falling[beyond], np.inf))
+    too_many = np.searchsorted(accepted, fmr * accepted[-1] * (1 + 1e-12), side="right")
+    return float(np.nextafter(falling[too_many], np.inf))
 
 
 def group_rates(scores: np.ndarray, pairs: Pairs, group: np.ndarray, threshold: float) -> GroupRates:
