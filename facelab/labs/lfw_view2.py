@@ -96,21 +96,39 @@ RECIPES = {
     ),
 }
 
-#: The margin losses: one plan for all. Some hundred people are too few for the papers' s = 64: on View 1, CosFace gave 80.6 %
-#: with s 30 and m .35, 81.6 % with s 16 and m .2. The annealing ends after two thirds of the run.
+#: The margin losses: one plan for all. A thousand people are too few for the papers' s = 64: on View 1 and after 12 epochs,
+#: CosFace gave 80.6 % with s 30 and m .35, 81.6 % with s 16 and m .2, and 82.6 % with an embedding of 256 instead of 128; after
+#: 30 epochs 85.8 %. All with one seed. A-Softmax's annealing ends after two thirds of the run.
 MARGINS = {
     "softmax": {},
     "normalised": {"scale": 16.0},
     "center": {},
-    "sphereface": {"annealing": 300},
+    "sphereface": {"annealing": 470},
     "arcface": {"scale": 16.0, "margin": 0.2},
     "cosface": {"scale": 16.0, "margin": 0.2},
     "ring": {},
 }
 RECIPES |= {
-    loss: Recipe("margin", CLASSIFIER, Plan(epochs=12, batch_size=128, lr=3e-3), {"loss": loss, **options}, least=2)
+    loss: Recipe(
+        "margin",
+        CLASSIFIER,
+        Plan(epochs=20, batch_size=128, lr=3e-3),
+        {"loss": loss, "dimension": 256, **options},
+        least=2,
+    )
     for loss, options in MARGINS.items()
 }
+
+#: For the headline, by tens: as CosFace above, longer and wider. On View 1, 40 epochs gave 87.2 %, with the mirror image 87.9 %.
+RECIPES["best"] = Recipe(
+    "margin",
+    CLASSIFIER,
+    Plan(epochs=45, batch_size=128, lr=3e-3),
+    {"loss": "cosface", "dimension": 256, **MARGINS["cosface"]},
+    least=2,
+    width=24,
+    mirrored=True,
+)
 
 
 def recipe(method: str) -> Recipe:

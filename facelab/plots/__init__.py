@@ -2,6 +2,7 @@
 
 from facelab.plots.charts import confusion, curves, intervals, rate_grids, silhouette_curve
 from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
+from facelab.plots.geometry import Plane, norms_and_angles, on_the_circle, plane, target_curves
 from facelab.plots.maps import embedding_map, thumbnail_map, two_dimensions
 from facelab.plots.sheets import found_sheet, nearest, neighbours_sheet, pair_sheet
 from facelab.plots.style import COLOURS, use_course_style
@@ -9,6 +10,7 @@ from facelab.plots.verification import det_curves, score_histograms
 
 __all__ = [
     "COLOURS",
+    "Plane",
     "as_jpeg",
     "confusion",
     "curves",
@@ -20,12 +22,16 @@ __all__ = [
     "mark_faces",
     "nearest",
     "neighbours_sheet",
+    "norms_and_angles",
+    "on_the_circle",
     "pair_sheet",
+    "plane",
     "rate_grids",
     "score_histograms",
     "show_faces",
     "silhouette_curve",
     "sprite",
+    "target_curves",
     "thumbnail_map",
     "thumbnails",
     "two_dimensions",

@@ -1,0 +1,98 @@
+"""Exercises of notebook 07: the solutions agree with the package, and other right answers pass."""
+
+import numpy as np
+import pytest
+import torch
+
+from facelab.evaluation import lfw_view2
+from facelab.labs import exercises_07 as exercises
+from facelab.losses import a_softmax, arc_face, moved_centers
+
+
+@pytest.mark.parametrize("m", [0.0, 0.3, 0.5, 1.2])
+def test_the_margin_is_that_of_the_packages_loss(m):
+    cos = torch.linspace(-0.999, 0.999, 501, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(exercises.arc_face_target(cos, m), arc_face(cos, m))
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+def test_psi_is_that_of_the_packages_loss(m):
+    cos = torch.linspace(-0.999, 0.999, 500, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(exercises.psi(cos, m), a_softmax(cos, m), atol=1e-6, rtol=0)
+
+
+def test_the_folds_are_those_of_view_2():
+    rng = np.random.default_rng(1)
+    same, fold = rng.random(300) < 0.5, rng.permutation(np.repeat(np.arange(10), 30))
+    scores = rng.normal(size=300) + same
+    np.testing.assert_allclose(exercises.accuracy_on_others(scores, same, fold), lfw_view2(scores, same, fold).folds)
+
+
+def test_each_fold_has_one_best_threshold_on_the_others():
+    """Else a right answer that chooses another of them would be called wrong."""
+    scores, same, fold = exercises._threshold_pairs()
+    for number in np.unique(fold):
+        rest, truth = scores[fold != number], same[fold != number]
+        assert set(np.unique(scores)) == set(np.unique(rest))
+        right = sorted(np.mean((rest >= cut) == truth) for cut in np.unique(rest))
+        assert right[-1] > right[-2]
+
+
+def test_the_centres_are_those_of_the_package():
+    centers, x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24.0).reshape(8, 3)
+    labels = torch.tensor([0, 0, 4, 4, 4, 4, 2, 0])
+    torch.testing.assert_close(exercises.centres_after(centers, x, labels, 0.3), moved_centers(x, labels, centers, 0.3))
+
+
+def _arc_face_by_sine(cos, m):
+    """As the authors write it, with the root of a clamped square."""
+    cos = cos.clamp(-1 + 1e-7, 1 - 1e-7)
+    shifted = cos * np.cos(m) - torch.sqrt(1 - cos**2) * np.sin(m)
+    return torch.where(cos > np.cos(np.pi - m), shifted, cos - np.sin(np.pi - m) * m)
+
+
+def _psi_by_cases(cos, m):
+    theta = torch.acos(cos.clamp(-0.9999999, 0.9999999))
+    value = torch.zeros_like(cos)
+    for k in range(m):
+        inside = (theta >= k * np.pi / m) & (theta < (k + 1) * np.pi / m)
+        value = torch.where(inside, (-1) ** k * torch.cos(m * theta) - 2 * k, value)
+    return value
+
+
+def _threshold_between(scores, same, fold):
+    """Thresholds between two scores, the highest of the best."""
+    found = []
+    for number in np.unique(fold):
+        rest, truth = scores[fold != number], same[fold != number]
+        values = np.unique(rest)
+        cuts = (values[1:] + values[:-1]) / 2
+        best = max(cuts[::-1], key=lambda cut, rest=rest, truth=truth: np.sum((rest >= cut) == truth))
+        found.append(np.mean((scores[fold == number] > best) == same[fold == number]))
+    return found
+
+
+def _centres_by_loop(centers, x, labels, alpha):
+    moved = centers.tolist()
+    for j, center in enumerate(centers.tolist()):
+        own = [row for row, label in zip(x.tolist(), labels.tolist(), strict=True) if label == j]
+        for d, value in enumerate(center):
+            moved[j][d] -= alpha * sum(value - row[d] for row in own) / (1 + len(own))
+    return torch.tensor(moved)
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        (exercises.ARC_FACE, _arc_face_by_sine),
+        (exercises.ARC_FACE, arc_face),
+        (exercises.PSI, _psi_by_cases),
+        (exercises.PSI, a_softmax),
+        (exercises.THRESHOLD, _threshold_between),
+        (exercises.THRESHOLD, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
+        (exercises.CENTERS, _centres_by_loop),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_another_right_answer_passes(task, answer):
+    task.check(answer)
