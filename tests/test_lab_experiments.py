@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from tiny import TinyBackbone, tiny_faces, tiny_method
 from trainings import OneProcess, Spy, equal, files, lfw_of_noise, own_results
 
-from facelab import records
+from facelab import evaluation, records
 from facelab.backbones import parameter_layers
 from facelab.datasets import FaceSet, derived_set, load
 from facelab.datasets.pair_files import lfw_pairs
@@ -20,7 +20,7 @@ from facelab.datasets.splits import stored_people
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import TopK, scores
 from facelab.labs import data_size, lars_experiments, lfw_view2, moco_experiments
-from facelab.labs.lfw_view2 import centred, framed, halves, on_view1, train_on, view2, without_people_of
+from facelab.labs.lfw_view2 import centred, framed, on_view1, rounds, train_on, view2, without_people_of
 from facelab.labs.moco_experiments import OPTIONS, SETTINGS, WIDER, People, pretrained
 from facelab.methods import embed_faces
 from facelab.training import Plan
@@ -38,7 +38,7 @@ def small_lfw() -> tuple[FaceSet, Pairs]:
 
 def test_halves_train_on_all_whom_they_do_not_test(small_lfw):
     faces, pairs = small_lfw
-    found = list(halves(faces, pairs))
+    found = list(rounds(faces, pairs))
     assert [np.unique(pairs.fold[tested]).tolist() for _, tested in found] == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]
     for train, tested in found:
         rows = [*pairs.first[tested], *pairs.second[tested]]
@@ -80,7 +80,7 @@ def test_a_method_without_a_recipe_is_refused():
         lfw_view2.recipe("byol")
 
 
-@pytest.mark.parametrize(("method", "least", "kept"), [("supcon", 2, 130), ("moco", 1, 135)])
+@pytest.mark.parametrize(("method", "least", "kept"), [("supcon", 2, 130), ("moco", 1, 135), ("cosface", 2, 130)])
 def test_a_recipe_leaves_out_whom_its_method_cannot_use(small_lfw, monkeypatch, method, least, kept):
     faces, _ = small_lfw
     spy = Spy(monkeypatch, lfw_view2, trains=False)
@@ -106,22 +106,61 @@ def test_view1_is_judged_on_people_who_were_not_in_training(small_lfw, monkeypat
     assert found == max(np.mean((values >= edge) == some.same) for edge in [*values, np.inf])
 
 
-def test_the_record_of_view2_holds_every_seed_and_baseline(small_lfw, monkeypatch, tmp_path):
+@pytest.fixture
+def view2_of_noise(small_lfw, monkeypatch, tmp_path):
+    """``lfw_view2.main`` on the made-up LFW, without training: call -> record; and what was to be trained."""
     faces, pairs = small_lfw
     spy = Spy(monkeypatch, lfw_view2, trains=False)
     own_results(monkeypatch, lfw_view2, tmp_path)
-    monkeypatch.setattr(lfw_view2, "framed", lambda: faces)
+    monkeypatch.setattr(lfw_view2, "framed", lambda size: faces)
     monkeypatch.setattr(lfw_view2, "lfw_pairs", lambda faces: pairs)
-    lfw_view2.main("supcon", seeds=3)
+    monkeypatch.setattr(lfw_view2, "ProcessPoolExecutor", OneProcess)
+
+    def measured(method: str, name: str, **given) -> records.Record:
+        lfw_view2.main(method, **given)
+        return records.read(tmp_path / "results" / f"{name}.json")
+
+    return measured, spy
+
+
+def test_the_record_of_view2_holds_every_seed_and_baseline(small_lfw, view2_of_noise):
+    measured, spy = view2_of_noise
+    record = measured("supcon", "lfw_view2_supcon", seeds=3)
     assert [call["plan"].seed for call in spy.calls] == [0, 0, 1, 1, 2, 2]
-    record = records.read(tmp_path / "results" / "lfw_view2_supcon.json")
     accuracy = {name.removeprefix("accuracy/"): metric for name, metric in record.metrics.items() if "accuracy" in name}
     assert list(accuracy) == ["raw pixels", "whitened PCA", "random network", "seed 0", "seed 1", "seed 2", "supcon"]
     assert accuracy["supcon"].value == pytest.approx(np.mean([accuracy[f"seed {seed}"].value for seed in range(3)]))
     assert accuracy["seed 0"].value != accuracy["seed 1"].value
     assert accuracy["supcon"].n == 3 and accuracy["seed 0"].n == 10
     assert record.metrics["longest training, seconds"].value == 5.0
-    assert record.data["faces"]["sha256"] == faces.sha256 and "seed" not in record.parameters
+    assert record.data["faces"]["sha256"] == small_lfw[0].sha256 and "seed" not in record.parameters
+
+
+def test_by_tens_every_fold_has_a_training_of_its_own(small_lfw, view2_of_noise):
+    """Which has seen everybody but the four people of the fold; thresholds come from the other trainings' folds."""
+    faces, pairs = small_lfw
+    measured, spy = view2_of_noise
+    record = measured("cosface", "lfw_view2_cosface_tens", seeds=1, tens=True)
+    assert len(spy.calls) == 10 and record.command.endswith("cosface --seeds 1 --tens")
+    for fold, call in enumerate(spy.calls, start=1):
+        tested = set(faces.identity[pairs.first[pairs.fold == fold]])
+        assert len(tested) == 4 and set(call["faces"].people) == set(range(45)) - tested  # 45 to 49 have one photograph
+    values = np.empty(len(pairs))
+    for fold, call in enumerate(spy.calls, start=1):
+        own = pairs.fold == fold
+        values[own] = scores(embed_faces(call["method"], faces), pairs)[own]
+    expected = evaluation.lfw_view2(values, pairs.same, pairs.fold).mean
+    assert record.metrics["accuracy/seed 0"].value == pytest.approx(expected)
+
+
+def test_a_mirrored_embedding_is_the_same_for_a_mirrored_photograph(small_lfw):
+    faces, _ = small_lfw
+    best = lfw_view2.RECIPES["best"]
+    method = best.untrained(0, 4).eval()
+    turned = replace(faces, images=np.ascontiguousarray(faces.images[:, :, ::-1]))
+    np.testing.assert_allclose(best.embedded(method, faces), best.embedded(method, turned), atol=1e-5)
+    plain = replace(best, mirrored=False)
+    assert not np.allclose(plain.embedded(method, faces), plain.embedded(method, turned), atol=1e-2)
 
 
 def test_lfw_is_framed_and_halved_by_the_folds_of_its_index(real_lfw):
@@ -129,7 +168,7 @@ def test_lfw_is_framed_and_halved_by_the_folds_of_its_index(real_lfw):
     assert faces.images.shape == (13233, 48, 48, 3)
     table = pd.read_csv(real_lfw / "index.csv", keep_default_na=False)
     pairs = lfw_pairs(faces)
-    for (train, tested), folds in zip(halves(faces, pairs), (range(1, 6), range(6, 11)), strict=True):
+    for (train, tested), folds in zip(rounds(faces, pairs), (range(1, 6), range(6, 11)), strict=True):
         people = set(table.loc[table["view2_fold"].isin([str(fold) for fold in folds]), "identity"])
         assert tested.sum() == 3000
         assert len(train) == (~table["identity"].isin(people)).sum()
