@@ -170,3 +170,4 @@ def test_the_interval_of_a_reference_is_that_of_students_t_over_its_seeds():
     values = [0.25, 0.262, 0.28, 0.258, 0.279]
     reference = references.Reference(statistics.mean(values), 4 * statistics.stdev(values), 5)
     assert reference.high == pytest.approx(over_seeds(values).high)
+    assert reference.low == pytest.approx(over_seeds(values).low)

@@ -37,10 +37,20 @@ class Reference:
         return abs(value - self.value) <= self.tolerance
 
     @property
+    def half_width(self) -> float:
+        """Half the 95 % interval of the mean over the seeds (Student's t), on the wide side: a quarter of the tolerance is the
+        standard deviation, or more."""
+        return float(stats.t.ppf(0.975, self.seeds - 1)) * self.tolerance / 4 / math.sqrt(self.seeds)
+
+    @property
+    def low(self) -> float:
+        """Lower end of that interval."""
+        return self.value - self.half_width
+
+    @property
     def high(self) -> float:
-        """Upper end of the 95 % interval of the mean over the seeds (Student's t), on the wide side: a quarter of the
-        tolerance is the standard deviation, or more."""
-        return self.value + float(stats.t.ppf(0.975, self.seeds - 1)) * self.tolerance / 4 / math.sqrt(self.seeds)
+        """Upper end of that interval."""
+        return self.value + self.half_width
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ± {self.tolerance:.3f} ({self.seeds} seeds)"

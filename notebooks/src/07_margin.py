@@ -326,16 +326,10 @@ run.check(*[f"eer/{name}" for name in figures])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     by_seeds = {name: stored[f"eer/{name}"] for name in settings}
-    margins = ("ArcFace", "CosFace")
-    print(
-        "over seeds, below softmax, intervals apart:",
-        *[name for name in settings if by_seeds[name].high < by_seeds["softmax"].low],
-    )
-    print(
-        "over seeds, below whitened PCA:",
-        *[name for name in settings if by_seeds[name].high < figures["whitened PCA"]["eer"].value],
-        sep="\n  ",
-    )
+    below = [name for name in settings if by_seeds[name].high < by_seeds["softmax"].low]
+    print("over seeds, below softmax, intervals apart:", ", ".join(below) or "none")
+    below = [name for name in settings if by_seeds[name].high < figures["whitened PCA"]["eer"].low]
+    print("over seeds, below the interval of whitened PCA:", ", ".join(below) or "none")
 for notebook, metric in (("03_supcon", "eer/SupCon"), ("05_simclr", "eer/SimCLR")):
     print(notebook, metric, references.lookup(notebook, preset, dataset).get(metric, "has no reference here"))
 
@@ -524,11 +518,8 @@ plots.intervals({"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW,
 plt.show()
 longest = max(record.metrics["longest training, seconds"].value for record in found.values()) / 60
 print(f"longest training: {longest:.1f} minutes on one core")
-print(
-    "above softmax, intervals apart:",
-    *[name for name, metric in shown.items() if metric.low > shown["softmax"].high],
-    sep="\n  ",
-)
+above = [name for name, metric in shown.items() if metric.low > shown["softmax"].high]
+print("above softmax, intervals apart:", ", ".join(above) or "none")
 pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 2").to_frame()
 
 # %% [markdown]
