@@ -12,7 +12,7 @@ from facelab.augment import PLAIN
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import over_seeds
-from facelab.labs import imbalance
+from facelab.labs import imbalance, kept
 from facelab.labs.imbalance import SHARES, Design, measured, trained
 from facelab.labs.imbalance_parts import COPIES, Parts, copies_of, people_as_classes, photographs_as_classes
 from facelab.labs.imbalance_summary import series, summary
@@ -244,16 +244,16 @@ def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_pat
     small = Design("tiny", "g", "f", ("m",), 10, False, PLAN, PLAIN, strangers=5)
     monkeypatch.setattr(imbalance, "DESIGNS", {"tiny": small})
     monkeypatch.setattr(Design, "prepared", lambda self: photographs())
-    monkeypatch.setattr(imbalance, "runs_root", lambda: tmp_path / "runs")
-    monkeypatch.setattr(imbalance, "ProcessPoolExecutor", OneProcess)
+    monkeypatch.setattr(kept, "runs_root", lambda: tmp_path / "runs")
+    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
     own_results(monkeypatch, imbalance, tmp_path)
     spy = Spy(monkeypatch, imbalance, trains=False)
     imbalance.main("tiny", seeds=3)
     assert len(spy.calls) == 3 * (9 + 2 * 3)
     record = records.read(tmp_path / "results" / "08_tiny.json")
     assert record.metrics["0.5/accuracy/clean/all"].n == 3
-    kept = sorted((tmp_path / "runs").rglob("*.json"))
-    kept[0].unlink()
+    written = sorted((tmp_path / "runs").rglob("*.json"))
+    written[0].unlink()
     imbalance.main("tiny", seeds=3)
     assert len(spy.calls) == 45 + 1
     again = records.read(tmp_path / "results" / "08_tiny.json")

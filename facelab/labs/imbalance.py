@@ -6,14 +6,9 @@ A run that is done is kept; a second call computes what is missing.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
 from typing import Annotated
 
 import numpy as np
@@ -25,13 +20,12 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.unbalanced import Shares
 from facelab.errors import BadParameterError
-from facelab.files import write_json
 from facelab.labs.imbalance_parts import Parts, people_as_classes, photographs_as_classes
 from facelab.labs.imbalance_summary import summary
+from facelab.labs.kept import kept, over
 from facelab.labs.utkface_labels import copies
 from facelab.methods import Margin
-from facelab.paths import own_data, runs_root
-from facelab.progress import bar
+from facelab.paths import own_data
 from facelab.records import Record
 from facelab.training import Plan, fit
 
@@ -177,16 +171,13 @@ def run(name: str, share: float, seed: int, loss: str = "cosface", mitigation: s
     """
     chosen = design(name)
     settings = {"design": asdict(chosen), "share": share, "seed": seed, "loss": loss, "mitigation": mitigation}
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    path = runs_root() / "imbalance" / name / f"{share:g}-{seed}-{mitigation.replace(' ', '-')}-{key}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    torch.set_num_threads(1)
-    parts = chosen.parts(chosen.prepared(), share, seed)
-    method = trained(parts, chosen, seed, loss, mitigation)
-    figures = measured(parts, method.predict, chosen.false_alarms)
-    write_json(path, figures)
-    return figures
+
+    def compute() -> dict[str, float]:
+        torch.set_num_threads(1)
+        parts = chosen.parts(chosen.prepared(), share, seed)
+        return measured(parts, trained(parts, chosen, seed, loss, mitigation).predict, chosen.false_alarms)
+
+    return kept(f"imbalance/{name}", f"{share:g}-{seed}-{mitigation.replace(' ', '-')}", settings, compute)
 
 
 def measured(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarms: float) -> dict[str, float]:
@@ -267,17 +258,10 @@ def main(
     """Run what is missing, and write ``data/results/08_NAME.json``."""
     chosen, started = design(name), time.monotonic()
     faces = chosen.prepared()
-    asked = [(share, seed, "none") for seed in range(seeds) for share in SHARES]
-    asked += [
-        (share, seed, how) for seed in range(seeds) for share in (SHARES[0], SHARES[-1]) for how in MITIGATIONS[1:]
-    ]
-    found = {}
-    workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"))
-    with workers, bar(name, len(asked)) as progress:
-        jobs = [workers.submit(run, name, share, seed, loss, how) for share, seed, how in asked]
-        for key, job in zip(asked, jobs, strict=True):
-            found[key] = job.result()
-            progress.advance()
+    asked = [(name, share, seed, loss, "none") for seed in range(seeds) for share in SHARES]
+    ends = (SHARES[0], SHARES[-1])
+    asked += [(name, share, seed, loss, how) for seed in range(seeds) for share in ends for how in MITIGATIONS[1:]]
+    found = {(share, seed, how): figures for (_, share, seed, _, how), figures in over(run, asked, name).items()}
     record_name = "08_" + name.replace("-", "_")
     given = {"design": name, "seeds": seeds, "loss": loss, "size": SIZE, **asdict(chosen)}
     record = Record(record_name, f"python -m facelab.labs.imbalance {name} --seeds {seeds} --loss {loss}", given)

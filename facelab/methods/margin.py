@@ -93,19 +93,17 @@ class Margin(Method):
         super().__init__(backbone, augmentation)
         if loss not in LOSSES:
             raise BadParameterError(f"No margin loss is called {loss!r}.", f"There are: {', '.join(LOSSES)}.")
-        margin = LOSSES[loss].margin if margin < 0 else margin
+        m = LOSSES[loss].margin if margin < 0 else margin
         if classes < 2 or dimension < 1 or scale <= 0 or not 0 < sample <= 1 or annealing < 0:
             raise BadParameterError(
                 f"{classes} classes, dimension {dimension}, scale {scale}, sample {sample}, annealing {annealing}.",
                 "Give two classes or more, a dimension from 1, a scale above 0, a sample above 0 to 1, annealing from 0.",
             )
-        if loss == "sphereface" and (margin < 1 or margin != int(margin)):
-            raise BadParameterError(f"A-Softmax with m {margin}.", "Its m is a whole number, 1 or more.")
+        if loss == "sphereface" and (m < 1 or m != int(m)):
+            raise BadParameterError(f"A-Softmax with m {m}.", "Its m is a whole number, 1 or more.")
         self.loss, self.margin, self.scale, self.sample, self.annealing = loss, margin, scale, sample, annealing
         self.embedding = nn.Linear(backbone.features, dimension, bias=False)
-        self.head = LOSSES[loss].build(
-            dimension, classes, margin=margin, scale=scale, sample=sample, annealing=annealing
-        )
+        self.head = LOSSES[loss].build(dimension, classes, margin=m, scale=scale, sample=sample, annealing=annealing)
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of the one view, and the terms that it consists of."""

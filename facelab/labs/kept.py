@@ -1,0 +1,46 @@
+"""Work of many runs that can be stopped: what is done is kept as a small JSON, and a second call computes what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from facelab.files import write_json
+from facelab.paths import runs_root
+from facelab.progress import bar
+
+Figures = dict[str, float]
+
+
+def kept(folder: str, label: str, settings: dict[str, object], compute: Callable[[], Figures]) -> Figures:
+    """The figures of one run, computed or read.
+
+    Args:
+        folder: below ``runs``.
+        label: what a reader sees in the name of the file.
+        settings: everything that decides the run; another run gets another file.
+        compute: makes the figures.
+    """
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    path = runs_root() / folder / f"{label}-{key}.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    figures = compute()
+    write_json(path, figures)
+    return figures
+
+
+def over(run: Callable[..., Figures], asked: Sequence[tuple], title: str) -> dict[tuple, Figures]:
+    """``run`` of every one of ``asked``, a process a core, with progress: arguments -> figures, in the order asked."""
+    found = {}
+    workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"))
+    with workers, bar(title, len(asked)) as progress:
+        jobs = [workers.submit(run, *arguments) for arguments in asked]
+        for arguments, job in zip(asked, jobs, strict=True):
+            found[arguments] = job.result()
+            progress.advance()
+    return found
