@@ -89,6 +89,7 @@ def test_people_are_drawn_whole_and_their_photographs_are_divided():
     assert sorted(parts.group_of_class()) == ["f"] * 2 + ["m"] * 8
     (test,) = parts.seen.values()
     assert set(test.identity) == set(parts.train.identity)
+    assert np.bincount(parts.train.labels()).tolist() == [6] * 10  # three of five photographs, two renderings of each
     assert not set(test.attributes["photo"]) & set(parts.train.attributes["photo"])
     strangers = [set(half.identity) for half in (parts.calibration, parts.unseen)]
     assert not strangers[0] & strangers[1] and not (strangers[0] | strangers[1]) & set(parts.train.identity)
