@@ -23,6 +23,7 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import BadParameterError
 from facelab.evaluation import confusion
+from facelab.labs import command
 from facelab.labs.few_labels import FineTuning, Question, answers, confused, over_seeds_of, untrained
 from facelab.methods import Method, SimCLR, VICReg
 from facelab.paths import own_data, runs_root
@@ -140,4 +141,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

@@ -21,6 +21,7 @@ from facelab.datasets import FaceSet, derived_set, load
 from facelab.datasets.derived import RULES
 from facelab.errors import BadParameterError
 from facelab.evaluation import TopK, over_seeds, topk_by_neighbours, topk_by_scores
+from facelab.labs import command
 from facelab.labs.closed_set import new_classifier, split_closed
 from facelab.methods import SupCon, embed_faces
 from facelab.paths import own_data
@@ -136,4 +137,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

@@ -20,6 +20,7 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.unbalanced import Shares
 from facelab.errors import BadParameterError
+from facelab.labs import command
 from facelab.labs.imbalance_parts import Parts, people_as_classes, photographs_as_classes
 from facelab.labs.imbalance_summary import summary
 from facelab.labs.kept import kept, over
@@ -272,4 +273,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

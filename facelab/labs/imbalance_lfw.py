@@ -30,6 +30,7 @@ from facelab.evaluation import (
     threshold_at_fmr,
 )
 from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe
+from facelab.labs import command
 from facelab.labs.imbalance import SHARES
 from facelab.labs.imbalance_summary import summary
 from facelab.labs.kept import kept, over
@@ -147,4 +148,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

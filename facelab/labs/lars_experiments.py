@@ -19,6 +19,7 @@ from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.datasets import load
 from facelab.evaluation import over_seeds
+from facelab.labs import command
 from facelab.labs.moco_experiments import People
 from facelab.labs.unseen_people import scenes_of
 from facelab.methods import SimCLR
@@ -79,4 +80,4 @@ def main(seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")]
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

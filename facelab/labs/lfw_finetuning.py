@@ -24,6 +24,7 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pair_files import lfw_pairs
 from facelab.evaluation import BASELINES, View2, over_seeds
+from facelab.labs import command
 from facelab.labs.lfw_view2 import SIZE, framed, view2
 from facelab.labs.search_times import cheapest, recall_grid
 from facelab.methods import Method, SupCon, VICReg, embed_faces
@@ -130,4 +131,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

@@ -28,6 +28,7 @@ from facelab.datasets.pair_files import lfw_pairs
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, View2, best_threshold, lfw_view2, over_seeds, scores
+from facelab.labs import command
 from facelab.methods import Method, embed_faces, new_method
 from facelab.paths import own_data, runs_root
 from facelab.progress import bar
@@ -291,4 +292,4 @@ def on_view1(faces: FaceSet, method: str, seed: int = 0) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

@@ -24,6 +24,7 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import stored_people
 from facelab.evaluation import eer, over_seeds, roc, scores
+from facelab.labs import command
 from facelab.labs.lfw_view2 import centred
 from facelab.labs.unseen_people import scenes_of
 from facelab.methods import Method, MoCo, embed_faces
@@ -184,4 +185,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

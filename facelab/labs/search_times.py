@@ -18,6 +18,7 @@ import pandas as pd
 import typer
 
 from facelab.errors import BadParameterError
+from facelab.labs import command
 from facelab.paths import own_data
 from facelab.progress import bar
 from facelab.records import Metric, Record
@@ -203,4 +204,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)

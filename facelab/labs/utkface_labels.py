@@ -22,6 +22,7 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion
+from facelab.labs import command
 from facelab.labs.few_labels import FineTuning, Question, answers, confused, over_seeds_of, untrained
 from facelab.methods import SimCLR
 from facelab.paths import own_data, runs_root
@@ -125,4 +126,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run(main)
