@@ -1,9 +1,12 @@
 """Trainings with uneven groups: who is in which part, what is measured, what mitigations do, what the seeds say together."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import linregress
 from tiny import tiny_faces
 from trainings import OneProcess, Spy, own_results
 
@@ -11,11 +14,12 @@ from facelab import records
 from facelab.augment import PLAIN
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, LeakageError
-from facelab.evaluation import over_seeds
-from facelab.labs import imbalance, kept
-from facelab.labs.imbalance import SHARES, Design, measured, trained
+from facelab.evaluation import eer, over_seeds, roc
+from facelab.labs import imbalance, imbalance_designs, imbalance_tables, kept
+from facelab.labs.imbalance import SHARES, Design, balanced, measured, trained
+from facelab.labs.imbalance_figures import by_age, verified, with_equal_rivals
 from facelab.labs.imbalance_parts import COPIES, Parts, copies_of, people_as_classes, photographs_as_classes
-from facelab.labs.imbalance_summary import series, summary
+from facelab.labs.imbalance_summary import own_share, summary
 from facelab.training import Plan
 
 PLAN = Plan(epochs=1, batch_size=8, warmup_epochs=0.5)
@@ -76,11 +80,25 @@ def test_a_clean_photograph_is_in_no_training_and_copies_are_no_two_alike():
     assert abs(parts.train.images.mean() - parts.seen["clean"].images.mean()) < 10
 
 
-def test_a_copy_among_the_strangers_is_found():
+def test_photographs_with_copies_are_refused_whether_pixels_or_the_table_tell():
     faces = photographs()
-    faces.images[:] = faces.images[0]
-    with pytest.raises(LeakageError):
+    told = replace(faces, attributes=faces.attributes.assign(duplicate_group=[3.0, 3.0] + [np.nan] * 58))
+    with pytest.raises(LeakageError, match="holds 1 pictures more than once"):
+        photographs_as_classes(told, "g", SERIES, SERIES[1], 10, 5, seed=0)
+    faces.images[7] = faces.images[40]
+    with pytest.raises(LeakageError, match="holds 1 pictures more than once"):
         photographs_as_classes(faces, "g", SERIES, SERIES[1], 10, 5, seed=0)
+
+
+def test_one_of_each_set_of_copies_is_left_and_none_whose_copies_disagree():
+    faces = photographs(8)
+    group = [1.0, 1.0, 2.0, 2.0, np.nan, np.nan, np.nan, np.nan]
+    conflict = [np.nan, np.nan, "age", "age", np.nan, np.nan, np.nan, np.nan]
+    table = faces.attributes.assign(duplicate_group=group, duplicate_label_conflict=conflict, gender="male", race="x")
+    table.loc[5, "gender"] = None
+    faces.images[7] = faces.images[6]
+    left = imbalance_designs.without_copies(replace(faces, attributes=table))
+    assert left.attributes["file"].tolist() == faces.attributes["file"][[0, 4, 6]].tolist()
 
 
 def test_people_are_drawn_whole_and_their_photographs_are_divided():
@@ -129,40 +147,79 @@ def test_figures_are_counted_by_group_and_the_threshold_comes_from_other_strange
     assert figures["false alarms/softmax .9/f"] == 0.4 and figures["false alarms/softmax .9/m"] == 0
     assert figures["false alarms/calibrated/f"] == 0.4  # above .95
     assert figures["confidence/strangers/f"] == pytest.approx((2 * 0.99 + 3 * 0.5) / 5)
-    assert figures["confidence/seen/all"] == pytest.approx(0.5)
+    assert figures["confidence/clean/all"] == pytest.approx(0.5)
     assert figures["accuracy/clean/all"] == pytest.approx(0.1)  # class 0 alone is right
     assert figures["found/softmax .9/all"] == 0
 
 
 def test_one_age_for_all_is_the_mean_over_shared_bands():
-    parts = photographs_as_classes(photographs(), "g", SERIES, SERIES[1], 10, 5, seed=0)
-    clean = parts.seen["clean"]
-    order = np.argsort(clean.attributes["g"].to_numpy(), kind="stable")
-    age = np.empty(10, dtype=int)
+    faces = photographs(10)
+    order = np.argsort(faces.attributes["g"].to_numpy(), kind="stable")  # five of f, then five of m
+    age, right = np.empty(10, dtype=int), np.zeros(10, dtype=bool)
     age[order] = [
+        17,
         5,
-        5,
+        18,
         30,
+        61,
+        0,
         30,
-        70,
-        5,
-        30,
-        30,
+        35,
         30,
         50,
-    ]  # f: two children, two adults, one of 70; m: one, three, and one of 50
-    right = np.zeros(10, dtype=bool)
+    ]  # f: two children, two adults, one of 61; m: one, three, one of 50
     right[order] = [1, 0, 1, 1, 1, 1, 0, 0, 1, 1]
-    table = clean.attributes.assign(age=age)
-    figures: dict[str, float] = {}
-    imbalance._by_age(figures, right, replace(clean, attributes=table), "g")
-    # of ten, three are in the band 0 to 17 and five in 18 to 35; the other bands have one group only
-    children, adults = 3 / 10, 5 / 10
-    expected = {"f": (0.5 * children + 1.0 * adults), "m": (1.0 * children + 1 / 3 * adults)}
+    standard = np.array([3] * 6 + [25] * 2 + [40] * 1 + [99] * 1)
+    figures = by_age(right, replace(faces, attributes=faces.attributes.assign(age=age)), "g", standard)
+    expected = {
+        "f": (0.5 * 0.6 + 1.0 * 0.2) / 0.8,
+        "m": (1.0 * 0.6 + 1 / 3 * 0.2) / 0.8,
+    }  # of children and adults alone
     for group, value in expected.items():
-        assert figures[f"accuracy, one age for all/{group}"] == pytest.approx(value / (children + adults))
+        assert figures[f"accuracy, one age for all/{group}"] == pytest.approx(value)
+    assert figures["ages compared"] == pytest.approx(0.8)
     assert figures["accuracy by age/18 to 35/m"] == pytest.approx(1 / 3)
-    assert "accuracy by age/36 to 60/m" not in figures
+    assert figures["accuracy by age/61 and more/f"] == 1 and "accuracy by age/61 and more/m" not in figures
+
+
+@pytest.mark.parametrize(("shares", "rivals"), [(SERIES[0], 2), (SERIES[1], 2), (SERIES[1], 3), (SERIES[1], 5)])
+def test_equal_rivals_are_the_mean_over_all_draws_of_them(shares, rivals):
+    parts = photographs_as_classes(photographs(), "g", SERIES, shares, 10, 5, seed=0)
+    believed, group = np.random.default_rng(1).dirichlet(np.ones(10), 10), parts.group_of_class()
+    found = with_equal_rivals(parts, lambda faces: believed, rivals)
+    for value in ("f", "m"):
+        own, of_rows = np.flatnonzero(group == value), []
+        for label in own:
+            draws = combinations(own[own != label], rivals - 1)
+            of_rows.append(np.mean([believed[label, label] > believed[label, list(draw)].max() for draw in draws]))
+        for test in ("clean", "one more copy"):
+            assert found[f"accuracy, equal rivals/{test}/{value}"] == pytest.approx(np.mean(of_rows))
+
+
+def test_strangers_are_verified_by_pairs_of_their_group_and_with_others():
+    faces = people(24)
+    own, kin = faces.images[np.repeat(np.arange(24) * 10, 10)], faces.images[faces.identity % 2]
+    faces = replace(faces, images=faces.images // 2 + own // 6 + kin // 6)  # people of a group resemble each other
+    parts = people_as_classes(faces, "g", SERIES, SERIES[0], total=10, seed=1)
+
+    def embed(some: FaceSet) -> np.ndarray:
+        z = some.images.reshape(len(some), -1).astype(float)
+        return (z - z.mean(axis=1, keepdims=True)).astype(np.float32)
+
+    figures = verified(parts, embed)
+    strangers = faces.of_people([*parts.calibration.people, *parts.unseen.people])
+    z = embed(strangers)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    who, photo = strangers.identity, strangers.attributes["photo"].to_numpy()
+    for group in ("f", "m"):
+        found, same = [], []
+        for a, b in combinations(range(len(strangers)), 2):
+            if photo[a] != photo[b] and group in (strangers.attributes["g"][a], strangers.attributes["g"][b]):
+                found.append(z[a] @ z[b])
+                same.append(who[a] == who[b])
+        expected = eer(roc(np.array(found), np.array(same)))
+        assert figures[f"eer/{group}"] == pytest.approx(expected, abs=1e-3) and 0.02 < expected < 0.48
+    assert set(figures) == {"eer/all", "eer/f", "eer/m"}
 
 
 # Mitigations
@@ -186,12 +243,26 @@ def test_each_mitigation_does_what_it_says(uneven, monkeypatch):
     assert margins[~female] == pytest.approx(0.2) and margins[female] == pytest.approx(0.2 + 0.15 * 0.75)
     trained(parts, chosen, 0, mitigation="balanced sampling")
     drawn = [call["faces"].attributes["g"].value_counts().to_dict() for call in spy.calls]
-    assert drawn == [{"m": 8 * COPIES, "f": 2 * COPIES}] * 3 + [{"m": 8 * COPIES, "f": 8 * COPIES}]
-    steps = [call["plan"].epochs * (len(call["faces"]) // 8) for call in spy.calls]
-    assert max(steps) - min(steps) <= max(len(call["faces"]) // 8 for call in spy.calls) / 2  # a whole number of epochs
+    assert drawn == [{"m": 8 * COPIES, "f": 2 * COPIES}] * 3 + [{"m": 5 * COPIES, "f": 5 * COPIES}]
     repeated = spy.calls[-1]
-    for label in np.unique(repeated["labels"]):
-        assert len(set(repeated["faces"].attributes["file"][repeated["labels"] == label])) == COPIES
+    copies = repeated["faces"].attributes["file"].str.split("#").str[0]
+    names = parts.train.attributes["file"].str.split("#").str[0]
+    of_file = dict(zip(names, parts.train.labels(), strict=True))
+    assert [of_file[name] for name in copies] == repeated["labels"].tolist()
+
+
+@pytest.mark.parametrize(("epochs", "batch"), [(1, 8), (5, 64), (3, 7)])
+def test_balanced_sampling_takes_as_many_steps_with_equal_groups(epochs, batch):
+    group = np.repeat([0, 1, 2], [300, 100, 10])
+    plan = Plan(epochs=epochs, batch_size=batch, warmup_epochs=0.5, seed=4)
+    rows, longer = balanced(group, plan)
+    assert longer.epochs * (len(rows) // batch) == epochs * (len(group) // batch) and len(rows) % batch == 0
+    assert longer.warmup_epochs * len(rows) == pytest.approx(0.5 * (len(group) // batch) * batch)
+    size = np.bincount(group[rows])
+    assert size.max() - size.min() <= 1
+    for g in range(3):
+        often = np.bincount(rows, minlength=len(group))[group == g]
+        assert often.max() - often.min() <= 1
 
 
 def test_a_mitigation_that_is_none_is_refused(uneven):
@@ -223,28 +294,86 @@ def made_up(seeds: int = 4) -> dict:
 def test_slopes_gaps_and_costs_are_those_that_were_put_in():
     metrics = summary(made_up(), ("f", "m"))
     assert metrics["slope/accuracy/clean/f"].value == pytest.approx(0.03)
-    assert metrics["slope/accuracy/clean/m"].value == pytest.approx(-0.01)
+    assert metrics["slope/accuracy/clean/m"].value == pytest.approx(0.01)  # men gain by more men
     assert metrics["slope/accuracy/clean/f"].low == pytest.approx(0.03)  # within each seed the line is exact
+    assert metrics["slope/gap/accuracy/clean"].value == pytest.approx(0.04)
     assert metrics["end to end/accuracy/clean/f"].value == pytest.approx(0.24)
+    assert metrics["end to end/accuracy/clean/m"].value == pytest.approx(0.08)
     assert metrics["gap/0.5/accuracy/clean"].value == pytest.approx(0.65 - 0.85)
     assert metrics["gap/re-weighting/0.1/accuracy/clean"].value == pytest.approx(0.53 - 0.89 + 0.12)
     assert metrics["cost/re-weighting/0.9/accuracy/clean/m"].value == pytest.approx(-0.02)
+    assert metrics["cost/re-weighting/0.9/gap/accuracy/clean"].value == pytest.approx(0.12)
     expected = over_seeds([0.5 + 0.3 * 0.2 + 0.01 * seed for seed in range(4)])
     found = metrics["0.2/accuracy/clean/f"]
     assert (found.value, found.low, found.high, found.n) == pytest.approx(
         (expected.value, expected.low, expected.high, 4)
     )
-    record = records.Record("made up", "none", {}, metrics=metrics)
-    table = series(record, "accuracy/clean/f")
+
+
+def test_slopes_of_noise_are_those_of_regressions_over_each_groups_own_share():
+    rng, groups = np.random.default_rng(0), ("w", "a", "b", "c")
+    found = {(share, seed, "none"): {f"x/{g}": rng.random() for g in groups} for seed in range(3) for share in SHARES}
+    metrics = summary(found, groups)
+    for group in groups:
+        own = np.array(SHARES) if group == "w" else (1 - np.array(SHARES)) / 3
+        np.testing.assert_allclose(own_share(np.array(SHARES), group, groups), own)
+        lines = [linregress(own, [found[s, seed, "none"][f"x/{group}"] for s in SHARES]).slope for seed in range(3)]
+        expected = over_seeds([line / 10 for line in lines])
+        metric = metrics[f"slope/x/{group}"]
+        assert (metric.value, metric.low, metric.high) == pytest.approx((expected.value, expected.low, expected.high))
+
+
+def test_a_figure_that_one_run_has_not_is_left_out_where_it_is_needed():
+    found = made_up()
+    del found[0.1, 0, "none"]["other"]
+    metrics = summary(found, ("f", "m"))
+    assert "0.2/other" in metrics and not {"0.1/other", "slope/other", "end to end/other"} & set(metrics)
+    assert "cost/re-weighting/0.9/other" in metrics and "cost/re-weighting/0.1/other" not in metrics
+
+
+# Tables
+
+
+@pytest.fixture
+def record(tmp_path):
+    given = {"varied": "f", "others": ["m"]}
+    found = records.Record("made up", "none", given, metrics=summary(made_up(), ("f", "m")))
+    return records.read(found.write(tmp_path / "made_up.json"))
+
+
+def test_tables_read_what_was_summed_up(record):
+    table = imbalance_tables.series(record, "accuracy/clean/f")
     assert table["share"].tolist() == list(SHARES) and table["value"].iloc[-1] == pytest.approx(0.785)
-    with pytest.raises(BadParameterError, match="no figure 'accuracy/dirty/f'"):
-        series(record, "accuracy/dirty/f")
+    gaps = imbalance_tables.gaps(record, "accuracy/clean")
+    assert gaps["value"].tolist() == pytest.approx([0.4 * share - 0.4 for share in SHARES])
+    men = imbalance_tables.trend(record, "m")
+    assert men["share"].tolist() == pytest.approx(list(SHARES))  # of men, rising
+    assert men["line"].tolist() == pytest.approx(men["value"].tolist())  # what was put in is a line
+    assert men["value"].iloc[-1] == pytest.approx(0.905)
+    slopes = imbalance_tables.slopes(record)
+    assert slopes.index.tolist() == ["f", "m", "gap"] and slopes["value"].tolist() == pytest.approx([0.03, 0.01, 0.04])
+    helped = imbalance_tables.mitigations(record).set_index(["share", "mitigation", "group"])
+    row = helped.loc[0.1, "re-weighting", "f"]
+    assert row["value"] == pytest.approx(0.645) and row["change"] == pytest.approx(0.1)
+    assert helped.loc[(0.9, "re-weighting", "gap"), "change"] == pytest.approx(0.12)
+    assert helped.loc[(0.9, "none", "m"), "value"] == pytest.approx(0.825)
+    assert pd.isna(helped.loc[(0.9, "none", "m"), "change"])
+
+
+def test_tables_refuse_what_a_record_has_not(record):
+    for ask in (imbalance_tables.series, imbalance_tables.gaps, imbalance_tables.slopes, imbalance_tables.mitigations):
+        with pytest.raises(BadParameterError, match=r"made up has no .*dirty"):
+            ask(record, "accuracy/dirty")
+    del record.parameters["varied"]
+    with pytest.raises(BadParameterError, match="does not say which groups"):
+        imbalance_tables.trend(record, "m")
+    assert len(imbalance_tables.trend(record, "m", groups=("f", "m"))) == len(SHARES)
 
 
 def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_path):
     small = Design("tiny", "g", "f", ("m",), 10, False, PLAN, PLAIN, strangers=5)
-    monkeypatch.setattr(imbalance, "DESIGNS", {"tiny": small})
-    monkeypatch.setattr(Design, "prepared", lambda self: photographs())
+    monkeypatch.setattr(imbalance_designs, "DESIGNS", {"tiny": small})
+    monkeypatch.setattr(imbalance, "photographs", lambda name: photographs())
     monkeypatch.setattr(kept, "runs_root", lambda: tmp_path / "runs")
     monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
     own_results(monkeypatch, imbalance, tmp_path)
@@ -259,12 +388,18 @@ def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_pat
     assert len(spy.calls) == 45 + 1
     again = records.read(tmp_path / "results" / "08_tiny.json")
     assert again.metrics == record.metrics
+    for name, value in (("COPIES", 3), ("EXTRA_MARGIN", 0.3), ("BELIEVED", 0.5)):  # what decides a run is in its key
+        monkeypatch.setattr(imbalance, name, value)
+        imbalance.run("tiny", 0.1, 0)
+    monkeypatch.setattr(imbalance, "photographs", lambda name: photographs(80))
+    imbalance.run("tiny", 0.1, 0)
+    assert len(spy.calls) == 46 + 4
 
 
 def test_glasses_are_a_matter_of_most_photographs():
     faces = people(4)
     worn = np.array([10, 8, 5, 2])[faces.identity] > np.tile(np.arange(10), 4)
     table = faces.attributes.assign(glasses=worn.astype(int))
-    found = imbalance._glasses(replace(faces, attributes=table))
+    found = imbalance_designs.glasses(replace(faces, attributes=table))
     by_person = found.attributes["wears glasses"].groupby(found.identity).first().to_dict()
     assert by_person == {0: "yes", 1: "yes", 3: "no"}

@@ -17,20 +17,21 @@ from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
 from facelab.datasets.unbalanced import Shares, unbalanced
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, LeakageError
+from facelab.labs.utkface_labels import copies
 
 COPIES = 16  #: augmented copies of a photograph that is a class
 #: As the earlier project had it: resize and crop, flip, blur, colour, noise, holes. The copies are pictures: not normalised.
 COPYING = Augmentation(
-    crop_scale=(0.6, 1.0),
+    crop_scale=(0.5, 1.0),
     flip_p=0.5,
     degrees=10,
-    brightness=0.3,
-    contrast=0.3,
-    saturation=0.2,
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.3,
     blur_p=0.3,
-    noise=0.03,
-    erase_p=0.3,
+    noise=0.04,
+    erase_p=0.5,
     erase_scale=(0.02, 0.1),
     mean=(0.0,),
     std=(1.0,),
@@ -75,8 +76,10 @@ def photographs_as_classes(
         seed: of the draws and of the copies.
 
     Raises:
+        LeakageError: two of the photographs are copies of each other.
         BadParameterError: too few photographs of a group; otherwise as ``unbalanced``.
     """
+    _assert_no_copies(faces)
     ever = np.unique(np.concatenate([unbalanced(faces, column, one, total, seed).rows for one in series]))
     rest = np.setdiff1d(np.arange(len(faces)), ever)
     halves = _strangers(faces, rest, column, list(shares), strangers, np.random.default_rng([seed, 1]))
@@ -97,6 +100,9 @@ def people_as_classes(
     Args:
         faces: photographs of known people, one group each; renderings of one photograph (column ``photo``) stay together.
         column, series, shares, total, seed: as in ``photographs_as_classes``.
+
+    Raises:
+        BadParameterError: fewer than two people of a group are left as strangers; otherwise as ``unbalanced``.
     """
     ever = np.concatenate([faces.identity[unbalanced(faces, column, one, total, seed).rows] for one in series])
     drawn = faces.subset(unbalanced(faces, column, shares, total, seed).rows)
@@ -146,6 +152,13 @@ def _strangers(
         for half, some in zip(halves, (own[:each], own[each : 2 * each]), strict=True):
             half.extend(some)
     return faces.subset(np.sort(halves[0])), faces.subset(np.sort(halves[1]))
+
+
+def _assert_no_copies(faces: FaceSet) -> None:
+    """Where no photograph has a copy, none of what is drawn has one among the strangers."""
+    _, size = np.unique(copies(faces), return_counts=True)
+    if twice := int((size > 1).sum()):
+        raise LeakageError(f"{faces.source} holds {twice} pictures more than once.", "Keep one photograph of each.")
 
 
 def _assert_apart(parts: Parts, by: tuple[str, ...]) -> None:

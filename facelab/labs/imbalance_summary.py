@@ -5,64 +5,65 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
-from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
-from facelab.records import Metric, Record
+from facelab.records import Metric
 
 Found = Mapping[tuple[float, int, str], Mapping[str, float]]  #: (share, seed, mitigation) -> figure -> value
 
 
 def summary(found: Found, groups: Sequence[str]) -> dict[str, Metric]:
-    """Metrics of a record, from all runs of a design. The first group is the one whose share varies.
+    """Metrics of a record, from all runs of a design. The first group's share varies, the others divide the rest equally.
 
     - ``SHARE/FIGURE``: mean over the seeds;
-    - ``slope/FIGURE``: change of a figure for ten points more of the varied group, by least squares within each seed;
-    - ``end to end/FIGURE``: a figure at the largest share less that at the smallest, within each seed;
-    - ``gap/SHARE/FIGURE``: the varied group less the mean of the others, within each seed;
-    - ``MITIGATION/SHARE/FIGURE``, ``gap/MITIGATION/SHARE/FIGURE``, and ``cost/MITIGATION/SHARE/FIGURE``: less the run without.
+    - ``slope/FIGURE``: change of a figure for ten points more, by least squares within each seed: of the group's own share
+      where the figure is a group's (it ends in ``/GROUP``), else of the varied group's;
+    - ``end to end/FIGURE``: a figure at that share's largest less at its smallest, within each seed;
+    - ``gap/SHARE/FIGURE``, ``slope/gap/FIGURE``, ``end to end/gap/FIGURE``: the varied group less the mean of the others,
+      within each seed, over the varied group's share;
+    - ``MITIGATION/SHARE/FIGURE``, ``gap/MITIGATION/SHARE/FIGURE``, and less the run without, within each seed:
+      ``cost/MITIGATION/SHARE/FIGURE``, ``cost/MITIGATION/SHARE/gap/FIGURE``.
+
+    A figure that some run has not (an empty band of age) is in no metric that would need it.
     """
-    shares = sorted({share for share, _, how in found if how == "none"})
+    shares = np.array(sorted({share for share, _, how in found if how == "none"}))
     seeds = sorted({seed for _, seed, _ in found})
     metrics: dict[str, Metric] = {}
-    names = list(found[shares[0], seeds[0], "none"])
-    for name in names:
-        table = np.array([[found[share, seed, "none"].get(name, np.nan) for share in shares] for seed in seeds])
-        for column, share in enumerate(shares):
-            _put(metrics, f"{share:g}/{name}", table[:, column])
-        centred = np.array(shares) - np.mean(shares)
+    names = list(dict.fromkeys(name for run in found.values() for name in run))
+    pairs = [(figure, f"gap/{figure}") for figure in _figures_of(names, groups)]
+
+    def over(share: float, how: str, name: str) -> np.ndarray:
+        return np.array([found[share, seed, how].get(name, np.nan) for seed in seeds])
+
+    def gap(share: float, how: str, figure: str) -> np.ndarray:
+        first, *others = (over(share, how, f"{figure}/{group}") for group in groups)
+        return first - np.mean(others, axis=0)
+
+    for name, value, figure in [(n, over, n) for n in names] + [(n, gap, figure) for figure, n in pairs]:
+        table = np.stack([value(share, "none", figure) for share in shares], axis=1)  # (seeds, shares)
+        if value is over:
+            for column, share in enumerate(shares):
+                _put(metrics, f"{share:g}/{name}", table[:, column])
+        own = own_share(shares, name.rpartition("/")[2], groups)
+        centred = own - own.mean()
         _put(metrics, f"slope/{name}", 0.1 * table @ centred / (centred @ centred))
-        _put(metrics, f"end to end/{name}", table[:, -1] - table[:, 0])
+        _put(metrics, f"end to end/{name}", table[:, own.argmax()] - table[:, own.argmin()])
     for share, how in sorted({(share, how) for share, _, how in found}):
-        runs = [found[share, seed, how] for seed in seeds]
         label = f"{share:g}" if how == "none" else f"{how}/{share:g}"
-        for figure in _figures_of(names, groups):
-            of_groups = np.array([[one.get(f"{figure}/{group}", np.nan) for group in groups] for one in runs])
-            _put(metrics, f"gap/{label}/{figure}", of_groups[:, 0] - of_groups[:, 1:].mean(axis=1))
+        for figure, _ in pairs:
+            _put(metrics, f"gap/{label}/{figure}", gap(share, how, figure))
         if how != "none":
             for name in names:
-                values = np.array([one.get(name, np.nan) for one in runs])
-                before = np.array([found[share, seed, "none"].get(name, np.nan) for seed in seeds])
-                _put(metrics, f"{label}/{name}", values)
-                _put(metrics, f"cost/{label}/{name}", values - before)
+                _put(metrics, f"{label}/{name}", over(share, how, name))
+                _put(metrics, f"cost/{label}/{name}", over(share, how, name) - over(share, "none", name))
+            for figure, name in pairs:
+                _put(metrics, f"cost/{label}/{name}", gap(share, how, figure) - gap(share, "none", figure))
     return metrics
 
 
-def series(record: Record, figure: str) -> pd.DataFrame:
-    """One figure over the shares: columns share, value, low, high.
-
-    Raises:
-        BadParameterError: the record has none of that name.
-    """
-    rows = []
-    for name, metric in record.metrics.items():
-        share, _, rest = name.partition("/")
-        if rest == figure and share.replace(".", "", 1).isdigit():
-            rows.append((float(share), metric.value, metric.low, metric.high))
-    if not rows:
-        raise BadParameterError(f"{record.name} has no figure {figure!r}.", "Make the record again.")
-    return pd.DataFrame(sorted(rows), columns=["share", "value", "low", "high"])
+def own_share(shares: np.ndarray, group: str, groups: Sequence[str]) -> np.ndarray:
+    """Share of one group where the first of ``groups`` has ``shares``; of the first, where it is none of them: (S,)."""
+    return (1 - shares) / (len(groups) - 1) if group in groups[1:] else shares
 
 
 def _figures_of(names: Sequence[str], groups: Sequence[str]) -> list[str]:
@@ -72,6 +73,6 @@ def _figures_of(names: Sequence[str], groups: Sequence[str]) -> list[str]:
 
 
 def _put(metrics: dict[str, Metric], name: str, values: np.ndarray) -> None:
-    """Mean and interval over the seeds; a figure that some run has not (an empty band of age) is left out, whole."""
+    """Mean and interval over the seeds, where every seed has the figure."""
     if np.isfinite(values).all():
         metrics[name] = Metric.of(over_seeds(values))
