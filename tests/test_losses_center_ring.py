@@ -98,6 +98,8 @@ def test_an_embedding_of_zeros_breaks_nothing():
     [
         (lambda x, y, c: center_loss(x, y[:2], c), "labels"),
         (lambda x, y, c: center_loss(x, y, c[:, :2]), "centers"),
+        (lambda x, y, c: center_loss(x, y - 9, c), "labels go from -9"),
+        (lambda x, y, c: moved_centers(x, y - 9, c), "labels go from -9"),
         (lambda x, y, c: moved_centers(x, y, c, 1.5), "rate of the centres is 1.5"),
         (lambda x, y, c: ring_loss(x[0], torch.tensor(1.0)), "x is"),
         (lambda x, y, c: ring_loss(x, torch.ones(2)), "radius"),

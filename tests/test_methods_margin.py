@@ -1,5 +1,7 @@
 """The method ``Margin`` and its heads: what learns, what moves, what resumes, and many classes."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -165,9 +167,29 @@ def test_some_classes_give_the_loss_of_those_classes():
     smaller = partial(1.0, len(rows))
     smaller.weight.data = head.weight.data[rows]
     torch.testing.assert_close(found, smaller(x, among)["loss"])
-    torch.testing.assert_close(
-        partial(1.0, 50)(x, labels)["loss"], partial(0.99, 50)(x, labels)["loss"], rtol=0.2, atol=0
-    )
+
+
+def test_sampled_classes_shrink_the_sum_over_others_in_proportion():
+    """Rivals are drawn evenly: the mean over draws of the sum over the other classes is its share of the whole sum."""
+    x, labels = a_batch(classes=50)
+    labels[:] = 7  # one class of its own for the batch, 49 others of which 9 are drawn
+    head = partial(0.2, 50)
+    e = (head.scores(x) - 16.0).exp()
+    others = e.sum(dim=1) - e[:, 7]
+    drawn = []
+    for _ in range(2000):
+        rows, _ = head.compared(labels)
+        drawn.append(e[:, rows].sum(dim=1) - e[:, 7])
+    torch.testing.assert_close(torch.stack(drawn).mean(dim=0), others * 9 / 49, rtol=0.15, atol=0)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1000])
+def test_a_label_that_is_no_class_is_refused(wrong):
+    x, labels = a_batch(classes=1000)
+    labels[1] = wrong
+    for head in (partial(0.1, 1000), partial(1.0, 1000)):
+        with pytest.raises(ValueError, match=f"{wrong}.*the classes to 999"):
+            head(x, labels)
 
 
 def bytes_kept(head: Cosine, x: torch.Tensor, labels: torch.Tensor) -> int:
@@ -220,6 +242,12 @@ def test_a_hundred_thousand_people_are_learned_a_few_at_a_time():
         ({"sample": 0.0}, "sample 0.0"),
         ({"sample": 1.5}, "sample 1.5"),
         ({"scale": 0.0}, "scale 0.0"),
+        ({"scale": math.inf}, "scale inf"),
+        ({"scale": math.nan}, "scale nan"),
+        ({"loss": "arcface", "margin": 3.2}, "m 3.2.*radians"),
+        ({"loss": "arcface-easy", "margin": 3.2}, "m 3.2.*radians"),
+        ({"loss": "sphereface", "margin": math.inf}, "margin of inf"),
+        ({"loss": "center", "margin": math.nan}, "margin of nan"),
         ({"dimension": 0}, "dimension 0"),
         ({"annealing": -1}, "annealing -1"),
         ({"classes": 1}, "1 classes"),

@@ -263,6 +263,13 @@ def test_monitors_join_the_history():
     assert np.isnan(history.series("unknown")).all()
 
 
+def uneven(loss: str, **options):
+    """A margin method whose classes count differently: the two halves of a batch then have different sums of weights."""
+    method = tiny_margin(loss, norm=False, **options)
+    method.head.importance.copy_(torch.tensor([0.1, 1.0, 3.0, 7.0]))
+    return method
+
+
 SHARED = {  # methods without batch norm, whose statistics are a device's own, and what their plan has besides
     "classifier": (partial(tiny_method, norm=False), {}),
     "supcon": (partial(tiny_contrastive, SupCon, norm=False), {}),
@@ -274,6 +281,9 @@ SHARED = {  # methods without batch norm, whose statistics are a device's own, a
     "sphereface": (partial(tiny_margin, "sphereface", norm=False, annealing=5), {}),
     "center": (partial(tiny_margin, "center", norm=False), {}),
     "ring": (partial(tiny_margin, "ring", norm=False), {}),
+    "cosface, uneven": (partial(uneven, "cosface"), {}),
+    "sphereface, uneven": (partial(uneven, "sphereface", annealing=5), {}),
+    "softmax, uneven": (partial(uneven, "softmax"), {}),
 }
 
 

@@ -20,7 +20,7 @@ def center_loss(x: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
         centers: float (C, D); they get no gradient: see ``moved_centers``.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, or a label that is no class.
     """  # fmt: skip
     _check(x, labels, centers)
     return (x - centers.detach()[labels]).square().sum(dim=1).mean() / 2
@@ -34,7 +34,7 @@ def moved_centers(x: Tensor, labels: Tensor, centers: Tensor, rate: float = 0.5)
 
     Args:
         x: float (N, D).
-        labels: int64 (N,).
+        labels: int64 (N,), 0 ... C-1.
         centers: float (C, D); stays as it is.
         rate: alpha, 0 ... 1.
 
@@ -42,7 +42,7 @@ def moved_centers(x: Tensor, labels: Tensor, centers: Tensor, rate: float = 0.5)
         (C, D).
 
     Raises:
-        ValueError: shapes that do not fit, or a rate outside 0 ... 1.
+        ValueError: shapes that do not fit, a label that is no class, or a rate outside 0 ... 1.
     """  # fmt: skip
     _check(x, labels, centers)
     if not 0 <= rate <= 1:
@@ -59,3 +59,5 @@ def _check(x: Tensor, labels: Tensor, centers: Tensor) -> None:
             f"x is {tuple(x.shape)}, labels {tuple(labels.shape)}, centers {tuple(centers.shape)}. "
             "Give (N, D), (N,) and (C, D)."
         )
+    if labels.min() < 0 or labels.max() >= len(centers):
+        raise ValueError(f"The labels go from {labels.min()} to {labels.max()}, the classes to {len(centers) - 1}.")

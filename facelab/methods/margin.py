@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -94,13 +95,17 @@ class Margin(Method):
         if loss not in LOSSES:
             raise BadParameterError(f"No margin loss is called {loss!r}.", f"There are: {', '.join(LOSSES)}.")
         m = LOSSES[loss].margin if margin < 0 else margin
-        if classes < 2 or dimension < 1 or scale <= 0 or not 0 < sample <= 1 or annealing < 0:
+        if classes < 2 or dimension < 1 or not 0 < scale < math.inf or not 0 < sample <= 1 or annealing < 0:
             raise BadParameterError(
                 f"{classes} classes, dimension {dimension}, scale {scale}, sample {sample}, annealing {annealing}.",
                 "Give two classes or more, a dimension from 1, a scale above 0, a sample above 0 to 1, annealing from 0.",
             )
+        if not math.isfinite(m):
+            raise BadParameterError(f"{loss} with a margin of {m}.", "Give a number; below 0 is the paper's.")
         if loss == "sphereface" and (m < 1 or m != int(m)):
             raise BadParameterError(f"A-Softmax with m {m}.", "Its m is a whole number, 1 or more.")
+        if loss.startswith("arcface") and m > math.pi:
+            raise BadParameterError(f"ArcFace with m {m}.", "Its m is an angle in radians, 0 to pi.")
         self.loss, self.margin, self.scale, self.sample, self.annealing = loss, margin, scale, sample, annealing
         self.embedding = nn.Linear(backbone.features, dimension, bias=False)
         self.head = LOSSES[loss].build(dimension, classes, margin=m, scale=scale, sample=sample, annealing=annealing)

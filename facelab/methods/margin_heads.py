@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from facelab.losses import a_softmax, center_loss, margin_softmax, moved_centers, ring_loss, sphere_lambda
 from facelab.losses.cosine import cosines
-from facelab.methods.processes import gather
+from facelab.methods.processes import gather, share_of_mean
 
 Terms = dict[str, Tensor]
 
@@ -33,7 +33,8 @@ class Softmax(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """The loss of embeddings (N, D), and what else is worth logging: scalars."""
-        return {"loss": F.cross_entropy(self.scores(x), labels, self.importance)}
+        own = F.cross_entropy(self.scores(x), labels, self.importance)
+        return {"loss": own * share_of_mean(self.importance[labels])}
 
     def scores(self, x: Tensor) -> Tensor:
         """Scores of all classes without margin, (N, C): their softmax is what the classifier believes."""
@@ -124,21 +125,26 @@ class Cosine(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """The loss of embeddings (N, D)."""
-        rows, labels = self.compared(labels)
-        margins = self.margins[rows][labels][:, None]
-        return {
-            "loss": margin_softmax(
-                cosines(x, self.weight[rows]),
-                labels,
-                lambda cos: self.change(cos, margins),
-                self.scale,
-                self.importance[rows],
-            )
-        }
+        rows, among = self.compared(labels)
+        margins = self.margins[labels][:, None]
+        own = margin_softmax(
+            cosines(x, self.weight[rows]),
+            among,
+            lambda cos: self.change(cos, margins),
+            self.scale,
+            self.importance[rows],
+        )
+        return {"loss": own * share_of_mean(self.importance[labels])}
 
     def compared(self, labels: Tensor) -> tuple[Tensor | slice, Tensor]:
-        """Which classes a batch is compared with, and its labels among them."""
+        """Which classes a batch is compared with, and its labels among them.
+
+        Raises:
+            ValueError: a label that is no class.
+        """
         classes = len(self.weight)
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(f"The labels go from {labels.min()} to {labels.max()}, the classes to {classes - 1}.")
         wanted = round(self.sample * classes)
         if wanted >= classes:
             return slice(None), labels
@@ -180,14 +186,14 @@ class Sphere(nn.Module):
         annealing = sphere_lambda(self.steps.float(), self.until) if self.until else torch.zeros((), device=x.device)
         if self.training:
             self.steps += 1
-        loss = margin_softmax(
+        own = margin_softmax(
             cosines(x, self.weight),
             labels,
             lambda cos: a_softmax(cos, self.m, annealing),
             _norms(x),
             self.importance,
         )
-        return {"loss": loss, "annealing": annealing}
+        return {"loss": own * share_of_mean(self.importance[labels]), "annealing": annealing}
 
     def scores(self, x: Tensor) -> Tensor:
         """Norm of x times the cosine to each class: (N, C)."""

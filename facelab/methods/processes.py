@@ -30,6 +30,19 @@ def my_part(rows: Tensor) -> Tensor:
     return rows[distributed.get_rank() :: distributed.get_world_size()] if is_shared() else rows
 
 
+def share_of_mean(weight: Tensor) -> Tensor:
+    """Factor of this process's weighted mean, so that the mean over W processes is the weighted mean over all their rows:
+
+        W sum_{rows of mine} w_i  /  sum_{all rows} w_i
+
+    1 in a single process, and where every process has the same sum.
+
+    Args:
+        weight: of this process's rows: float (N,), not all 0 over the processes.
+    """  # fmt: skip
+    return weight.sum() / gather(weight).sum() * (distributed.get_world_size() if is_shared() else 1)
+
+
 def same_permutation(n: int, device: torch.device) -> Tensor:
     """A random permutation of 0 ... n-1, int64 (n,), that all processes agree on."""
     permutation = torch.randperm(n, device=device)
