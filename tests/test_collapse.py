@@ -10,6 +10,7 @@ from scipy.special import hyp0f1
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.collapse import (
+    active_units,
     alignment,
     collapse_figures,
     effective_rank,
@@ -98,6 +99,16 @@ def test_the_bundle_holds_the_figures_of_the_parts():
     }
     still = collapse_figures(np.ones((60, 16)), np.ones((60, 16)))
     assert still == pytest.approx({"relative_std": 0, "effective_rank": 1, "alignment": 0, "uniformity": 0}, abs=1e-12)
+
+
+def test_dimensions_that_say_the_same_of_everybody_are_not_active():
+    spread = np.array([0.0, 0.05, 0.2, 1.0])  # variances 0, .0025, .04, 1 of two points
+    means = np.array([[-1.0], [1.0]]) * spread + 3
+    assert active_units(means) == 0.5
+    assert active_units(means, least=0.5) == 0.25
+    assert active_units(np.full((5, 3), 7.0)) == 0
+    with pytest.raises(BadParameterError):
+        active_units(means[:1])
 
 
 def test_a_classifier_that_knows_one_class_is_seen():

@@ -360,6 +360,15 @@ def test_tables_read_what_was_summed_up(record):
     assert pd.isna(helped.loc[(0.9, "none", "m"), "change"])
 
 
+def test_changes_say_whether_a_group_is_the_smaller_one(record):
+    table = imbalance_tables.changes(record).set_index(["share", "mitigation", "group"])
+    assert table.loc[(0.1, "re-weighting", "f"), "who"] == "smaller group"
+    assert table.loc[(0.1, "re-weighting", "m"), "who"] == "larger group"
+    assert table.loc[(0.9, "re-weighting", "m"), "who"] == "smaller group"
+    assert table.loc[(0.1, "re-weighting", "f"), "value"] == pytest.approx(0.1)
+    assert not {"none"} & set(table.index.get_level_values("mitigation"))
+
+
 def test_tables_refuse_what_a_record_has_not(record):
     for ask in (imbalance_tables.series, imbalance_tables.gaps, imbalance_tables.slopes, imbalance_tables.mitigations):
         with pytest.raises(BadParameterError, match=r"made up has no .*dirty"):

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from facelab.errors import BadParameterError
-from facelab.losses import info_nce, nt_xent, sup_con, vicreg
-from facelab.methods import MoCo, SimCLR, SupCon, VICReg, embed_faces
+from facelab.losses import beta_nt_xent, distribution_similarity, info_nce, kl_to_standard, nt_xent, sup_con, vicreg
+from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg, embed_faces
 from facelab.optim import parameter_groups
 from facelab.training import Plan, fit
 
@@ -94,7 +94,36 @@ def test_the_expander_ends_without_norm_and_bias():
     assert [layer.out_features for layer in head if isinstance(layer, nn.Linear)] == [7, 5, 6]
 
 
-@pytest.mark.parametrize("kind", [SupCon, SimCLR, VICReg, MoCo])
+def test_vcl_weighs_its_terms_and_compares_samples():
+    """All three terms by hand, the noise drawn once more from the same state."""
+    weights = {"temperature": 0.3, "beta": 0.2, "sigma": 0.7, "similarity": 2.0, "prior": 3.0}
+    method, views = tiny_contrastive(VCL, norm=False, **weights), views_of(5)
+    (mean1, log_var1), (mean2, log_var2) = (method.distribution(view).chunk(2, dim=1) for view in views)
+    torch.manual_seed(4)
+    z1 = mean1 + log_var1.exp().sqrt() * torch.randn(5, 3)
+    z2 = mean2 + log_var2.exp().sqrt() * torch.randn(5, 3)
+    contrast = beta_nt_xent(z1, z2, 0.3, 0.2, 0.7)
+    similar = distribution_similarity(mean1, log_var1, mean2, log_var2)
+    kl = (kl_to_standard(mean1, log_var1) + kl_to_standard(mean2, log_var2)) / 2
+    torch.manual_seed(4)
+    terms = method.training_step(views, LABELS, torch.arange(5))
+    expected = {"loss": contrast + 2 * similar + 3 * kl, "contrast": contrast, "similarity": similar, "kl": kl}
+    expected["deviation"] = torch.cat([log_var1, log_var2]).exp().sqrt().mean()
+    assert list(terms) == list(expected)
+    for name, value in terms.items():
+        torch.testing.assert_close(value, expected[name])
+        assert value.requires_grad == (name == "loss")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"layers": 1}, {"dimension": 0}, {"temperature": 0.0}, {"sigma": 0.0}, {"beta": -1.0}, {"prior": -1.0}]
+)
+def test_vcl_refuses_what_it_cannot_be(wrong):
+    with pytest.raises(BadParameterError, match="Give 2 layers or more"):
+        tiny_contrastive(VCL, **wrong)
+
+
+@pytest.mark.parametrize("kind", [SupCon, SimCLR, VICReg, MoCo, VCL])
 def test_what_is_kept_is_the_backbone_before_the_head(kind):
     """An earlier project filled its index with what the expander put out."""
     method, faces = tiny_contrastive(kind).eval(), tiny_faces()
@@ -184,7 +213,8 @@ def test_moco_refuses_what_it_cannot_be(wrong):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [(SupCon, {}), (SimCLR, {}), (VICReg, {}), (MoCo, {"queue": 11, "groups": 2})]
+    ("kind", "options"),
+    [(SupCon, {}), (SimCLR, {}), (VICReg, {}), (VCL, {}), (MoCo, {"queue": 11, "groups": 2})],
 )
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, kind, options):
     """The queue, its pointer and the key encoder are part of the checkpoint."""
@@ -212,7 +242,7 @@ SHARED = """
 import sys
 import torch
 from torch import distributed
-from facelab.losses import nt_xent, sup_con, vicreg
+from facelab.losses import beta_nt_xent, distribution_similarity, kl_to_standard, nt_xent, sup_con, vicreg
 from facelab.methods.processes import gather, my_part, same_permutation
 
 torch.set_num_threads(1)

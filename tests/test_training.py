@@ -18,7 +18,7 @@ from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.methods import MoCo, SimCLR, SupCon, VICReg
+from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
 from facelab.training import Plan, epoch_order, fit, loop, same_scene
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
@@ -277,6 +277,7 @@ SHARED = {  # methods without batch norm, whose statistics are a device's own, a
     "simclr in chunks": (partial(tiny_contrastive, SimCLR, norm=False), {"chunk": 3}),
     "vicreg": (partial(tiny_contrastive, VICReg, norm=False), {"clip_norm": 1.0}),
     "moco": (partial(tiny_contrastive, MoCo, norm=False, queue=11, momentum=0.5), {}),
+    "vcl": (partial(tiny_contrastive, VCL, norm=False), {}),
     "cosface": (partial(tiny_margin, "cosface", norm=False), {}),
     "sphereface": (partial(tiny_margin, "sphereface", norm=False, annealing=5), {}),
     "center": (partial(tiny_margin, "center", norm=False), {}),

@@ -8,7 +8,7 @@ from torch import nn
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.datasets import FaceSet
-from facelab.methods import Classifier, Margin, Method, SimCLR, VICReg
+from facelab.methods import VCL, Classifier, Margin, Method, SimCLR, VICReg
 
 
 class TinyBackbone(nn.Sequential):
@@ -51,8 +51,8 @@ def tiny_margin(loss: str, classes: int = 4, seed: int = 0, norm: bool = True, *
 def tiny_contrastive(kind: type[Method], seed: int = 0, norm: bool = True, **options) -> Method:
     """SupCon, MoCo and their like, of a few weights; without ``norm``, no layer looks at the rest of the batch."""
     torch.manual_seed(seed)
-    sizes = {"expander": (8, 6)} if issubclass(kind, VICReg) else {"projection": 6}
+    sizes = {VICReg: {"expander": (8, 6)}, VCL: {"dimension": 3}}.get(kind, {"projection": 6})
     method = kind(TinyBackbone(norm=norm), AUGMENTATION, **sizes | options)
-    if not norm and issubclass(kind, SimCLR | VICReg):  # whose heads have batch norms
+    if not norm and issubclass(kind, SimCLR | VICReg | VCL):  # whose heads have batch norms
         method.head = mlp_head(8, (8, 6))
     return method

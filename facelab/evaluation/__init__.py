@@ -16,6 +16,7 @@ from facelab.evaluation.bootstrap import (
 )
 from facelab.evaluation.clusters import fit_kmeans, silhouette_of, silhouette_sweep, topk_by_clusters
 from facelab.evaluation.collapse import (
+    active_units,
     alignment,
     collapse_figures,
     effective_rank,
@@ -75,6 +76,7 @@ __all__ = [
     "accuracy_over_people",
     "agreement",
     "agreement_by_label",
+    "active_units",
     "alignment",
     "assert_all_classes",
     "assert_not_one_class",

@@ -111,6 +111,25 @@ def collapse_figures(z1: np.ndarray, z2: np.ndarray) -> dict[str, float]:
     }
 
 
+def active_units(means: np.ndarray, least: float = 0.01) -> float:
+    """Share of the dimensions of a variational embedding whose mean varies over the photographs: var_n(mean_nd) > ``least``.
+
+    Burda, Grosse and Salakhutdinov (arXiv 1509.00519, section 5.2). Where the pull to the prior wins, the posterior collapses:
+    a dimension says N(0, 1) of every photograph, its KL divergence is 0, and it is not active.
+
+    Args:
+        means: float (N, D), N >= 2, means of the distributions.
+        least: variance from which a dimension counts; .01 in the paper.
+
+    Returns:
+        0 (all collapsed) to 1.
+
+    Raises:
+        BadParameterError: as ``per_dimension_std``.
+    """
+    return float((_rows(means).var(axis=0) > least).mean())
+
+
 def predicted_shares(predicted: np.ndarray, classes: int) -> np.ndarray:
     """Histogram of predicted classes.
 

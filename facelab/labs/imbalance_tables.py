@@ -117,6 +117,35 @@ def mitigations(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["share", "mitigation", "group", *ENDS, "change", "change low", "change high"])
 
 
+def changes(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
+    """What each mitigation changes, against none with the same seeds, for smaller groups, larger ones, and for all.
+
+    Returns:
+        Columns share (of the varied group), mitigation, who ("smaller group", "larger group" or "everybody"), group, value,
+        low, high.
+
+    Raises:
+        BadParameterError: as ``mitigations``.
+    """
+    groups = groups_of(record)
+    table = mitigations(record, figure).query("mitigation != 'none' and group != 'gap'")
+    rows = []
+    for row in table.to_dict("records"):
+        own = own_share(np.array([row["share"]]), row["group"], groups)[0]
+        side = "smaller group" if own < 1 / len(groups) else "larger group"
+        who = "everybody" if row["group"] == "all" else side
+        rows.append(
+            [
+                row["share"],
+                row["mitigation"],
+                who,
+                row["group"],
+                *(row[f"change{end}"] for end in ("", " low", " high")),
+            ]
+        )
+    return pd.DataFrame(rows, columns=["share", "mitigation", "who", "group", *ENDS])
+
+
 def _table(record: Record, prefix: str, figure: str) -> pd.DataFrame:
     """The metrics ``PREFIX SHARE/FIGURE``, one row a share."""
     rows = []

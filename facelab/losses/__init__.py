@@ -6,14 +6,19 @@ from facelab.losses.margin import a_softmax, arc_face, cos_face, margin_softmax,
 from facelab.losses.nt_xent import nt_xent
 from facelab.losses.ring import ring_loss
 from facelab.losses.sup_con import sup_con
+from facelab.losses.vcl import beta_nt_xent, beta_scores, distribution_similarity, kl_to_standard
 from facelab.losses.vicreg import vicreg
 
 __all__ = [
     "a_softmax",
     "arc_face",
+    "beta_nt_xent",
+    "beta_scores",
     "center_loss",
     "cos_face",
+    "distribution_similarity",
     "info_nce",
+    "kl_to_standard",
     "margin_softmax",
     "moved_centers",
     "nt_xent",

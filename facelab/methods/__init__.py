@@ -9,10 +9,12 @@ from facelab.methods.siamese import Siamese
 from facelab.methods.simclr import SimCLR
 from facelab.methods.stored import StoredMethod, load_method, save_method
 from facelab.methods.supcon import SupCon
+from facelab.methods.vcl import VCL
 from facelab.methods.vicreg import VICReg
 
 __all__ = [
     "METHODS",
+    "VCL",
     "Classifier",
     "Margin",
     "Method",

@@ -21,6 +21,7 @@ from facelab.methods.margin import Margin
 from facelab.methods.moco import MoCo
 from facelab.methods.simclr import SimCLR
 from facelab.methods.supcon import SupCon
+from facelab.methods.vcl import VCL
 from facelab.methods.vicreg import VICReg
 
 
@@ -45,6 +46,7 @@ METHODS = {
     "moco": Named(MoCo, "moco_v2", labels=False),
     "simclr": Named(SimCLR, "simclr", labels=False),
     "vicreg": Named(VICReg, "vicreg", labels=False),
+    "vcl": Named(VCL, "simclr", labels=False),
     "margin": Named(Margin, "classifier"),
 }
 

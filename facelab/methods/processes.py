@@ -51,6 +51,14 @@ def same_permutation(n: int, device: torch.device) -> Tensor:
     return permutation
 
 
+def same_normal(like: Tensor) -> Tensor:
+    """Standard normal noise of the shape, type and device of ``like``, that all processes agree on."""
+    noise = torch.randn_like(like)
+    if is_shared():
+        distributed.broadcast(noise, src=0)
+    return noise
+
+
 def is_shared() -> bool:
     """Whether this training has several processes."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -4,6 +4,7 @@ from facelab.plots.charts import confusion, curves, intervals, rate_grids, silho
 from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
 from facelab.plots.geometry import Plane, norms_and_angles, on_the_circle, plane, target_curves
 from facelab.plots.maps import embedding_map, thumbnail_map, two_dimensions
+from facelab.plots.shares import over_share
 from facelab.plots.sheets import found_sheet, nearest, neighbours_sheet, pair_sheet
 from facelab.plots.style import COLOURS, use_course_style
 from facelab.plots.verification import det_curves, score_histograms
@@ -24,6 +25,7 @@ __all__ = [
     "neighbours_sheet",
     "norms_and_angles",
     "on_the_circle",
+    "over_share",
     "pair_sheet",
     "plane",
     "rate_grids",
