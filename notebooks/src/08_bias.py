@@ -382,7 +382,8 @@ for name in ("fnmr/glasses", "fnmr/no glasses", "fmr/glasses", "fmr/no glasses")
 run.check("fnmr/glasses", "fnmr/no glasses", "fmr/glasses", "fmr/no glasses")
 gap = disparity["fnmr/glasses - no glasses"]
 run.metric("fnmr/glasses - no glasses", gap)
-print("the interval of the difference of FNMR is wider than 10 points:", gap.high - gap.low > 0.1)
+run.metric("width of its interval", gap.high - gap.low)
+run.check("fnmr/glasses - no glasses", "width of its interval")
 
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame({name: [f.value, f.low, f.high] for name, f in disparity.items()}, index=["value", "low", "high"]).T.round(
