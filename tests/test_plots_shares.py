@@ -47,3 +47,11 @@ def test_a_table_of_one_run_has_points_alone():
 def test_nothing_to_draw_is_said(panels):
     with pytest.raises(BadParameterError, match="nothing to draw"):
         plots.over_share(panels, "accuracy")
+
+
+def test_panels_have_one_axis_unless_told():
+    panels = {"one": {"all": table([0.01, 0.02, 0.03])}, "two": {"all": table([0.7, 0.8, 0.9])}}
+    left, right = plots.over_share(panels, "rate").axes
+    assert left.get_ylim() == right.get_ylim()
+    left, right = plots.over_share(panels, "rate", one_axis=False).axes
+    assert left.get_ylim() != right.get_ylim()

@@ -14,14 +14,14 @@ from facelab.plots.style import COLOURS
 _APART = 0.006  #: sideways, so that the intervals of two groups do not cover each other
 
 
-def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, xlabel: str = "its share") -> Figure:
-    """Panels side by side with one vertical axis, in each a line a group.
+def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, *, one_axis: bool = True) -> Figure:
+    """Panels side by side, in each a line a group over its own share of the training.
 
     Args:
         panels: title -> group -> table with the columns ``share`` and ``value``, 0 to 1 (a difference: -1 to 1); ``low`` and
             ``high`` are drawn as an interval, ``line`` as a line, where they are there.
         ylabel: what the values are; they are shown as per cent.
-        xlabel: what the share is of.
+        one_axis: the panels have one vertical axis; not where a rate is much smaller than its neighbour.
 
     Raises:
         BadParameterError: no panel, or one without a group.
@@ -29,7 +29,7 @@ def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, xl
     if not panels or not all(panels.values()):
         raise BadParameterError("There is nothing to draw.", "Give each panel a group or more.")
     width = max(7.5, 3.7 * len(panels))
-    figure, several = plt.subplots(1, len(panels), figsize=(width, 3.4), sharey=True, squeeze=False)
+    figure, several = plt.subplots(1, len(panels), figsize=(width, 3.4), sharey=one_axis, squeeze=False)
     names = list(dict.fromkeys(name for groups in panels.values() for name in groups))
     colour = dict(zip(names, COLOURS * (1 + len(names) // len(COLOURS)), strict=False))
     for axes, (title, groups) in zip(several[0], panels.items(), strict=True):
@@ -40,7 +40,8 @@ def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, xl
             if "low" in table:
                 axes.vlines(x, 100 * table["low"], 100 * table["high"], color=colour[name], linewidth=1.5)
             axes.plot(x, 100 * table["value"], "o", markersize=4, color=colour[name], label=name)
-        axes.set(xlabel=f"{xlabel}, per cent", title=title)
+        axes.set(title=title)
+        axes.set_xlabel("share of the group in training, per cent", fontsize="small")
         axes.legend(fontsize=8)
     several[0][0].set(ylabel=f"{ylabel}, per cent")
     return figure
