@@ -306,8 +306,8 @@ for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender}.items():
 pd.DataFrame(rows, index=["strangers taken for somebody", "enrolled people found"]).T
 
 # %% [markdown]
-# The same .9 lets a good part of the strangers pass where ten people are known, and nearly nobody where two hundred are; there it
-# refuses most of those who are enrolled as well. It is a number of the softmax, not of the door. Is one group's
+# The same .9 lets a good part of the strangers pass where ten people are known, and nearly nobody where two hundred are;
+# there it refuses most of those who are enrolled as well. It is a number of the softmax, not of the door. Is a group's
 # confidence in strangers moved by its share, as the earlier project suspected?
 
 # %%
