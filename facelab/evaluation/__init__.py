@@ -45,6 +45,7 @@ from facelab.evaluation.identification import (
 from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
 from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
 from facelab.evaluation.probe import Probe, fit_probe
+from facelab.evaluation.rejection import excess_risk, risk_coverage
 from facelab.evaluation.resampling import jackknife_over_people, over_people
 from facelab.evaluation.sample_size import design_effect, trials_needed
 from facelab.evaluation.topk import TopK, topk_by_neighbours, topk_by_scores, topk_leave_one_out
@@ -74,9 +75,9 @@ __all__ = [
     "View2",
     "accuracy",
     "accuracy_over_people",
+    "active_units",
     "agreement",
     "agreement_by_label",
-    "active_units",
     "alignment",
     "assert_all_classes",
     "assert_not_one_class",
@@ -93,6 +94,7 @@ __all__ = [
     "design_effect",
     "eer",
     "effective_rank",
+    "excess_risk",
     "fairness_discrepancy_rate",
     "fairness_figures",
     "false_alarms",
@@ -121,6 +123,7 @@ __all__ = [
     "rate_by_group",
     "raw_pixels",
     "recall_by_class",
+    "risk_coverage",
     "roc",
     "scores",
     "search_gallery",
