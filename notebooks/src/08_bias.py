@@ -220,6 +220,10 @@ race = both_ways("race")
 pd.concat({"of all classes": told(race, plain), "equal rivals": told(race, fair)})
 
 # %% [markdown]
+# On the left the report's surprise again, where a slope can be told from level: accuracy falls as a group grows. On the right,
+# against equally many rivals, it is gone. Nothing here says that a network learns the people of a small group less well;
+# nor, for these intervals have widths, that it learns them as well to the last point.
+#
 # ### By age, since age and race are entangled
 #
 # Groups of UTKFace differ in age, and a young face and an old one are not equally hard. The gap between groups is therefore
