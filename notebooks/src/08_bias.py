@@ -444,7 +444,8 @@ for name, record, figure in (
 #
 # Three remedies that papers offer: a class counts inversely to the size of its group (*re-weighting*); photographs of the
 # smaller group are repeated until groups are seen equally often (*balanced sampling*); people of the smaller group get a
-# larger margin. As many steps each. Live, with one person of ten in the smaller group, once each:
+# larger margin. As many steps each. Live, with one person of ten in the smaller group, once each; checked is the accuracy of
+# all, where the effects are large:
 
 # %%
 live = {}
@@ -455,7 +456,7 @@ for share in (shares[0], shares[-1]):
         live[share, how] = {group: figures[f"accuracy/{test}/{group}"] for group in (*groups, "all")}
 for how in MITIGATIONS:
     run.metric(f"mitigated/{how}", np.mean([live[share, how]["all"] for share in (shares[0], shares[-1])]))
-run.check(*[f"mitigated/{how}" for how in MITIGATIONS])
+run.check("mitigated/none", "mitigated/re-weighting", "mitigated/balanced sampling")
 
 # %% tags=["nbval-ignore-output"]
 (100 * pd.DataFrame(live).T.rename_axis(["share", "mitigation"]).rename(columns=called)).round(1)
