@@ -51,7 +51,8 @@ def tiny_margin(loss: str, classes: int = 4, seed: int = 0, norm: bool = True, *
 def tiny_contrastive(kind: type[Method], seed: int = 0, norm: bool = True, **options) -> Method:
     """SupCon, MoCo and their like, of a few weights; without ``norm``, no layer looks at the rest of the batch."""
     torch.manual_seed(seed)
-    sizes = {VICReg: {"expander": (8, 6)}, VCL: {"dimension": 3}}.get(kind, {"projection": 6})
+    heads = {VICReg: {"expander": (8, 6)}, VCL: {"dimension": 3}}
+    sizes = next((size for base, size in heads.items() if issubclass(kind, base)), {"projection": 6})
     method = kind(TinyBackbone(norm=norm), AUGMENTATION, **sizes | options)
     if not norm and issubclass(kind, SimCLR | VICReg | VCL):  # whose heads have batch norms
         method.head = mlp_head(8, (8, 6))

@@ -1,0 +1,155 @@
+"""Pictures that show no face among the training photographs: does variational contrastive learning mind them less than SimCLR?
+
+``python -m facelab.labs.noise_robustness`` makes the record that notebook 09 shows. A run that is done is kept; a second call
+computes what is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from facelab.augment import SUPCON
+from facelab.backbones import backbone
+from facelab.datasets import FaceSet, load
+from facelab.datasets.contaminated import contaminated
+from facelab.evaluation import confusion, over_seeds
+from facelab.labs import command
+from facelab.labs.few_labels import Question, answers, untrained
+from facelab.labs.kept import kept, over
+from facelab.labs.utkface_labels import has_labels, parts_of
+from facelab.methods import Siamese
+from facelab.methods.named import METHODS
+from facelab.paths import own_data
+from facelab.records import Metric, Record
+from facelab.training import Plan, fit
+
+SIZE, FACES = 48, 4000  #: side in pixels, and photographs to learn from
+NOISE = (0.0, 0.1, 0.2, 0.3, 0.4)  #: share of them that shows no face
+LABELS = (0.01, 0.1)  #: share of the pool that is labelled
+COLUMNS = ("gender", "race", "age band")
+BANDS = {"0 to 17": 0, "18 to 35": 18, "36 to 60": 36, "61 and more": 61}  #: band -> its first year
+PLAN = Plan(epochs=8, batch_size=64, lr=2e-3)
+VIEWS = SUPCON
+LEVEL = 1 / math.sqrt(2 * math.pi)  #: the sigma at which the beta score's first factor is 1, whatever D and beta
+T = 0.2  #: temperature of NT-Xent, and of the beta scores in its limit: see ``losses.beta_nt_xent``
+#: name -> method and its options; all but the paper's own meet NT-Xent of one temperature at beta = 0
+RIVALS = {
+    "SimCLR": ("simclr", {"temperature": T}),
+    "VCL without beta": ("vcl", {"beta": 0.0, "sigma": LEVEL, "temperature": T / LEVEL**2}),
+    "VCL, beta .1": ("vcl", {"beta": 0.1, "sigma": LEVEL, "temperature": T / LEVEL**2}),
+    "VCL, beta 1": ("vcl", {"beta": 1.0, "sigma": LEVEL, "temperature": T / LEVEL**2}),
+    "VCL, the paper's": ("vcl", {}),
+}
+
+
+@cache
+def parts() -> tuple[FaceSet, FaceSet]:
+    """``FACES`` photographs of UTKFace to learn from, and its test; both with a band of age."""
+    pool, test = (_banded(part) for part in parts_of(load("utkface", SIZE)))
+    pool = pool.subset(has_labels(pool.attributes))
+    rows = np.random.default_rng(0).permutation(len(pool))[:FACES]
+    return pool.subset(np.sort(rows)), test
+
+
+@cache
+def no_faces() -> FaceSet:
+    """CIFAR-100's photographs for training without those of its superclass "people"."""
+    pictures = load("cifar100", SIZE)
+    rows = (pictures.attributes["superclass"] != "people") & (pictures.attributes["split"] == "train")
+    return pictures.subset(rows.to_numpy())
+
+
+def _banded(faces: FaceSet) -> FaceSet:
+    names = np.array(list(BANDS))
+    band = names[np.digitize(faces.attributes["age"].fillna(0), list(BANDS.values())[1:])]
+    return replace(faces, attributes=faces.attributes.assign(**{"age band": band}))
+
+
+def new_rival(name: str, seed: int) -> Siamese:
+    """An untrained method; all start from the same backbone."""
+    kind, options = RIVALS[name]
+    torch.manual_seed(seed)
+    return METHODS[kind].kind(backbone("resnet10", in_channels=3), VIEWS, **options)
+
+
+def run(name: str, noise: float, seed: int) -> dict[str, float]:
+    """One training: ``COLUMN/SHARE/NETWORK`` -> balanced accuracy of a linear probe on labelled faces, 0 to 1.
+
+    Networks are the trained one, the same before its training, and pixels. The labelled photographs are faces in any case.
+
+    Args:
+        name: a key of ``RIVALS``.
+        noise: share of the training pictures that shows no face.
+        seed: of weights, order, views, of what is exchanged, and of the draw of labels.
+    """
+    settings = {"rival": RIVALS[name], "noise": noise, "seed": seed, "plan": asdict(PLAN), "views": asdict(VIEWS)}
+    settings |= {"faces": FACES, "size": SIZE, "labels": LABELS, "bands": BANDS}
+
+    def compute() -> dict[str, float]:
+        torch.set_num_threads(1)
+        pool, test = parts()
+        method = new_rival(name, seed)
+        start = untrained(method, method.backbone)
+        fit(method, contaminated(pool, noise, seed, no_faces()), replace(PLAN, seed=seed))
+        figures = {}
+        for column in COLUMNS:
+            asked = Question.of(column, pool, test)
+            for share in LABELS:
+                given = answers(asked, {"trained": method, "random start": start}, share, seed, None)
+                for network, predicted in given.items():
+                    matrix = confusion(asked.test_labels, predicted, len(asked.names))
+                    figures[f"{column}/{share:g}/{network}"] = float(np.mean(matrix.diagonal() / matrix.sum(axis=1)))
+        return figures
+
+    return kept("noise_robustness", f"{name.replace(' ', '-')}-{noise:g}-{seed}", settings, compute)
+
+
+def summary(found: dict[tuple[str, float, int], dict[str, float]]) -> dict[str, Metric]:
+    """Metrics of a record, each the mean over seeds with its interval.
+
+    - ``RIVAL/NOISE/FIGURE``;
+    - ``fall/RIVAL/FIGURE``: at no noise less at the most, within each seed;
+    - ``RIVAL less SimCLR/NOISE/FIGURE`` and ``fall/RIVAL less SimCLR/FIGURE``, within each seed.
+    """
+    names = list(dict.fromkeys(name for name, _, _ in found))
+    noises, seeds = (sorted({key[place] for key in found}) for place in (1, 2))
+    metrics = {}
+    for figure in next(iter(found.values())):
+        table = {
+            name: np.array([[found[name, noise, seed][figure] for noise in noises] for seed in seeds]) for name in names
+        }
+        table |= {f"{name} less SimCLR": table[name] - table["SimCLR"] for name in names if name != "SimCLR"}
+        for name, values in table.items():
+            for column, noise in enumerate(noises):
+                metrics[f"{name}/{noise:g}/{figure}"] = Metric.of(over_seeds(values[:, column]))
+            metrics[f"fall/{name}/{figure}"] = Metric.of(over_seeds(values[:, 0] - values[:, -1]))
+    return metrics
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1, of weights, views, noise and labels.")] = 3,
+) -> None:
+    """Run what is missing, and write ``data/results/09_noise.json``."""
+    started = time.monotonic()
+    pool, test = parts()
+    asked = [(name, noise, seed) for seed in range(seeds) for noise in NOISE for name in RIVALS]
+    found = over(run, asked, "trainings")
+    given = {"seeds": seeds, "rivals": {name: {"method": kind, **options} for name, (kind, options) in RIVALS.items()}}
+    given |= {"plan": asdict(PLAN), "views": asdict(VIEWS), "labels": list(LABELS), "noise": list(NOISE)}
+    record = Record("09_noise", f"python -m facelab.labs.noise_robustness --seeds {seeds}", given)
+    record.data |= {"pool": pool.describe(), "test": test.describe(), "no faces": no_faces().describe()}
+    record.metrics = summary(found)
+    record.wall_seconds = round(time.monotonic() - started, 1)
+    print(record.write(own_data("results", "09_noise.json")))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,115 @@
+"""The noise experiment of notebook 09: what is trained on, who is asked, and what the seeds say together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_label_experiments import of_unknown_people
+from tiny import TinyBackbone
+from trainings import Spy, noise, own_results, short
+
+from facelab import records
+from facelab.datasets import FaceSet
+from facelab.evaluation import over_seeds
+from facelab.labs import noise_robustness as lab
+from facelab.losses import beta_nt_xent, nt_xent
+from facelab.methods import VCL, SimCLR
+
+
+def utkface_of_noise() -> FaceSet:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"race": np.array(["White", "Black"])[np.arange(240) % 2], "age": rng.integers(1, 90, 240)})
+    return of_unknown_people(table.assign(gender=np.where(rng.random(240) < 0.5, "male", "female")))
+
+
+def cifar_of_noise() -> FaceSet:
+    table = pd.DataFrame(
+        {"superclass": ["people", "trees", "fish", "trees"] * 30, "split": ["train"] * 60 + ["test"] * 60}
+    )
+    table["file"] = [f"c{row}.png" for row in range(120)]
+    return FaceSet(noise(120, 16, seed=9), np.arange(120) % 4, ("a", "b", "c", "d"), table, "cifar100@16")
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Both data sets made up, few photographs, one short epoch, folders of the test's own."""
+    given = {"utkface": utkface_of_noise(), "cifar100": cifar_of_noise()}
+    monkeypatch.setattr(lab, "load", lambda name, size: given[name])
+    monkeypatch.setattr(lab, "FACES", 60)
+    monkeypatch.setattr(lab, "PLAN", short(lab.PLAN))
+    monkeypatch.setattr(lab, "LABELS", (0.2,))
+    monkeypatch.setattr(lab, "backbone", lambda *_, **__: TinyBackbone(3))
+    monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "runs"))
+    own_results(monkeypatch, lab, tmp_path)
+    for function in (lab.parts, lab.no_faces):
+        function.cache_clear()
+    yield Spy(monkeypatch, lab)
+    for function in (lab.parts, lab.no_faces):
+        function.cache_clear()
+
+
+def test_training_has_the_noise_and_nobody_of_the_test(small):
+    figures = lab.run("VCL, beta .1", 0.4, 0)
+    (call,) = small.calls
+    pool, test = lab.parts()
+    is_face = call["faces"].attributes["is face"].to_numpy()
+    assert len(is_face) == 60 and (~is_face).sum() == 24 and isinstance(call["method"], VCL)
+    assert np.array_equal(call["faces"].images[is_face], pool.images[is_face])
+    allowed = {picture.tobytes() for picture in lab.no_faces().images}
+    assert {picture.tobytes() for picture in call["faces"].images[~is_face]} <= allowed
+    assert not {picture.tobytes() for picture in call["faces"].images} & {p.tobytes() for p in test.images}
+    networks = ("pixels, linear", "trained, linear", "random start, linear")
+    assert set(figures) == {f"{column}/0.2/{network}" for column in lab.COLUMNS for network in networks}
+    assert all(0 <= value <= 1 for value in figures.values())
+    assert lab.run("VCL, beta .1", 0.4, 0) == figures and len(small.calls) == 1  # kept
+
+
+def test_pictures_of_people_are_no_noise(small):
+    found = lab.no_faces().attributes
+    assert len(found) == 45 and not (found["superclass"] == "people").any() and (found["split"] == "train").all()
+
+
+def test_all_rivals_start_from_one_backbone_and_one_temperature(small):
+    first = {name: lab.new_rival(name, 3) for name in lab.RIVALS}
+    start = first["SimCLR"].backbone.state_dict()
+    for method in first.values():
+        assert all(np.array_equal(value, start[name]) for name, value in method.backbone.state_dict().items())
+    plain, without = first["SimCLR"], first["VCL without beta"]
+    assert isinstance(plain, SimCLR)
+    z1, z2 = (torch.randn(6, 5) for _ in range(2))
+    same = beta_nt_xent(z1, z2, without.temperature, without.beta, without.sigma)
+    assert same.item() == pytest.approx(nt_xent(z1, z2, plain.temperature).item(), rel=1e-5)
+
+
+def test_bands_of_age_are_by_their_first_year():
+    faces = of_unknown_people(pd.DataFrame({"age": [0, 17, 18, 35, 36, 60, 61, 100]}))
+    assert lab._banded(faces).attributes["age band"].tolist() == [band for band in lab.BANDS for _ in range(2)]
+
+
+def test_falls_and_differences_are_within_a_seed(tmp_path):
+    def value(name, share, seed):
+        return 0.8 - share * (0.5 if name == "SimCLR" else 0.2) + 0.01 * seed
+
+    keys = [(name, share, seed) for name in ("SimCLR", "VCL") for share in (0.0, 0.4) for seed in range(3)]
+    metrics = lab.summary({key: {"gender/0.1/trained, linear": value(*key)} for key in keys})
+    figure = "gender/0.1/trained, linear"
+    assert metrics[f"fall/SimCLR/{figure}"].value == pytest.approx(0.2)
+    assert metrics[f"fall/VCL less SimCLR/{figure}"].value == pytest.approx(-0.12)
+    assert metrics[f"VCL less SimCLR/0.4/{figure}"].low == pytest.approx(0.12)  # the seeds' own level cancels
+    expected = over_seeds([value("VCL", 0.4, seed) for seed in range(3)])
+    assert metrics[f"VCL/0.4/{figure}"].high == pytest.approx(expected.high)
+    stored = records.Record("09", "none", {}, metrics=metrics).write(tmp_path / "r.json")
+    assert len(records.read(stored).metrics) == len(metrics)
+
+
+def test_the_command_writes_a_record(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
+    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta 1")})
+    monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
+    lab.main(seeds=3)
+    record = records.read(tmp_path / "results" / "09_noise.json")
+    assert record.metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3
+    assert "fall/VCL, beta 1 less SimCLR/race/0.2/trained, linear" in record.metrics
+    assert replace(lab.PLAN, seed=0) == lab.PLAN and len(small.calls) == 12
