@@ -1,4 +1,4 @@
-"""The facelab command: run notebooks, look after data, crop and split folders, train, and read the results."""
+"""The facelab command: run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."""
 
 from __future__ import annotations
 
@@ -329,6 +329,27 @@ def train(
     if do != "train":
         _show(records.leaderboard([records.read(folder / "record.json")]))
     console.print(f"everything is in {folder}", markup=False, soft_wrap=True)
+
+
+@app.command("app")
+def face_id(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs --cert and --key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+    cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    embedder: Annotated[str, typer.Option(help="sface, or the method.pt of a facelab train.")] = "sface",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
+    lab: Annotated[bool, typer.Option(help="Show scores, for the course; on this machine alone.")] = False,
+) -> None:
+    """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
+    from facelab.webapp import command
+
+    command.start(host, port, cert, key, embedder, calibration, folder, lab)
 
 
 def main() -> None:

@@ -1,0 +1,249 @@
+"""The threshold of the service, measured: a file that says on whom, at which target rate, and how sure that is.
+
+    found = embed_all(faces, embedder)
+    calibration = measure(found.embeddings, faces.identity[found.rows], embedder, faces.describe(), target_fmr=0.001)
+    write(calibration, own_data("calibration", "sface.json"))
+
+"""  # fmt: skip
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from facelab.datasets.pairs import Pairs
+from facelab.errors import BadParameterError, FacelabError
+from facelab.evaluation import Estimate, over_people, threshold_at_fmr, wilson
+from facelab.evaluation.intervals import percentile_interval
+from facelab.evaluation.pair_weights import PairWeights
+from facelab.files import write_json
+from facelab.methods.embedders import SFACE, Embedder
+from facelab.paths import own_data
+from facelab.webapp import template
+
+SCHEMA = 1  #: raised when the meaning of a field changes
+SHOTS = 5  #: photographs of a template, as many as a sign-up takes
+_METHOD = "bootstrap over people"
+
+
+@dataclass(frozen=True)
+class Identify:
+    """The threshold of who-am-I: a stranger's photograph against all templates.
+
+    Attributes:
+        threshold: least score of the best template; never below that of a log-in.
+        target_fpir: share of strangers' photographs that may be given a name.
+        fpir: that share at this threshold, of the same photographs, with its interval over people.
+        gallery: number of templates searched; with more accounts the share grows.
+        searches: number of strangers' photographs.
+    """
+
+    threshold: float
+    target_fpir: float
+    fpir: Estimate
+    gallery: int
+    searches: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured for one embedder on one data set.
+
+    Attributes:
+        embedder, fingerprint: as ``Embedder``.
+        dataset: ``FaceSet.describe()`` of the photographs.
+        missed: photographs without a face; they are in no rate.
+        shots: photographs of each template.
+        seed: of the choice of these and of the intervals.
+        target_fmr: share of impostors' photographs that may be accepted.
+        threshold: least score that is accepted.
+        fmr: share of impostors' photographs accepted at the threshold, which was set on the same people: close to the target by
+            construction; its interval over people is what it tells.
+        fnmr: share of a person's other photographs refused.
+        genuine, impostors: numbers of comparisons.
+        identify: see ``Identify``.
+        command: what made the file.
+        date: when, UTC.
+    """
+
+    embedder: str
+    fingerprint: str
+    dataset: Mapping[str, object]
+    missed: int
+    shots: int
+    seed: int
+    target_fmr: float
+    threshold: float
+    fmr: Estimate
+    fnmr: Estimate
+    genuine: int
+    impostors: int
+    identify: Identify
+    command: str
+    date: str
+
+    def __str__(self) -> str:
+        return (
+            f"threshold {self.threshold:.3f} for a false match rate of {100 * self.target_fmr:g} % "
+            f"(95 % interval over {self.fmr.n} people: {100 * self.fmr.low:.2g} to {100 * self.fmr.high:.2g} %), "
+            f"on {self.dataset.get('source', 'a data set')}"
+        )
+
+
+def measure(
+    embeddings: np.ndarray,
+    identity: np.ndarray,
+    embedder: Embedder,
+    dataset: Mapping[str, object],
+    *,
+    target_fmr: float = 0.001,
+    target_fpir: float = 0.05,
+    shots: int = SHOTS,
+    seed: int = 0,
+    draws: int = 1000,
+    missed: int = 0,
+    command: str = "",
+) -> Calibration:
+    """Set the thresholds at target rates, and measure what they do.
+
+    Each person's template is made of ``shots`` photographs drawn at random. Genuine comparisons: a person's other photographs
+    with the own template. Impostor comparisons: all photographs with every other person's template; none of them is in it.
+    The intervals draw people again: an impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_over_people``),
+    a genuine one m_p. Where no genuine photograph is refused, a bootstrap would give an interval of width 0, and it is
+    Wilson's over people instead.
+
+    Args:
+        embeddings: float (N, D), photographs of people with more than ``shots`` each.
+        identity: int (N,).
+        embedder: what made them.
+        dataset: ``FaceSet.describe()``.
+        target_fmr: from 10 / impostor comparisons to below 1.
+        target_fpir: from 10 / N to below 1.
+        shots: photographs of a template.
+        seed: of the NumPy generator.
+        draws: of the bootstrap, at least 100.
+        missed: how many photographs had no face.
+        command: what made the file.
+
+    Raises:
+        BadParameterError: fewer than 3 people, a person with too few photographs, or a target that so few comparisons
+            cannot show.
+    """
+    identity = np.asarray(identity)
+    people, owner, count = np.unique(identity, return_inverse=True, return_counts=True)
+    if len(people) < 3 or count.min() <= shots:
+        raise BadParameterError(
+            f"{len(people)} people, the least with {count.min(initial=0)} photographs.",
+            f"Give 3 people or more with at least {shots + 1} photographs each.",
+        )
+    rng = np.random.default_rng(seed)
+    enrolled = np.concatenate([rng.permutation(np.flatnonzero(owner == p))[:shots] for p in range(len(people))])
+    templates = np.stack([template.make(embeddings[rows]) for rows in enrolled.reshape(len(people), shots)])
+    scores = np.asarray(embeddings, np.float64) @ templates.T.astype(np.float64)  # (N, P)
+
+    probe, column = (part.ravel() for part in np.indices(scores.shape))
+    same = owner[probe] == column
+    kept = ~(same & np.isin(probe, enrolled))
+    probe, column, same = probe[kept], column[kept], same[kept]
+    flat = scores[probe, column]
+    threshold = threshold_at_fmr(flat, same, target_fmr)
+    # Templates stand behind the photographs as rows of their own, so that a comparison is a pair like any other.
+    pairs = Pairs(probe, len(owner) + column, same, np.zeros(len(probe), np.int64))
+    fmr, fnmr = _rates(flat >= threshold, pairs, np.concatenate([owner, np.arange(len(people))]), draws, seed)
+
+    strangers = np.where(owner[:, None] == np.arange(len(people)), -np.inf, scores).max(axis=1)
+    alarm = max(threshold, threshold_at_fmr(strangers, np.zeros(len(strangers), bool), target_fpir))
+    fpir = over_people(lambda rows: float((strangers[rows] >= alarm).mean()), owner, draws, seed)
+    return Calibration(
+        embedder=embedder.name,
+        fingerprint=embedder.fingerprint,
+        dataset=dict(dataset),
+        missed=missed,
+        shots=shots,
+        seed=seed,
+        target_fmr=target_fmr,
+        threshold=threshold,
+        fmr=fmr,
+        fnmr=fnmr,
+        genuine=int(same.sum()),
+        impostors=int((~same).sum()),
+        identify=Identify(alarm, target_fpir, fpir, len(people) - 1, len(strangers)),
+        command=command,
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _rates(accepted: np.ndarray, pairs: Pairs, person: np.ndarray, draws: int, seed: int) -> tuple[Estimate, Estimate]:
+    """FMR and FNMR at a fixed threshold, with intervals over people from the same draws."""
+    weights, rng = PairWeights(pairs, person, photographs=False), np.random.default_rng(seed)
+    matched, refused = accepted[~pairs.same], ~accepted[pairs.same]
+    values = np.empty((draws, 2))
+    for draw in range(draws):
+        genuine, impostor = weights.draw(rng)
+        values[draw] = impostor @ matched / impostor.sum(), genuine @ refused / genuine.sum()
+    fmr = percentile_interval(values[:, 0], matched.mean(), weights.people, _METHOD, "people")
+    if not refused.any():
+        return fmr, wilson(0, weights.people, unit="people")
+    return fmr, percentile_interval(values[:, 1], refused.mean(), weights.people, _METHOD, "people")
+
+
+def write(calibration: Calibration, path: Path) -> None:
+    """Keep a calibration as JSON, whole or not at all."""
+    write_json(path, {"schema": SCHEMA, **asdict(calibration)})
+
+
+def read(path: Path, embedder: Embedder) -> Calibration:
+    """The calibration in a file, if it is of this embedder.
+
+    Raises:
+        FacelabError: no such file, not a calibration, one of a later facelab, or one of another embedder.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema = content.pop("schema")
+        if schema == SCHEMA:
+            calibration = _built(content)
+    except FileNotFoundError as error:
+        raise FacelabError(f"There is no calibration {path}.", "Make one with notebook 10, and name it.") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise FacelabError(f"{path} is not a calibration ({error}).", "Make one with notebook 10.") from error
+    if schema != SCHEMA:
+        raise FacelabError(f"{path} has schema {schema}, this facelab reads {SCHEMA}.", "Make it again, notebook 10.")
+    if calibration.fingerprint != embedder.fingerprint:
+        raise FacelabError(
+            f"{path} was measured for another embedder ({calibration.embedder}) than {embedder.name}: its threshold means "
+            "nothing here.",
+            "Make one for this embedder with notebook 10.",
+        )
+    return calibration
+
+
+def _built(content: dict) -> Calibration:
+    identify = content.pop("identify")
+    found = Calibration(
+        **{**content, "fmr": Estimate(**content["fmr"]), "fnmr": Estimate(**content["fnmr"])},
+        identify=Identify(**{**identify, "fpir": Estimate(**identify["fpir"])}),
+    )
+    for value in (found.threshold, found.identify.threshold):
+        if not isinstance(value, float) or not -1 <= value <= 1:
+            raise ValueError(f"the threshold is {value!r}")
+    return found
+
+
+def default_file(embedder_name: str) -> Path:
+    """The calibration that comes with the project: there is one for SFace.
+
+    Raises:
+        FacelabError: there is none for this embedder.
+    """
+    if embedder_name != SFACE:
+        raise FacelabError(
+            f"No calibration comes with facelab for {embedder_name}.",
+            "Make one with notebook 10, and name it: facelab app --calibration FILE.",
+        )
+    return own_data("calibration", f"{SFACE}.json")

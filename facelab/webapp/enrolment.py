@@ -1,0 +1,52 @@
+"""A data set through the service's own eyes: detect, embed, and count the photographs without a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facelab.cropping import Detector, YuNetDetector
+from facelab.datasets import FaceSet
+from facelab.methods.embedders import Embedder
+from facelab.progress import bar
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolment:
+    """Embeddings of the photographs of a set on which a face was found.
+
+    Attributes:
+        embeddings: float32 (M, D), of norm 1.
+        rows: int64 (M,), which photographs of the set they are of.
+        missed: files of the photographs without a face.
+    """
+
+    embeddings: np.ndarray
+    rows: np.ndarray
+    missed: tuple[str, ...]
+
+
+def embed_all(faces: FaceSet, embedder: Embedder, detector: Detector | None = None) -> Enrolment:
+    """Detect and embed the largest face of each photograph, as the service does; its quality is not judged.
+
+    Args:
+        faces: N photographs, not yet cut to the face.
+        embedder: of ``methods.embedders``.
+        detector: gives landmarks; None: the service's own.
+    """
+    detector = detector or YuNetDetector()
+    embeddings, rows = [], []
+    with bar(f"Embedding {faces.source}", len(faces)) as progress:
+        for row, image in enumerate(faces.images):
+            found = detector.detect(image)
+            if found:
+                embeddings.append(embedder.embed(image, found[0]))
+                rows.append(row)
+            progress.advance()
+    missed = faces.attributes["file"].drop(index=rows)
+    return Enrolment(
+        np.stack(embeddings) if embeddings else np.empty((0, embedder.dimension), np.float32),
+        np.array(rows, dtype=np.int64),
+        tuple(missed.astype(str)),
+    )

@@ -1,0 +1,102 @@
+"""Templates are kept sealed: AES-256-GCM with a key that lies outside the folder of the database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from facelab.errors import FacelabError
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)
+
+
+class Vault:
+    """Seals and opens small pieces of data.
+
+    A copy of the database alone tells nobody a face, and a sealed template that is moved to another account or embedder
+    does not open: both are bound to it as associated data.
+
+    Args:
+        key: 32 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, plain: bytes, account: str, fingerprint: str) -> bytes:
+        """The nonce, fresh each time, then the encrypted data and its tag: 28 bytes longer than ``plain``."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, _bound_to(account, fingerprint))
+
+    def open(self, sealed: bytes, account: str, fingerprint: str) -> bytes:
+        """What was sealed.
+
+        Raises:
+            FacelabError: another key, another account or embedder, or changed bytes.
+        """
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(account, fingerprint))
+        except (InvalidTag, ValueError) as error:
+            raise FacelabError(
+                "A sealed template does not open: the key is another one, or the database was changed.",
+                "Put back the key file that belongs to this folder, or start with a new folder.",
+            ) from error
+
+
+def _bound_to(account: str, fingerprint: str) -> bytes:
+    return f"{account}\0{fingerprint}".encode()
+
+
+def open_vault(key_file: Path, folder: Path) -> Vault:
+    """The vault of a key file, which is made if it is not there: 32 random bytes that only its owner may read.
+
+    Args:
+        key_file: the file.
+        folder: of the database; the key must not lie in it, or a copy of one would be a copy of both.
+
+    Raises:
+        FacelabError: the key lies in the folder, others may read it, it is no key, or it cannot be made.
+    """
+    key_file, folder = key_file.absolute(), folder.absolute()
+    if folder.resolve() in key_file.resolve().parents:
+        raise FacelabError(f"The key {key_file} lies in the folder {folder}.", "Set FACELAB_KEY_FILE to another place.")
+    try:
+        if not key_file.exists():
+            _make(key_file)
+        rights, key = stat.S_IMODE(key_file.stat().st_mode), key_file.read_bytes()
+    except OSError as error:
+        raise FacelabError(
+            f"The key {key_file} cannot be used ({error.strerror or error}).",
+            "Check the rights of its folder, or set FACELAB_KEY_FILE.",
+        ) from error
+    if os.name == "posix" and rights & 0o077:
+        raise FacelabError(f"Others may read the key {key_file} (mode {rights:o}).", f"chmod 600 {key_file}")
+    if len(key) != _KEY_BYTES:
+        raise FacelabError(
+            f"{key_file} has {len(key)} bytes, a key has {_KEY_BYTES}.",
+            "Put back the right file; without it the stored templates cannot be opened.",
+        )
+    return Vault(key)
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all; of two that are started at once, both get the key of the first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        return  # the other one was quicker
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""All that the service looks at on one frame, worked out once by a few threads that hold the networks."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from facelab.cropping import Detector, Face, YuNetDetector
+from facelab.errors import BadParameterError
+from facelab.methods.embedders import Embedder
+from facelab.webapp import frames, pose, quality, replay
+from facelab.webapp.quality import HINTS, Hint, Quality
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One frame.
+
+    Attributes:
+        digests: see ``replay.digests``.
+        hint: what is wrong with it; then there is no embedding.
+        quality, turn: of its largest face; None where there is none.
+        bits: see ``replay.difference_bits``.
+        embedding: float32 (D,) of norm 1.
+    """
+
+    digests: tuple[bytes, bytes]
+    hint: Hint | None = None
+    quality: Quality | None = None
+    turn: float | None = None
+    bits: int | None = None
+    embedding: np.ndarray | None = None
+
+
+class Looker:
+    """Looks at frames.
+
+    Args:
+        embedder: of ``methods.embedders``.
+        detector: gives landmarks.
+        workers: threads; each holds the networks once.
+    """
+
+    def __init__(self, embedder: Embedder, detector: Detector | None = None, workers: int | None = None) -> None:
+        self.embedder = embedder
+        self._detector = detector or YuNetDetector()
+        self._pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="look")
+
+    def look(self, data: bytes) -> View:
+        """The view of an encoded photograph; waits for its turn.
+
+        Raises:
+            Problem: it cannot be read, see ``frames.read``.
+        """
+        return self._pool.submit(self._look, data).result()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown()
+
+    def _look(self, data: bytes) -> View:
+        image = frames.read(data)
+        digests = replay.digests(data, image)
+        faces = self._detector.detect(image)
+        hint = quality.count_fault(faces)
+        if not faces:
+            return View(digests, hint)
+        face: Face = faces[0]
+        try:
+            figures, turn = quality.measure(image, face), pose.turn(face.landmarks)
+            hint = hint or quality.fault(figures)
+            embedding = None if hint else self.embedder.embed(image, face)
+        except BadParameterError:  # landmarks in one place: this is no face
+            return View(digests, HINTS["no_face"])
+        bits = replay.difference_bits(image, face.landmarks)
+        return View(digests, hint, figures, turn, bits, embedding)
