@@ -31,8 +31,8 @@ from facelab.paths import own_data
 from facelab.records import Metric, Record
 from facelab.training import Plan, fit
 
-SIZE, FACES = 48, 4000  #: side in pixels, and photographs to learn from
-NOISE = (0.0, 0.1, 0.2, 0.3, 0.4)  #: share of them that shows no face
+SIZE, FACES = 32, 4000  #: side in pixels, that of the pictures without faces as they come; photographs to learn from
+NOISE = (0.0, 0.2, 0.4)  #: share of them that shows no face
 LABELS = (0.01, 0.1)  #: share of the pool that is labelled
 COLUMNS = ("gender", "race", "age band")
 BANDS = {"0 to 17": 0, "18 to 35": 18, "36 to 60": 36, "61 and more": 61}  #: band -> its first year

@@ -1,0 +1,99 @@
+"""Every method by one protocol: equal budgets, nobody of the test in training, and figures that know the best and the worst."""
+
+import numpy as np
+import pytest
+from tiny import tiny_faces
+from trainings import Spy, equal, own_results
+
+from facelab import records
+from facelab.datasets import FaceSet
+from facelab.labs import comparison as lab
+from facelab.labs.comparison import FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
+from facelab.methods.named import METHODS
+
+
+def people_in_scenes() -> FaceSet:
+    """40 people, 12 photographs each, in scenes of two."""
+    faces = tiny_faces(40, 12, size=16)
+    faces.attributes["photo"] = [f"{row // 2}" for row in range(len(faces))]
+    return faces
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts.of(people_in_scenes(), 0)
+
+
+def test_strangers_are_in_no_training_and_scenes_in_one_part(parts):
+    def people(faces):
+        return {faces.names[number] for number in faces.people}
+
+    assert people(parts.train) == people(parts.known) and not people(parts.train) & people(parts.strangers)
+    scenes = [set(part.attributes["photo"]) for part in (parts.train, parts.known, parts.strangers)]
+    assert sum(map(len, scenes)) == len(set().union(*scenes)) == 240
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_budget_is_the_same_number_of_views(name):
+    rival, photographs = RIVALS[name], 560
+    plan = plan_of(rival, photographs, 24_000, seed=0)
+    epoch = photographs // rival.batch_size * rival.batch_size * rival.views
+    assert abs(plan.epochs * epoch - 24_000) <= epoch / 2
+
+
+def test_a_perfect_embedding_and_one_that_knows_nothing(parts):
+    perfect = measured(lambda faces: np.eye(40)[faces.identity] + 1e-3, parts, 0, draws=100)
+    assert [perfect[figure].value for figure in FIGURES] == [1.0, 0.0, 0.0]
+    rng = np.random.default_rng(0)
+    blind = measured(lambda faces: rng.normal(size=(len(faces), 64)), parts, 0, draws=100)
+    assert abs(blind["EER of strangers"].value - 0.5) < 0.1 and blind["closed set, rank 1"].value < 0.5
+    assert blind["FNIR at FPIR 10 %"].value > 0.5
+
+
+def test_all_start_from_one_network_and_annealing_is_as_long_as_the_run(monkeypatch, parts):
+    spy = Spy(monkeypatch, lab)
+    for name, rival in RIVALS.items():
+        trained(rival, parts.train, 480, seed=3)
+        call = spy.calls[-1]
+        assert call["faces"] is parts.train and call["plan"].seed == 3
+        assert (call["scenes"] is not None) == rival.scenes, name
+        assert all(equal(call["before"], spy.calls[0]["before"])), name
+    annealed = spy.calls[list(RIVALS).index("A-Softmax")]
+    steps = annealed["plan"].epochs * (len(parts.train) // annealed["plan"].batch_size)
+    assert annealed["method"].annealing == steps * 2 // 3
+
+
+def test_figures_are_means_over_seeds_and_differences_within_one():
+    found = {
+        ("without training", seed): {
+            "EER of strangers/whitened PCA": 0.3 + 0.01 * seed,
+            "EER of strangers/raw pixels": 0.4,
+        }
+        for seed in range(3)
+    } | {("VCL", seed): {"EER of strangers/VCL": 0.25 + 0.01 * seed} for seed in range(3)}
+    metrics = summary(found)
+    less = metrics["EER of strangers/VCL less whitened PCA"]
+    assert (less.value, less.low, less.high) == pytest.approx((-0.05, -0.05, -0.05))  # the seeds' own level cancels
+    assert metrics["EER of strangers/VCL"].value == pytest.approx(0.26) and metrics["EER of strangers/VCL"].n == 3
+    assert "EER of strangers/whitened PCA less whitened PCA" not in metrics
+
+
+def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_path):
+    own_results(monkeypatch, lab, tmp_path)
+    monkeypatch.setattr(lab, "load", lambda name, size: people_in_scenes())
+    monkeypatch.setattr(lab, "VIEWS", 400)
+    monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("CNN + MLP", "A-Softmax")})
+    monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
+    spy = Spy(monkeypatch, lab)
+    lab.main(seeds=3)
+    record = records.read(tmp_path / "results" / "11_comparison.json")
+    names = ("raw pixels", "whitened PCA", "random network", "CNN + MLP", "A-Softmax")
+    assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(record.metrics)
+    assert record.parameters["rivals"]["A-Softmax"]["method"] == "margin"
+    done = len(spy.calls)
+    lab.main(seeds=3)
+    assert done == 6 == len(spy.calls)
+
+
+def test_no_method_of_the_course_is_left_out():
+    assert {rival.method for rival in RIVALS.values()} == set(METHODS)
