@@ -1,0 +1,70 @@
+// The three dialogues with the camera. Each sends frames until the server's answer ends it, or the signal does.
+// `tell` gets every answer, to show it; what it shows is no concern of theirs.
+
+import * as api from "/page/api.js";
+
+const PAUSE = 500; // ms from one frame to the next, unless the server takes longer
+const WHO_FRAMES = 60; // who-am-I has no expiry on the server: half a minute without a usable frame is enough
+
+/** Sends frames until `send` returns something other than undefined, and returns that. */
+async function untilAnswered(camera, signal, send) {
+  for (;;) {
+    signal.throwIfAborted();
+    const started = performance.now();
+    const frame = await camera.frame();
+    signal.throwIfAborted(); // a camera that was stopped meanwhile gives no frame
+    const result = await send(frame);
+    signal.throwIfAborted();
+    if (result !== undefined) return result;
+    await pause(PAUSE - (performance.now() - started), signal);
+  }
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+/** Five accepted shots and the account; returns its name. Cancelled before the end, the server forgets the shots. */
+export async function signUp(camera, signal, wishes, tell) {
+  const opened = await api.openSignUp(wishes, signal);
+  try {
+    tell(opened);
+    await untilAnswered(camera, signal, async frame => {
+      const answer = await api.sendShot(opened.sign_up, frame, signal);
+      tell(answer);
+      return answer.taken >= answer.needed ? answer : undefined;
+    });
+    return (await api.finishSignUp(opened.sign_up)).name;
+  } catch (problem) {
+    api.forgetSignUp(opened.sign_up).catch(() => {}); // it may be gone already
+    throw problem;
+  }
+}
+
+/** One challenge; returns the answer that decided it, with state "in" or "refused". */
+export async function logIn(camera, signal, name, tell) {
+  const opened = await api.openLogIn(name, signal);
+  tell({ state: "straight", ...opened });
+  return untilAnswered(camera, signal, async frame => {
+    const answer = await api.sendFrame(opened.challenge, frame, signal);
+    tell(answer);
+    return ["in", "refused"].includes(answer.state) ? answer : undefined;
+  });
+}
+
+/** One answer to one usable frame: a name, or null for nobody. */
+export async function whoAmI(camera, signal, tell) {
+  let sent = 0;
+  return untilAnswered(camera, signal, async frame => {
+    const answer = await api.whoAmI(frame, signal);
+    tell(answer);
+    if (!answer.hint) return answer.name;
+    if (++sent >= WHO_FRAMES) throw new api.Refused("no_frame", "No usable frame was seen. Try again in better light.");
+  });
+}

@@ -1,0 +1,120 @@
+"""Pictures of every state of the Face-ID page, to be looked at: ``python tests/webapp_screens.py FOLDER``.
+
+Desktop and phone, light; the first states of each in dark too. ORL's faces sit before the camera.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
+import camera
+from test_webapp_browser import KIM, TONI, Visitor, running_server
+
+SIZES = {"desktop": (1280, 800), "phone": (390, 844), "narrow": (320, 640)}
+
+
+class Pictures:
+    """Writes what the browser shows, the whole page, as numbered files."""
+
+    def __init__(self, browser, folder: Path, size: str) -> None:
+        self.browser, self.folder, self.size, self.count = browser, folder, size, 0
+        width, height = SIZES[size]
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def colours(self, scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def take(self, state: str) -> None:
+        wide = self.browser.execute_script("return document.documentElement.scrollWidth")
+        if wide > SIZES[self.size][0]:
+            print(f"{self.size} {state}: the page is {wide} pixels wide")
+        whole = {"captureBeyondViewport": True, "format": "png"}
+        data = self.browser.execute_cdp_cmd("Page.captureScreenshot", whole)["data"]
+        self.count += 1
+        (self.folder / f"{self.size}_{self.count:02d}_{state}.png").write_bytes(base64.b64decode(data))
+
+
+def walk(visitor: Visitor, pictures: Pictures) -> None:
+    """Through all states, with a picture of each."""
+    kim, name = camera.person(KIM["number"]), f"Kim {pictures.size}"
+    visitor.open()
+    for scheme in ("dark", "light"):
+        pictures.colours(scheme)
+        pictures.take(f"start_{scheme}")
+    visitor.live.show(kim[2])
+    visitor.press("Start camera")
+    visitor.wait(lambda: visitor.filming)
+    pictures.take("preview")
+    visitor.press("Stop camera")
+
+    visitor.fill_sign_up(name, findable=True)
+    pictures.take("sign_up_form")
+    visitor.live.show(camera.GREY)
+    visitor.press("Take five shots")
+    visitor.wait(lambda: visitor.text("#hint"))
+    pictures.take("no_face")
+    for place, number in enumerate(KIM["sign_up"]):
+        visitor.live.show(kim[number])
+        visitor.wait(lambda done=place: visitor.view != "running" or visitor.step() > done)
+        if place < 4:
+            pictures.take(f"shot_{place + 1}")
+    visitor.wait(lambda: visitor.view == "log-in")
+    pictures.take("signed_up")
+    back(visitor)
+    visitor.press("Who am I?")
+    pictures.take("who")
+    back(visitor)
+    visitor.who_am_i(kim[KIM["other"]], leave=False)
+    pictures.take("who_answer")
+    back(visitor)
+
+    visitor.log_in(name, TONI, seen=lambda: pictures.take("turn"))
+    pictures.take("refused")
+    back(visitor)
+    visitor.log_in(name, KIM)
+    pictures.take("logged_in")
+    visitor.press("My data")
+    visitor.wait(lambda: visitor.view == "data")
+    pictures.take("my_data")
+    visitor.press_shown("start")
+    visitor.wait(lambda: visitor.view == "account")
+    visitor.press("Delete me")
+    for scheme in ("dark", "light"):
+        pictures.colours(scheme)
+        pictures.take(f"delete_{scheme}")
+    visitor.press("Yes, delete me")
+    visitor.wait(lambda: visitor.view == "home")
+    pictures.take("deleted")
+    visitor.allow_camera("denied")
+    visitor.press("Start camera")
+    visitor.wait(lambda: visitor.text("#message"))
+    pictures.take("denied")
+
+
+def back(visitor: Visitor) -> None:
+    """To the start, signed out."""
+    visitor.press_shown("start")
+    visitor.wait(lambda: visitor.view == "home")
+
+
+def main(folder: Path) -> None:
+    """All sizes, one server and one browser for each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as own, running_server(Path(own), *sys.argv[2:]) as address:
+            live = camera.LiveCamera(Path(own) / "camera.y4m")
+            browser = camera.chromium(Path(own) / "profile", live.path)
+            try:
+                walk(Visitor(browser, live, address), Pictures(browser, folder, size))
+            finally:
+                browser.quit()
+                live.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
