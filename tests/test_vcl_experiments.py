@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from tiny import tiny_contrastive, tiny_faces
 
 from facelab.datasets import FaceSet
@@ -117,6 +118,17 @@ def test_rank_correlation_looks_at_order_alone():
     assert lab.rank_correlation(-amount, amount, person, 100).value == pytest.approx(-1)
     nothing = lab.rank_correlation(rng.random(200), amount, person, 200)
     assert nothing.low < 0 < nothing.high and nothing.n == 20
+
+
+def test_what_the_group_explains_of_a_figure():
+    person, rng = np.repeat(np.arange(20), 40), np.random.default_rng(3)
+    of_person = rng.normal(size=20)[person]
+    assert lab.explained_by(of_person, person) == pytest.approx(1)
+    chance = [lab.explained_by(rng.normal(size=800), person) for _ in range(200)]
+    assert np.mean(chance) == pytest.approx(19 / 799, abs=0.003)
+    values = rng.normal(size=800) + of_person
+    f, _ = stats.f_oneway(*(values[person == one] for one in range(20)))
+    assert lab.explained_by(values, person) == pytest.approx(19 * f / (19 * f + 780))
 
 
 def test_of_one_attribute_the_mean_is_balanced_accuracy():

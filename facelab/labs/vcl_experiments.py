@@ -118,6 +118,17 @@ def rank_correlation(
     return over_people(lambda rows: float(stats.spearmanr(one[rows], other[rows])[0]), person, draws, seed)
 
 
+def explained_by(values: np.ndarray, group: np.ndarray) -> float:
+    """Share of the variance of a figure that lies between groups (eta squared): 0 to 1; by chance (G - 1) / (N - 1).
+
+    Args:
+        values: float (N,), not all equal.
+        group: (N,), such as the person of each photograph.
+    """
+    figure = pd.Series(values)
+    return float(figure.groupby(np.asarray(group)).transform("mean").var(ddof=0) / figure.var(ddof=0))
+
+
 def mean_balanced_accuracy(
     labels: Sequence[np.ndarray],
     predicted: Sequence[np.ndarray],
