@@ -35,7 +35,6 @@ def before_wall(photograph: np.ndarray, enlarge: float = 3.6, middle: int = WIDT
     """A small grey photograph enlarged into the picture of a camera; its edges fade into a wall."""
     small = photograph.squeeze().astype(np.float32)
     large = cv2.resize(small, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
-    large += 1.5 * (large - cv2.GaussianBlur(large, (0, 0), enlarge))  # enlarged it is softer than any camera
     large = large[:HEIGHT]
     height, width = large.shape
     fade = np.minimum.outer(*(np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (height, width))) / 40

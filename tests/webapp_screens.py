@@ -13,7 +13,7 @@ from pathlib import Path
 import camera
 from test_webapp_browser import KIM, TONI, Visitor, running_server
 
-SIZES = {"desktop": (1280, 800), "phone": (390, 844), "narrow": (320, 640)}
+SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
 class Pictures:
@@ -33,6 +33,7 @@ class Pictures:
         wide = self.browser.execute_script("return document.documentElement.scrollWidth")
         if wide > SIZES[self.size][0]:
             print(f"{self.size} {state}: the page is {wide} pixels wide")
+        self.browser.execute_script("scrollTo(0, 0)")
         whole = {"captureBeyondViewport": True, "format": "png"}
         data = self.browser.execute_cdp_cmd("Page.captureScreenshot", whole)["data"]
         self.count += 1
@@ -48,7 +49,7 @@ def walk(visitor: Visitor, pictures: Pictures) -> None:
         pictures.take(f"start_{scheme}")
     visitor.live.show(kim[2])
     visitor.press("Start camera")
-    visitor.wait(lambda: visitor.filming)
+    visitor.wait(lambda: visitor.find("#video").is_displayed())
     pictures.take("preview")
     visitor.press("Stop camera")
 
@@ -108,7 +109,7 @@ def main(folder: Path) -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as own, running_server(Path(own), *sys.argv[2:]) as address:
             live = camera.LiveCamera(Path(own) / "camera.y4m")
-            browser = camera.chromium(Path(own) / "profile", live.path)
+            browser = camera.chromium(Path(own) / "profile", live.path, "hide-scrollbars")
             try:
                 walk(Visitor(browser, live, address), Pictures(browser, folder, size))
             finally:

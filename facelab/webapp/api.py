@@ -51,7 +51,7 @@ async def _frame(request: Request) -> bytes:
     return await request.body()
 
 
-def _from_the_page(x_faceid: Annotated[str, Header(pattern="^1$", description="Always 1.")] = "1") -> None:
+def _from_the_page(x_faceid: Annotated[str, Header(pattern="^1$", description="Always 1.")]) -> None:
     """Only so that the description names the header; ``Guard`` has checked it."""
 
 
@@ -134,6 +134,7 @@ def _add_sign_up(app: FastAPI, service: Service) -> None:
             signed_in=account.name if account else None,
             lab=service.settings.lab,
             embedder=service.calibration.embedder,
+            keep_days=service.settings.idle_days,
             consent={"version": consent.VERSION, "text": list(consent.TEXT)},
             shots=shots_of_the_page(),
         )
@@ -201,7 +202,13 @@ def _add_log_in(app: FastAPI, service: Service) -> None:
         name = {} if found.name is None else {"name": found.name}
         return FrameResult(state=found.state, say=found.say, hint=_hint(found), **name, **_lab(found))
 
-    @app.post("/api/who-am-i", responses=_errors(413, 415, 422, 429), dependencies=_CHANGES, openapi_extra=_FRAME_BODY)
+    @app.post(
+        "/api/who-am-i",
+        response_model_exclude_unset=True,
+        responses=_errors(413, 415, 422, 429),
+        dependencies=_CHANGES,
+        openapi_extra=_FRAME_BODY,
+    )
     def who_am_i(frame: Frame, request: Request) -> WhoResult:
         """Who a frame shows, among those who may be found."""
         found = service.who_am_i(frame, _address(request))

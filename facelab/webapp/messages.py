@@ -57,6 +57,7 @@ class StateAnswer(BaseModel):
     signed_in: str | None
     lab: bool
     embedder: str
+    keep_days: float = Field(description="An account that nobody logs in to for so many days is deleted.")
     consent: ConsentAnswer
     shots: list[ShotAnswer]
 

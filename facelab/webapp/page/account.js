@@ -5,8 +5,6 @@ const NAMES = {
   created: "Signed up",
   last_login: "Last log-in",
   consent: "Consent",
-  consent_version: "Consent to version",
-  consent_time: "Consent given",
   findable: "May be found by “Who am I?”",
   templates: "Encrypted templates",
   embedder: "Made by the network",
@@ -20,7 +18,7 @@ export function list(place, fields) {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = NAMES[key] || key.replaceAll("_", " ");
     if (Array.isArray(value)) text.append(log(value));
-    else text.textContent = words(value);
+    else text.textContent = isObject(value) ? named(value) : words(value);
     place.append(term, text);
   }
 }
@@ -29,17 +27,19 @@ function log(rows) {
   const lines = document.createElement("ul");
   for (const row of rows) {
     const line = document.createElement("li");
-    line.textContent = words(row);
+    line.textContent = isObject(row) ? Object.values(row).map(words).join(" · ") : words(row);
     lines.append(line);
   }
   return rows.length ? lines : "empty";
 }
 
+const isObject = value => typeof value === "object" && value !== null;
+const named = fields => Object.entries(fields).map(([key, value]) => `${key} ${words(value)}`).join(", ");
+
 function words(value) {
   if (value === null || value === undefined) return "never";
   if (value === true) return "yes";
   if (value === false) return "no";
-  if (typeof value === "object") return Object.values(value).filter(part => part !== null).map(words).join(" · ");
   if (/^\d{4}-\d\d-\d\dT/.test(value)) return new Date(value).toLocaleString();
   return String(value).replaceAll("_", " ");
 }

@@ -120,12 +120,13 @@ async function signUp(form) {
 }
 
 async function logIn(form) {
-  const texts = ["Look straight into the camera.", "Turn your head to the side that is asked for."];
   let limit = "";
   const answer = await run("Log in", "log-in", signal => dialogues.logIn(camera, signal, form.name.value, part => {
     showAnswer(part);
     if (part.seconds) limit = `You have ${part.seconds} seconds for both.`; // only the first answer has them
-    steps(texts, part.state === "straight" ? 0 : 1, limit);
+    const straight = part.state === "straight";
+    const turn = straight ? "Turn your head to the side that will be named." : part.say;
+    steps(["Look straight into the camera.", turn], straight ? 0 : 1, limit);
   }));
   if (answer.state === "in") return start(answer.say);
   show("log-in");

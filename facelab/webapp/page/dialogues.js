@@ -3,11 +3,13 @@
 
 import * as api from "/page/api.js";
 
-const PAUSE = 500; // ms from one frame to the next, unless the server takes longer
-const WHO_FRAMES = 60; // who-am-I has no expiry on the server: half a minute without a usable frame is enough
+// milliseconds from one frame to the next, unless the server takes longer
+const PAUSE = 500;
+const LOG_IN_PAUSE = 750; // the server looks at 60 frames of a log-in, which then last for its 45 seconds
+const WHO_FRAMES = 20; // who-am-I has no end on the server, but only so many frames in ten minutes
 
 /** Sends frames until `send` returns something other than undefined, and returns that. */
-async function untilAnswered(camera, signal, send) {
+async function untilAnswered(camera, signal, send, interval = PAUSE) {
   for (;;) {
     signal.throwIfAborted();
     const started = performance.now();
@@ -16,7 +18,7 @@ async function untilAnswered(camera, signal, send) {
     const result = await send(frame);
     signal.throwIfAborted();
     if (result !== undefined) return result;
-    await pause(PAUSE - (performance.now() - started), signal);
+    await pause(interval - (performance.now() - started), signal);
   }
 }
 
@@ -55,7 +57,7 @@ export async function logIn(camera, signal, name, tell) {
     const answer = await api.sendFrame(opened.challenge, frame, signal);
     tell(answer);
     return ["in", "refused"].includes(answer.state) ? answer : undefined;
-  });
+  }, LOG_IN_PAUSE);
 }
 
 /** One answer to one usable frame: a name, or null for nobody. */
