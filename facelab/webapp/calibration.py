@@ -95,6 +95,57 @@ class Calibration:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Photographs against templates, each comparison a pair of rows: N photographs, then P templates.
+
+    Attributes:
+        scores: float64, of each pair.
+        pairs: a photograph and a template; none of a photograph with a template that it is in.
+        person: int (N + P,), whose the rows are, 0 to P - 1.
+        templates: float32 (P, D).
+        best_of_others: float64 (N,), of each photograph the best score with another person's template.
+    """
+
+    scores: np.ndarray
+    pairs: Pairs
+    person: np.ndarray
+    templates: np.ndarray
+    best_of_others: np.ndarray
+
+
+def compare(embeddings: np.ndarray, identity: np.ndarray, shots: int = SHOTS, seed: int = 0) -> Compared:
+    """Enrol everybody by ``shots`` photographs drawn at random, and compare the photographs with all templates.
+
+    Args:
+        embeddings: float (N, D), photographs of people with more than ``shots`` each.
+        identity: int (N,).
+        shots: photographs of a template.
+        seed: of the NumPy generator.
+
+    Raises:
+        BadParameterError: fewer than 3 people, or a person with too few photographs.
+    """
+    people, owner, count = np.unique(identity, return_inverse=True, return_counts=True)
+    if len(people) < 3 or count.min() <= shots:
+        raise BadParameterError(
+            f"{len(people)} people, the least with {count.min(initial=0)} photographs.",
+            f"Give 3 people or more with at least {shots + 1} photographs each.",
+        )
+    rng = np.random.default_rng(seed)
+    enrolled = np.concatenate([rng.permutation(np.flatnonzero(owner == p))[:shots] for p in range(len(people))])
+    templates = np.stack([template.make(embeddings[rows]) for rows in enrolled.reshape(len(people), shots)])
+    scores = np.asarray(embeddings, np.float64) @ templates.T.astype(np.float64)  # (N, P)
+    own = owner[:, None] == np.arange(len(people))
+
+    photo, column = (part.ravel() for part in np.indices(scores.shape))
+    kept = ~(own.ravel() & np.isin(photo, enrolled))
+    photo, column = photo[kept], column[kept]
+    pairs = Pairs(photo, len(owner) + column, own[photo, column], np.zeros(len(photo), np.int64))
+    person = np.concatenate([owner, np.arange(len(people))])
+    return Compared(scores[photo, column], pairs, person, templates, np.where(own, -np.inf, scores).max(axis=1))
+
+
 def measure(
     embeddings: np.ndarray,
     identity: np.ndarray,
@@ -111,8 +162,8 @@ def measure(
 ) -> Calibration:
     """Set the thresholds at target rates, and measure what they do.
 
-    Each person's template is made of ``shots`` photographs drawn at random. Genuine comparisons: a person's other photographs
-    with the own template. Impostor comparisons: all photographs with every other person's template; none of them is in it.
+    Genuine comparisons: a person's other photographs with the own template. Impostor comparisons: all photographs with every
+    other person's template; none of them is in it (``compare``).
     The intervals draw people again: an impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_over_people``),
     a genuine one m_p. Where no genuine photograph is refused, a bootstrap would give an interval of width 0, and it is
     Wilson's over people instead.
@@ -134,29 +185,12 @@ def measure(
         BadParameterError: fewer than 3 people, a person with too few photographs, or a target that so few comparisons
             cannot show.
     """
-    identity = np.asarray(identity)
-    people, owner, count = np.unique(identity, return_inverse=True, return_counts=True)
-    if len(people) < 3 or count.min() <= shots:
-        raise BadParameterError(
-            f"{len(people)} people, the least with {count.min(initial=0)} photographs.",
-            f"Give 3 people or more with at least {shots + 1} photographs each.",
-        )
-    rng = np.random.default_rng(seed)
-    enrolled = np.concatenate([rng.permutation(np.flatnonzero(owner == p))[:shots] for p in range(len(people))])
-    templates = np.stack([template.make(embeddings[rows]) for rows in enrolled.reshape(len(people), shots)])
-    scores = np.asarray(embeddings, np.float64) @ templates.T.astype(np.float64)  # (N, P)
+    compared = compare(embeddings, identity, shots, seed)
+    flat, pairs = compared.scores, compared.pairs
+    threshold = threshold_at_fmr(flat, pairs.same, target_fmr)
+    fmr, fnmr = _rates(flat >= threshold, pairs, compared.person, draws, seed)
 
-    probe, column = (part.ravel() for part in np.indices(scores.shape))
-    same = owner[probe] == column
-    kept = ~(same & np.isin(probe, enrolled))
-    probe, column, same = probe[kept], column[kept], same[kept]
-    flat = scores[probe, column]
-    threshold = threshold_at_fmr(flat, same, target_fmr)
-    # Templates stand behind the photographs as rows of their own, so that a comparison is a pair like any other.
-    pairs = Pairs(probe, len(owner) + column, same, np.zeros(len(probe), np.int64))
-    fmr, fnmr = _rates(flat >= threshold, pairs, np.concatenate([owner, np.arange(len(people))]), draws, seed)
-
-    strangers = np.where(owner[:, None] == np.arange(len(people)), -np.inf, scores).max(axis=1)
+    strangers, owner = compared.best_of_others, compared.person[: len(compared.best_of_others)]
     alarm = max(threshold, threshold_at_fmr(strangers, np.zeros(len(strangers), bool), target_fpir))
     fpir = over_people(lambda rows: float((strangers[rows] >= alarm).mean()), owner, draws, seed)
     return Calibration(
@@ -170,9 +204,9 @@ def measure(
         threshold=threshold,
         fmr=fmr,
         fnmr=fnmr,
-        genuine=int(same.sum()),
-        impostors=int((~same).sum()),
-        identify=Identify(alarm, target_fpir, fpir, len(people) - 1, len(strangers)),
+        genuine=int(pairs.same.sum()),
+        impostors=int((~pairs.same).sum()),
+        identify=Identify(alarm, target_fpir, fpir, len(compared.templates) - 1, len(strangers)),
         command=command,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )

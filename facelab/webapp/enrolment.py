@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facelab.cropping import Detector, YuNetDetector
+from facelab.cropping import Detector
 from facelab.datasets import FaceSet
 from facelab.methods.embedders import Embedder
 from facelab.progress import bar
+from facelab.webapp.view import DETECTOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ def embed_all(faces: FaceSet, embedder: Embedder, detector: Detector | None = No
         embedder: of ``methods.embedders``.
         detector: gives landmarks; None: the service's own.
     """
-    detector = detector or YuNetDetector()
+    detector = detector or DETECTOR
     embeddings, rows = [], []
     with bar(f"Embedding {faces.source}", len(faces)) as progress:
         for row, image in enumerate(faces.images):

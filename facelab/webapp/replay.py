@@ -8,12 +8,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from facelab.cropping import align
+from facelab.datasets.near import perceptual_bits, thumbnails
 
-NEAR_BITS = 2  #: differing bits of 64 up to which two aligned faces are one picture
+#: Differing bits of 64 up to which two aligned faces are one picture. Measured on ORL at 276 x 336: of the pairs of different
+#: photographs of one person 0.5 % pass for copies. Copies found: JPEG of quality 90 and 50 99 and 86 %, scaled to 1.5 97 %,
+#: brighter by 25 levels 90 %, noise of 5 levels 69 %, turned by 3 degrees 66 %, cut at an edge 34 %, scaled to half 20 %.
+#: The difference hash (dHash) at the same rate of false alarms: 82, 65, 93, 64, 40, 39, 29 and 6 %.
+NEAR_BITS = 4
 
 
 def digests(data: bytes, image: np.ndarray) -> tuple[bytes, bytes]:
@@ -22,22 +26,20 @@ def digests(data: bytes, image: np.ndarray) -> tuple[bytes, bytes]:
     return hashlib.sha256(data).digest(), pixels.digest()
 
 
-def difference_bits(image: np.ndarray, landmarks: np.ndarray) -> int:
-    """The difference hash (dHash) of an aligned face: 64 bits, each whether a grey value is above its right neighbour's.
+def face_bits(image: np.ndarray, landmarks: np.ndarray) -> int:
+    """The perceptual hash (see ``datasets.near``) of an aligned face, as a number of 64 bits.
 
     Args:
         image: uint8 (H, W, C).
         landmarks: (5, 2), as in ``cropping.Face``.
     """
     crop = align(image, landmarks, 112, template="arcface")
-    grey = crop[:, :, 0] if crop.shape[2] == 1 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
-    bits = (small[:, :-1] > small[:, 1:]).ravel()
+    bits = perceptual_bits(thumbnails(crop[None]))[0] > 0
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def near(first: int, second: int) -> bool:
-    """Whether two difference hashes are of one picture."""
+    """Whether two hashes of faces are of one picture."""
     return (first ^ second).bit_count() <= NEAR_BITS
 
 
@@ -63,7 +65,7 @@ class ReplayCache:
 
         Args:
             exact: its ``digests``.
-            face: its ``difference_bits``, where a decision will rest on it; None: only the digests are compared.
+            face: its ``face_bits``, where a decision will rest on it; None: only the digests are compared.
             dialogue: whose frame it is; a camera at rest may send one twice within a dialogue.
         """
         with self._lock:

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import uvicorn
 from cryptography import x509
 
@@ -112,6 +113,7 @@ def listen(address: Address) -> socket.socket:
 
 def run(service: Service, address: Address, opened: socket.socket) -> None:
     """Serve until Ctrl-C."""
+    cv2.setNumThreads(1)  # frames share the cores already, one each
     config = uvicorn.Config(
         new_app(service, hosts_of(address)),
         ssl_certfile=address.cert,

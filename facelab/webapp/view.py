@@ -14,6 +14,10 @@ from facelab.methods.embedders import Embedder
 from facelab.webapp import frames, pose, quality, replay
 from facelab.webapp.quality import HINTS, Hint, Quality
 
+#: Half of the usual longest side: on ORL faces in frames of 640 x 480 it found all, as 640 did, in a quarter of the time, and
+#: the turn differed from our labels with a standard deviation of .03 in both.
+DETECTOR = YuNetDetector(max_side=320)
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -23,7 +27,7 @@ class View:
         digests: see ``replay.digests``.
         hint: what is wrong with it; then there is no embedding.
         quality, turn: of its largest face; None where there is none.
-        bits: see ``replay.difference_bits``.
+        bits: see ``replay.face_bits``.
         embedding: float32 (D,) of norm 1.
     """
 
@@ -40,13 +44,13 @@ class Looker:
 
     Args:
         embedder: of ``methods.embedders``.
-        detector: gives landmarks.
+        detector: gives landmarks; None: ``DETECTOR``.
         workers: threads; each holds the networks once.
     """
 
     def __init__(self, embedder: Embedder, detector: Detector | None = None, workers: int | None = None) -> None:
         self.embedder = embedder
-        self._detector = detector or YuNetDetector()
+        self._detector = detector or DETECTOR
         self._pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="look")
 
     def look(self, data: bytes) -> View:
@@ -75,5 +79,5 @@ class Looker:
             embedding = None if hint else self.embedder.embed(image, face)
         except BadParameterError:  # landmarks in one place: this is no face
             return View(digests, HINTS["no_face"])
-        bits = replay.difference_bits(image, face.landmarks)
+        bits = replay.face_bits(image, face.landmarks)
         return View(digests, hint, figures, turn, bits, embedding)

@@ -1,0 +1,140 @@
+"""What tests of the Face-ID application share: ORL photographs as frames of a camera, and a service in a folder of its own."""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import httpx
+import numpy as np
+from fastapi.testclient import TestClient
+from photos import encoded
+
+from facelab.cropping.survey import uncropped_orl
+from facelab.methods.embedders import Embedder, new_embedder
+from facelab.webapp import calibration
+from facelab.webapp.api import new_app
+from facelab.webapp.service import Service
+from facelab.webapp.settings import Limits, Settings
+from facelab.webapp.store import Store
+from facelab.webapp.vault import open_vault
+from facelab.webapp.view import Looker, View
+
+cv2.setNumThreads(1)
+
+#: person of ORL -> photographs for the five shots of a sign-up, and for a log-in: straight, turned to the own left, right
+SHOTS = {
+    1: ((1, 2, 4, 3, 7), (9, 5, 6)),
+    4: ((1, 5, 3, 4, 6), (2, 10, 8)),
+    10: ((3, 4, 1, 2, 5), (6, 7, 9)),
+    23: ((1, 2, 4, 3, 5), (10, 8, 9)),
+    28: ((1, 2, 3, 5, 9), (6, 8, 4)),
+    35: ((1, 6, 3, 2, 4), (8, 7, 5)),
+}
+LEFT, RIGHT = 1, -1
+HEADERS = {"X-FaceID": "1"}
+PNG = {"Content-Type": "image/png"}
+
+
+@functools.cache
+def _photographs() -> np.ndarray:
+    return uncropped_orl()[0]
+
+
+def photograph(person: int, shot: int) -> np.ndarray:
+    """Photograph s<person>/<shot>.pgm as it was taken, uint8 (112, 92)."""
+    return _photographs()[10 * (person - 1) + shot - 1]
+
+
+@functools.cache
+def frame(person: int, shot: int) -> bytes:
+    """The same as the bytes of a PNG."""
+    return encoded(photograph(person, shot), "PNG")
+
+
+def two_faces(first: int, second: int) -> bytes:
+    """Two people side by side."""
+    return encoded(np.hstack([photograph(first, 1), photograph(second, 1)]), "PNG")
+
+
+BLANK = encoded(np.full((112, 92), 128, np.uint8), "PNG")
+
+
+@functools.cache
+def sface() -> Embedder:
+    return new_embedder()
+
+
+class Remembering(Looker):
+    """Looks at each frame once in a run of the tests: what is seen depends on its bytes alone."""
+
+    seen: dict[bytes, View] = {}
+
+    def look(self, data: bytes) -> View:
+        if data not in self.seen:
+            self.seen[data] = super().look(data)
+        return self.seen[data]
+
+
+def measured() -> calibration.Calibration:
+    """The calibration that comes with the project."""
+    return calibration.read(calibration.default_file("sface"), sface())
+
+
+class Side:
+    """Draws the side of the head turn that a test asks for."""
+
+    def __init__(self, side: int = LEFT) -> None:
+        self.side = side
+
+    def choice(self, among):
+        assert set(among) == {LEFT, RIGHT}
+        return self.side
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> Service:
+    """A service with SFace; its key beside the folder."""
+    chosen = Settings(folder / "accounts", folder / "key", limits=limits or Limits(), **settings)
+    store = Store(chosen.folder, **({"clock": clock} if clock else {}))
+    vault = open_vault(chosen.key_file, chosen.folder)
+    extra = {"clock": clock} if clock else {}
+    return Service(chosen, Remembering(sface(), workers=1), measured(), vault, store, rng=side or Side(), **extra)
+
+
+def client_of(service: Service, hosts=("localhost",)) -> TestClient:
+    """A browser before the service; leaving its ``with`` closes the service."""
+    return TestClient(new_app(service, hosts), base_url="http://localhost", headers=HEADERS)
+
+
+def sign_up(client: httpx.Client, name: str, person: int, findable: bool = False) -> httpx.Response:
+    """The whole dialogue; the answer to its last request."""
+    token = client.post("/api/sign-up", json={"name": name, "consent": True, "findable": findable}).json()["sign_up"]
+    for taken, shot in enumerate(SHOTS[person][0], start=1):
+        answer = client.post(f"/api/sign-up/{token}/shots", content=frame(person, shot), headers=PNG).json()
+        assert answer["accepted"] and answer["taken"] == taken, answer
+    return client.post(f"/api/sign-up/{token}/finish")
+
+
+def log_in(client: httpx.Client, name: str, *frames: bytes) -> dict:
+    """A log-in with some frames; the last answer."""
+    nonce = client.post("/api/log-in", json={"name": name}).json()["challenge"]
+    for data in frames:
+        answer = client.post(f"/api/log-in/{nonce}/frames", content=data, headers=PNG)
+        assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def own_frames(person: int, side: int = LEFT) -> tuple[bytes, bytes]:
+    """Frames of a person for a log-in, none of them of the sign-up: straight, then turned to the side."""
+    straight, left, right = SHOTS[person][1]
+    return frame(person, straight), frame(person, left if side == LEFT else right)

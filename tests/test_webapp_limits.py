@@ -1,0 +1,93 @@
+"""Limits, tokens and names: against their plain definitions."""
+
+import numpy as np
+import pytest
+from faceid import Clock
+
+from facelab.webapp import names
+from facelab.webapp.limits import Window, network_of
+from facelab.webapp.pending import Pending
+from facelab.webapp.problems import PROBLEMS, Problem
+
+
+def test_a_window_agrees_with_counting_all_of_the_past():
+    rng, clock = np.random.default_rng(0), Clock(0)
+    window, taken, refused = Window(4, 10, clock), {"a": [], "b": []}, 0
+    for _ in range(2000):
+        clock.now += rng.exponential(1.0)
+        key = "ab"[rng.integers(2)]
+        allowed = sum(time > clock.now - 10 for time in taken[key]) < 4
+        if allowed:
+            window.check(key)
+            window.take(key)
+            taken[key].append(clock.now)
+        else:
+            refused += 1
+            for ask in (window.check, window.take):
+                with pytest.raises(Problem, match="Too many"):
+                    ask(key)
+    assert refused > 100
+
+
+def test_what_is_given_back_does_not_count_and_memory_is_bounded():
+    clock = Clock(0)
+    window = Window(1, 10, clock, keys=100)
+    for _ in range(5):
+        window.take("a")
+        window.give_back("a")
+    window.take("a")
+    for number in range(1000):
+        window.take(f"k{number}")
+    assert len(window._times) == 100
+    window.give_back("never seen")
+
+
+@pytest.mark.parametrize(
+    ("address", "same", "other"),
+    [
+        ("10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"),
+        ("fe80::1%eth0", "fe80::2", "fe81::1"),
+        ("testclient", "testclient", "other"),
+    ],
+)
+def test_one_network_is_one_key(address, same, other):
+    assert network_of(address) == network_of(same) != network_of(other)
+
+
+def test_things_can_be_had_by_their_token_alone_and_for_their_time():
+    clock = Clock(0)
+    pending = Pending(3, 10, clock)
+    tokens = [pending.put(number) for number in range(3)]
+    assert len(set(tokens)) == 3 and [pending.get(token) for token in tokens] == [0, 1, 2]
+    assert not any(token in str(vars(pending)) for token in tokens)  # only their hashes are known
+    with pytest.raises(Problem, match="Too many people"):
+        pending.put(3)
+    for token in ("", "x", tokens[0][:-1], "\udc80"):
+        with pytest.raises(Problem) as refused:
+            pending.get(token)
+        assert refused.value.code == "expired"
+    assert pending.drop(tokens[0]) and not pending.drop(tokens[0])
+    pending.drop_where(lambda number: number == 1)
+    with pytest.raises(Problem):
+        pending.get(tokens[1])
+    clock.now = 10
+    with pytest.raises(Problem):
+        pending.get(tokens[2])
+    pending.put(4)
+
+
+def test_names_are_one_where_people_would_take_them_for_one():
+    assert names.clean("  Ada \t Lovelace ") == "Ada Lovelace"
+    assert names.key("STRASSE") == names.key("straße") == names.key("ｓtrasse")
+    assert names.key("Ada") != names.key("Ida")
+    assert names.clean("x" * 64) and names.clean("李小龙") == "李小龙"
+    for bad in ("", "  ", "x" * 65, "a\0b", "a\u202eb", "a\u200bb", "\ud800", "a\x1bb"):
+        with pytest.raises(Problem, match="This name cannot be used"):
+            names.clean(bad)
+
+
+def test_every_problem_is_a_sentence_and_only_the_disk_is_our_own_fault():
+    for code, (status, what, remedy) in PROBLEMS.items():
+        assert what.endswith(".") and remedy.endswith(".") and str(Problem(code)) == f"{what} {remedy}"
+        assert 400 <= status < 500 or code == "storage"
