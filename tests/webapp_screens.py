@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import camera
-from test_webapp_browser import KIM, TONI, Visitor, running_server
+from test_webapp_browser import SAM, TONI, Visitor, running_server
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
@@ -42,12 +42,12 @@ class Pictures:
 
 def walk(visitor: Visitor, pictures: Pictures) -> None:
     """Through all states, with a picture of each."""
-    kim, name = camera.person(KIM["number"]), f"Kim {pictures.size}"
+    sam, name = camera.person(SAM["number"]), f"Sam {pictures.size}"
     visitor.open()
     for scheme in ("dark", "light"):
         pictures.colours(scheme)
         pictures.take(f"start_{scheme}")
-    visitor.live.show(kim[2])
+    visitor.live.show(sam[2])
     visitor.press("Start camera")
     visitor.wait(lambda: visitor.find("#video").is_displayed())
     pictures.take("preview")
@@ -59,8 +59,8 @@ def walk(visitor: Visitor, pictures: Pictures) -> None:
     visitor.press("Take five shots")
     visitor.wait(lambda: visitor.text("#hint"))
     pictures.take("no_face")
-    for place, number in enumerate(KIM["sign_up"]):
-        visitor.live.show(kim[number])
+    for place, number in enumerate(SAM["sign_up"]):
+        visitor.live.show(sam[number])
         visitor.wait(lambda done=place: visitor.view != "running" or visitor.step() > done)
         if place < 4:
             pictures.take(f"shot_{place + 1}")
@@ -70,14 +70,14 @@ def walk(visitor: Visitor, pictures: Pictures) -> None:
     visitor.press("Who am I?")
     pictures.take("who")
     back(visitor)
-    visitor.who_am_i(kim[KIM["other"]], leave=False)
+    visitor.who_am_i(sam[SAM["other"]], leave=False)
     pictures.take("who_answer")
     back(visitor)
 
     visitor.log_in(name, TONI, seen=lambda: pictures.take("turn"))
     pictures.take("refused")
     back(visitor)
-    visitor.log_in(name, KIM)
+    visitor.log_in(name, SAM)
     pictures.take("logged_in")
     visitor.press("My data")
     visitor.wait(lambda: visitor.view == "data")

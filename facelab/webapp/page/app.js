@@ -46,6 +46,7 @@ async function start(text, view) {
 
 async function go(name) {
   message();
+  labTable(null);
   if (name === "start") return start();
   if (name === "sign-up" || name === "log-in") find(`${name}-form`).reset(); // consent is given anew each time
   if (name === "who") find("who-answer").hidden = true;
@@ -142,7 +143,7 @@ async function whoAmI() {
   const answer = find("who-answer");
   answer.hidden = false;
   answer.textContent = name === null ? "Nobody who may be found looks like you." : `You look like ${name}.`;
-  message(answer.textContent, "good");
+  answer.focus(); // so that it is read out
 }
 
 // ---- what the user does ----
