@@ -159,8 +159,15 @@ def test_a_mirrored_embedding_is_the_same_for_a_mirrored_photograph(small_lfw):
     method = best.untrained(0, 4).eval()
     turned = replace(faces, images=np.ascontiguousarray(faces.images[:, :, ::-1]))
     np.testing.assert_allclose(best.embedded(method, faces), best.embedded(method, turned), atol=1e-5)
-    plain = replace(best, mirrored=False)
+    plain = replace(best, ten_crops=False)
     assert not np.allclose(plain.embedded(method, faces), plain.embedded(method, turned), atol=1e-2)
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, 0), (-1, 3)])
+def test_a_shifted_photograph_repeats_its_edge(small_lfw, down, right):
+    images = small_lfw[0].images[:3]
+    rows, columns = (np.clip(np.arange(48) - by, 0, 47) for by in (down, right))
+    assert np.array_equal(lfw_view2.shifted(images, down, right), images[:, rows][:, :, columns])
 
 
 def test_lfw_is_framed_and_halved_by_the_folds_of_its_index(real_lfw):

@@ -106,10 +106,10 @@ def test_falls_and_differences_are_within_a_seed(tmp_path):
 
 def test_the_command_writes_a_record(small, monkeypatch, tmp_path):
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
-    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta 1")})
+    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
     monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
     lab.main(seeds=3)
     record = records.read(tmp_path / "results" / "09_noise.json")
     assert record.metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3
-    assert "fall/VCL, beta 1 less SimCLR/race/0.2/trained, linear" in record.metrics
+    assert "fall/VCL, beta .1 less SimCLR/race/0.2/trained, linear" in record.metrics
     assert replace(lab.PLAN, seed=0) == lab.PLAN and len(small.calls) == 12

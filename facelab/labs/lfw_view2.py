@@ -37,6 +37,7 @@ from facelab.training import Plan, fit
 
 WORKERS = 2  #: trainings at a time, a core each
 SIZE, FRAME = 48, 80  #: side that the networks see; it shows the centre 80 of LFW's 112 pixels, a tighter crop
+SHIFTS = ((0, 0), (-2, 0), (2, 0), (0, -2), (0, 2))  #: of ten crops, in pixels
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Recipe:
         least: photographs that a person must have to be in training.
         size: side of the photographs that the network sees, in pixels.
         width: of the network's first stage.
-        mirrored: whether a tested photograph is embedded together with its mirror image.
+        ten_crops: whether a tested photograph is embedded ten times: as it is, and shifted to four sides, each with its mirror
+            image (as Krizhevsky et al. test, NIPS 2012, who shift to the corners).
     """
 
     method: str
@@ -61,7 +63,7 @@ class Recipe:
     least: int = 1
     size: int = SIZE
     width: int = 16
-    mirrored: bool = False
+    ten_crops: bool = False
 
     def untrained(self, seed: int, people: int) -> Method:
         """The method with weights drawn from the seed, to tell so many people apart where it does that."""
@@ -71,11 +73,11 @@ class Recipe:
 
     def embedded(self, method: Method, faces: FaceSet) -> np.ndarray:
         """Embeddings as the recipe tests them: float (N, D)."""
-        straight = embed_faces(method, faces)
-        if not self.mirrored:
-            return straight
-        mirrored = embed_faces(method, replace(faces, images=faces.images[:, :, ::-1]))
-        return normalize(straight) + normalize(mirrored)
+        if not self.ten_crops:
+            return embed_faces(method, faces)
+        crops = [shifted(faces.images, down, right) for down, right in SHIFTS]
+        crops += [images[:, :, ::-1] for images in crops]
+        return np.sum([normalize(embed_faces(method, replace(faces, images=images))) for images in crops], axis=0)
 
     def described(self) -> dict[str, object]:
         """Everything that decides a training but the seed, for the record."""
@@ -128,7 +130,7 @@ RECIPES["best"] = Recipe(
     {"loss": "cosface", "dimension": 256, **MARGINS["cosface"]},
     least=2,
     width=24,
-    mirrored=True,
+    ten_crops=True,
 )
 
 
@@ -161,6 +163,13 @@ def centred(faces: FaceSet, size: int, grey: bool = False) -> FaceSet:
     images = np.stack([one(image) for image in faces.images])
     images = images[..., None] if grey else images
     return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112{', grey' if grey else ''}")
+
+
+def shifted(images: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Photographs (N, H, W, C) moved by whole pixels; the outermost ones are repeated."""
+    reach, (height, width) = max(abs(down), abs(right)), images.shape[1:3]
+    wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    return wide[:, reach - down : reach - down + height, reach - right : reach - right + width]
 
 
 def framed(size: int = SIZE) -> FaceSet:
@@ -224,7 +233,10 @@ def scored(method: str, seed: int, folds: tuple[int, ...]) -> tuple[np.ndarray, 
     pairs = lfw_pairs(faces)
     ((train, tested),) = rounds(faces, pairs, (folds,))
     model, seconds = train_on(train, method, seed)
-    return scores(chosen.embedded(model, faces), pairs.subset(np.flatnonzero(tested))), seconds
+    asked = pairs.subset(np.flatnonzero(tested))
+    rows = np.unique([asked.first, asked.second])
+    renumbered = replace(asked, first=np.searchsorted(rows, asked.first), second=np.searchsorted(rows, asked.second))
+    return scores(chosen.embedded(model, faces.subset(rows)), renumbered), seconds
 
 
 def main(

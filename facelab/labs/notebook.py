@@ -16,7 +16,7 @@ from facelab.evaluation import Estimate
 from facelab.files import atomic
 from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
-from facelab.paths import project_root, runs_root
+from facelab.paths import own_data, project_root, runs_root
 from facelab.plots import use_course_style
 from facelab.records import Metric, Record
 
@@ -92,6 +92,11 @@ class Run:
         folder = project_root() / "figures" if os.environ.get(BUILDING) else runs_root() / "figures"
         with atomic(folder / f"{name or self.notebook}.png") as partial:
             figure.savefig(partial, format="png", dpi=80)
+
+    def own_file(self, *parts: str) -> Path:
+        """Where a table that the notebook makes for the project goes: ``data/`` while the stored notebooks are built, else
+        ``runs/data``."""
+        return own_data(*parts) if os.environ.get(BUILDING) else runs_root().joinpath("data", *parts)
 
     def finish(self) -> None:
         """Write the record below ``runs/records``, where ``facelab leaderboard`` finds it."""
