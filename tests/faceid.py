@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import httpx
@@ -111,9 +113,12 @@ def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> Se
     return Service(chosen, Remembering(sface(), workers=1), measured(), vault, store, rng=side or Side(), **extra)
 
 
-def client_of(service: Service, hosts=("localhost",)) -> TestClient:
-    """A browser before the service; leaving its ``with`` closes the service."""
-    return TestClient(new_app(service, hosts), base_url="http://localhost", headers=HEADERS)
+@contextmanager
+def client_of(service: Service) -> Iterator[TestClient]:
+    """A browser before the service, which is closed afterwards."""
+    with TestClient(new_app(service, ("localhost",)), base_url="http://localhost", headers=HEADERS) as client:
+        yield client
+    service.close()
 
 
 def sign_up(client: httpx.Client, name: str, person: int, findable: bool = False) -> httpx.Response:

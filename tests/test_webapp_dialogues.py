@@ -41,8 +41,7 @@ def client(tmp_path, side, clock):
         yield client
 
 
-@pytest.mark.parametrize("person", SHOTS)
-@pytest.mark.parametrize("turned", [LEFT, RIGHT])
+@pytest.mark.parametrize(("person", "turned"), zip(SHOTS, [LEFT, RIGHT] * 3, strict=True))
 def test_somebody_signs_up_and_logs_in_with_other_photographs(client, side, person, turned):
     side.side = turned
     assert sign_up(client, "Ada", person).json() == {"name": "Ada"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -40,6 +42,7 @@ from facelab.webapp.store import Account
 PAGE = Path(__file__).with_name("page")
 COOKIE = "faceid"
 _DAY = 86_400
+_LOG = logging.getLogger("uvicorn.error")  # the log that the server prints
 _PHOTOGRAPH = {"schema": {"type": "string", "format": "binary"}}
 _FRAME_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(TYPES, _PHOTOGRAPH)}}
 
@@ -79,7 +82,7 @@ def new_app(service: Service, hosts: Collection[str]) -> FastAPI:
     """The application.
 
     Args:
-        service: what it serves.
+        service: what it serves; who opened it closes it.
         hosts: names that it answers to, without port.
     """
 
@@ -88,7 +91,6 @@ def new_app(service: Service, hosts: Collection[str]) -> FastAPI:
         cleaning = asyncio.create_task(_purge_daily(service))
         yield
         cleaning.cancel()
-        service.close()
 
     app = FastAPI(title="facelab Face-ID", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
@@ -111,6 +113,11 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
         return answer(error)
+
+    @app.exception_handler(sqlite3.Error)
+    async def storage(_: Request, error: sqlite3.Error) -> JSONResponse:
+        _LOG.error("The database cannot be used: %s", error)
+        return answer(Problem("storage"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -191,14 +198,8 @@ def _add_log_in(app: FastAPI, service: Service) -> None:
         """A frame of a log-in."""
         found = service.frame(nonce, frame, _address(request))
         if found.session is not None:
-            response.set_cookie(
-                COOKIE,
-                found.session,
-                max_age=int(service.settings.session_seconds),
-                httponly=True,
-                samesite="strict",
-                secure=service.settings.secure,
-            )
+            length = int(service.settings.session_seconds)
+            response.set_cookie(COOKIE, found.session, max_age=length, **_cookie_flags(service))
         name = {} if found.name is None else {"name": found.name}
         return FrameResult(state=found.state, say=found.say, hint=_hint(found), **name, **_lab(found))
 
@@ -220,7 +221,7 @@ def _add_account(app: FastAPI, service: Service) -> None:
     def log_out(response: Response, session: Session = None) -> None:
         """End the session."""
         service.log_out(session)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, **_cookie_flags(service))
 
     @app.get("/api/me", responses=_errors(401))
     def me(account: SignedIn) -> MeAnswer:
@@ -240,7 +241,7 @@ def _add_account(app: FastAPI, service: Service) -> None:
     def delete_me(account: SignedIn, response: Response) -> None:
         """Delete the account for good."""
         service.delete(account)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, **_cookie_flags(service))
 
 
 def _add_page(app: FastAPI) -> None:
@@ -249,6 +250,11 @@ def _add_page(app: FastAPI) -> None:
         return FileResponse(PAGE / "index.html")
 
     app.mount("/page", StaticFiles(directory=PAGE))
+
+
+def _cookie_flags(service: Service) -> dict:
+    """No script reads it, no other site sends it, and where the page came by https it travels by https alone."""
+    return {"httponly": True, "samesite": "strict", "secure": service.settings.secure}
 
 
 def _address(request: Request) -> str:

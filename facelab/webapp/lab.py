@@ -30,11 +30,14 @@ CAST = {
     35: ((1, 6, 3, 2, 4), (8, 7, 5)),
 }
 
+ROOM = 16  #: pixels on each side
+
 
 def photographs(person: int, shots: Iterable[int]) -> list[np.ndarray]:
-    """Photographs s<person>/<shot>.pgm as they were taken, each uint8 (112, 92)."""
+    """Photographs s<person>/<shot>.pgm with more room around the face than ORL leaves, each uint8 (144, 124)."""
     taken = uncropped_orl()[0]
-    return [taken[10 * (person - 1) + shot - 1] for shot in shots]
+    whole = [taken[10 * (person - 1) + shot - 1] for shot in shots]
+    return [cv2.copyMakeBorder(image, ROOM, ROOM, ROOM, ROOM, cv2.BORDER_REPLICATE) for image in whole]
 
 
 def png(photograph: np.ndarray) -> bytes:

@@ -111,9 +111,8 @@ def listen(address: Address) -> socket.socket:
         ) from error
 
 
-def run(service: Service, address: Address, opened: socket.socket) -> None:
-    """Serve until Ctrl-C."""
-    cv2.setNumThreads(1)  # frames share the cores already, one each
+def new_server(service: Service, address: Address) -> uvicorn.Server:
+    """The server of a service; ``run(sockets=[...])`` serves."""
     config = uvicorn.Config(
         new_app(service, hosts_of(address)),
         ssl_certfile=address.cert,
@@ -125,7 +124,16 @@ def run(service: Service, address: Address, opened: socket.socket) -> None:
         ws="none",
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run(sockets=[opened])
+    return uvicorn.Server(config)
+
+
+def run(service: Service, address: Address, opened: socket.socket) -> None:
+    """Serve until Ctrl-C, then close the service."""
+    cv2.setNumThreads(1)  # frames share the cores already, one each
+    try:
+        new_server(service, address).run(sockets=[opened])
+    finally:
+        service.close()
 
 
 def url_of(address: Address, opened: socket.socket) -> str:

@@ -189,9 +189,8 @@ class Service:
         if step.state == "ready" and alike and found and within and not log_in.replayed:
             self._refused_names.give_back(log_in.key)
             self._refused_addresses.give_back(log_in.address)
-            session = self._sessions.put(account)
-            self.store.audit("log_in", "ok", account)
-            return Answer("in", SAY["in"], name=found.name, session=session, lab=lab)
+            self.store.audit("log_in", "ok", account)  # nobody is let in without a row
+            return Answer("in", SAY["in"], name=found.name, session=self._sessions.put(account), lab=lab)
         self.store.audit("log_in", "refused", found.account if found else None)
         return Answer("refused", SAY["refused"], lab=lab)
 
