@@ -6,7 +6,7 @@ from tiny import tiny_faces
 from trainings import Spy, equal, own_results
 
 from facelab import records
-from facelab.datasets import FaceSet
+from facelab.datasets import FaceSet, load
 from facelab.labs import comparison as lab
 from facelab.labs.comparison import FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
 from facelab.methods.named import METHODS
@@ -82,17 +82,27 @@ def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_pat
     own_results(monkeypatch, lab, tmp_path)
     monkeypatch.setattr(lab, "load", lambda name, size: people_in_scenes())
     monkeypatch.setattr(lab, "VIEWS", 400)
+    monkeypatch.setattr(lab, "pretrained", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
     monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("CNN + MLP", "A-Softmax")})
     monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
     spy = Spy(monkeypatch, lab)
     lab.main(seeds=3)
     record = records.read(tmp_path / "results" / "11_comparison.json")
-    names = ("raw pixels", "whitened PCA", "random network", "CNN + MLP", "A-Softmax")
+    names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "CNN + MLP", "A-Softmax")
     assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(record.metrics)
     assert record.parameters["rivals"]["A-Softmax"]["method"] == "margin"
     done = len(spy.calls)
     lab.main(seeds=3)
     assert done == 6 == len(spy.calls)
+
+
+def test_a_photograph_without_a_face_is_like_nobody():
+    faces = load("orl", 92)
+    some = faces.subset(np.array([0, 1, 10]))
+    some.images[2] = 128
+    found = lab.pretrained(some)(some.subset(np.array([2, 1, 0])))
+    assert not found[0].any() and found[1] @ found[2] > 0.6
+    np.testing.assert_allclose(np.linalg.norm(found[1:], axis=1), 1, atol=1e-5)
 
 
 def test_no_method_of_the_course_is_left_out():

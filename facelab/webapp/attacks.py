@@ -7,8 +7,6 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facelab.cropping import Face
-
 
 def held_aslant(photograph: np.ndarray, degrees: float, distance: float = 2.0) -> np.ndarray:
     """A print of a photograph, turned about its upright middle line and seen by a camera.
@@ -30,22 +28,6 @@ def held_aslant(photograph: np.ndarray, degrees: float, distance: float = 2.0) -
     return cv2.warpPerspective(
         photograph, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-
-
-def bent(photograph: np.ndarray, face: Face, turn: float) -> np.ndarray:
-    """A photograph warped on a computer as if the head had turned: the middle of the face is shifted, its rim stays.
-
-    Args:
-        photograph: uint8 (H, W) or (H, W, 3).
-        face: on it, with landmarks.
-        turn: by how much ``pose.turn`` shall change, about; positive to the right of the picture.
-    """
-    points = np.asarray(face.landmarks, dtype=np.float64)
-    eyes = float(np.hypot(*(points[1] - points[0])))
-    rows, columns = np.indices(photograph.shape[:2], dtype=np.float32)
-    near = np.exp(-((columns - points[2, 0]) ** 2 + (rows - points[2, 1]) ** 2) / (2 * (0.45 * eyes) ** 2))
-    shifted = columns - (turn * eyes * near).astype(np.float32)
-    return cv2.remap(photograph, shifted, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def climb(

@@ -10,24 +10,22 @@ from contextlib import contextmanager
 import cv2
 import httpx
 import numpy as np
-import uvicorn
 
 from facelab.cropping.survey import uncropped_orl
 from facelab.errors import FacelabError
-from facelab.webapp.api import new_app
 from facelab.webapp.guard import HEADER
 from facelab.webapp.login import SAY
-from facelab.webapp.serve import Address, listen, url_of
+from facelab.webapp.serve import Address, listen, new_server, url_of
 from facelab.webapp.service import Service
 
 #: person of ORL -> photographs for the five shots of a sign-up, and others for a log-in: straight, turned left, turned right
 CAST = {
     1: ((1, 2, 4, 3, 7), (9, 5, 6)),
-    4: ((1, 5, 3, 4, 6), (2, 10, 8)),
-    10: ((3, 4, 1, 2, 5), (6, 7, 9)),
-    23: ((1, 2, 4, 3, 5), (10, 8, 9)),
-    28: ((1, 2, 3, 5, 9), (6, 8, 4)),
-    35: ((1, 6, 3, 2, 4), (8, 7, 5)),
+    4: ((1, 2, 6, 4, 5), (7, 10, 8)),
+    13: ((5, 9, 3, 1, 2), (10, 6, 7)),
+    23: ((1, 2, 4, 3, 7), (10, 5, 9)),
+    28: ((1, 2, 4, 5, 7), (6, 8, 10)),
+    35: ((1, 8, 5, 4, 6), (2, 7, 9)),
 }
 
 ROOM = 16  #: pixels on each side
@@ -102,7 +100,7 @@ def running(service: Service) -> Iterator[str]:
     """
     address = Address(port=0)
     opened = listen(address)
-    server = uvicorn.Server(uvicorn.Config(new_app(service, {"127.0.0.1"}), log_level="error", access_log=False))
+    server = new_server(service, address)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -115,3 +113,4 @@ def running(service: Service) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=30)
+        service.close()
