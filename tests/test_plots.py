@@ -70,6 +70,19 @@ def test_faces_stand_side_by_side(channels):
 # charts
 
 
+def test_interval_panels_keep_a_row_and_a_colour_for_each_name():
+    left = {"a": wilson(30, 40), "b": wilson(10, 40)}
+    figure = plots.interval_panels({"first": left, "second": {"b": wilson(5, 40)}}, "all")
+    one, two = figure.axes
+    assert [label.get_text() for label in one.get_yticklabels()] == ["a", "b"]
+    bars, points = one.get_lines()[::2], one.get_lines()[1::2]
+    for row, (estimate, bar, point) in enumerate(zip(left.values(), bars, points, strict=True)):
+        np.testing.assert_allclose(bar.get_xdata(), [100 * estimate.low, 100 * estimate.high])
+        assert point.get_xdata()[0] == pytest.approx(100 * estimate.value) and list(bar.get_ydata()) == [row, row]
+    alone = two.get_lines()
+    assert list(alone[0].get_ydata()) == [1, 1] and alone[1].get_color() == points[1].get_color()
+
+
 def test_intervals_stand_at_their_values():
     one, two = wilson(30, 40), wilson(10, 40)
     figure = plots.intervals({"a": {"x": one, "y": two}, "b": {"x": two}}, "rate", chance=0.1)

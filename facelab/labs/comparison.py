@@ -79,6 +79,11 @@ class Rival:
         """Views of each photograph that go through the network with a gradient, or as keys."""
         return named(self.method).kind.views
 
+    @property
+    def names(self) -> bool:
+        """Whether it learns from who is on a photograph."""
+        return named(self.method).labels
+
 
 _MARGIN = {"dimension": 128, "scale": 16.0}
 RIVALS = {

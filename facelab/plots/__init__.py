@@ -1,6 +1,6 @@
 """One function a picture. Each takes numbers and returns the matplotlib figure, or the JPEG where it shows faces."""
 
-from facelab.plots.charts import confusion, curves, intervals, rate_grids, silhouette_curve
+from facelab.plots.charts import confusion, curves, interval_panels, intervals, rate_grids, silhouette_curve
 from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
 from facelab.plots.geometry import Plane, norms_and_angles, on_the_circle, plane, target_curves
 from facelab.plots.maps import embedding_map, thumbnail_map, two_dimensions
@@ -19,6 +19,7 @@ __all__ = [
     "embedding_map",
     "face_sheet",
     "found_sheet",
+    "interval_panels",
     "intervals",
     "mark_faces",
     "nearest",

@@ -58,6 +58,29 @@ def intervals(
     return figure
 
 
+def interval_panels(panels: Mapping[str, Mapping[str, object]], title: str = "") -> Figure:
+    """Points with their 95 % intervals, one row a name and one panel a figure: who is ahead at what.
+
+    Args:
+        panels: figure -> name -> estimate (``value``, ``low``, ``high``), rates of 0 to 1; a name may be missing in a panel.
+        title: of all.
+    """
+    names = list(dict.fromkeys(name for row in panels.values() for name in row))
+    figure, several = plt.subplots(
+        1, len(panels), figsize=(3.6 * len(panels), 1.1 + 0.24 * len(names)), sharey=True, squeeze=False
+    )
+    for axes, (what, row) in zip(several[0], panels.items(), strict=True):
+        for name, estimate in row.items():
+            value, low, high = (100 * float(getattr(estimate, side)) for side in ("value", "low", "high"))
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            axes.plot([low, high], [names.index(name)] * 2, color=colour, linewidth=2.5)
+            axes.plot(value, names.index(name), "o", color=colour)
+        axes.set(title=what, xlabel="per cent", ylim=(len(names) - 0.5, -0.5))
+    several[0][0].set_yticks(range(len(names)), names)
+    figure.suptitle(title)
+    return figure
+
+
 def confusion(matrix: np.ndarray, title: str = "", names: Sequence[str] | None = None) -> Figure:
     """A confusion matrix, true class in rows, each row in shares of its images.
 
