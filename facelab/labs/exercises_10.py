@@ -138,6 +138,7 @@ def _check_allowed(answer) -> None:
         ([0.0, 1.0, 2.0], 10.0, True, "a try just as the first one leaves the window of 10 s"),
         ([0.0, 8.0, 9.0], 10.5, True, "two of three tries are recent"),
         ([4.0, 8.0, 9.0], 10.5, False, "all three tries are recent"),
+        ([1.0, 2.0, 3.0, 4.0], 5.0, False, "four tries are in the window already"),
     ]
     for times, now, *_ in cases:
         got = answer(list(times), now, 3, 10.0)
