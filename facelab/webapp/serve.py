@@ -89,8 +89,8 @@ def hosts_of(address: Address) -> set[str]:
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             hosts |= {name.lower() for name in names.get_values_for_type(x509.DNSName)}
             hosts |= {str(name) for name in names.get_values_for_type(x509.IPAddress)}
-        except x509.ExtensionNotFound:
-            pass  # an old kind of certificate, without names that could be added
+        except x509.ExtensionNotFound:  # an old kind of certificate, without names that could be added
+            return hosts
         except ValueError as error:
             raise FacelabError(f"{address.cert} is not a certificate ({error}).", "Give a PEM file.") from error
     return hosts
