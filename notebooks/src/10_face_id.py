@@ -489,8 +489,9 @@ for attempt in range(6):
 # ## Who am I? and goodbye
 #
 # *Is this Ann?* is one comparison. *Who is this?* is as many as there are accounts, each with its chance of a false match,
-# and it names people who did not ask. It is a demonstration here, finds only those who agreed to be found, and has a stricter
-# threshold. A stranger before galleries of growing size, at the false match rate that was set (exercise 10.3):
+# and it names people who did not ask. It is a demonstration here, finds only those who agreed to be found, and has a
+# threshold of its own, never below that of a log-in. A stranger before galleries of growing size, at the false match rate
+# that was set (exercise 10.3):
 
 # %%
 pd.Series({f"{size:,} accounts": f"{exercises.named(target_fmr, size):.1%}" for size in (1, 10, 100, 1000, 10_000)},
