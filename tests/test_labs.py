@@ -131,6 +131,13 @@ def test_references_need_five_seeds_of_one_setting():
             references.make(wrong)
 
 
+@pytest.mark.parametrize(
+    ("value", "least"), [(0.7, 0.02), (0.1, 0.02), (-0.05, 0.01), (0.01, 0.002), (0.001, 0.001), (0, 0.001)]
+)
+def test_a_reference_of_a_small_rate_can_be_missed(value, least):
+    assert references.least_tolerance(value) == pytest.approx(least)
+
+
 def double(x):
     return 2 * x
 

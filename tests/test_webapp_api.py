@@ -144,8 +144,10 @@ def test_the_limits_of_an_address_hold_for_every_kind(tmp_path):
 
 
 def test_my_data_is_all_that_is_stored(tmp_path):
-    service = new_service(tmp_path)
+    service = new_service(tmp_path, idle_days=30)
     with client_of(service) as client:
+        agreed = client.get("/api/state").json()["consent"]
+        assert any("do not log in for 30 days" in paragraph for paragraph in agreed["text"])
         sign_up(client, "Ada", 1, findable=True)
         log_in(client, "Ada", *own_frames(1))
         me = client.get("/api/me").json()
@@ -156,7 +158,7 @@ def test_my_data_is_all_that_is_stored(tmp_path):
         assert set(me) == {
             "name", "created", "last_login", "consent", "findable", "templates", "embedder", "audit",
         }  # fmt: skip
-        assert me["consent"] == {"version": "1", "time": me["created"]} and me["findable"] is True
+        assert me["consent"] == {"version": agreed["version"], "time": me["created"]} and me["findable"] is True
 
 
 def test_a_full_disk_is_told_as_such(tmp_path):

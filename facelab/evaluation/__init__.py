@@ -43,6 +43,7 @@ from facelab.evaluation.identification import (
     search_gallery,
 )
 from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
+from facelab.evaluation.many import holm, p_of_t_interval
 from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
 from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.rejection import excess_risk, risk_coverage
@@ -105,6 +106,7 @@ __all__ = [
     "garbe",
     "gini",
     "group_rates",
+    "holm",
     "inequity_rate",
     "jackknife_over_people",
     "largest_class",
@@ -117,6 +119,7 @@ __all__ = [
     "open_set_split",
     "over_people",
     "over_seeds",
+    "p_of_t_interval",
     "paired_bootstrap",
     "per_dimension_std",
     "predicted_shares",

@@ -24,7 +24,7 @@ class Reference:
     Attributes:
         value: mean over the seeds.
         tolerance: a run within ``value +- tolerance`` agrees with it: four standard deviations over the seeds, and at
-            least .02, since another processor adds in another order.
+            least ``least_tolerance``.
         seeds: how many runs.
     """
 
@@ -65,6 +65,12 @@ def lookup(notebook: str, preset: str, dataset: str) -> dict[str, Reference]:
     return {name: Reference(**entry) for name, entry in found.items()}
 
 
+def least_tolerance(value: float) -> float:
+    """What another processor may change, since it adds in another order: .02, less for a figure of less than .1, so that a
+    rate of one in a thousand can be missed, and never less than .001."""
+    return max(0.001, min(0.02, abs(value) / 5))
+
+
 def make(records: list[Record]) -> dict[str, Reference]:
     """References from records of one notebook, preset and data set under different seeds.
 
@@ -81,8 +87,9 @@ def make(records: list[Record]) -> dict[str, Reference]:
     made = {}
     for name in records[0].metrics:
         values = [record.metrics[name].value for record in records]
-        tolerance = max(0.02, 4 * statistics.stdev(values))
-        made[name] = Reference(round(statistics.mean(values), 4), round(tolerance, 4), len(values))
+        mean = statistics.mean(values)
+        tolerance = max(least_tolerance(mean), 4 * statistics.stdev(values))
+        made[name] = Reference(round(mean, 4), round(tolerance, 4), len(values))
     return made
 
 

@@ -18,7 +18,6 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from facelab.webapp import consent
 from facelab.webapp.frames import TYPES
 from facelab.webapp.guard import Guard, answer
 from facelab.webapp.messages import (
@@ -142,7 +141,7 @@ def _add_sign_up(app: FastAPI, service: Service) -> None:
             lab=service.settings.lab,
             embedder=service.calibration.embedder,
             keep_days=service.settings.idle_days,
-            consent={"version": consent.VERSION, "text": list(consent.TEXT)},
+            consent={"version": service.terms.version, "text": list(service.terms.text)},
             shots=shots_of_the_page(),
         )
 

@@ -78,6 +78,7 @@ class Service:
         rng=None,
     ) -> None:
         self.settings, self.calibration, self.store = settings, calibration, store
+        self.terms = consent.terms(settings.idle_days)
         self._looker, self._vault, self._rng = looker, vault, rng
         self._fingerprint = looker.embedder.fingerprint
         limits = settings.limits
@@ -137,9 +138,8 @@ class Service:
                 raise Problem("expired")
             account = self.store.new_id()
             sealed = self._seal(sign_up.template(), account)
-            self.store.add(
-                account, sign_up.name, sign_up.key, consent.VERSION, sign_up.findable, self._fingerprint, sealed
-            )
+            agreed = self.terms.version
+            self.store.add(account, sign_up.name, sign_up.key, agreed, sign_up.findable, self._fingerprint, sealed)
             return sign_up.name
 
     def forget_sign_up(self, token: str) -> None:

@@ -1,0 +1,75 @@
+"""Notebook 11: who is ahead for certain, what the earlier projects reported, and where a student's own run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from facelab.datasets import FaceSet
+from facelab.errors import BadParameterError
+from facelab.evaluation import holm, p_of_t_interval
+from facelab.labs.comparison import FIGURES
+from facelab.labs.train_settings import recipe
+from facelab.paths import own_data
+from facelab.records import Metric, Record
+
+LESS = " less whitened PCA"
+GTAV = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}  #: name here -> in data/founding.csv
+
+
+def verdicts(record: Record, level: float = 0.05) -> pd.DataFrame:
+    """Each method against whitened PCA at each question: ``ahead``, ``behind``, or empty where that is not certain.
+
+    All comparisons of the record are tested together (Holm, on Student's t over the seeds), so that all verdicts are right with
+    a chance of 1 - ``level``, as far as the choice of seeds goes.
+
+    Args:
+        record: of ``labs.comparison``.
+        level: chance of one wrong verdict or more.
+
+    Returns:
+        One row a method, one column a figure of ``FIGURES``, each ``ahead``, ``behind`` or ``""``.
+
+    Raises:
+        BadParameterError: it is another record.
+    """
+    found = {key: metric for key, metric in record.metrics.items() if key.endswith(LESS)}
+    if not found or any(key.split("/")[0] not in FIGURES for key in found):
+        raise BadParameterError(f"{record.name} compares nothing.", "Run python -m facelab.labs.comparison.")
+    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in found.values()], level)
+    table: dict[str, dict[str, str]] = {figure: {} for figure in FIGURES}
+    for (key, metric), sure in zip(found.items(), certain, strict=True):
+        figure, name = key.removesuffix(LESS).split("/")
+        better = (metric.value > 0) == (figure == FIGURES[0])  # the other two are errors
+        table[figure][name] = ("ahead" if better else "behind") if sure else ""
+    return pd.DataFrame(table)
+
+
+def reported() -> dict[str, Metric]:
+    """Top-1 on all of GTAV as the founding project reported it: name of the method here -> metric without an interval."""
+    table = pd.read_csv(own_data("founding.csv")).query("data == 'GTAV all' and metric == 'top1'")
+    values = table.set_index("method")["value"]
+    return {name: Metric(float(values[theirs])) for name, theirs in GTAV.items()}
+
+
+def yours(found: Iterable[Record], faces: FaceSet, dataset: str, seed: int) -> dict[str, Metric]:
+    """EER of what a student trained, on the same strangers: ``yours: METHOD OPTIONS, N epochs`` -> metric.
+
+    Args:
+        found: records, such as all below ``runs/train``; only those count of ``facelab train --people unseen`` on the same data
+            set with the same seed and the same number of people, whose strangers are therefore the same.
+        faces: all photographs that are compared here.
+        dataset, seed: of this comparison.
+    """
+    own: dict[str, Metric] = {}
+    for record in found:
+        asked = record.parameters
+        same = (asked.get("people"), asked.get("dataset"), asked.get("seed")) == ("unseen", dataset, seed)
+        if not same or record.data["faces"]["people"] != len(faces.people):
+            continue
+        method = asked["method"]
+        usual = recipe(method).options.items()
+        options = "".join(f" {key}={value}" for key, value in asked["options"].items() if (key, value) not in usual)
+        own[f"yours: {method}{options}, {asked['epochs']} epochs"] = record.metrics[f"eer/{method}"]
+    return own

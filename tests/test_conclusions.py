@@ -1,0 +1,86 @@
+"""Notebook 11's verdicts, and a student's own run beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_faces
+
+from facelab import records
+from facelab.cli import app
+from facelab.errors import BadParameterError
+from facelab.evaluation import over_seeds
+from facelab.labs import conclusions as lab
+from facelab.labs.comparison import FIGURES
+from facelab.records import Metric, Record
+
+CLOSED, EER, OPEN = FIGURES
+
+
+def record_of(**differences: dict[str, list[float]]) -> Record:
+    """A record whose differences to whitened PCA have these values over the seeds: name -> figure -> values."""
+    metrics = {
+        f"{figure}/{name}{lab.LESS}": Metric.of(over_seeds(values))
+        for name, figures in differences.items()
+        for figure, values in figures.items()
+    }
+    return Record("11_comparison", "", {}, metrics=metrics | {f"{EER}/whitened PCA": Metric(0.3)})
+
+
+def test_more_is_better_of_right_answers_and_less_of_errors():
+    up, down, unsure = [0.1, 0.11, 0.105], [-0.1, -0.11, -0.105], [-0.3, 0.4, 0.2]
+    found = lab.verdicts(record_of(good={CLOSED: up, EER: down, OPEN: unsure}, bad={CLOSED: down, EER: up, OPEN: up}))
+    assert found.loc["good"].to_dict() == {CLOSED: "ahead", EER: "ahead", OPEN: ""}
+    assert found.loc["bad"].to_dict() == {CLOSED: "behind", EER: "behind", OPEN: "behind"}
+
+
+def test_what_is_certain_alone_may_not_be_among_many():
+    near = [0.02, 0.05, 0.08, 0.03, 0.06]
+    alone = over_seeds(near)
+    assert alone.low > 0
+    assert lab.verdicts(record_of(near={CLOSED: near})).loc["near", CLOSED] == "ahead"
+    rng = np.random.default_rng(0)
+    crowd = {f"n{row}": {CLOSED: rng.normal(0, 1, 5).tolist()} for row in range(40)}
+    assert lab.verdicts(record_of(near={CLOSED: near}, **crowd)).loc["near", CLOSED] == ""
+
+
+def test_another_record_is_refused():
+    with pytest.raises(BadParameterError, match="compares nothing"):
+        lab.verdicts(Record("02", "", {}, metrics={"eer/x": Metric(0.1)}))
+    with pytest.raises(BadParameterError, match="compares nothing"):
+        lab.verdicts(Record("02", "", {}, metrics={f"eer/x{lab.LESS}": Metric(0.1, 3, 0.0, 0.2)}))
+
+
+def test_the_founding_projects_figures():
+    assert {name: one.value for name, one in lab.reported().items()} == {
+        "CNN + MLP": 0.89, "SupCon": 0.8415, "MoCo v2": 0.5094,
+    }  # fmt: skip
+
+
+def own(people="unseen", dataset="orl", seed=0, options=None, epochs=60, count=40) -> Record:
+    parameters = {"people": people, "dataset": dataset, "seed": seed, "method": "moco", "epochs": epochs}
+    parameters["options"] = {"queue": "64", "temperature": "0.1"} | (options or {})
+    return Record(
+        "train moco", "", parameters, {"faces": {"people": count}}, {"eer/moco": Metric(0.28, 20, 0.25, 0.31)}
+    )
+
+
+def test_only_runs_on_the_same_strangers_stand_beside():
+    faces = tiny_faces(40, 2)
+    found = [own(), own(options={"momentum": "0.9"}), own("known"), own(dataset="lfw"), own(seed=1), own(count=39)]
+    found.append(Record("02_cnn_mlp", "", {"dataset": "orl", "seed": 0}))
+    shown = lab.yours(found, faces, "orl", 0)
+    assert list(shown) == ["yours: moco, 60 epochs", "yours: moco momentum=0.9, 60 epochs"]
+    assert shown["yours: moco, 60 epochs"] == Metric(0.28, 20, 0.25, 0.31)
+
+
+def test_a_run_of_facelab_train_is_found(tmp_path: Path):
+    from typer.testing import CliRunner
+
+    from facelab.datasets import load
+
+    asked = ["train", "classifier", "--dataset", "orl", "--people", "unseen", "--epochs", "1", "--size", "32"]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    shown = lab.yours(records.find(tmp_path), load("orl", 48), "orl", 0)
+    assert list(shown) == ["yours: classifier, 1 epochs"] and shown["yours: classifier, 1 epochs"].low is not None
