@@ -51,6 +51,13 @@ def test_another_record_is_refused():
         lab.verdicts(Record("02", "", {}, metrics={f"eer/x{lab.LESS}": Metric(0.1, 3, 0.0, 0.2)}))
 
 
+def test_lfw_is_read_from_the_records():
+    found = lab.on_lfw()
+    assert {"raw pixels", "VICReg, no names", "MoCo v2, no names", "CosFace"} <= set(found) and len(found) == 12
+    assert all(0.5 < one.low < one.value < one.high < 0.9 for one in found.values())
+    assert found["SupCon"].n == 3 and found["whitened PCA"].n == 10
+
+
 def test_the_founding_projects_figures():
     assert {name: one.value for name, one in lab.reported().items()} == {
         "CNN + MLP": 0.89, "SupCon": 0.8415, "MoCo v2": 0.5094,

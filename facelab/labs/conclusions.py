@@ -12,10 +12,23 @@ from facelab.evaluation import holm, p_of_t_interval
 from facelab.labs.comparison import FIGURES
 from facelab.labs.train_settings import recipe
 from facelab.paths import own_data
-from facelab.records import Metric, Record
+from facelab.records import Metric, Record, read
 
 LESS = " less whitened PCA"
 GTAV = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}  #: name here -> in data/founding.csv
+#: record ``lfw_view2_NAME.json`` -> name here
+LFW = {
+    "moco": "MoCo v2, no names",
+    "supcon": "SupCon",
+    "softmax": "softmax",
+    "normalised": "normalised softmax",
+    "center": "center",
+    "ring": "Ring",
+    "sphereface": "A-Softmax",
+    "arcface": "ArcFace",
+    "cosface": "CosFace",
+}
+WITHOUT_NAMES = "UTKFace, then LFW without names"
 
 
 def verdicts(record: Record, level: float = 0.05) -> pd.DataFrame:
@@ -44,6 +57,18 @@ def verdicts(record: Record, level: float = 0.05) -> pd.DataFrame:
         better = (metric.value > 0) == (figure == FIGURES[0])  # the other two are errors
         table[figure][name] = ("ahead" if better else "behind") if sure else ""
     return pd.DataFrame(table)
+
+
+def on_lfw() -> dict[str, Metric]:
+    """Accuracy on View 2 of LFW by the records of notebooks 03, 04, 06 and 07: name -> mean over seeds with its interval.
+
+    Nobody of a tested fold is in the training of its network; the baselines are over folds, the same for all.
+    """
+    losses = {name: read(own_data("results", f"lfw_view2_{name}.json")) for name in LFW}
+    first = losses["softmax"].metrics
+    found = {name: first[f"accuracy/{name}"] for name in ("raw pixels", "whitened PCA")}
+    found["VICReg, no names"] = read(own_data("results", "06_lfw.json")).metrics[f"accuracy/{WITHOUT_NAMES}"]
+    return found | {shown: losses[name].metrics[f"accuracy/{name}"] for name, shown in LFW.items()}
 
 
 def reported() -> dict[str, Metric]:

@@ -36,7 +36,7 @@ NOISE = (0.0, 0.2, 0.4)  #: share of them that shows no face
 LABELS = (0.01, 0.1)  #: share of the pool that is labelled
 COLUMNS = ("gender", "race", "age band")
 BANDS = {"0 to 17": 0, "18 to 35": 18, "36 to 60": 36, "61 and more": 61}  #: band -> its first year
-PLAN = Plan(epochs=8, batch_size=32, lr=2e-3)
+PLAN = Plan(epochs=24, batch_size=32, lr=2e-3)
 VIEWS = SUPCON
 LEVEL = 1 / math.sqrt(2 * math.pi)  #: the sigma at which the beta score's first factor is 1, whatever D and beta
 T = 0.2  #: temperature of NT-Xent, and of the beta scores in its limit: see ``losses.beta_nt_xent``

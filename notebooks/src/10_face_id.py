@@ -198,8 +198,7 @@ rates = {}
 for name, one in compared.items():
     curve = evaluation.roc(one.scores, one.pairs.same)
     rates[name] = (curve.far, 1 - curve.tar)
-figure = plots.det_curves(rates, "One photograph against one template")
-run.save_figure(figure, "10_threshold")
+plots.det_curves(rates, "One photograph against one template")
 plt.show()
 
 # %% [markdown]

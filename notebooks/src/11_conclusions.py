@@ -1,0 +1,291 @@
+# %% [markdown]
+# # 11 Conclusions: every method on the same faces
+#
+# Ten notebooks, each with its own budget and its own question. Here all methods get the same faces, the same budget and the
+# same three questions, beside what needs no training and what can be had at best. And there is a place for yours.
+#
+# ![Every method, three questions, with intervals](../figures/11_conclusions.png)
+#
+# ## What you will learn
+#
+# - To compare methods so that only the method differs.
+# - That one method can be ahead at one question and behind at another.
+# - What twenty people can tell apart, and what they cannot.
+# - What each method costs.
+#
+# **Time:** about two minutes on two cores. **You need first:** notebooks 02 to 09.
+#
+# ## Parameters
+
+# %% tags=["parameters"]
+preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: ten times the budget
+dataset: str = "orl-wild"  # orl-wild or orl; or any other with ten photographs a person
+seed: int = 0  # of split, weights, order and intervals
+views: int = 0  # budget of each training; 0: the preset's
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from facelab import datasets, evaluation, labs, plots, records
+from facelab.labs import closed_set, comparison, conclusions
+from facelab.labs import exercises_11 as exercises
+from facelab.methods import embed_faces
+from facelab.paths import own_data, runs_root
+
+run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, views=views)
+faces = closed_set.with_photos(datasets.load(dataset, comparison.SIZE), 10)
+parts = comparison.Parts.of(faces, seed)
+for role in ("train", "known", "strangers"):
+    run.data(role, getattr(parts, role))
+pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
+
+# %% [markdown]
+# ## The rules
+#
+# A chart that compares methods compares everything in which they differ. So only the method may differ:
+#
+# - **The same faces.** Half of the people train, with 70 % of their photographs; renderings of one photograph stay together.
+# - **The same network**, a ResNet-10, from the same weights, with the same augmentation.
+# - **The same budget:** views that go through the network. A method that compares two views of a photograph sees half as many
+#   photographs. The rest of each recipe is that of its own notebook, where it was chosen on other splits than this one.
+# - **The same questions**, by cosine, whatever the method learned by:
+#     - *closed set:* other photographs of the people who trained, by the nearest training photograph;
+#     - *verification:* pairs of photographs of strangers, equal error rate;
+#     - *open set:* half of the strangers are enrolled with three photographs each; how many searches for them fail where one
+#       in ten other strangers raises an alarm.
+# - **Beside it:** raw pixels, whitened PCA, and the network before it learned, which need no training; and SFace, which needed
+#   millions of photographs.
+
+# %%
+budget = views or run.choose(1_000, 8_000, 80_000)
+plans = {name: comparison.plan_of(rival, len(parts.train), budget, seed) for name, rival in comparison.RIVALS.items()}
+pd.DataFrame(
+    {
+        name: {
+            "labels": "names" if rival.names else "none",
+            "views of a photograph": rival.views,
+            "batch": rival.batch_size,
+            "epochs": plans[name].epochs,
+            "second view": "" if rival.views == 1 else "another rendering" if rival.scenes else "the same rendering",
+        }
+        for name, rival in comparison.RIVALS.items()
+    }
+).T
+
+# %% [markdown]
+# Two of the columns are worth a look. Who learns without names needs two views that differ in what should not matter, and on
+# `orl-wild` gets them from two renderings of one photograph, as in notebooks 04, 05, 06 and 09: it is told that these show one
+# moment, nothing more. And a batch of 32 photographs has few strangers in it to push away; the papers have hundreds. What a
+# method loses for want of a large batch it loses here too.
+#
+# ## One run
+
+# %%
+draws = run.choose(100, 300, 1000)
+found, seconds, weights = {}, {}, {}
+ways = comparison.without_training(parts, seed) | {
+    comparison.CEILING: comparison.pretrained(datasets.load(dataset, 112))
+}
+for name, embed in ways.items():
+    found[name] = comparison.measured(embed, parts, seed, draws)
+for name, rival in comparison.RIVALS.items():
+    method, seconds[name] = comparison.trained(rival, parts.train, budget, seed)
+    weights[name] = sum(one.numel() for one in method.parameters() if one.requires_grad)
+    found[name] = comparison.measured(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
+for figure in comparison.FIGURES:
+    for name, figures in found.items():
+        run.metric(f"{figure}/{name}", figures[figure])
+
+# %% tags=["nbval-ignore-output"]
+charts = {title: {name: figures[title] for name, figures in found.items()} for title in comparison.FIGURES}
+own = conclusions.yours(records.find(runs_root() / "train"), faces, dataset, seed)
+charts["EER of strangers"] |= own
+plots.interval_panels(charts, f"{dataset}: one network, {budget:,} views, one run; intervals over people")
+plt.show()
+pd.DataFrame({title: {name: str(one) for name, one in rows.items()} for title, rows in charts.items()}).fillna("")
+
+# %%
+for figure in comparison.FIGURES:
+    run.check(*(f"{figure}/{name}" for name in found))
+
+# %% [markdown]
+# Read it as it is: one run, and twenty people of each kind. Where two intervals lie on each other nothing follows, and a
+# tolerance in the lines above says how far another seed may move the same point.
+#
+# ## Five seeds, three times the budget
+#
+# One run is an anecdote. Here is the record of five, each with its own people in training, with Student's intervals over the
+# seeds:
+
+# %%
+record = records.read(own_data("results", "11_comparison.json"))
+print(record.command)
+names = list(found)
+figure = plots.interval_panels(
+    {title: {name: record.metrics[f"{title}/{name}"] for name in names} for title in comparison.FIGURES},
+    f"orl-wild: one network, {record.parameters['views']:,} views; mean of {record.parameters['seeds']} seeds",
+)
+run.save_figure(figure)
+plt.show()
+
+# %% [markdown]
+# Who is ahead of whitened PCA, which learns nothing but a covariance? Each method is compared within each seed, where the
+# people are the same. And there are more than forty such comparisons: at 95 % each, about two would be "found" among
+# equals. So all are tested together by Holm's procedure (exercise 11.3), and what stands in the table is right as a whole with
+# a chance of 95 %, as far as the choice of seeds goes:
+
+# %%
+table = conclusions.verdicts(record)
+single = {
+    title: sum(m.low > 0 or m.high < 0 for key, m in record.metrics.items() if key.startswith(title) and conclusions.LESS in key)
+    for title in comparison.FIGURES
+}
+print("intervals that do not hold 0, each for itself:", single)
+print("that stand together:", {title: int((table[title] != "").sum()) for title in table})
+table
+
+# %%
+less = {
+    title: {name: record.metrics[f"{title}/{name}{conclusions.LESS}"] for name in table.index if name != comparison.CEILING}
+    for title in comparison.FIGURES
+}
+plots.interval_panels(less, "less whitened PCA, points: to the right is better for the closed set, to the left for errors")
+for axes in plt.gcf().axes:
+    axes.axvline(0, color="grey", linestyle=":")
+plt.show()
+
+# %% [markdown]
+# ## What it costs
+#
+# A view costs the same whoever looks at it, so a budget of views is nearly one of time. What differs is the head: its
+# weights, and what is done with every pair of a batch. After training all heads are thrown away, and one embedding costs the
+# same for all. (Times are of the run above, over that of CNN + MLP, and move with whatever else the machine does.)
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame(
+    {
+        "time of training": {name: f"{value / seconds['CNN + MLP']:.2f}" for name, value in seconds.items()},
+        "weights trained": {name: f"{value:,}" for name, value in weights.items()},
+        "names needed": {name: "yes" if comparison.RIVALS[name].names else "no" for name in weights},
+    }
+)
+
+# %% [markdown]
+# A cost that no column shows: names. Somebody wrote them down, and somebody was asked, or was not.
+#
+# ## On LFW
+#
+# The course has measured most methods on View 2 of LFW too, each by the recipe of its notebook, with nobody of a tested fold
+# in training. The budgets are *not* the same there, so this is no second comparison but a look at whether the order holds
+# where people are thousands and photographs are few of each:
+
+# %%
+lfw = conclusions.on_lfw()
+plots.intervals({"": lfw}, "accuracy on View 2 of LFW, per cent", "intervals over seeds; of pixels and PCA over folds", chance=0.5)
+plt.show()
+pd.Series({name: str(one) for name, one in lfw.items()}, name="LFW View 2").to_frame()
+
+# %% [markdown]
+# ## What the earlier projects reported
+#
+# The founding project ended in a chart of its methods, top-1 on 44 people before a camera (GTAV), without intervals. Here it is
+# beside the same three of ours, on other faces, with fewer people, in a small part of the time. Compare the order, never a height:
+
+# %%
+theirs = {name: evaluation.Estimate(one.value, one.value, one.value, 0, "none") for name, one in conclusions.reported().items()}
+closed = {name: record.metrics[f"closed set, rank 1/{name}"] for name in theirs}
+plots.interval_panels({"theirs: GTAV, top-1": theirs, "ours: orl-wild, closed set, rank 1": closed})
+plt.show()
+
+# %% [markdown]
+# All that the earlier projects and the papers of this course reported, each by its own protocol. Rows of one project can be
+# compared with each other, where it changed one thing at a time; rows of two projects cannot.
+
+# %%
+founding = pd.read_csv(own_data("founding.csv")).query("metric in ('top1', 'accuracy', '1 % of labels', '10 % of labels')")
+founding = founding[~founding["data"].isin(["GTAV no-occlusion", "GTAV frontal"])]
+founding.assign(value=(100 * founding["value"]).round(2)).rename(columns={"value": "per cent"}).reset_index(drop=True)
+
+# %% [markdown]
+# ## Yours
+#
+# Whatever you train yourself on people of whom none is in the test leaves a record, and stands in the chart of the first run
+# the next time that this notebook runs, as a row "yours":
+#
+# ```
+# facelab train margin --people unseen -p loss=arcface --epochs 60
+# ```
+#
+# The same seed gives the same strangers. Its budget is your own, so say it when you show the row: an epoch of `orl-wild` is
+# 800 photographs. A method of your own is one file in `facelab/methods` and one line in `methods/named.py`, and
+# `facelab train` knows it by its name.
+
+# %% tags=["nbval-ignore-output"]
+for name, one in own.items():
+    print(f"{name}: EER {one}")
+if not own:
+    print("none yet")
+
+# %% [markdown]
+# ## What to conclude, and what not
+#
+# CONCLUSIONS
+#
+# ## Exercises
+#
+# Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
+#
+# **11.1** One budget for all: how many epochs come nearest to `budget` views, if each epoch takes `photographs` in full batches
+# of `batch_size` (what is left over is left out), and every photograph is looked at in `views` views? One epoch at least.
+
+
+# %%
+def epochs_for(budget: int, photographs: int, batch_size: int, views: int) -> int:
+    """1 or more."""
+    return ...
+
+
+epochs_for = labs.exercise(exercises.EPOCHS, epochs_for)
+
+# %% [markdown]
+# **11.2** Two methods, one figure for each seed, (n,) each, in the same order of seeds. The 95 % interval of the mean of
+# `one - other` by Student's t (`scipy.stats.t.ppf`).
+
+
+# %%
+def interval_of_difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """The lower and the upper end."""
+    return ...
+
+
+interval_of_difference = labs.exercise(exercises.DIFFERENCE, interval_of_difference)
+
+# %% [markdown]
+# **11.3** Holm's procedure. From the smallest p on, compare each with `level` over the number of comparisons that are left; the
+# first that is larger ends it, and it and all after it do not count.
+
+
+# %%
+def surely(p_values: np.ndarray, level: float) -> np.ndarray:
+    """bool (m,), in the order given."""
+    return ...
+
+
+surely = labs.exercise(exercises.SURELY, surely)
+
+# %% [markdown]
+# ## References
+#
+# - S. Holm, *A Simple Sequentially Rejective Multiple Test Procedure*, Scandinavian Journal of Statistics 6, 1979.
+# - K. Musgrave, S. Belongie, S.-N. Lim, *A Metric Learning Reality Check*, ECCV 2020, arXiv 2003.08505: what is left of ten years
+#   of losses under one budget.
+# - X. Bouthillier et al., *Accounting for Variance in Machine Learning Benchmarks*, MLSys 2021, arXiv 2103.03098.
+# - P. Grother, M. Ngan, K. Hanaoka, *Face Recognition Vendor Test*, NISTIR 8271: open-set searches, FPIR and FNIR.
+# - Y. Zhong, W. Deng, J. Hu, D. Zhao, X. Li, D. Wen, *SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition*,
+#   IEEE TIP 2021, arXiv 2205.12010.
+# - The papers of the methods: notebooks 02 to 09.
+
+# %% tags=["nbval-ignore-output"]
+run.finish()
