@@ -70,12 +70,15 @@ def test_figures_are_means_over_seeds_and_differences_within_one():
             "EER of strangers/raw pixels": 0.4,
         }
         for seed in range(3)
-    } | {("VCL", seed): {"EER of strangers/VCL": 0.25 + 0.01 * seed} for seed in range(3)}
+    }
+    found |= {("VCL", seed): {"EER of strangers/VCL": 0.25 + 0.01 * seed} for seed in range(3)}
+    found |= {("softmax", seed): {"EER of strangers/softmax": 0.24 + 0.01 * seed} for seed in range(3)}
     metrics = summary(found)
     less = metrics["EER of strangers/VCL less whitened PCA"]
     assert (less.value, less.low, less.high) == pytest.approx((-0.05, -0.05, -0.05))  # the seeds' own level cancels
     assert metrics["EER of strangers/VCL"].value == pytest.approx(0.26) and metrics["EER of strangers/VCL"].n == 3
     assert "EER of strangers/whitened PCA less whitened PCA" not in metrics
+    assert metrics["EER of strangers/VCL less softmax"].low == pytest.approx(0.01)
 
 
 def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_path):
@@ -83,12 +86,12 @@ def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_pat
     monkeypatch.setattr(lab, "load", lambda name, size: people_in_scenes())
     monkeypatch.setattr(lab, "VIEWS", 400)
     monkeypatch.setattr(lab, "pretrained", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
-    monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("CNN + MLP", "A-Softmax")})
+    monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("softmax", "A-Softmax")})
     monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
     spy = Spy(monkeypatch, lab)
     lab.main(seeds=3)
     record = records.read(tmp_path / "results" / "11_comparison.json")
-    names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "CNN + MLP", "A-Softmax")
+    names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "softmax", "A-Softmax")
     assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(record.metrics)
     assert record.parameters["rivals"]["A-Softmax"]["method"] == "margin"
     done = len(spy.calls)

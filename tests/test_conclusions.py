@@ -15,40 +15,45 @@ from facelab.labs.comparison import FIGURES
 from facelab.records import Metric, Record
 
 CLOSED, EER, OPEN = FIGURES
+LESS = " less whitened PCA"
 
 
 def record_of(**differences: dict[str, list[float]]) -> Record:
     """A record whose differences to whitened PCA have these values over the seeds: name -> figure -> values."""
     metrics = {
-        f"{figure}/{name}{lab.LESS}": Metric.of(over_seeds(values))
+        f"{figure}/{name} less whitened PCA": Metric.of(over_seeds(values))
         for name, figures in differences.items()
         for figure, values in figures.items()
     }
     return Record("11_comparison", "", {}, metrics=metrics | {f"{EER}/whitened PCA": Metric(0.3)})
 
 
+def verdicts(record: Record):
+    names = list(dict.fromkeys(key.split("/")[1].removesuffix(LESS) for key in record.metrics if key.endswith(LESS)))
+    return lab.verdicts(record, "whitened PCA", names)
+
+
 def test_more_is_better_of_right_answers_and_less_of_errors():
     up, down, unsure = [0.1, 0.11, 0.105], [-0.1, -0.11, -0.105], [-0.3, 0.4, 0.2]
-    found = lab.verdicts(record_of(good={CLOSED: up, EER: down, OPEN: unsure}, bad={CLOSED: down, EER: up, OPEN: up}))
+    found = verdicts(record_of(good={CLOSED: up, EER: down, OPEN: unsure}, bad={CLOSED: down, EER: up, OPEN: up}))
     assert found.loc["good"].to_dict() == {CLOSED: "ahead", EER: "ahead", OPEN: ""}
     assert found.loc["bad"].to_dict() == {CLOSED: "behind", EER: "behind", OPEN: "behind"}
 
 
 def test_what_is_certain_alone_may_not_be_among_many():
     near = [0.02, 0.05, 0.08, 0.03, 0.06]
-    alone = over_seeds(near)
-    assert alone.low > 0
-    assert lab.verdicts(record_of(near={CLOSED: near})).loc["near", CLOSED] == "ahead"
+    unsure = {CLOSED: near, EER: [0.1, -0.1, 0.05, 0.2, -0.2], OPEN: [0.3, -0.1, -0.1, 0.2, -0.3]}
+    assert over_seeds(near).low > 0
+    assert verdicts(record_of(near=unsure)).loc["near", CLOSED] == "ahead"
     rng = np.random.default_rng(0)
-    crowd = {f"n{row}": {CLOSED: rng.normal(0, 1, 5).tolist()} for row in range(40)}
-    assert lab.verdicts(record_of(near={CLOSED: near}, **crowd)).loc["near", CLOSED] == ""
+    crowd = {f"n{row}": {figure: rng.normal(0, 1, 5).tolist() for figure in FIGURES} for row in range(20)}
+    assert verdicts(record_of(near=unsure, **crowd)).loc["near", CLOSED] == ""
 
 
-def test_another_record_is_refused():
-    with pytest.raises(BadParameterError, match="compares nothing"):
-        lab.verdicts(Record("02", "", {}, metrics={"eer/x": Metric(0.1)}))
-    with pytest.raises(BadParameterError, match="compares nothing"):
-        lab.verdicts(Record("02", "", {}, metrics={f"eer/x{lab.LESS}": Metric(0.1, 3, 0.0, 0.2)}))
+def test_what_was_not_compared_is_refused():
+    for record in (Record("02", "", {}, metrics={"eer/x": Metric(0.1)}), record_of(x={CLOSED: [0.1, 0.2, 0.3]})):
+        with pytest.raises(BadParameterError, match="does not compare x with"):
+            lab.verdicts(record, "whitened PCA", ["x"])
 
 
 def test_lfw_is_read_from_the_records():

@@ -112,4 +112,6 @@ def test_the_command_writes_a_record(small, monkeypatch, tmp_path):
     record = records.read(tmp_path / "results" / "09_noise.json")
     assert record.metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3
     assert "fall/VCL, beta .1 less SimCLR/race/0.2/trained, linear" in record.metrics
+    three = [record.metrics[f"SimCLR/0.4/{column}/0.2/trained, linear"].value for column in lab.COLUMNS]
+    assert record.metrics[f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear"].value == pytest.approx(np.mean(three))
     assert replace(lab.PLAN, seed=0) == lab.PLAN and len(small.calls) == 12

@@ -12,13 +12,13 @@ from tiny import tiny_contrastive, tiny_faces
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import balanced_accuracy
+from facelab.evaluation import balanced_accuracy, over_seeds
 from facelab.labs import noise_robustness
 from facelab.labs import vcl_experiments as lab
 from facelab.labs.noise_robustness import LEVEL
 from facelab.losses import kl_to_standard
 from facelab.methods import VCL
-from facelab.records import Record
+from facelab.records import Metric, Record
 
 
 def says(method: VCL, mean: float, log_var: float) -> VCL:
@@ -178,7 +178,7 @@ def record() -> Record:
         (name, share, seed): {
             figure.format(column, network): 0.8 - share * (0.5 if name == "SimCLR" else 0.2) + 0.01 * seed
             for column in ("gender", "race")
-            for network in ("trained", "pixels")
+            for network in ("trained", "pixels", "random start")
         }
         for name in ("SimCLR", "VCL")
         for share in (0.0, 0.4)
@@ -190,9 +190,11 @@ def record() -> Record:
 
 
 def test_the_record_is_read_as_it_was_written(record):
-    assert lab.probed_figures(record) == ["gender/0.1/trained, linear", "race/0.1/trained, linear"]
+    mean = f"{noise_robustness.MEAN}/0.1/trained, linear"
+    assert lab.probed_figures(record) == ["gender/0.1/trained, linear", "race/0.1/trained, linear", mean]
     rows = lab.over_noise(record, "race/0.1/trained, linear")
-    assert list(rows) == ["0% no face", "40% no face"] and list(rows["0% no face"]) == ["SimCLR", "VCL"]
+    assert list(rows) == ["no training", "0% no face", "40% no face"]
+    assert list(rows["no training"]) == ["pixels", "random start"] and list(rows["0% no face"]) == ["SimCLR", "VCL"]
     assert rows["40% no face"]["VCL"].value == pytest.approx(0.73)
     fall = lab.falls(record, "race/0.1/trained, linear")
     assert {name: round(metric.value, 6) for name, metric in fall.items()} == {
@@ -200,6 +202,17 @@ def test_the_record_is_read_as_it_was_written(record):
         "VCL": 0.08,
         "VCL less SimCLR": -0.12,
     }
+
+
+def test_verdicts_are_on_all_rivals_together(record):
+    assert lab.apart_from_simclr(record) == {"less": ["VCL, 10%"], "more": [], "not certain": []}
+    key = f"fall/VCL less SimCLR/{noise_robustness.MEAN}/0.1/trained, linear"
+    values = [-0.1, -0.12, -0.05]  # alone it would be certain
+    record.metrics[key] = Metric.of(over_seeds(values))
+    assert lab.apart_from_simclr(record)["less"] == ["VCL, 10%"]
+    record.parameters["rivals"]["other"] = {}
+    record.metrics[key.replace("VCL", "other")] = Metric.of(over_seeds([0.1, -0.2, 0.3]))
+    assert lab.apart_from_simclr(record) == {"less": [], "more": [], "not certain": ["VCL, 10%", "other, 10%"]}
 
 
 def test_another_record_is_refused():

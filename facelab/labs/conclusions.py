@@ -14,7 +14,6 @@ from facelab.labs.train_settings import recipe
 from facelab.paths import own_data
 from facelab.records import Metric, Record, read
 
-LESS = " less whitened PCA"
 GTAV = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}  #: name here -> in data/founding.csv
 #: record ``lfw_view2_NAME.json`` -> name here
 LFW = {
@@ -31,29 +30,34 @@ LFW = {
 WITHOUT_NAMES = "UTKFace, then LFW without names"
 
 
-def verdicts(record: Record, level: float = 0.05) -> pd.DataFrame:
-    """Each method against whitened PCA at each question: ``ahead``, ``behind``, or empty where that is not certain.
+def verdicts(record: Record, other: str, names: Iterable[str], level: float = 0.05) -> pd.DataFrame:
+    """Each method against another one at each question: ``ahead``, ``behind``, or empty where that is not certain.
 
-    All comparisons of the record are tested together (Holm, on Student's t over the seeds), so that all verdicts are right with
+    All comparisons of the table are tested together (Holm, on Student's t over the seeds), so that all verdicts are right with
     a chance of 1 - ``level``, as far as the choice of seeds goes.
 
     Args:
         record: of ``labs.comparison``.
+        other: one of ``comparison.AGAINST``.
+        names: of the methods that are asked about.
         level: chance of one wrong verdict or more.
 
     Returns:
         One row a method, one column a figure of ``FIGURES``, each ``ahead``, ``behind`` or ``""``.
 
     Raises:
-        BadParameterError: it is another record.
+        BadParameterError: the record has not compared these.
     """
-    found = {key: metric for key, metric in record.metrics.items() if key.endswith(LESS)}
-    if not found or any(key.split("/")[0] not in FIGURES for key in found):
-        raise BadParameterError(f"{record.name} compares nothing.", "Run python -m facelab.labs.comparison.")
-    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in found.values()], level)
+    asked = [(figure, name) for figure in FIGURES for name in names]
+    missing = [name for figure, name in asked if f"{figure}/{name} less {other}" not in record.metrics]
+    if missing:
+        raise BadParameterError(
+            f"{record.name} does not compare {missing[0]} with {other}.", "Run python -m facelab.labs.comparison."
+        )
+    found = [record.metrics[f"{figure}/{name} less {other}"] for figure, name in asked]
+    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in found], level)
     table: dict[str, dict[str, str]] = {figure: {} for figure in FIGURES}
-    for (key, metric), sure in zip(found.items(), certain, strict=True):
-        figure, name = key.removesuffix(LESS).split("/")
+    for (figure, name), metric, sure in zip(asked, found, certain, strict=True):
         better = (metric.value > 0) == (figure == FIGURES[0])  # the other two are errors
         table[figure][name] = ("ahead" if better else "behind") if sure else ""
     return pd.DataFrame(table)

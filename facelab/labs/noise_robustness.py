@@ -35,6 +35,7 @@ SIZE, FACES = 32, 4000  #: side in pixels, that of the pictures without faces as
 NOISE = (0.0, 0.2, 0.4)  #: share of them that shows no face
 LABELS = (0.01, 0.1)  #: share of the pool that is labelled
 COLUMNS = ("gender", "race", "age band")
+MEAN = "mean of attributes"
 BANDS = {"0 to 17": 0, "18 to 35": 18, "36 to 60": 36, "61 and more": 61}  #: band -> its first year
 PLAN = Plan(epochs=24, batch_size=32, lr=2e-3)
 VIEWS = SUPCON
@@ -116,12 +117,15 @@ def run(name: str, noise: float, seed: int) -> dict[str, float]:
 def summary(found: dict[tuple[str, float, int], dict[str, float]]) -> dict[str, Metric]:
     """Metrics of a record, each the mean over seeds with its interval.
 
+    Figures are those of the runs, and ``MEAN/SHARE/NETWORK``, the mean over the attributes of each run.
+
     - ``RIVAL/NOISE/FIGURE``;
     - ``fall/RIVAL/FIGURE``: at no noise less at the most, within each seed;
     - ``RIVAL less SimCLR/NOISE/FIGURE`` and ``fall/RIVAL less SimCLR/FIGURE``, within each seed.
     """
     names = list(dict.fromkeys(name for name, _, _ in found))
     noises, seeds = (sorted({key[place] for key in found}) for place in (1, 2))
+    found = {key: figures | _over_attributes(figures) for key, figures in found.items()}
     metrics = {}
     for figure in next(iter(found.values())):
         table = {
@@ -133,6 +137,13 @@ def summary(found: dict[tuple[str, float, int], dict[str, float]]) -> dict[str, 
                 metrics[f"{name}/{noise:g}/{figure}"] = Metric.of(over_seeds(values[:, column]))
             metrics[f"fall/{name}/{figure}"] = Metric.of(over_seeds(values[:, 0] - values[:, -1]))
     return metrics
+
+
+def _over_attributes(figures: dict[str, float]) -> dict[str, float]:
+    of_one: dict[str, list[float]] = {}
+    for figure, value in figures.items():
+        of_one.setdefault(figure.partition("/")[2], []).append(value)
+    return {f"{MEAN}/{rest}": float(np.mean(values)) for rest, values in of_one.items()}
 
 
 def main(

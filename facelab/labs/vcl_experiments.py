@@ -13,7 +13,8 @@ from sklearn.preprocessing import normalize
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import Estimate, active_units, over_people
+from facelab.evaluation import Estimate, active_units, holm, over_people, p_of_t_interval
+from facelab.labs.noise_robustness import MEAN
 from facelab.losses import beta_scores, kl_to_standard
 from facelab.methods import VCL, Method
 from facelab.methods.base import in_batches
@@ -199,9 +200,14 @@ def probed_figures(record: Record) -> list[str]:
 
 
 def over_noise(record: Record, figure: str) -> dict[str, dict[str, Metric]]:
-    """One figure of a record of ``labs.noise_robustness``: share of pictures without a face -> rival -> metric."""
+    """One figure of a record of ``labs.noise_robustness``: share of pictures without a face -> rival -> metric.
+
+    Before all, ``no training``: what pixels and the backbone as all rivals start with it reach.
+    """
     rivals, shares = record.parameters["rivals"], record.parameters["noise"]
-    return {
+    first = f"{next(iter(rivals))}/{shares[0]:g}/{figure.removesuffix('trained, linear')}"
+    untaught = {name: record.metrics[f"{first}{name}, linear"] for name in ("pixels", "random start")}
+    return {"no training": untaught} | {
         f"{share:.0%} no face": {name: record.metrics[f"{name}/{share:g}/{figure}"] for name in rivals}
         for share in shares
     }
@@ -215,3 +221,30 @@ def falls(record: Record, figure: str) -> dict[str, Metric]:
         for name, metric in record.metrics.items()
         if name.startswith(start) and name.endswith(end)
     }
+
+
+def apart_from_simclr(record: Record, level: float = 0.05) -> dict[str, list[str]]:
+    """Who falls less than SimCLR by the mean of the attributes, who falls more, and of whom it is not certain.
+
+    All are tested together (Holm, on Student's t over the seeds of the differences within each).
+
+    Args:
+        record: of ``labs.noise_robustness``.
+        level: chance of one wrong verdict or more.
+
+    Returns:
+        ``less``, ``more`` and ``not certain`` -> ``RIVAL, SHARE of the labels``.
+    """
+    asked, less = {}, " less SimCLR"
+    for figure in probed_figures(record):
+        column, share, _ = figure.split("/")
+        if column == MEAN:
+            of_share = falls(record, figure).items()
+            asked |= {
+                f"{name.removesuffix(less)}, {float(share):.0%}": m for name, m in of_share if name.endswith(less)
+            }
+    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in asked.values()], level)
+    found: dict[str, list[str]] = {"less": [], "more": [], "not certain": []}
+    for (name, metric), sure in zip(asked.items(), certain, strict=True):
+        found[("less" if metric.value < 0 else "more") if sure else "not certain"].append(name)
+    return found

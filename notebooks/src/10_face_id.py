@@ -529,11 +529,13 @@ workplace.cleanup()
 # - What a service does not tell cannot be climbed. One decision a challenge, one text for all refusals, limits on tries.
 # - A head turn asks more than a print can do when held straight. It proves no life.
 # - Deleting is tested like any other function: by looking into the files.
+# - Every rule has a price. The limit on tries lets a stranger lock a name for ten minutes, and a sign-up that refuses a name
+#   tells that it is taken. Both were chosen here; a service that writes to its users could choose otherwise.
 #
 # Not to conclude: that this door is safe. It stops the careless, and shows the others where to push. Nor that it should be
 # built wherever it can be: a face is shown to everybody, cannot be changed, and can be asked without a word. The law of
 # many countries treats a template as what it is (in the EU, Article 9 of the GDPR): consent that is free, a purpose, an
-# end. Hence the text before the sign-up, the 90 days, and the button that deletes.
+# end. Hence the text before the sign-up, the days after which an unused account goes, and the button that deletes.
 #
 # ## Exercises
 #
