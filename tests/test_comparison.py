@@ -7,6 +7,7 @@ from trainings import Spy, equal, own_results
 
 from facelab import records
 from facelab.datasets import FaceSet, load
+from facelab.errors import BadParameterError
 from facelab.labs import comparison as lab
 from facelab.labs.comparison import FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
 from facelab.methods.named import METHODS
@@ -110,3 +111,9 @@ def test_a_photograph_without_a_face_is_like_nobody():
 
 def test_no_method_of_the_course_is_left_out():
     assert {rival.method for rival in RIVALS.values()} == set(METHODS)
+
+
+def test_rivals_are_chosen_by_name():
+    assert list(lab.chosen("CosFace, CNN + MLP")) == ["CosFace", "CNN + MLP"]
+    with pytest.raises(BadParameterError, match="No rival is called 'Cosface'"):
+        lab.chosen("Cosface")

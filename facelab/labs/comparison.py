@@ -27,6 +27,7 @@ from facelab.cropping import YuNetDetector, largest
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
+from facelab.errors import BadParameterError
 from facelab.evaluation import (
     BASELINES,
     Estimate,
@@ -141,15 +142,33 @@ def plan_of(rival: Rival, photographs: int, views: int, seed: int) -> Plan:
     return Plan(epochs, rival.batch_size, rival.lr, warmup_epochs=min(1.0, epochs / 2), seed=seed)
 
 
-def trained(rival: Rival, train: FaceSet, views: int, seed: int) -> tuple[Method, float]:
-    """The method after its budget, and the seconds that it took. All start from the same backbone."""
-    plan = plan_of(rival, len(train), views, seed)
+def chosen(names: str) -> dict[str, Rival]:
+    """Some of ``RIVALS`` by their names, with commas between them.
+
+    Raises:
+        BadParameterError: no rival has that name.
+    """
+    asked = [name.strip() for name in names.split(",")]
+    for name in asked:
+        if name not in RIVALS:
+            raise BadParameterError(f"No rival is called {name!r}.", f"There are: {', '.join(RIVALS)}.")
+    return {name: RIVALS[name] for name in asked}
+
+
+def untrained(rival: Rival, train: FaceSet, plan: Plan) -> Method:
+    """The method before its training. All start from the same backbone."""
     options = dict(rival.options)
     if options.get("loss") == "sphereface":  # belongs to the length of the run: notebook 07
         options["annealing"] = plan.epochs * (len(train) // plan.batch_size) * 2 // 3
-    torch.manual_seed(seed)
+    torch.manual_seed(plan.seed)
     network = backbone("resnet10", in_channels=train.images.shape[3])
-    method = new_method(rival.method, network, CLASSIFIER, options, len(train.people))
+    return new_method(rival.method, network, CLASSIFIER, options, len(train.people))
+
+
+def trained(rival: Rival, train: FaceSet, views: int, seed: int) -> tuple[Method, float]:
+    """The method after its budget, and the seconds that it took."""
+    plan = plan_of(rival, len(train), views, seed)
+    method = untrained(rival, train, plan)
     photo = "photo" if rival.scenes and "photo" in train.attributes else None
     return method, fit(method, train, plan, scenes=scenes_of(train, photo)).seconds
 
