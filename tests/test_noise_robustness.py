@@ -12,6 +12,7 @@ from trainings import Spy, noise, own_results, short
 
 from facelab import records
 from facelab.datasets import FaceSet
+from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
 from facelab.labs import noise_robustness as lab
 from facelab.losses import beta_nt_xent, nt_xent
@@ -64,6 +65,33 @@ def test_training_has_the_noise_and_nobody_of_the_test(small):
     assert set(figures) == {f"{column}/0.2/{network}" for column in lab.COLUMNS for network in networks}
     assert all(0 <= value <= 1 for value in figures.values())
     assert lab.run("VCL, beta .1", 0.4, 0) == figures and len(small.calls) == 1  # kept
+
+
+def celeba_of_noise() -> FaceSet:
+    """60 people with four photographs each, in the layout of CelebA: 40 of them train, 20 test."""
+    identity, rng = np.arange(240) // 4, np.random.default_rng(3)
+    table = pd.DataFrame({"file": [f"{row:06d}.jpg" for row in range(240)]})
+    table["split"] = np.where(identity < 40, "train", "test")
+    table = table.assign(Smiling=rng.random(240) < 0.4, Young=rng.random(240) < 0.6)
+    return FaceSet(noise(240, 16, seed=5), identity, tuple(f"{n:05d}" for n in range(60)), table, "celeba@16")
+
+
+def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small, monkeypatch, tmp_path):
+    given = {"celeba": celeba_of_noise(), "cifar100": cifar_of_noise()}
+    monkeypatch.setattr(lab, "load", lambda name, size: given[name])
+    pool, test = lab.parts("celeba")
+    assert len(pool) == 60 and len(test) == 80 and not set(pool.people) & set(test.people)
+    figures = lab.run("SimCLR", 0.4, 0, "celeba")
+    assert {figure.partition("/")[0] for figure in figures} == {"Smiling", "Young"}
+    monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
+    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
+    monkeypatch.setattr(lab, "over", lambda function, asked, _: {key: function(*key) for key in asked})
+    lab.main(seeds=3, dataset="celeba")
+    record = records.read(tmp_path / "results" / "09_noise_celeba.json")
+    assert record.command.endswith("--seeds 3 --dataset celeba")
+    assert f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear" in record.metrics
+    with pytest.raises(BadParameterError, match="Nothing is asked of lfw"):
+        lab.parts("lfw")
 
 
 def test_pictures_of_people_are_no_noise(small):

@@ -1,7 +1,7 @@
 """Pictures that show no face among the training photographs: does variational contrastive learning mind them less than SimCLR?
 
-``python -m facelab.labs.noise_robustness`` makes the record that notebook 09 shows. A run that is done is kept; a second call
-computes what is missing.
+``python -m facelab.labs.noise_robustness`` makes the record that notebook 09 shows, on UTKFace; with ``--dataset celeba`` it
+asks for the 40 attributes of CelebA, as the paper does. A run that is done is kept; a second call computes what is missing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from facelab.augment import SUPCON
 from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.contaminated import contaminated
+from facelab.datasets.leakage import assert_disjoint
+from facelab.errors import BadParameterError
 from facelab.evaluation import confusion, over_seeds
 from facelab.labs import command
 from facelab.labs.few_labels import Question, answers, untrained
@@ -53,12 +55,29 @@ RIVALS = {
 
 
 @cache
-def parts() -> tuple[FaceSet, FaceSet]:
-    """``FACES`` photographs of UTKFace to learn from, and its test; both with a band of age."""
-    pool, test = (_banded(part) for part in parts_of(load("utkface", SIZE)))
-    pool = pool.subset(has_labels(pool.attributes))
+def parts(dataset: str = "utkface") -> tuple[FaceSet, FaceSet]:
+    """``FACES`` photographs to learn from, and a test: UTKFace with a band of age, or CelebA's own split, nobody in both.
+
+    Raises:
+        BadParameterError: another data set.
+    """
+    if dataset == "utkface":
+        pool, test = (_banded(part) for part in parts_of(load(dataset, SIZE)))
+        pool = pool.subset(has_labels(pool.attributes))
+    elif dataset == "celeba":
+        faces = load(dataset, SIZE)
+        pool, test = (faces.subset((faces.attributes["split"] == part).to_numpy()) for part in ("train", "test"))
+        assert_disjoint(pool, test, by=("identity", "file", "hash"))
+    else:
+        raise BadParameterError(f"Nothing is asked of {dataset}.", "Give utkface or celeba.")
     rows = np.random.default_rng(0).permutation(len(pool))[:FACES]
     return pool.subset(np.sort(rows)), test
+
+
+def columns(faces: FaceSet) -> tuple[str, ...]:
+    """The attributes that are asked for: UTKFace's three, or all that are yes or no."""
+    table = faces.attributes
+    return COLUMNS if set(COLUMNS) <= set(table) else tuple(table.select_dtypes(bool).columns)
 
 
 @cache
@@ -82,7 +101,7 @@ def new_rival(name: str, seed: int) -> Siamese:
     return METHODS[kind].kind(backbone("resnet10", in_channels=3), VIEWS, **options)
 
 
-def run(name: str, noise: float, seed: int) -> dict[str, float]:
+def run(name: str, noise: float, seed: int, dataset: str = "utkface") -> dict[str, float]:
     """One training: ``COLUMN/SHARE/NETWORK`` -> balanced accuracy of a linear probe on labelled faces, 0 to 1.
 
     Networks are the trained one, the same before its training, and pixels. The labelled photographs are faces in any case.
@@ -91,18 +110,20 @@ def run(name: str, noise: float, seed: int) -> dict[str, float]:
         name: a key of ``RIVALS``.
         noise: share of the training pictures that shows no face.
         seed: of weights, order, views, of what is exchanged, and of the draw of labels.
+        dataset: as ``parts``.
     """
     settings = {"rival": RIVALS[name], "noise": noise, "seed": seed, "plan": asdict(PLAN), "views": asdict(VIEWS)}
-    settings |= {"faces": FACES, "size": SIZE, "labels": LABELS, "bands": BANDS}
+    settings |= {"faces": FACES, "size": SIZE, "labels": LABELS}
+    settings |= {"bands": BANDS} if dataset == "utkface" else {"dataset": dataset}
 
     def compute() -> dict[str, float]:
         torch.set_num_threads(1)
-        pool, test = parts()
+        pool, test = parts(dataset)
         method = new_rival(name, seed)
         start = untrained(method, method.backbone)
         fit(method, contaminated(pool, noise, seed, no_faces()), replace(PLAN, seed=seed))
         figures = {}
-        for column in COLUMNS:
+        for column in columns(pool):
             asked = Question.of(column, pool, test)
             for share in LABELS:
                 given = answers(asked, {"trained": method, "random start": start}, share, seed, None)
@@ -148,19 +169,22 @@ def _over_attributes(figures: dict[str, float]) -> dict[str, float]:
 
 def main(
     seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1, of weights, views, noise and labels.")] = 3,
+    dataset: Annotated[str, typer.Option(help="utkface or celeba.")] = "utkface",
 ) -> None:
-    """Run what is missing, and write ``data/results/09_noise.json``."""
+    """Run what is missing, and write ``data/results/09_noise.json``, or ``09_noise_celeba.json``."""
     started = time.monotonic()
-    pool, test = parts()
-    asked = [(name, noise, seed) for seed in range(seeds) for noise in NOISE for name in RIVALS]
-    found = over(run, asked, "trainings")
-    given = {"seeds": seeds, "rivals": {name: {"method": kind, **options} for name, (kind, options) in RIVALS.items()}}
+    pool, test = parts(dataset)
+    asked = [(name, noise, seed, dataset) for seed in range(seeds) for noise in NOISE for name in RIVALS]
+    found = {key[:3]: figures for key, figures in over(run, asked, "trainings").items()}
+    given = {"dataset": dataset, "seeds": seeds}
+    given |= {"rivals": {name: {"method": kind, **options} for name, (kind, options) in RIVALS.items()}}
     given |= {"plan": asdict(PLAN), "views": asdict(VIEWS), "labels": list(LABELS), "noise": list(NOISE)}
-    record = Record("09_noise", f"python -m facelab.labs.noise_robustness --seeds {seeds}", given)
+    name, option = ("09_noise", "") if dataset == "utkface" else (f"09_noise_{dataset}", f" --dataset {dataset}")
+    record = Record(name, f"python -m facelab.labs.noise_robustness --seeds {seeds}{option}", given)
     record.data |= {"pool": pool.describe(), "test": test.describe(), "no faces": no_faces().describe()}
     record.metrics = summary(found)
     record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", "09_noise.json")))
+    print(record.write(own_data("results", f"{name}.json")))
 
 
 if __name__ == "__main__":
