@@ -265,15 +265,15 @@ if not own:
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - **There is no best method, only a best one for a question.** All that train on names are far ahead of whitened PCA where
-#   photographs of the people of the training are looked up, and where pairs of strangers are compared. Where a stranger must
-#   *not* be found among the enrolled, none of them is certain to be ahead of it, and most are behind. An EER is about the
+# - **There is no best method, only a best one for a question.** All that train on names, but for SupCon, are far ahead of whitened
+#   PCA where photographs of the people of the training are looked up, and where pairs of strangers are compared. Where a
+#   stranger must *not* be found among the enrolled, none of them is certain to be ahead of it, and most are behind. An EER is about the
 #   middle of all scores, an open set about the few highest ones of the wrong people; a network that was taught twenty people
 #   gives strangers who look like one of them the same place. Ask the question of the door that you build.
 # - **Names are worth more than the loss that uses them.** Between softmax, its margins and its centers lie a few points, most
-#   of them not certain; between those with names and those without, tens. Two lines of the table stand: plain CNN + MLP
-#   (which is judged by its features, not by its head) is behind softmax on known people and ahead of it on the open
-#   set, and so is ArcFace on the open set.
+#   of them not certain; between those with names and those without, tens. What stands against softmax: plain CNN + MLP
+#   (judged by its features, not by its head) is behind on known people and ahead on the open set, ArcFace is ahead on the
+#   open set, and SupCon is behind.
 # - **Without names, on so few photographs, a covariance is hard to beat.** Two renderings of one moment teach what does not
 #   matter, but not what makes a person. SimCLR, VICReg and MoCo want the batches, the epochs and the millions of
 #   photographs of their papers; nothing here says what they do with them.
