@@ -265,11 +265,12 @@ if not own:
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - **There is no best method, only a best one for a question.** All that train on names, but for SupCon, are far ahead of whitened
-#   PCA where photographs of the people of the training are looked up, and where pairs of strangers are compared. Where a
-#   stranger must *not* be found among the enrolled, none of them is certain to be ahead of it, and most are behind. An EER is about the
-#   middle of all scores, an open set about the few highest ones of the wrong people; a network that was taught twenty people
-#   gives strangers who look like one of them the same place. Ask the question of the door that you build.
+# - **There is no best method, only a best one for a question.** All that train on names, but for SupCon, are far ahead of
+#   whitened PCA where photographs of the people of the training are looked up, and where pairs of strangers are compared.
+#   Where a stranger must *not* be found among the enrolled, none of them is certain to be ahead of it, and most are behind. An
+#   EER is about the middle of all scores, an open set about the few highest ones of the wrong people; a network that was
+#   taught twenty people gives strangers who look like one of them the same place. Ask the question of the door that you
+#   build.
 # - **Names are worth more than the loss that uses them.** Between softmax, its margins and its centers lie a few points, most
 #   of them not certain; between those with names and those without, tens. What stands against softmax: plain CNN + MLP
 #   (judged by its features, not by its head) is behind on known people and ahead on the open set, ArcFace is ahead on the
