@@ -661,9 +661,10 @@ for figure in asked:
 pd.DataFrame(table)
 
 # %% [markdown]
-# With the larger share of labels all are above the network that they started with, and SimCLR is the highest at every share of
-# noise. None is above a linear probe of the pixels there: the photographs are aligned, so a pixel is a place in the face, and
-# enough labels find the places (notebook 05). With very few labels SimCLR is above the pixels.
+# With the larger share of labels SimCLR is clear of the network that it started with, and the highest at every share of noise;
+# VCL lies between, with beta not clear of the start everywhere. None is above a linear probe of the pixels there: the
+# photographs are aligned, so a pixel is a place in the face, and enough labels find the places (notebook 05). With very few
+# labels SimCLR is above the pixels.
 #
 # How far does each fall from no such picture to the most of them, in points, and what is that less SimCLR's fall, within each
 # seed? A rival is more robust where its fall less SimCLR's is below 0; that is asked of all rivals and both shares of labels
