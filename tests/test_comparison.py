@@ -34,6 +34,12 @@ def test_strangers_are_in_no_training_and_scenes_in_one_part(parts):
     assert sum(map(len, scenes)) == len(set().union(*scenes)) == 240
 
 
+def test_fewer_people_are_fewer_of_each_kind(parts):
+    few = parts.of_first(3)
+    assert few.train.people.tolist() == few.known.people.tolist() == parts.train.people[:3].tolist()
+    assert few.strangers.people.tolist() == parts.strangers.people[:3].tolist() and len(few.strangers) == 36
+
+
 @pytest.mark.parametrize("name", RIVALS)
 def test_every_budget_is_the_same_number_of_views(name):
     rival, photographs = RIVALS[name], 560

@@ -134,6 +134,12 @@ class Parts:
         assert_disjoint(train, strangers, by=("identity", "file", "hash"))
         return cls(train, known, strangers)
 
+    def of_first(self, people: int) -> Parts:
+        """Only so many people who train, and so many strangers."""
+        known = self.train.people[:people]
+        strangers = self.strangers.of_people(self.strangers.people[:people])
+        return Parts(self.train.of_people(known), self.known.of_people(known), strangers)
+
 
 def plan_of(rival: Rival, photographs: int, views: int, seed: int) -> Plan:
     """As many epochs as the budget has, one at least."""

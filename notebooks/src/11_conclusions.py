@@ -39,6 +39,8 @@ run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, vi
 live = comparison.chosen(rivals)
 faces = closed_set.with_photos(datasets.load(dataset, comparison.SIZE), 10)
 parts = comparison.Parts.of(faces, seed)
+if preset == "smoke":
+    parts = parts.of_first(4)
 for role in ("train", "known", "strangers"):
     run.data(role, getattr(parts, role))
 pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
@@ -179,7 +181,9 @@ less = {
     title: {name: record.metrics[f"{title}/{name} less whitened PCA"] for name in trained}
     for title in comparison.FIGURES
 }
-figure = plots.interval_panels(less, "less whitened PCA: ahead is to the right for the closed set, to the left for errors")
+figure = plots.interval_panels(
+    less, "less whitened PCA: ahead is to the right for the closed set, to the left for errors"
+)
 for axes in figure.axes:
     axes.axvline(0, color="grey", linestyle=":")
     axes.set(xlabel="points")
@@ -228,7 +232,10 @@ pd.Series({name: str(one) for name, one in lfw.items()}, name="LFW View 2").to_f
 # height:
 
 # %%
-theirs = {name: evaluation.Estimate(one.value, one.value, one.value, 0, "none") for name, one in conclusions.reported().items()}
+theirs = {
+    name: evaluation.Estimate(one.value, one.value, one.value, 0, "none")
+    for name, one in conclusions.reported().items()
+}
 closed = {name: record.metrics[f"closed set, rank 1/{name}"] for name in theirs}
 plots.interval_panels({"theirs: GTAV, top-1": theirs, "ours: orl-wild, closed set, rank 1": closed})
 plt.show()
@@ -238,7 +245,9 @@ plt.show()
 # compared with each other, where it changed one thing at a time; rows of two projects cannot.
 
 # %%
-founding = pd.read_csv(own_data("founding.csv")).query("metric in ('top1', 'accuracy', '1 % of labels', '10 % of labels')")
+founding = pd.read_csv(own_data("founding.csv")).query(
+    "metric in ('top1', 'accuracy', '1 % of labels', '10 % of labels')"
+)
 founding = founding[~founding["data"].isin(["GTAV no-occlusion", "GTAV frontal"])]
 founding.assign(value=(100 * founding["value"]).round(2)).rename(columns={"value": "per cent"}).reset_index(drop=True)
 
