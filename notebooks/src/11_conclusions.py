@@ -40,7 +40,7 @@ live = comparison.chosen(rivals)
 faces = closed_set.with_photos(datasets.load(dataset, comparison.SIZE), 10)
 parts = comparison.Parts.of(faces, seed)
 if preset == "smoke":
-    parts = parts.of_first(4)
+    parts = parts.of_first(6)
 for role in ("train", "known", "strangers"):
     run.data(role, getattr(parts, role))
 pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
