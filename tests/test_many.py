@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from facelab.errors import BadParameterError
-from facelab.evaluation import holm, over_seeds, p_of_t_interval
+from facelab.evaluation import certain, holm, over_seeds, p_of_t_interval
 
 
 @pytest.mark.parametrize("n", [3, 5, 12])
@@ -44,6 +44,15 @@ def test_holm_is_the_procedure_step_by_step():
         assert holm(p_values, 0.1).tolist() == step_by_step(p_values.tolist(), 0.1)
     assert holm([0.01, 0.04, 0.03]).tolist() == [True, False, False]  # .03 > .05 / 2 ends it
     assert holm([0.04, 0.02]).tolist() == [True, True] and holm([]).tolist() == []
+
+
+def test_means_are_tested_together():
+    rng = np.random.default_rng(4)
+    values = rng.normal([[2.0], [0.0], [0.9]], 0.5, (3, 6))
+    expected = holm([stats.ttest_1samp(row, 0).pvalue for row in values])
+    assert (
+        certain([over_seeds(row) for row in values]).tolist() == expected.tolist() and expected[0] and not expected[1]
+    )
 
 
 def test_a_false_find_is_as_rare_as_promised():

@@ -43,7 +43,7 @@ from facelab.evaluation.identification import (
     search_gallery,
 )
 from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
-from facelab.evaluation.many import holm, p_of_t_interval
+from facelab.evaluation.many import certain, holm, p_of_t_interval
 from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
 from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.rejection import excess_risk, risk_coverage
@@ -87,6 +87,7 @@ __all__ = [
     "best_threshold",
     "binned",
     "bootstrap_over_people",
+    "certain",
     "check_classes",
     "cluster_agreement",
     "cmc",

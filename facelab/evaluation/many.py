@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from scipy import stats
@@ -57,3 +58,17 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> np.ndarray:
     falls = np.zeros(len(given), dtype=bool)
     falls[order] = np.logical_and.accumulate(small)
     return falls
+
+
+class Mean(Protocol):
+    """A mean of ``n`` repeated runs with Student's 95 % interval, as ``over_seeds`` gives it or a record keeps it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def certain(means: Sequence[Mean], level: float = 0.05) -> np.ndarray:
+    """Which means are not 0, all of them tested together by ``holm``: bool (m,). Errors as ``p_of_t_interval`` and ``holm``."""
+    return holm([p_of_t_interval(mean.value, mean.low, mean.high, mean.n) for mean in means], level)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import holm, p_of_t_interval
+from facelab.evaluation import certain
 from facelab.labs.comparison import FIGURES
 from facelab.labs.train_settings import recipe
 from facelab.paths import own_data
@@ -30,7 +30,7 @@ LFW = {
 WITHOUT_NAMES = "UTKFace, then LFW without names"
 
 
-def verdicts(record: Record, other: str, names: Iterable[str], level: float = 0.05) -> pd.DataFrame:
+def verdicts(record: Record, other: str, names: Sequence[str], level: float = 0.05) -> pd.DataFrame:
     """Each method against another one at each question: ``ahead``, ``behind``, or empty where that is not certain.
 
     All comparisons of the table are tested together (Holm, on Student's t over the seeds), so that all verdicts are right with
@@ -55,9 +55,8 @@ def verdicts(record: Record, other: str, names: Iterable[str], level: float = 0.
             f"{record.name} does not compare {missing[0]} with {other}.", "Run python -m facelab.labs.comparison."
         )
     found = [record.metrics[f"{figure}/{name} less {other}"] for figure, name in asked]
-    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in found], level)
     table: dict[str, dict[str, str]] = {figure: {} for figure in FIGURES}
-    for (figure, name), metric, sure in zip(asked, found, certain, strict=True):
+    for (figure, name), metric, sure in zip(asked, found, certain(found, level), strict=True):
         better = (metric.value > 0) == (figure == FIGURES[0])  # the other two are errors
         table[figure][name] = ("ahead" if better else "behind") if sure else ""
     return pd.DataFrame(table)

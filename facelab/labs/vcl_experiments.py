@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import Estimate, active_units, holm, over_people, p_of_t_interval
+from facelab.evaluation import Estimate, active_units, certain, over_people
 from facelab.labs.noise_robustness import MEAN
 from facelab.losses import beta_scores, kl_to_standard
 from facelab.methods import VCL, Method
@@ -243,8 +243,7 @@ def apart_from_simclr(record: Record, level: float = 0.05) -> dict[str, list[str
             asked |= {
                 f"{name.removesuffix(less)}, {float(share):.0%}": m for name, m in of_share if name.endswith(less)
             }
-    certain = holm([p_of_t_interval(m.value, m.low, m.high, m.n) for m in asked.values()], level)
     found: dict[str, list[str]] = {"less": [], "more": [], "not certain": []}
-    for (name, metric), sure in zip(asked.items(), certain, strict=True):
+    for (name, metric), sure in zip(asked.items(), certain(list(asked.values()), level), strict=True):
         found[("less" if metric.value < 0 else "more") if sure else "not certain"].append(name)
     return found

@@ -161,7 +161,7 @@ plt.show()
 
 # %% [markdown]
 # Who is ahead of whitened PCA, which learns a covariance and no weights? Each method is compared within each seed, where the
-# photographs are the same. And these are more than forty comparisons: at 95 % each, two would be "found" among equals. So
+# photographs are the same. And these are nearly forty comparisons: at 95 % each, two would be "found" among equals. So
 # all of a table are tested together by Holm's procedure (exercise 11.3), and the table is right as a whole with a chance of
 # 95 %, as far as the choice of seeds goes. An empty place says: not certain.
 
