@@ -233,6 +233,19 @@ def test_killed_in_a_sign_up_it_is_all_there_or_nothing(tmp_path, how, trials):
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
+@pytest.mark.parametrize("pages", [b"", b"s" * 4096])
+def test_a_start_removes_the_journal_of_a_process_killed_before_it_was_complete(tmp_path, pages):
+    store, vault = Store(tmp_path), Vault(b"k" * 32)
+    add(store, vault, "Ada", template(0))
+    store.close()
+    # SQLite writes a header whose first 12 bytes are 0 and fills them in once the pages behind it are on the disk.
+    (tmp_path / f"{FILE}-journal").write_bytes(bytes(512) + pages if pages else b"")
+    store = Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert store._rows("PRAGMA integrity_check") == [("ok",)]
+    assert len(store.findable(FINGERPRINT)) == 1
+
+
 def test_a_database_that_cannot_be_written_is_told(tmp_path):
     store, vault = Store(tmp_path), Vault(b"k" * 32)
     store._connection.execute("PRAGMA query_only = ON")

@@ -125,11 +125,16 @@ class Store:
 
     def _prepare(self) -> int:
         with self._change() as change:
+            schema = change.execute("PRAGMA user_version").fetchone()[0]
             if not change.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 for statement in _TABLES.split(";")[:-1]:
                     change.execute(statement)
+                schema = SCHEMA
+            if schema == SCHEMA:
+                # Written at every start, since only a change removes the journal of a process that was killed before the
+                # journal was complete: SQLite has nothing to roll back then, and leaves the file, old pages and all.
                 change.execute(f"PRAGMA user_version = {SCHEMA}")
-            return change.execute("PRAGMA user_version").fetchone()[0]
+        return schema
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
