@@ -30,7 +30,7 @@ FOREIGN = "faceid.example"  # a name that Chromium is told to find here
 # person's own left or right), and one for who-am-I. Few people turn far enough to both sides twice: Kim shows nothing again;
 # Robin, Sam and Toni show their turned ones at both. How far a head is turned depends on the detector: these work with its
 # pictures of 320, 480 and 640 pixels.
-KIM = {"number": 1, "sign_up": (7, 2, 4, 3, 8), "straight": 1, "left": 10, "right": 6, "other": 9}
+KIM = {"number": 1, "sign_up": (7, 2, 4, 3, 1), "straight": 8, "left": 10, "right": 6, "other": 9}
 ROBIN = {"number": 10, "sign_up": (1, 4, 9, 2, 5), "straight": 8, "left": 4, "right": 9}
 SAM = {"number": 4, "sign_up": (4, 10, 6, 1, 7), "straight": 9, "left": 10, "right": 6, "other": 5}
 TONI = {"number": 26, "sign_up": (6, 4, 2, 1, 7), "straight": 3, "left": 8, "right": 2}

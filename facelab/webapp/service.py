@@ -167,7 +167,7 @@ class Service:
             if log_in.over:  # another frame ended it while this one was looked at
                 raise Problem("expired")
             step = log_in.offer(view)
-            log_in.replayed |= self._replay.seen(view.digests, view.bits if step.used else None, nonce)
+            log_in.replayed |= self._replay.seen(view.digests, view.bits if step.used else None, nonce, log_in.key)
             if step.state in ("straight", "turn"):
                 return Answer(step.state, step.say, step.hint, lab=self._lab(view))
             log_in.over = True
