@@ -65,7 +65,7 @@ class Record:
         parameters: all of them, defaults included.
         data: ``FaceSet.describe()`` of each set used, by role.
         metrics: name -> Metric.
-        wall_seconds: time from start to end.
+        wall_seconds: time from start to end; of a record of many runs, of which some may have been made earlier, their sum.
         created: UTC, ISO 8601.
         versions: of the packages that decide a result, of Python and of the machine.
     """

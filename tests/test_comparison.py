@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from tiny import tiny_faces
-from trainings import Spy, equal, own_results
+from trainings import OneProcess, Spy, equal, own_results
 
 from facelab import records
 from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError
 from facelab.labs import comparison as lab
+from facelab.labs import kept
 from facelab.labs.comparison import FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
 from facelab.methods.named import METHODS
 
@@ -94,7 +95,7 @@ def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_pat
     monkeypatch.setattr(lab, "VIEWS", 400)
     monkeypatch.setattr(lab, "pretrained", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
     monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("softmax", "A-Softmax")})
-    monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
+    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
     spy = Spy(monkeypatch, lab)
     lab.main(seeds=3)
     record = records.read(tmp_path / "results" / "11_comparison.json")

@@ -1,5 +1,6 @@
 """Trainings with uneven groups: who is in which part, what is measured, what mitigations do, what the seeds say together."""
 
+import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -392,11 +393,15 @@ def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_pat
     record = records.read(tmp_path / "results" / "08_tiny.json")
     assert record.metrics["0.5/accuracy/clean/all"].n == 3
     written = sorted((tmp_path / "runs").rglob("*.json"))
+    for number, path in enumerate(written):  # as if they had taken so long
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 1000.0 + number}))
     written[0].unlink()
     imbalance.main("tiny", seeds=3)
     assert len(spy.calls) == 45 + 1
     again = records.read(tmp_path / "results" / "08_tiny.json")
     assert again.metrics == record.metrics
+    made_again = json.loads(written[0].read_text())["seconds"]
+    assert again.wall_seconds == pytest.approx(sum(1000 + number for number in range(1, 45)) + made_again)
     for name, value in (("COPIES", 3), ("EXTRA_MARGIN", 0.3), ("BELIEVED", 0.5)):  # what decides a run is in its key
         monkeypatch.setattr(imbalance, name, value)
         imbalance.run("tiny", 0.1, 0)

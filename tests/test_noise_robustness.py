@@ -8,12 +8,13 @@ import pytest
 import torch
 from test_label_experiments import of_unknown_people
 from tiny import TinyBackbone
-from trainings import Spy, noise, own_results, short
+from trainings import OneProcess, Spy, noise, own_results, short
 
 from facelab import records
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
+from facelab.labs import kept
 from facelab.labs import noise_robustness as lab
 from facelab.losses import beta_nt_xent, nt_xent
 from facelab.methods import VCL, SimCLR
@@ -43,6 +44,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(lab, "LABELS", (0.2,))
     monkeypatch.setattr(lab, "backbone", lambda *_, **__: TinyBackbone(3))
     monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
     own_results(monkeypatch, lab, tmp_path)
     for function in (lab.parts, lab.no_faces):
         function.cache_clear()
@@ -52,7 +54,7 @@ def small(monkeypatch, tmp_path):
 
 
 def test_training_has_the_noise_and_nobody_of_the_test(small):
-    figures = lab.run("VCL, beta .1", 0.4, 0)
+    figures, seconds = lab.run("VCL, beta .1", 0.4, 0)
     (call,) = small.calls
     pool, test = lab.parts()
     is_face = call["faces"].attributes["is face"].to_numpy()
@@ -64,7 +66,7 @@ def test_training_has_the_noise_and_nobody_of_the_test(small):
     networks = ("pixels, linear", "trained, linear", "random start, linear")
     assert set(figures) == {f"{column}/0.2/{network}" for column in lab.COLUMNS for network in networks}
     assert all(0 <= value <= 1 for value in figures.values())
-    assert lab.run("VCL, beta .1", 0.4, 0) == figures and len(small.calls) == 1  # kept
+    assert lab.run("VCL, beta .1", 0.4, 0) == (figures, seconds) and len(small.calls) == 1  # kept
 
 
 def celeba_of_noise() -> FaceSet:
@@ -81,11 +83,10 @@ def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small
     monkeypatch.setattr(lab, "load", lambda name, size: given[name])
     pool, test = lab.parts("celeba")
     assert len(pool) == 60 and len(test) == 80 and not set(pool.people) & set(test.people)
-    figures = lab.run("SimCLR", 0.4, 0, "celeba")
+    figures, _ = lab.run("SimCLR", 0.4, 0, "celeba")
     assert {figure.partition("/")[0] for figure in figures} == {"Smiling", "Young"}
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
     monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
-    monkeypatch.setattr(lab, "over", lambda function, asked, _: {key: function(*key) for key in asked})
     lab.main(seeds=3, dataset="celeba")
     record = records.read(tmp_path / "results" / "09_noise_celeba.json")
     assert record.command.endswith("--seeds 3 --dataset celeba")
@@ -135,7 +136,6 @@ def test_falls_and_differences_are_within_a_seed(tmp_path):
 def test_the_command_writes_a_record(small, monkeypatch, tmp_path):
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
     monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
-    monkeypatch.setattr(lab, "over", lambda function, asked, _: {given: function(*given) for given in asked})
     lab.main(seeds=3)
     record = records.read(tmp_path / "results" / "09_noise.json")
     assert record.metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3

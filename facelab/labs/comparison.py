@@ -11,7 +11,6 @@ computes what is missing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -41,7 +40,7 @@ from facelab.evaluation import (
     verification_figures,
 )
 from facelab.labs import command
-from facelab.labs.kept import kept, over
+from facelab.labs.kept import Run, kept, over
 from facelab.labs.unseen_people import pairs_of, scenes_of, split_unseen
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.embedders import new_embedder
@@ -232,7 +231,7 @@ def measured(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[st
     return dict(zip(FIGURES, found, strict=True))
 
 
-def run(name: str, seed: int) -> dict[str, float]:
+def run(name: str, seed: int) -> Run:
     """The figures of one training, or of one that needs none, on orl-wild: figure -> value.
 
     Args:
@@ -280,14 +279,14 @@ def summary(found: dict[tuple[str, int], dict[str, float]]) -> dict[str, Metric]
 
 def main(seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = 5) -> None:
     """Run what is missing, and write ``data/results/11_comparison.json``."""
-    started, names = time.monotonic(), ("without training", *RIVALS)
-    found = over(run, [(name, seed) for seed in range(seeds) for name in names], "trainings")
+    names = ("without training", *RIVALS)
+    found, seconds = over(run, [(name, seed) for seed in range(seeds) for name in names], "trainings")
     given = {"seeds": seeds, "views": VIEWS, "size": SIZE, "fpir": FPIR, "enrolled photographs": ENROLLED}
     given["rivals"] = {name: asdict(rival) for name, rival in RIVALS.items()}
     record = Record("11_comparison", f"python -m facelab.labs.comparison --seeds {seeds}", given)
     record.data["faces"] = load("orl-wild", SIZE).describe()
     record.metrics = summary(found)
-    record.wall_seconds = round(time.monotonic() - started, 1)
+    record.wall_seconds = seconds
     print(record.write(own_data("results", "11_comparison.json")))
 
 

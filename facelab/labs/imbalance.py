@@ -6,7 +6,6 @@ A run that is done is kept; a second call computes what is missing.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -21,7 +20,7 @@ from facelab.labs.imbalance_designs import DESIGNS, SHARES, SIZE, Design, design
 from facelab.labs.imbalance_figures import AGES, BELIEVED, measured, verified, with_equal_rivals
 from facelab.labs.imbalance_parts import COPIES, COPYING, Parts
 from facelab.labs.imbalance_summary import summary
-from facelab.labs.kept import kept, over
+from facelab.labs.kept import Run, kept, over
 from facelab.methods import Margin, embed_faces
 from facelab.paths import own_data
 from facelab.records import Record
@@ -89,7 +88,7 @@ def balanced(group: np.ndarray, plan: Plan) -> tuple[np.ndarray, Plan]:
     return np.concatenate(rows), replace(plan, epochs=1, warmup_epochs=plan.warmup_epochs / plan.epochs)
 
 
-def run(name: str, share: float, seed: int, loss: str = "cosface", mitigation: str = "none") -> dict[str, float]:
+def run(name: str, share: float, seed: int, loss: str = "cosface", mitigation: str = "none") -> Run:
     """One training and what is measured of it: see ``imbalance_figures``. Kept, and read where it is there.
 
     Args:
@@ -126,13 +125,14 @@ def main(
     loss: Annotated[str, typer.Option(help="A margin loss; the margin by group needs cosface or arcface.")] = "cosface",
 ) -> None:
     """Run what is missing, and write ``data/results/08_NAME.json``."""
-    chosen, started = design(name), time.monotonic()
+    chosen = design(name)
     faces = photographs(name)
     helps = [how for how in MITIGATIONS[1:] if how != "margin by group" or loss in WITH_MARGINS]
     asked = [(name, share, seed, loss, "none") for seed in range(seeds) for share in SHARES]
     ends = (SHARES[0], SHARES[-1])
     asked += [(name, share, seed, loss, how) for seed in range(seeds) for share in ends for how in helps]
-    found = {(share, seed, how): figures for (_, share, seed, _, how), figures in over(run, asked, name).items()}
+    found, seconds = over(run, asked, name)
+    by_run = {(share, seed, how): figures for (_, share, seed, _, how), figures in found.items()}
     record_name = "08_" + name.replace("-", "_") + ("" if loss == "cosface" else f"_{loss}")
     given = {"design": name, "seeds": seeds, "loss": loss, "size": SIZE, **asdict(chosen), "extra margin": EXTRA_MARGIN}
     given["class"] = "a person" if chosen.people else "a photograph, not a person"
@@ -140,8 +140,8 @@ def main(
         given |= {"copies": COPIES, "copying": asdict(COPYING)}
     record = Record(record_name, f"python -m facelab.labs.imbalance {name} --seeds {seeds} --loss {loss}", given)
     record.data["faces"] = faces.describe()
-    record.metrics = summary(found, (chosen.varied, *chosen.others))
-    record.wall_seconds = round(time.monotonic() - started, 1)
+    record.metrics = summary(by_run, (chosen.varied, *chosen.others))
+    record.wall_seconds = seconds
     print(record.write(own_data("results", f"{record_name}.json")))
 
 

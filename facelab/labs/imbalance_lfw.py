@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Annotated
@@ -33,7 +32,7 @@ from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe
 from facelab.labs import command
 from facelab.labs.imbalance import SHARES
 from facelab.labs.imbalance_summary import summary
-from facelab.labs.kept import kept, over
+from facelab.labs.kept import Run, kept, over
 from facelab.labs.lfw_view2 import framed, rounds
 from facelab.methods import Margin, Method, embed_faces
 from facelab.paths import own_data
@@ -88,7 +87,7 @@ def trained(train: FaceSet, share: float, seed: int) -> Method:
     return method
 
 
-def run(share: float, seed: int) -> dict[str, float]:
+def run(share: float, seed: int) -> Run:
     """One training: FNMR, FMR and EER of women and men, FMR between them, and the disparity."""
     settings = {"share": share, "seed": seed, "plan": asdict(PLAN), "total": TOTAL, "most": MOST, "fmr": FMR, **OPTIONS}
 
@@ -127,14 +126,14 @@ def main(
     seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1, of the draws, weights and order.")] = 5,
 ) -> None:
     """Run what is missing, and write ``data/results/08_lfw_gender.json``."""
-    started = time.monotonic()
     train, calibration, test = parts()
     asked = [(share, seed) for seed in range(seeds) for share in SHARES]
-    found = {(share, seed, "none"): figures for (share, seed), figures in over(run, asked, "lfw-gender").items()}
+    found, seconds = over(run, asked, "lfw-gender")
     given = {"seeds": seeds, "total": TOTAL, "most": MOST, "fmr": FMR, "plan": asdict(PLAN), **OPTIONS}
     record = Record("08_lfw_gender", f"python -m facelab.labs.imbalance_lfw --seeds {seeds}", given)
     record.data |= {"to draw from": train.describe(), "calibration": calibration.describe(), "test": test.describe()}
-    record.metrics = summary(found, ("female", "male"))
+    by_run = {(share, seed, "none"): figures for (share, seed), figures in found.items()}
+    record.metrics = summary(by_run, ("female", "male"))
     with bar("bootstrap over people", 1) as progress:
         pairs, similar, threshold = judged(trained(train, 0.5, 0), calibration, test)
         gender = test.attributes["gender"].to_numpy()
@@ -143,7 +142,7 @@ def main(
     # a ratio whose interval has no end cannot be a number of a record
     finite = {name: figure for name, figure in over_people.items() if np.isfinite(figure.high)}
     record.metrics |= {f"over people/0.5/{name}": Metric.of(figure) for name, figure in finite.items()}
-    record.wall_seconds = round(time.monotonic() - started, 1)
+    record.wall_seconds = seconds
     print(record.write(own_data("results", "08_lfw_gender.json")))
 
 

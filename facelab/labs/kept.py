@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import NamedTuple
 
 from facelab.files import write_json
 from facelab.paths import runs_root
@@ -16,8 +18,15 @@ from facelab.progress import bar
 Figures = dict[str, float]
 
 
-def kept(folder: str, label: str, settings: dict[str, object], compute: Callable[[], Figures]) -> Figures:
-    """The figures of one run, computed or read.
+class Run(NamedTuple):
+    """One run: its figures, and the seconds that it took when it was made."""
+
+    figures: Figures
+    seconds: float
+
+
+def kept(folder: str, label: str, settings: dict[str, object], compute: Callable[[], Figures]) -> Run:
+    """One run, made or read.
 
     Args:
         folder: below ``runs``.
@@ -27,20 +36,26 @@ def kept(folder: str, label: str, settings: dict[str, object], compute: Callable
     """
     key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
     path = runs_root() / folder / f"{label}-{key}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    figures = compute()
-    write_json(path, figures)
-    return figures
+    if not path.is_file():
+        started = time.monotonic()
+        figures = compute()
+        write_json(path, {"figures": figures, "seconds": round(time.monotonic() - started, 1)})
+    return Run(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def over(run: Callable[..., Figures], asked: Sequence[tuple], title: str) -> dict[tuple, Figures]:
-    """``run`` of every one of ``asked``, a process a core, with progress: arguments -> figures, in the order asked."""
-    found = {}
+def over(run: Callable[..., Run], asked: Sequence[tuple], title: str) -> tuple[dict[tuple, Figures], float]:
+    """``run`` of every one of ``asked``, a process a core, with progress.
+
+    Returns:
+        Arguments -> figures, in the order asked; and the seconds of all runs together, those made earlier included.
+    """
+    found, seconds = {}, 0.0
     workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"))
     with workers, bar(title, len(asked)) as progress:
         jobs = [workers.submit(run, *arguments) for arguments in asked]
         for arguments, job in zip(asked, jobs, strict=True):
-            found[arguments] = job.result()
+            done = job.result()
+            found[arguments] = done.figures
+            seconds += done.seconds
             progress.advance()
-    return found
+    return found, round(seconds, 1)

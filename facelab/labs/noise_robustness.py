@@ -7,7 +7,6 @@ asks for the 40 attributes of CelebA, as the paper does. A run that is done is k
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Annotated
@@ -25,7 +24,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import confusion, over_seeds
 from facelab.labs import command
 from facelab.labs.few_labels import Question, answers, untrained
-from facelab.labs.kept import kept, over
+from facelab.labs.kept import Run, kept, over
 from facelab.labs.utkface_labels import has_labels, parts_of
 from facelab.methods import Siamese
 from facelab.methods.named import METHODS
@@ -101,7 +100,7 @@ def new_rival(name: str, seed: int) -> Siamese:
     return METHODS[kind].kind(backbone("resnet10", in_channels=3), VIEWS, **options)
 
 
-def run(name: str, noise: float, seed: int, dataset: str = "utkface") -> dict[str, float]:
+def run(name: str, noise: float, seed: int, dataset: str = "utkface") -> Run:
     """One training: ``COLUMN/SHARE/NETWORK`` -> balanced accuracy of a linear probe on labelled faces, 0 to 1.
 
     Networks are the trained one, the same before its training, and pixels. The labelled photographs are faces in any case.
@@ -172,18 +171,17 @@ def main(
     dataset: Annotated[str, typer.Option(help="utkface or celeba.")] = "utkface",
 ) -> None:
     """Run what is missing, and write ``data/results/09_noise.json``, or ``09_noise_celeba.json``."""
-    started = time.monotonic()
     pool, test = parts(dataset)
     asked = [(name, noise, seed, dataset) for seed in range(seeds) for noise in NOISE for name in RIVALS]
-    found = {key[:3]: figures for key, figures in over(run, asked, "trainings").items()}
+    found, seconds = over(run, asked, "trainings")
     given = {"dataset": dataset, "seeds": seeds}
     given |= {"rivals": {name: {"method": kind, **options} for name, (kind, options) in RIVALS.items()}}
     given |= {"plan": asdict(PLAN), "views": asdict(VIEWS), "labels": list(LABELS), "noise": list(NOISE)}
     name, option = ("09_noise", "") if dataset == "utkface" else (f"09_noise_{dataset}", f" --dataset {dataset}")
     record = Record(name, f"python -m facelab.labs.noise_robustness --seeds {seeds}{option}", given)
     record.data |= {"pool": pool.describe(), "test": test.describe(), "no faces": no_faces().describe()}
-    record.metrics = summary(found)
-    record.wall_seconds = round(time.monotonic() - started, 1)
+    record.metrics = summary({key[:3]: figures for key, figures in found.items()})
+    record.wall_seconds = seconds
     print(record.write(own_data("results", f"{name}.json")))
 
 
