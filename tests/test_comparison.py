@@ -10,7 +10,7 @@ from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError
 from facelab.labs import comparison as lab
 from facelab.labs import kept
-from facelab.labs.comparison import FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
+from facelab.labs.comparison import COST, FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
 from facelab.methods.named import METHODS
 
 
@@ -79,14 +79,19 @@ def test_figures_are_means_over_seeds_and_differences_within_one():
         }
         for seed in range(3)
     }
-    found |= {("VCL", seed): {"EER of strangers/VCL": 0.25 + 0.01 * seed} for seed in range(3)}
-    found |= {("softmax", seed): {"EER of strangers/softmax": 0.24 + 0.01 * seed} for seed in range(3)}
+    for name, value, seconds in (("VCL", 0.25, 30), ("softmax", 0.24, 20)):
+        for seed in range(3):
+            figures = {f"EER of strangers/{name}": value + 0.01 * seed, f"{COST}/{name}": seconds * (1 + seed)}
+            found[name, seed] = figures
     metrics = summary(found)
     less = metrics["EER of strangers/VCL less whitened PCA"]
     assert (less.value, less.low, less.high) == pytest.approx((-0.05, -0.05, -0.05))  # the seeds' own level cancels
     assert metrics["EER of strangers/VCL"].value == pytest.approx(0.26) and metrics["EER of strangers/VCL"].n == 3
     assert "EER of strangers/whitened PCA less whitened PCA" not in metrics
     assert metrics["EER of strangers/VCL less softmax"].low == pytest.approx(0.01)
+    time = metrics[f"{COST}/VCL"]  # a machine that slows down slows all methods of a seed
+    assert (time.value, time.low, time.high, time.n) == pytest.approx((1.5, 1.5, 1.5, 3))
+    assert metrics[f"{COST}/softmax"].value == 1 and not any("less" in name for name in metrics if COST in name)
 
 
 def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_path):
@@ -102,6 +107,7 @@ def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_pat
     names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "softmax", "A-Softmax")
     assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(record.metrics)
     assert record.parameters["rivals"]["A-Softmax"]["method"] == "margin"
+    assert record.metrics[f"{COST}/softmax"].value == 1 and record.metrics[f"{COST}/A-Softmax"].n == 3
     done = len(spy.calls)
     lab.main(seeds=3)
     assert done == 6 == len(spy.calls)

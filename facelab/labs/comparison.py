@@ -40,7 +40,7 @@ from facelab.evaluation import (
     verification_figures,
 )
 from facelab.labs import command
-from facelab.labs.kept import Run, kept, over
+from facelab.labs.kept import Run, kept, over, seconds_of
 from facelab.labs.unseen_people import pairs_of, scenes_of, split_unseen
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.embedders import new_embedder
@@ -53,6 +53,7 @@ SIZE, VIEWS = 48, 24_000  #: side in pixels, and the budget of a training
 FIGURES = ("closed set, rank 1", "EER of strangers", "FNIR at FPIR 10 %")
 FPIR, ENROLLED = 0.1, 3  #: of the open set: strangers that may raise an alarm, photographs of each enrolled person
 CEILING = "SFace, pretrained"
+COST = "time of training"  #: over that of softmax, with the same seed
 AGAINST = ("whitened PCA", "softmax")  #: what learns no weights, and what learns names without a margin
 
 #: Photographs, uint8 in a set, to embeddings (N, D).
@@ -232,10 +233,10 @@ def measured(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[st
 
 
 def run(name: str, seed: int) -> Run:
-    """The figures of one training, or of one that needs none, on orl-wild: figure -> value.
+    """The figures of one training and its seconds, or of all that need none, on orl-wild: FIGURE/NAME -> value.
 
     Args:
-        name: a key of ``RIVALS``, or ``"without training"`` for all that are: NAME/FIGURE -> value.
+        name: a key of ``RIVALS``, or ``"without training"``.
         seed: of split, weights, order and views.
     """
     rival = RIVALS.get(name)
@@ -244,12 +245,13 @@ def run(name: str, seed: int) -> Run:
     def compute() -> dict[str, float]:
         torch.set_num_threads(1)
         parts = Parts.of(load("orl-wild", SIZE), seed)
+        cost = {}
         if rival is None:
             ways = without_training(parts, seed) | {CEILING: pretrained(load("orl-wild", 112))}
         else:
-            method, _ = trained(rival, parts.train, VIEWS, seed)
-            ways = {name: lambda faces: embed_faces(method, faces)}
-        return {
+            method, seconds = trained(rival, parts.train, VIEWS, seed)
+            ways, cost = {name: lambda faces: embed_faces(method, faces)}, {f"{COST}/{name}": seconds}
+        return cost | {
             f"{figure}/{one}": estimate.value
             for one, embed in ways.items()
             for figure, estimate in measured(embed, parts, seed, draws=100).items()
@@ -262,7 +264,8 @@ def summary(found: dict[tuple[str, int], dict[str, float]]) -> dict[str, Metric]
     """Metrics of a record, each the mean over seeds with its interval.
 
     - ``FIGURE/NAME``;
-    - ``FIGURE/NAME less OTHER``, within each seed, for the others of ``AGAINST``.
+    - ``FIGURE/NAME less OTHER``, within each seed, for the others of ``AGAINST``;
+    - ``COST/NAME``: seconds over those of softmax, within each seed.
     """
     seeds = sorted({seed for _, seed in found})
     values: dict[str, list[float]] = {}
@@ -270,6 +273,9 @@ def summary(found: dict[tuple[str, int], dict[str, float]]) -> dict[str, Metric]
         of_seed = {key: value for (_, at), figures in found.items() if at == seed for key, value in figures.items()}
         for key, value in of_seed.items():
             figure, name = key.split("/")
+            if figure == COST:
+                values.setdefault(key, []).append(value / of_seed[f"{COST}/softmax"])
+                continue
             values.setdefault(key, []).append(value)
             for other in AGAINST:
                 if name != other:
@@ -280,13 +286,13 @@ def summary(found: dict[tuple[str, int], dict[str, float]]) -> dict[str, Metric]
 def main(seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = 5) -> None:
     """Run what is missing, and write ``data/results/11_comparison.json``."""
     names = ("without training", *RIVALS)
-    found, seconds = over(run, [(name, seed) for seed in range(seeds) for name in names], "trainings")
+    found = over(run, [(name, seed) for seed in range(seeds) for name in names], "trainings")
     given = {"seeds": seeds, "views": VIEWS, "size": SIZE, "fpir": FPIR, "enrolled photographs": ENROLLED}
     given["rivals"] = {name: asdict(rival) for name, rival in RIVALS.items()}
     record = Record("11_comparison", f"python -m facelab.labs.comparison --seeds {seeds}", given)
     record.data["faces"] = load("orl-wild", SIZE).describe()
-    record.metrics = summary(found)
-    record.wall_seconds = seconds
+    record.metrics = summary({key: done.figures for key, done in found.items()})
+    record.wall_seconds = seconds_of(found)
     print(record.write(own_data("results", "11_comparison.json")))
 
 

@@ -20,7 +20,7 @@ from facelab.labs.imbalance_designs import DESIGNS, SHARES, SIZE, Design, design
 from facelab.labs.imbalance_figures import AGES, BELIEVED, measured, verified, with_equal_rivals
 from facelab.labs.imbalance_parts import COPIES, COPYING, Parts
 from facelab.labs.imbalance_summary import summary
-from facelab.labs.kept import Run, kept, over
+from facelab.labs.kept import Run, kept, over, seconds_of
 from facelab.methods import Margin, embed_faces
 from facelab.paths import own_data
 from facelab.records import Record
@@ -131,8 +131,8 @@ def main(
     asked = [(name, share, seed, loss, "none") for seed in range(seeds) for share in SHARES]
     ends = (SHARES[0], SHARES[-1])
     asked += [(name, share, seed, loss, how) for seed in range(seeds) for share in ends for how in helps]
-    found, seconds = over(run, asked, name)
-    by_run = {(share, seed, how): figures for (_, share, seed, _, how), figures in found.items()}
+    found = over(run, asked, name)
+    by_run = {(share, seed, how): done.figures for (_, share, seed, _, how), done in found.items()}
     record_name = "08_" + name.replace("-", "_") + ("" if loss == "cosface" else f"_{loss}")
     given = {"design": name, "seeds": seeds, "loss": loss, "size": SIZE, **asdict(chosen), "extra margin": EXTRA_MARGIN}
     given["class"] = "a person" if chosen.people else "a photograph, not a person"
@@ -141,7 +141,7 @@ def main(
     record = Record(record_name, f"python -m facelab.labs.imbalance {name} --seeds {seeds} --loss {loss}", given)
     record.data["faces"] = faces.describe()
     record.metrics = summary(by_run, (chosen.varied, *chosen.others))
-    record.wall_seconds = seconds
+    record.wall_seconds = seconds_of(found)
     print(record.write(own_data("results", f"{record_name}.json")))
 
 

@@ -32,7 +32,7 @@ from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe
 from facelab.labs import command
 from facelab.labs.imbalance import SHARES
 from facelab.labs.imbalance_summary import summary
-from facelab.labs.kept import Run, kept, over
+from facelab.labs.kept import Run, kept, over, seconds_of
 from facelab.labs.lfw_view2 import framed, rounds
 from facelab.methods import Margin, Method, embed_faces
 from facelab.paths import own_data
@@ -128,11 +128,11 @@ def main(
     """Run what is missing, and write ``data/results/08_lfw_gender.json``."""
     train, calibration, test = parts()
     asked = [(share, seed) for seed in range(seeds) for share in SHARES]
-    found, seconds = over(run, asked, "lfw-gender")
+    found = over(run, asked, "lfw-gender")
     given = {"seeds": seeds, "total": TOTAL, "most": MOST, "fmr": FMR, "plan": asdict(PLAN), **OPTIONS}
     record = Record("08_lfw_gender", f"python -m facelab.labs.imbalance_lfw --seeds {seeds}", given)
     record.data |= {"to draw from": train.describe(), "calibration": calibration.describe(), "test": test.describe()}
-    by_run = {(share, seed, "none"): figures for (share, seed), figures in found.items()}
+    by_run = {(share, seed, "none"): done.figures for (share, seed), done in found.items()}
     record.metrics = summary(by_run, ("female", "male"))
     with bar("bootstrap over people", 1) as progress:
         pairs, similar, threshold = judged(trained(train, 0.5, 0), calibration, test)
@@ -142,7 +142,7 @@ def main(
     # a ratio whose interval has no end cannot be a number of a record
     finite = {name: figure for name, figure in over_people.items() if np.isfinite(figure.high)}
     record.metrics |= {f"over people/0.5/{name}": Metric.of(figure) for name, figure in finite.items()}
-    record.wall_seconds = seconds
+    record.wall_seconds = seconds_of(found)
     print(record.write(own_data("results", "08_lfw_gender.json")))
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -43,19 +43,18 @@ def kept(folder: str, label: str, settings: dict[str, object], compute: Callable
     return Run(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def over(run: Callable[..., Run], asked: Sequence[tuple], title: str) -> tuple[dict[tuple, Figures], float]:
-    """``run`` of every one of ``asked``, a process a core, with progress.
-
-    Returns:
-        Arguments -> figures, in the order asked; and the seconds of all runs together, those made earlier included.
-    """
-    found, seconds = {}, 0.0
+def over(run: Callable[..., Run], asked: Sequence[tuple], title: str) -> dict[tuple, Run]:
+    """``run`` of every one of ``asked``, a process a core, with progress: arguments -> run, in the order asked."""
+    found = {}
     workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"))
     with workers, bar(title, len(asked)) as progress:
         jobs = [workers.submit(run, *arguments) for arguments in asked]
         for arguments, job in zip(asked, jobs, strict=True):
-            done = job.result()
-            found[arguments] = done.figures
-            seconds += done.seconds
+            found[arguments] = job.result()
             progress.advance()
-    return found, round(seconds, 1)
+    return found
+
+
+def seconds_of(found: Mapping[tuple, Run]) -> float:
+    """The seconds of all runs together, those made earlier included."""
+    return round(sum(run.seconds for run in found.values()), 1)

@@ -24,7 +24,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import confusion, over_seeds
 from facelab.labs import command
 from facelab.labs.few_labels import Question, answers, untrained
-from facelab.labs.kept import Run, kept, over
+from facelab.labs.kept import Run, kept, over, seconds_of
 from facelab.labs.utkface_labels import has_labels, parts_of
 from facelab.methods import Siamese
 from facelab.methods.named import METHODS
@@ -173,15 +173,15 @@ def main(
     """Run what is missing, and write ``data/results/09_noise.json``, or ``09_noise_celeba.json``."""
     pool, test = parts(dataset)
     asked = [(name, noise, seed, dataset) for seed in range(seeds) for noise in NOISE for name in RIVALS]
-    found, seconds = over(run, asked, "trainings")
+    found = over(run, asked, "trainings")
     given = {"dataset": dataset, "seeds": seeds}
     given |= {"rivals": {name: {"method": kind, **options} for name, (kind, options) in RIVALS.items()}}
     given |= {"plan": asdict(PLAN), "views": asdict(VIEWS), "labels": list(LABELS), "noise": list(NOISE)}
     name, option = ("09_noise", "") if dataset == "utkface" else (f"09_noise_{dataset}", f" --dataset {dataset}")
     record = Record(name, f"python -m facelab.labs.noise_robustness --seeds {seeds}{option}", given)
     record.data |= {"pool": pool.describe(), "test": test.describe(), "no faces": no_faces().describe()}
-    record.metrics = summary({key[:3]: figures for key, figures in found.items()})
-    record.wall_seconds = seconds
+    record.metrics = summary({key[:3]: done.figures for key, done in found.items()})
+    record.wall_seconds = seconds_of(found)
     print(record.write(own_data("results", f"{name}.json")))
 
 
