@@ -14,7 +14,7 @@ from trainings import OneProcess, Spy, own_results
 from facelab import records
 from facelab.augment import PLAIN
 from facelab.datasets import FaceSet
-from facelab.errors import BadParameterError, LeakageError
+from facelab.errors import BadParameterError, FacelabError, LeakageError
 from facelab.evaluation import eer, over_seeds, roc
 from facelab.labs import imbalance, imbalance_designs, imbalance_tables, kept
 from facelab.labs.imbalance import SHARES, Design, balanced, measured, trained
@@ -398,6 +398,9 @@ def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_pat
     written[0].unlink()
     imbalance.main("tiny", seeds=3)
     assert len(spy.calls) == 45 + 1
+    written[1].write_text('{"accuracy/clean/all": 1.0}')
+    with pytest.raises(FacelabError, match=f"{written[1].name} holds no run .*Remove it"):
+        imbalance.main("tiny", seeds=3)
     again = records.read(tmp_path / "results" / "08_tiny.json")
     assert again.metrics == record.metrics
     made_again = json.loads(written[0].read_text())["seconds"]

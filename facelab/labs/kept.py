@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from facelab.errors import FacelabError
 from facelab.files import write_json
 from facelab.paths import runs_root
 from facelab.progress import bar
@@ -33,6 +34,9 @@ def kept(folder: str, label: str, settings: dict[str, object], compute: Callable
         label: what a reader sees in the name of the file.
         settings: everything that decides the run; another run gets another file.
         compute: makes the figures.
+
+    Raises:
+        FacelabError: the file of the run holds no run.
     """
     key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
     path = runs_root() / folder / f"{label}-{key}.json"
@@ -40,7 +44,10 @@ def kept(folder: str, label: str, settings: dict[str, object], compute: Callable
         started = time.monotonic()
         figures = compute()
         write_json(path, {"figures": figures, "seconds": round(time.monotonic() - started, 1)})
-    return Run(**json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return Run(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FacelabError(f"{path} holds no run ({error}).", "Remove it; it is made again.") from error
 
 
 def over(run: Callable[..., Run], asked: Sequence[tuple], title: str) -> dict[tuple, Run]:
