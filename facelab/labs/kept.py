@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -51,15 +52,23 @@ def kept(folder: str, label: str, settings: dict[str, object], compute: Callable
 
 
 def over(run: Callable[..., Run], asked: Sequence[tuple], title: str) -> dict[tuple, Run]:
-    """``run`` of every one of ``asked``, a process a core, with progress: arguments -> run, in the order asked."""
+    """``run`` of every one of ``asked``, a process a core, with progress: arguments -> run, in the order asked.
+
+    Ctrl-C and errors end it without beginning another run.
+    """
     found = {}
-    workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"))
+    workers = ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn"), _end_at_interrupt)
     with workers, bar(title, len(asked)) as progress:
-        jobs = [workers.submit(run, *arguments) for arguments in asked]
-        for arguments, job in zip(asked, jobs, strict=True):
-            found[arguments] = job.result()
+        # map, unlike submit, cancels what has not begun when it is left
+        for arguments, done in zip(asked, workers.map(run, *zip(*asked, strict=True)), strict=True):
+            found[arguments] = done
             progress.advance()
     return found
+
+
+def _end_at_interrupt() -> None:
+    """In a worker: Ctrl-C ends the process. As an exception it would end one run, and the worker would take the next."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def seconds_of(found: Mapping[tuple, Run]) -> float:
