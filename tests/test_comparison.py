@@ -8,9 +8,9 @@ from trainings import OneProcess, Spy, equal, own_results
 from facelab import records
 from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError
-from facelab.labs import comparison as lab
-from facelab.labs import kept
-from facelab.labs.comparison import COST, FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
+from facelab.experiments import comparison as lab
+from facelab.experiments import grid as kept
+from facelab.experiments.comparison import COST, FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
 from facelab.methods.named import METHODS
 
 

@@ -10,8 +10,8 @@ from facelab import records
 from facelab.cli import app
 from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
-from facelab.labs import conclusions as lab
-from facelab.labs.comparison import FIGURES
+from facelab.experiments import conclusions as lab
+from facelab.experiments.comparison import FIGURES
 from facelab.records import Metric, Record
 
 CLOSED, EER, OPEN = FIGURES

@@ -9,7 +9,7 @@ from facelab.cropping.survey import reference_boxes, uncropped_orl, wild_landmar
 from facelab.datasets import FaceSet, orl, orl_wild
 from facelab.errors import DataMissingError
 from facelab.evaluation.intervals import rate_by_group
-from facelab.labs.cropping_survey import LFW_FACE, SETTINGS, survey_lfw
+from facelab.experiments.cropping_survey import LFW_FACE, SETTINGS, survey_lfw
 from facelab.paths import own_data
 
 

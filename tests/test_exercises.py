@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 from facelab import labs
-from facelab.labs.exercises import Exercise
+from facelab.exercises.exercise import Exercise
 
 
 def all_exercises() -> list[Exercise]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
-from facelab.labs import exercises_05 as exercises
+from facelab.exercises import chapter_05 as exercises
 from facelab.optim import LARS
 
 

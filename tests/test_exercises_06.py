@@ -5,7 +5,7 @@ import pytest
 import torch
 from annoy import AnnoyIndex
 
-from facelab.labs import exercises_06 as exercises
+from facelab.exercises import chapter_06 as exercises
 from facelab.losses import vicreg
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facelab.evaluation import lfw_view2
-from facelab.labs import exercises_07 as exercises
+from facelab.exercises import chapter_07 as exercises
 from facelab.losses import a_softmax, arc_face, moved_centers
 
 

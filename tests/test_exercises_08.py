@@ -7,7 +7,7 @@ import pytest
 
 from facelab import evaluation, labs
 from facelab.datasets.pairs import Pairs
-from facelab.labs import exercises_08 as exercises
+from facelab.exercises import chapter_08 as exercises
 
 
 def test_rates_are_those_of_the_package():

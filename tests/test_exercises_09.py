@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from facelab import evaluation, labs, losses
-from facelab.labs import exercises_09 as exercises
+from facelab.exercises import chapter_09 as exercises
 
 
 def test_solutions_are_the_losses_of_the_package():

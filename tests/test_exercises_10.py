@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facelab import labs
-from facelab.labs import exercises_10 as exercises
+from facelab.exercises import chapter_10 as exercises
 from facelab.webapp import pose, template
 from facelab.webapp.limits import Window
 from facelab.webapp.problems import Problem

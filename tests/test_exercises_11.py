@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from facelab import labs
-from facelab.labs import exercises_11 as exercises
-from facelab.labs.comparison import RIVALS, plan_of
+from facelab.exercises import chapter_11 as exercises
+from facelab.experiments.comparison import RIVALS, plan_of
 
 
 @pytest.mark.parametrize("name", RIVALS)

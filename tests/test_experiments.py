@@ -14,11 +14,11 @@ from facelab.datasets import load
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate
 from facelab.evaluation.clusters import topk_by_clusters
-from facelab.labs.closed_set import by_embeddings, closed_set, head_on_top, new_head, split_closed, with_photos
-from facelab.labs.data_size import fewer_photographs
-from facelab.labs.unseen_people import complement, scenes_of, split_unseen, unseen_people
+from facelab.experiments.data_size import fewer_photographs
 from facelab.methods import Classifier, SupCon, embed_faces
 from facelab.paths import own_data
+from facelab.protocols.closed_set import by_embeddings, closed_set, head_on_top, new_head, split_closed, with_photos
+from facelab.protocols.unseen_people import complement, scenes_of, split_unseen, unseen_people
 from facelab.training import Plan
 
 PLAN = Plan(epochs=8, batch_size=8, lr=0.03)

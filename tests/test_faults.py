@@ -18,7 +18,7 @@ from facelab.augment import Augmentation
 from facelab.errors import BadParameterError
 from facelab.evaluation import TopK, balanced_accuracy
 from facelab.evaluation.clusters import fit_kmeans
-from facelab.labs.faults import (
+from facelab.exercises.faults import (
     as_table,
     batch_leak,
     check_broadcast,
@@ -38,9 +38,9 @@ from facelab.labs.faults import (
     rows_of_an_epoch,
     stale_share,
 )
-from facelab.labs.faults.batch_norm import shuffled_groups
-from facelab.labs.faults.neighbours import clusters_in_array_order
-from facelab.labs.faults.search import ids_as_item_numbers
+from facelab.exercises.faults.batch_norm import shuffled_groups
+from facelab.exercises.faults.neighbours import clusters_in_array_order
+from facelab.exercises.faults.search import ids_as_item_numbers
 from facelab.losses import info_nce, nt_xent, sup_con
 from facelab.methods import MoCo
 

@@ -21,8 +21,9 @@ from facelab.augment import Augmentation
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import fit_probe
-from facelab.labs import few_labels
-from facelab.labs.few_labels import (
+from facelab.methods import SimCLR, embed_faces
+from facelab.protocols import few_labels
+from facelab.protocols.few_labels import (
     FineTuning,
     Question,
     answers,
@@ -33,7 +34,6 @@ from facelab.labs.few_labels import (
     pixels,
     untrained,
 )
-from facelab.methods import SimCLR, embed_faces
 from facelab.records import Record
 
 TUNING = FineTuning(steps=150, batch_size=12, lr=0.03, views=Augmentation(flip_p=0.5))

@@ -6,7 +6,7 @@ import numpy as np
 from tiny import tiny_faces
 
 from facelab.cropping import Box, Face, crop_box, crop_face
-from facelab.labs.found_faces import found_faces
+from facelab.protocols.found_faces import found_faces
 
 LANDMARKS = np.array([[10.0, 14], [22, 12], [16, 20], [11, 26], [21, 25]])
 FACE = Face(Box(4, 6, 22, 24), 0.9, LANDMARKS)

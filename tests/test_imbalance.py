@@ -16,11 +16,14 @@ from facelab.augment import PLAIN
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, FacelabError, LeakageError
 from facelab.evaluation import eer, over_seeds, roc
-from facelab.labs import imbalance, imbalance_designs, imbalance_tables, kept
-from facelab.labs.imbalance import SHARES, Design, balanced, measured, trained
-from facelab.labs.imbalance_figures import by_age, verified, with_equal_rivals
-from facelab.labs.imbalance_parts import COPIES, Parts, copies_of, people_as_classes, photographs_as_classes
-from facelab.labs.imbalance_summary import own_share, summary
+from facelab.experiments import grid as kept
+from facelab.experiments.imbalance import designs as imbalance_designs
+from facelab.experiments.imbalance import runs as imbalance
+from facelab.experiments.imbalance import tables as imbalance_tables
+from facelab.experiments.imbalance.figures import by_age, verified, with_equal_rivals
+from facelab.experiments.imbalance.parts import COPIES, Parts, copies_of, people_as_classes, photographs_as_classes
+from facelab.experiments.imbalance.runs import SHARES, Design, balanced, measured, trained
+from facelab.experiments.imbalance.summary import own_share, summary
 from facelab.training import Plan
 
 PLAN = Plan(epochs=1, batch_size=8, warmup_epochs=0.5)

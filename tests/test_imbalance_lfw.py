@@ -11,8 +11,9 @@ from trainings import OneProcess, own_results
 from facelab import records
 from facelab.augment import PLAIN
 from facelab.evaluation import group_rates, threshold_at_fmr
-from facelab.labs import imbalance_lfw, kept
-from facelab.labs.imbalance_lfw import at_most, judged, measured
+from facelab.experiments import grid as kept
+from facelab.experiments.imbalance import lfw as imbalance_lfw
+from facelab.experiments.imbalance.lfw import at_most, judged, measured
 from facelab.methods import Method
 
 

@@ -11,7 +11,7 @@ import pytest
 _RUNS = """
 import signal
 import time
-from facelab.labs.kept import kept, over
+from facelab.experiments.grid import kept, over
 
 def compute():
     time.sleep(0.5)

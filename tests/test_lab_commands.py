@@ -7,7 +7,8 @@ import pytest
 import typer
 
 from facelab.errors import BadParameterError
-from facelab.labs import command, imbalance, lfw_view2
+from facelab.experiments import command, lfw_view2
+from facelab.experiments.imbalance import runs as imbalance
 
 
 def main(name: Annotated[str, typer.Argument()], seeds: Annotated[int, typer.Option(min=3)] = 3) -> None:

@@ -19,9 +19,11 @@ from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import stored_people
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import TopK, scores
-from facelab.labs import data_size, lars_experiments, lfw_view2, moco_experiments
-from facelab.labs.lfw_view2 import centred, framed, on_view1, rounds, train_on, view2, without_people_of
-from facelab.labs.moco_experiments import OPTIONS, SETTINGS, WIDER, People, pretrained
+from facelab.experiments import data_size, lfw_view2
+from facelab.experiments import lars as lars_experiments
+from facelab.experiments import moco as moco_experiments
+from facelab.experiments.lfw_view2 import centred, framed, on_view1, rounds, train_on, view2, without_people_of
+from facelab.experiments.moco import OPTIONS, SETTINGS, WIDER, People, pretrained
 from facelab.methods import embed_faces
 from facelab.training import Plan
 
@@ -260,7 +262,7 @@ def test_the_record_of_data_size_is_named_by_its_notebook(wild, monkeypatch, tmp
     data_size.main("supcon", seeds=3)
     record = records.read(tmp_path / "results" / "03_data_size.json")
     assert record.metrics["figure"].value == pytest.approx(0.1) and record.metrics["learner"].value == 1
-    assert record.command == "python -m facelab.labs.data_size supcon --seeds 3"
+    assert record.command == "python -m facelab.experiments.data_size supcon --seeds 3"
     with pytest.raises(BadParameterError, match="'moco'.*classifier, supcon"):
         data_size.main("moco")
 

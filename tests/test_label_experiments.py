@@ -14,9 +14,10 @@ from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import over_seeds
 from facelab.evaluation import scores as cosines
-from facelab.labs import cifar_transfer, few_labels, lfw_finetuning, lfw_view2, utkface_labels
-from facelab.labs.utkface_labels import copies, parts_of, question
+from facelab.experiments import cifar_transfer, lfw_finetuning, lfw_view2, utkface_labels
+from facelab.experiments.utkface_labels import copies, parts_of, question
 from facelab.methods import embed_faces
+from facelab.protocols import few_labels
 from facelab.training import Plan, loop
 
 

@@ -7,8 +7,8 @@ import pytest
 from facelab import labs
 from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
+from facelab.exercises.exercise import Exercise, require_value
 from facelab.labs import notebook, parameters, references
-from facelab.labs.exercises import Exercise, require_value
 from facelab.records import Metric, Record, read
 
 SOURCE = """# %% [markdown]

@@ -8,7 +8,7 @@ import torch
 from tiny import tiny_faces
 
 from facelab.errors import BadParameterError
-from facelab.labs.margin_geometry import belief, largest_margin, least_scale, network_of, plane_of
+from facelab.experiments.margin_geometry import belief, largest_margin, least_scale, network_of, plane_of
 from facelab.losses import arc_face, cos_face
 from facelab.methods.margin import LOSSES
 from facelab.training import Plan

@@ -14,8 +14,8 @@ from facelab import records
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import over_seeds
-from facelab.labs import kept
-from facelab.labs import noise_robustness as lab
+from facelab.experiments import grid as kept
+from facelab.experiments import noise_robustness as lab
 from facelab.losses import beta_nt_xent, nt_xent
 from facelab.methods import VCL, SimCLR
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from facelab.errors import BadParameterError
-from facelab.labs import search_times
-from facelab.labs.search_times import K, cheapest, name_of, recall_grid, simulated_faces, stored_bytes
+from facelab.experiments import search_times
+from facelab.experiments.search_times import K, cheapest, name_of, recall_grid, simulated_faces, stored_bytes
 from facelab.records import read
 from facelab.search import build_index, recall_at_k
 

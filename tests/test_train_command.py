@@ -13,17 +13,19 @@ from tiny import tiny_faces
 from facelab import cli, records
 from facelab.augment import PRESETS
 from facelab.backbones import backbone
+from facelab.commands.train import run as train_command
+from facelab.commands.train import search as search_command
+from facelab.commands.train import task as train_task
+from facelab.commands.train.run import new_fabric, run
+from facelab.commands.train.search import search
+from facelab.commands.train.settings import RECIPES, Settings, command, recipe
+from facelab.commands.train.task import prepare
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.evaluation import topk_by_scores
-from facelab.labs import search_command, train_command, train_task
-from facelab.labs.closed_set import closed_set
-from facelab.labs.search_command import search
-from facelab.labs.train_command import new_fabric, run
-from facelab.labs.train_settings import RECIPES, Settings, command, recipe
-from facelab.labs.train_task import prepare
-from facelab.labs.unseen_people import unseen_people
 from facelab.methods import METHODS, MoCo, SupCon, load_method, new_method
 from facelab.methods.named import options_of
+from facelab.protocols.closed_set import closed_set
+from facelab.protocols.unseen_people import unseen_people
 from facelab.training import Plan, loop
 
 FACES = tiny_faces(people=6, shots=10)

@@ -13,9 +13,9 @@ from tiny import tiny_contrastive, tiny_faces
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import balanced_accuracy, over_seeds
-from facelab.labs import noise_robustness
-from facelab.labs import vcl_experiments as lab
-from facelab.labs.noise_robustness import LEVEL
+from facelab.experiments import noise_robustness
+from facelab.experiments import vcl_analysis as lab
+from facelab.experiments.noise_robustness import LEVEL
 from facelab.losses import kl_to_standard
 from facelab.methods import VCL
 from facelab.records import Metric, Record
@@ -172,7 +172,7 @@ def test_the_nearest_is_another_photograph():
 
 @pytest.fixture
 def record() -> Record:
-    """As ``labs.noise_robustness`` writes it; VCL loses less."""
+    """As ``experiments.noise_robustness`` writes it; VCL loses less."""
     figure = "{}/0.1/{}, linear"
     found = {
         (name, share, seed): {

@@ -1,7 +1,10 @@
-"""What a notebook needs besides the subject itself: its parameters, its record, its references, and the exercises."""
+"""The frame of a notebook: its parameters, its record, its references, its exercises, how it is built, and the explorer.
 
-from facelab.labs.exercises import Exercise, ExerciseError, exercise
+Who may be imported here: everything down to ``exercises``; no protocol, no command, no experiment.
+"""
+
+from facelab.exercises import exercise
 from facelab.labs.explorer import explore
 from facelab.labs.notebook import Run, begin
 
-__all__ = ["Exercise", "ExerciseError", "Run", "begin", "exercise", "explore"]
+__all__ = ["Run", "begin", "exercise", "explore"]

@@ -73,7 +73,7 @@ def plane(panels: Mapping[str, Plane]) -> Figure:
     """Embeddings of two dimensions: colour is the person, a ray the direction of a class, the circle the mean norm.
 
     Args:
-        panels: loss -> embeddings (N, 2), ten people at most; from ``labs.margin_geometry.plane_of``.
+        panels: loss -> embeddings (N, 2), ten people at most; from ``experiments.margin_geometry.plane_of``.
 
     Raises:
         BadParameterError: the embeddings have not two dimensions, or more than ten classes.

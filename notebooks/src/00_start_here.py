@@ -40,7 +40,7 @@ from facelab.datasets.pairs import all_pairs
 from facelab.datasets.splits import identity_disjoint, stratified
 from facelab.errors import LeakageError
 from facelab.evaluation import BASELINES, roc, scores, verification_figures, wilson
-from facelab.labs import exercises_00 as exercises
+from facelab.exercises import chapter_00 as exercises
 
 run = labs.begin("00_start_here", preset=preset, dataset=dataset, seed=seed)
 faces = run.data("faces", datasets.load(dataset, run.choose(32, 64, 112)))

@@ -50,8 +50,8 @@ from facelab import datasets, labs, records
 from facelab.cropping import HaarDetector, YuNetDetector
 from facelab.cropping.survey import reference_boxes, survey, uncropped_orl, wild_landmarks
 from facelab.evaluation.intervals import rate_by_group, wilson
-from facelab.labs import exercises_01 as exercises
-from facelab.labs.cropping_survey import SETTINGS
+from facelab.exercises import chapter_01 as exercises
+from facelab.experiments.cropping_survey import SETTINGS
 from facelab.paths import own_data
 
 run = labs.begin("01_cropping", preset=preset, dataset=dataset, seed=seed, sweep_photos=sweep_photos)
@@ -482,7 +482,7 @@ run.check(*[f"failed/{name}/{group}" for group in telling if group in failures f
 # ## On LFW
 #
 # Measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `python -m
-# facelab.labs.cropping_survey`. Numbers only: the photographs are not ours to show. The reference is the centre square
+# facelab.experiments.cropping_survey`. Numbers only: the photographs are not ours to show. The reference is the centre square
 # of 1/2.2 of the side, since LFW was cut around a Haar detector's box made 2.2 times as large.
 
 # %%

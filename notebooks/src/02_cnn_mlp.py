@@ -37,10 +37,10 @@ from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
 from facelab.errors import LeakageError
 from facelab.evaluation import BASELINES, confusion, rate_by_group, roc, topk_by_neighbours, topk_by_scores
-from facelab.labs import closed_set, unseen_people
-from facelab.labs import exercises_02 as exercises
+from facelab.exercises import chapter_02 as exercises
 from facelab.methods import embed_faces
 from facelab.paths import own_data
+from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs)

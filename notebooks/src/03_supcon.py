@@ -38,11 +38,13 @@ from facelab import datasets, evaluation, labs, plots, projector, records
 from facelab.augment import PRESETS
 from facelab.backbones import backbone
 from facelab.evaluation import roc
-from facelab.labs import closed_set, faults, references, unseen_people
-from facelab.labs import exercises_03 as exercises
+from facelab.exercises import chapter_03 as exercises
+from facelab.exercises import faults
+from facelab.labs import references
 from facelab.losses import sup_con
 from facelab.methods import SupCon, embed_faces
 from facelab.paths import own_data, runs_root
+from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin(

@@ -40,11 +40,13 @@ from facelab import datasets, evaluation, labs, plots, records
 from facelab.augment import CLASSIFIER, MOCO_V2
 from facelab.backbones import backbone
 from facelab.evaluation import roc
-from facelab.labs import closed_set, faults, references, unseen_people
-from facelab.labs import exercises_04 as exercises
+from facelab.exercises import chapter_04 as exercises
+from facelab.exercises import faults
+from facelab.labs import references
 from facelab.losses import info_nce
 from facelab.methods import MoCo
 from facelab.paths import own_data
+from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan
 
 run = labs.begin(

@@ -38,13 +38,15 @@ from facelab.augment import CLASSIFIER, SIMCLR
 from facelab.backbones import backbone
 from facelab.datasets.splits import stratified
 from facelab.errors import BadParameterError
-from facelab.labs import exercises_05 as exercises
-from facelab.labs import faults, few_labels, references, unseen_people
-from facelab.labs.memory import PeakMemory
+from facelab.exercises import chapter_05 as exercises
+from facelab.exercises import faults
+from facelab.experiments.memory import PeakMemory
+from facelab.labs import references
 from facelab.losses import nt_xent
 from facelab.methods import SimCLR, embed_faces
 from facelab.optim import LARS, parameter_groups, scaled_lr
 from facelab.paths import own_data
+from facelab.protocols import few_labels, unseen_people
 from facelab.training import Plan, fit, in_chunks
 
 run = labs.begin("05_simclr", preset=preset, dataset=dataset, seed=seed, epochs=epochs, temperature=temperature)

@@ -39,12 +39,15 @@ from facelab.augment import CLASSIFIER, VICREG
 from facelab.backbones import backbone
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified
-from facelab.labs import closed_set, faults, few_labels, references, search_times, unseen_people
-from facelab.labs import exercises_06 as exercises
+from facelab.exercises import chapter_06 as exercises
+from facelab.exercises import faults
+from facelab.experiments import search_times
+from facelab.labs import references
 from facelab.losses.vicreg import covariance, invariance, variance
 from facelab.methods import VICReg, embed_faces
 from facelab.methods.base import in_batches
 from facelab.paths import own_data
+from facelab.protocols import closed_set, few_labels, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin(

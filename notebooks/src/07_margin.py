@@ -41,8 +41,9 @@ from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.cropping import YuNetDetector
 from facelab.datasets.folds import folds_of_people
-from facelab.labs import closed_set, found_faces, lfw_view2, margin_geometry, references, unseen_people
-from facelab.labs import exercises_07 as exercises
+from facelab.exercises import chapter_07 as exercises
+from facelab.experiments import lfw_view2, margin_geometry
+from facelab.labs import references
 from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, sphere_lambda, unchanged
 from facelab.losses.cosine import cosines, unit
 from facelab.losses.margin import sine
@@ -50,6 +51,7 @@ from facelab.methods import Margin, embed_faces
 from facelab.methods.margin import LOSSES
 from facelab.methods.margin_heads import Cosine
 from facelab.paths import own_data
+from facelab.protocols import closed_set, found_faces, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin("07_margin", preset=preset, dataset=dataset, seed=seed, epochs=epochs, scale=scale)

@@ -43,14 +43,14 @@ from facelab.backbones import backbone
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import BadParameterError
 from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequity_rate, max_over_geometric_mean
-from facelab.labs import closed_set, unseen_people
-from facelab.labs import exercises_08 as exercises
-from facelab.labs import imbalance_tables as tables
-from facelab.labs.imbalance import MITIGATIONS, trained
-from facelab.labs.imbalance_designs import SHARES, design, photographs
-from facelab.labs.imbalance_figures import BELIEVED, measured
+from facelab.exercises import chapter_08 as exercises
+from facelab.experiments.imbalance import tables
+from facelab.experiments.imbalance.designs import SHARES, design, photographs
+from facelab.experiments.imbalance.figures import BELIEVED, measured
+from facelab.experiments.imbalance.runs import MITIGATIONS, trained
 from facelab.methods import Margin, embed_faces
 from facelab.paths import own_data
+from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
 designs = {"orl-wild": "orl-glasses", "utkface": "utkface-gender"}

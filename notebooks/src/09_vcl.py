@@ -43,12 +43,14 @@ from facelab.augment import CLASSIFIER, SIMCLR
 from facelab.backbones import backbone
 from facelab.datasets.contaminated import contaminated
 from facelab.errors import BadParameterError
-from facelab.labs import exercises_09 as exercises
-from facelab.labs import few_labels, references, unseen_people, vcl_experiments
-from facelab.labs.noise_robustness import LEVEL
+from facelab.exercises import chapter_09 as exercises
+from facelab.experiments import vcl_analysis as vcl_experiments
+from facelab.experiments.noise_robustness import LEVEL
+from facelab.labs import references
 from facelab.losses import beta_nt_xent, beta_scores, distribution_similarity, kl_to_standard, nt_xent
 from facelab.methods import VCL, SimCLR, embed_faces
 from facelab.paths import own_data
+from facelab.protocols import few_labels, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin(
@@ -515,7 +517,7 @@ for group, rows in balanced.items():
 #
 # The paper's own figures, of CelebA (200 000 photographs, 40 attributes) and two networks, with 1 and 10 % of the labels.
 # Another data set, another measure, another budget: compare rows of that table with each other, not with ours. Who has CelebA
-# below `FACELAB_DATA` asks for its 40 attributes by `python -m facelab.labs.noise_robustness --dataset celeba`.
+# below `FACELAB_DATA` asks for its 40 attributes by `python -m facelab.experiments.noise_robustness --dataset celeba`.
 
 # %%
 founding = pd.read_csv(own_data("founding.csv")).query("data == 'CelebA'")

@@ -45,11 +45,11 @@ from facelab.backbones import backbone
 from facelab.cropping import YuNetDetector, largest
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import BadParameterError, FacelabError
-from facelab.labs import closed_set, found_faces, unseen_people
-from facelab.labs import exercises_10 as exercises
+from facelab.exercises import chapter_10 as exercises
 from facelab.methods import Margin, save_method
 from facelab.methods.embedders import new_embedder
 from facelab.paths import own_data
+from facelab.protocols import closed_set, found_faces, unseen_people
 from facelab.training import Plan, fit
 from facelab.webapp import attacks, calibration, lab, login, pose, signup, template
 from facelab.webapp.enrolment import embed_all

@@ -30,10 +30,11 @@ import numpy as np
 import pandas as pd
 
 from facelab import datasets, evaluation, labs, plots, records
-from facelab.labs import closed_set, comparison, conclusions, unseen_people
-from facelab.labs import exercises_11 as exercises
+from facelab.exercises import chapter_11 as exercises
+from facelab.experiments import comparison, conclusions
 from facelab.methods import embed_faces
 from facelab.paths import own_data, runs_root
+from facelab.protocols import closed_set, unseen_people
 
 run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, views=views, rivals=rivals)
 live = comparison.chosen(rivals)

@@ -1,0 +1,49 @@
+"""``facelab app``: from the words of the command line to the running Face-ID service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facelab.errors import FacelabError
+
+_EXTRA = {"fastapi", "uvicorn", "cryptography", "starlette", "pydantic", "anyio"}
+
+
+def app(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs --cert and --key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+    cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    embedder: Annotated[str, typer.Option(help="sface, or the method.pt of a facelab train.")] = "sface",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
+    lab: Annotated[bool, typer.Option(help="Show scores, for the course; on this machine alone.")] = False,
+) -> None:
+    """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
+    try:
+        from facelab.webapp import serve, settings
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise FacelabError(f"facelab app needs {error.name}.", "pip install 'facelab[app]'") from error
+
+    address = serve.Address(host, port, cert, key)
+    serve.check_address(address, lab)
+    chosen = settings.Settings(folder=folder or settings.default_folder(), lab=lab, secure=cert is not None)
+    service = serve.new_service(chosen, embedder, calibration)
+    opened = serve.listen(address)
+    print(f"Face-ID: {serve.url_of(address, opened)}  (Ctrl-C ends it)", flush=True)
+    print(f"embedder: {service.calibration.embedder}")
+    print(f"calibration: {service.calibration}")
+    print(f"folder: {chosen.folder}, key: {chosen.key_file}", flush=True)
+    others = service.store.of_other_embedders(service.calibration.fingerprint)
+    if others:
+        print(f"{others} accounts were made with another embedder: they cannot log in with this one.", flush=True)
+    serve.run(service, address, opened)

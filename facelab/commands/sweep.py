@@ -1,0 +1,37 @@
+"""``facelab sweep``: one notebook under several seeds, and its references."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from facelab.commands.console import console, print_metrics
+from facelab.commands.parameters import Parameters, parse_parameters
+from facelab.errors import BadParameterError
+
+
+def sweep(
+    notebook: Annotated[str, typer.Argument(help="Number or name.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 ... seeds-1.")] = 5,
+    preset: Annotated[str, typer.Option()] = "laptop",
+    param: Parameters = None,
+    reference: Annotated[bool, typer.Option(help="Store the result as the notebook's reference.")] = False,
+) -> None:
+    """Run a notebook under several seeds; with --reference its numbers become the stored reference with its tolerance."""
+    from facelab import records
+    from facelab.labs import build, references
+    from facelab.labs.notebook import record_path
+    from facelab.labs.parameters import find_source, given
+
+    source, found = find_source(notebook), []
+    if reference and seeds < references.MIN_SEEDS:
+        raise BadParameterError(f"{seeds} seeds make no reference.", f"Give --seeds {references.MIN_SEEDS} or more.")
+    for seed in range(seeds):
+        values = given(source, {"preset": preset, **parse_parameters(param), "seed": str(seed)}, typed=True)
+        console.print(f"{source.stem}, seed {seed} ...", markup=False)
+        build.run(source, values)
+        found.append(records.read(record_path(source.stem, values)))
+    print_metrics(records.over_seeds(found))
+    if reference:
+        references.store(found)

@@ -1,0 +1,1 @@
+"""``facelab train``: settings (what is typed), task (what is prepared), run (train), report (measure), search (``--trials``)."""

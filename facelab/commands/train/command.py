@@ -1,0 +1,105 @@
+"""``facelab train``: its options, and what is said at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facelab.commands.console import console, print_metrics
+from facelab.commands.parameters import parse_parameters
+from facelab.errors import BadParameterError
+
+
+def train(
+    method: Annotated[str, typer.Argument(help="classifier, supcon, moco ...; a wrong name lists them.")],
+    dataset: Annotated[
+        str, typer.Option(help="A name of facelab data list, folder:PATH, or several joined by +.")
+    ] = "orl-wild",
+    min_photos: Annotated[int, typer.Option(min=1, help="Only people with at least so many photographs.")] = 4,
+    size: Annotated[int, typer.Option(help="Working size in pixels.")] = 48,
+    people: Annotated[
+        str, typer.Option(help="known: tested on other photographs of everybody; unseen: on half of the people.")
+    ] = "known",
+    scene: Annotated[
+        str | None,
+        typer.Option(help="Column of the attributes; of one value there, any photograph may be the second view."),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="Option of the method, name=value; a wrong name lists them."),
+    ] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="Name of a preset; that of the method's recipe by default.")
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="Name of a network; a wrong name lists them.")] = "resnet10",
+    width: Annotated[
+        int, typer.Option(min=0, help="Channels of its first stage; 0: as published, 16 for resnet10.")
+    ] = 0,
+    weights: Annotated[
+        str | None, typer.Option(help="Of the backbone at the start: a published name or a file, such as a method.pt.")
+    ] = None,
+    freeze: Annotated[int, typer.Option(min=0, help="So many of its first layers stay as they are.")] = 0,
+    head: Annotated[
+        str, typer.Option(help="none; an MLP on top afterwards, the backbone frozen, or finetuned with it.")
+    ] = "none",
+    head_epochs: Annotated[int, typer.Option(min=1, help="Of the head's training.")] = 16,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The method's own by default.")] = None,
+    batch_size: Annotated[int, typer.Option(min=2, help="Over all devices; batch norm needs two on each.")] = 32,
+    per_class: Annotated[int, typer.Option(min=1, help="So many photographs of a person stay together.")] = 1,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate; the method's own by default.")] = None,
+    optimizer: Annotated[str, typer.Option(help="adamw, sgd, lars or lars_paper.")] = "adamw",
+    weight_decay: Annotated[float, typer.Option(min=0, help="On kernels and matrices.")] = 0.05,
+    momentum: Annotated[float, typer.Option(min=0, max=1, help="Of sgd and lars.")] = 0.9,
+    warmup_epochs: Annotated[
+        float | None, typer.Option(min=0, help="Linear rise of the rate; by default 1, or half of a shorter run.")
+    ] = None,
+    clip_norm: Annotated[float, typer.Option(min=0, help="Largest norm of the gradient; 0: any.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    chunk: Annotated[
+        int,
+        typer.Option(min=0, help="Photographs that go through the network at a time, where memory is short; 0: all."),
+    ] = 0,
+    do: Annotated[str, typer.Option(help="train, test (what was trained is measured again), or both.")] = "both",
+    plots: Annotated[bool, typer.Option(help="Draw learning curves and results into the folder.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes, a GPU each; or start it with torchrun.")] = 1,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    trials: Annotated[
+        int, typer.Option(min=0, help="Search: try so many settings on the validation photographs, and print the best.")
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoint and record; below runs/train by default.")
+    ] = None,
+) -> None:
+    """Train a method on a data set and measure it. Stop it and call again: it goes on."""
+    from facelab import records
+    from facelab.commands.train import run as train_command
+    from facelab.commands.train import search as search_command
+    from facelab.commands.train.settings import Settings, recipe
+    from facelab.training import Plan
+
+    own, options = recipe(method), parse_parameters(param)
+    epochs = epochs or own.epochs
+    warmup = min(1.0, epochs / 2) if warmup_epochs is None else warmup_epochs
+    plan = Plan(
+        epochs, batch_size, own.lr if lr is None else lr, optimizer, weight_decay, momentum, warmup, clip_norm,
+        per_class, seed, chunk,
+    )  # fmt: skip
+    settings = Settings(
+        method, {**own.options, **options}, dataset, min_photos, size, people, scene, augmentation or own.augmentation,
+        backbone, width or None, weights, freeze, head, head_epochs, precision,
+    )  # fmt: skip
+    if trials and (plots or do != "both"):
+        raise BadParameterError("A search prints a command.", "Give --do and --plots to that command.")
+    if trials:
+        best, line = search_command.search(settings, plan, trials, options, out, devices)
+        console.print(f"best of {trials} trials, by top-1: {best}", markup=False)
+        console.print(line, markup=False, soft_wrap=True)
+        return
+    folder = train_command.run(settings, plan, out, do, plots, devices)
+    if folder is None:  # another process has the results
+        return
+    if do != "train":
+        print_metrics(records.leaderboard([records.read(folder / "record.json")]))
+    console.print(f"everything is in {folder}", markup=False, soft_wrap=True)

@@ -1,0 +1,171 @@
+"""Exercises of notebook 10: a template, the turn of a head, strangers before a gallery, and a limit on tries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facelab.exercises.exercise import (
+    Exercise,
+    ExerciseError,
+    refuse_mistakes,
+    require,
+    require_number,
+    require_returned,
+    require_share,
+    require_value,
+    require_written,
+)
+
+
+def template(embeddings: np.ndarray) -> np.ndarray:
+    """Mean direction of some embeddings (n, D), of norm 1: (D,)."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    mean = unit.mean(axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def _check_template(answer) -> None:
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(1.0, 1.0, (5, 8)) * rng.uniform(0.2, 5, (5, 1))
+    got = answer(embeddings.copy())
+    require_returned(got)
+    refuse_mistakes(got, _TEMPLATE_MISTAKES, embeddings)
+    require_value(got, template(embeddings), "a template of 5 embeddings of unlike lengths")
+
+
+_TEMPLATE_MISTAKES = {
+    "mean of lengths": (
+        lambda e: e.mean(axis=0) / np.linalg.norm(e.mean(axis=0)),
+        "the embeddings have unlike lengths, and the longest decides yours: bring each to norm 1 before the mean.",
+    ),
+    "not of norm 1": (
+        lambda e: (e / np.linalg.norm(e, axis=1, keepdims=True)).mean(axis=0),
+        "your template is shorter than 1, the more so the less the photographs agree: its score would be no cosine.",
+    ),
+    "plain mean": (lambda e: e.mean(axis=0), "this is the plain mean: neither the embeddings nor it have norm 1."),
+    "first shot": (
+        lambda e: e[0] / np.linalg.norm(e[0]),
+        "this is the first shot alone; one bad moment would stay for good.",
+    ),
+    "one a row": (
+        lambda e: e / np.linalg.norm(e, axis=1, keepdims=True),
+        "these are five embeddings. Kept is one template, and nothing of the single photographs.",
+    ),
+}
+TEMPLATE = Exercise("10.1 a template", template, _check_template, wrong=_TEMPLATE_MISTAKES)
+
+
+def turn(landmarks: np.ndarray) -> float:
+    """Distance of the nose from the line between eyes and mouth, over the distance of the eyes; > 0 to the picture's right."""
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    down, nose = mouth - eyes, landmarks[2] - eyes
+    across = np.linalg.norm(landmarks[1] - landmarks[0])
+    return float((nose[0] * down[1] - nose[1] * down[0]) / np.linalg.norm(down) / across)
+
+
+_FACE = np.array([[30.0, 40.0], [70.0, 40.0], [56.0, 62.0], [36.0, 84.0], [64.0, 84.0]])
+
+
+def _tilted(degrees: float) -> np.ndarray:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return _FACE @ np.array([[cos, sin], [-sin, cos]])
+
+
+def _check_turn(answer) -> None:
+    got = answer(_FACE.copy())
+    require_number(got)
+    refuse_mistakes(got, {k: v for k, v in _TURN_MISTAKES.items() if k != "only upright"}, _FACE)
+    require_value(got, turn(_FACE), "an upright face")
+    require_value(answer(2.5 * _FACE), turn(_FACE), "the same face, nearer")
+    tilted = answer(_tilted(20))
+    require(abs(tilted - turn(_FACE)) < 1e-6, _TURN_MISTAKES["only upright"][1])
+
+
+_TURN_MISTAKES = {
+    "only upright": (
+        lambda p: (p[2, 0] - (p[:2, 0].mean() + p[3:, 0].mean()) / 2) / np.linalg.norm(p[1] - p[0]),
+        "a head that is tilted to its shoulder is not turned, but your figure changes. Measure from the line of the face, not "
+        "of the picture.",
+    ),
+    "in pixels": (
+        lambda p: turn(p) * np.linalg.norm(p[1] - p[0]),
+        "this is in pixels: who comes nearer would seem to turn. Divide by the distance of the eyes.",
+    ),
+    "the sign": (lambda p: -turn(p), "the sign: positive is to the right of the picture."),
+    "over the height": (
+        lambda p: turn(p) * np.linalg.norm(p[1] - p[0]) / np.linalg.norm(p[3:].mean(0) - p[:2].mean(0)),
+        "you divide by the height of the face. Divide by the distance of the eyes.",
+    ),
+}
+TURN = Exercise("10.2 the turn of a head", turn, _check_turn, wrong=_TURN_MISTAKES)
+
+
+def named(fmr: float, gallery: int) -> float:
+    """Chance that a stranger is given somebody's name: ``gallery`` comparisons, each false with the chance ``fmr``."""
+    return 1 - (1 - fmr) ** gallery
+
+
+def _check_named(answer) -> None:
+    got = answer(0.001, 2000)
+    require_written(got)
+    refuse_mistakes(got, _NAMED_MISTAKES, 0.001, 2000)
+    require_share(got)
+    require_value(got, named(0.001, 2000), "2000 templates at a false match rate of .1 %")
+    require_value(answer(0.2, 1), 0.2, "a gallery of one, which is a log-in")
+
+
+_NAMED_MISTAKES = {
+    "added": (
+        lambda f, n: f * n,
+        "chances were added: this is the mean number of false names, and grows beyond 1. Ask for the chance of at least one.",
+    ),
+    "none": (lambda f, n: (1 - f) ** n, "this is the chance that nobody is named."),
+    "all": (lambda f, n: f**n, "this is the chance that all templates match at once."),
+    "one": (lambda f, n: f, "this is one comparison; the stranger is compared with everybody."),
+}
+NAMED = Exercise("10.3 a stranger before a gallery", named, _check_named, wrong=_NAMED_MISTAKES)
+
+
+def allowed(times: list[float], now: float, most: int, seconds: float) -> bool:
+    """Whether one more try at ``now`` keeps to ``most`` tries in any ``seconds``; ``times`` of the tries before."""
+    return sum(1 for time in times if time > now - seconds) < most
+
+
+def _check_allowed(answer) -> None:
+    cases = [
+        ([], 5.0, True, "the first try"),
+        ([0.0, 1.0, 2.0], 3.0, False, "a fourth try within the window"),
+        ([0.0, 1.0, 2.0], 10.0, True, "a try just as the first one leaves the window of 10 s"),
+        ([0.0, 8.0, 9.0], 10.5, True, "two of three tries are recent"),
+        ([4.0, 8.0, 9.0], 10.5, False, "all three tries are recent"),
+        ([1.0, 2.0, 3.0, 4.0], 5.0, False, "four tries are in the window already"),
+    ]
+    for times, now, *_ in cases:
+        got = answer(list(times), now, 3, 10.0)
+        require_written(got)
+        if not isinstance(got, bool | np.bool_):
+            raise ExerciseError(f"return True or False; you return {type(got).__name__}.")
+    for label, (mistake, message) in _ALLOWED_MISTAKES.items():
+        given = [mistake(list(times), now, 3, 10.0) for times, now, *_ in cases]
+        if [answer(list(times), now, 3, 10.0) for times, now, *_ in cases] == given:
+            require(label == "", message)
+    for times, now, expected, what in cases:
+        require(answer(list(times), now, 3, 10.0) == expected, f"{what}: should be {expected}.")
+
+
+_ALLOWED_MISTAKES = {
+    "one too many": (
+        lambda times, now, most, seconds: sum(t > now - seconds for t in times) <= most,
+        "one too many: with `most` tries in the window already, the next one is refused.",
+    ),
+    "for good": (
+        lambda times, now, most, seconds: len(times) < most,
+        "you count all tries there ever were: after three mistakes nobody could come in again.",
+    ),
+    "fixed windows": (
+        lambda times, now, most, seconds: sum(t // seconds == now // seconds for t in times) < most,
+        "your windows begin at fixed times: at their border an attacker has twice as many tries. Count back from now.",
+    ),
+    "never": (lambda times, now, most, seconds: True, "you allow everything."),
+}
+ALLOWED = Exercise("10.4 so many tries", allowed, _check_allowed, wrong=_ALLOWED_MISTAKES)

@@ -1,0 +1,1 @@
+"""Experiments on uneven training sets: designs, parts (who is where), runs, figures (what is measured), summary, tables."""
