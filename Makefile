@@ -36,7 +36,7 @@ lab: $(VENV)/.ready  ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 notebooks: $(VENV)/.ready  ## rebuild the stored notebooks from notebooks/src
-	$(BIN)/python -m facelab.labs.build
+	$(BIN)/facelab build
 
 bench: $(VENV)/.ready  ## measure speed, as ratios
 	$(BIN)/pytest benchmarks --benchmark-only -s

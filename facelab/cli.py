@@ -12,6 +12,7 @@ import typer
 
 from facelab.commands import data
 from facelab.commands.app import app as face_id
+from facelab.commands.build import build
 from facelab.commands.crop import crop
 from facelab.commands.leaderboard import leaderboard
 from facelab.commands.run import run
@@ -23,7 +24,7 @@ from facelab.errors import FacelabError
 HELP = "Run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_show_locals=False)
-for command in (run, sweep, leaderboard, crop, split, train):
+for command in (run, sweep, leaderboard, build, crop, split, train):
     app.command()(command)
 app.command("app")(face_id)
 app.add_typer(data.app, name="data")

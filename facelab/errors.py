@@ -7,13 +7,13 @@ class FacelabError(Exception):
     """A fault that the user can mend: what is wrong, then the remedy, in one line.
 
     Args:
-        what: the thing and what is wrong with it.
+        problem: the thing and what is wrong with it.
         remedy: what to do about it.
     """
 
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what} {remedy}")
-        self.what, self.remedy = what, remedy
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem, self.remedy = problem, remedy
 
 
 class DataMissingError(FacelabError):

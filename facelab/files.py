@@ -16,7 +16,7 @@ _PARTIAL = re.compile(r"^\..+-[a-z0-9_]{8}$")
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; it takes the place of ``path`` when the block ends without an error.
 
     Raises:
@@ -42,7 +42,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what ``atomic`` left below a folder where the process was killed."""
+    """Remove what ``atomic_write`` left below a folder where the process was killed."""
     for path in folder.rglob(".*"):
         if _PARTIAL.match(path.name):
             path.unlink()
@@ -50,7 +50,7 @@ def remove_partials(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with atomic(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

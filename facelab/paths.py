@@ -22,7 +22,7 @@ def cache_root() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("facelab", appauthor=False))
 
 
-def own_data(*parts: str) -> Path:
+def project_data(*parts: str) -> Path:
     """Path below ``data/``: labels, pair lists, references and measured results that come with the project.
 
     Raises:

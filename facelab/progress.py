@@ -10,13 +10,21 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+_silenced = False
 
-def interactive() -> bool:
+
+def is_interactive() -> bool:
     """Whether somebody watches: a terminal, or a notebook opened in Jupyter (papermill and nbval set no session name)."""
-    return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+    return not _silenced and (sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ)
 
 
-class Bar:
+def silence() -> None:
+    """Draw no bar in this process from now on: another one shows how far the work is."""
+    global _silenced
+    _silenced = True
+
+
+class ProgressBar:
     """One progress bar; does nothing where nobody watches."""
 
     def __init__(self, progress: Progress | None, task: int) -> None:
@@ -29,13 +37,13 @@ class Bar:
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator[Bar]:
+def progress_bar(description: str, total: int) -> Iterator[ProgressBar]:
     """A progress bar on stderr that goes away when the work is done."""
-    if not interactive():
-        yield Bar(None, 0)
+    if not is_interactive():
+        yield ProgressBar(None, 0)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
         *columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True
     ) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, note=""))
+        yield ProgressBar(progress, progress.add_task(description, total=total, note=""))

@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from facelab.errors import BadParameterError
-from facelab.files import atomic, write_text
+from facelab.files import atomic_write, write_text
 from facelab.plots.faces import sprite
 
 MAX_SHEET = 8192  #: pixels a side of the sheet of faces; the projector refuses more
 
 
-def export(folder: Path, embeddings: np.ndarray, table: pd.DataFrame, images: np.ndarray | None = None) -> Path:
+def export_embeddings(
+    folder: Path, embeddings: np.ndarray, table: pd.DataFrame, images: np.ndarray | None = None
+) -> Path:
     """Write ``vectors.tsv``, ``metadata.tsv``, ``sprite.png`` (with images) and ``projector_config.pbtxt``.
 
     The labels get a first column ``row``, by which a point is found again in the notebook. Faces are shrunk until the
@@ -43,14 +45,14 @@ def export(folder: Path, embeddings: np.ndarray, table: pd.DataFrame, images: np
     """
     _check(embeddings, table, images)
     configuration = ['tensor_name: "facelab"', 'tensor_path: "vectors.tsv"', 'metadata_path: "metadata.tsv"']
-    with atomic(folder / "vectors.tsv") as partial:
+    with atomic_write(folder / "vectors.tsv") as partial:
         np.savetxt(partial, embeddings, fmt="%.6g", delimiter="\t")
     labels = table.reset_index(drop=True).rename_axis("row").reset_index()
     lines = [labels.columns, *labels.itertuples(index=False)]
     write_text(folder / "metadata.tsv", "".join("\t".join(map(_one_line, line)) + "\n" for line in lines))
     if images is not None:
         side = min(images.shape[1], MAX_SHEET // math.ceil(math.sqrt(len(images))))
-        with atomic(folder / "sprite.png") as partial:
+        with atomic_write(folder / "sprite.png") as partial:
             partial.write_bytes(cv2.imencode(".png", cv2.cvtColor(sprite(images, side), cv2.COLOR_RGB2BGR))[1])
         configuration.append(f'sprite {{ image_path: "sprite.png" single_image_dim: {side} single_image_dim: {side} }}')
     path = folder / "projector_config.pbtxt"

@@ -15,8 +15,7 @@ import pandas as pd
 import torch
 
 from facelab.errors import BadParameterError, FacelabError
-from facelab.evaluation.intervals import Estimate
-from facelab.evaluation.intervals import over_seeds as mean_over_seeds
+from facelab.evaluation.intervals import Estimate, mean_over_seeds
 from facelab.files import write_json
 
 SCHEMA = 1  #: raised when the meaning of a field changes
@@ -50,7 +49,7 @@ class Metric:
         return f"{100 * self.value:.1f} %{interval}" + ("" if self.n is None else f", n = {self.n}")
 
     @classmethod
-    def of(cls, estimate: Estimate) -> Metric:
+    def from_estimate(cls, estimate: Estimate) -> Metric:
         """An estimate of ``evaluation`` as a metric."""
         return cls(float(estimate.value), int(estimate.n), float(estimate.low), float(estimate.high), estimate.method)
 
@@ -95,7 +94,7 @@ def versions() -> dict[str, str]:
     return found | {"python": platform.python_version(), "machine": machine}
 
 
-def read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
     """The record in a file.
 
     Raises:
@@ -115,17 +114,17 @@ def read(path: Path) -> Record:
         ) from error
 
 
-def find(*folders: Path) -> list[Record]:
+def find_records(*folders: Path) -> list[Record]:
     """Every record below the folders, oldest first."""
     paths = sorted({path.resolve() for folder in folders for path in folder.rglob("*.json")})
-    return sorted((read(path) for path in paths), key=lambda record: record.created)
+    return sorted((read_record(path) for path in paths), key=lambda record: record.created)
 
 
-def leaderboard(found: list[Record], metric: str | None = None) -> pd.DataFrame:
+def leaderboard(records: list[Record], metric: str | None = None) -> pd.DataFrame:
     """One row a metric and record: name, preset, dataset, seed, metric, value, low, high, n, seconds, created.
 
     Args:
-        found: the records to show.
+        records: the records to show.
         metric: only metrics whose name this regular expression finds: ``"^eer/"``.
 
     Raises:
@@ -141,20 +140,20 @@ def leaderboard(found: list[Record], metric: str | None = None) -> pd.DataFrame:
     rows = [
         [record.name, *(record.parameters.get(key, "") for key in ("preset", "dataset", "seed")), name, m.value, m.low,
          m.high, m.n, round(record.wall_seconds, 1), record.created]
-        for record in found
+        for record in records
         for name, m in record.metrics.items()
         if wanted.search(name)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def over_seeds(found: list[Record]) -> pd.DataFrame:
+def summarize_over_seeds(records: list[Record]) -> pd.DataFrame:
     """Mean and 95 % interval (Student's t) of each metric over records that differ in their seed.
 
     Returns:
         Columns name, metric, value (the mean), low, high, n (seeds); the interval is NaN below three seeds.
     """
-    table = leaderboard(found)
+    table = leaderboard(records)
     rows = []
     for (name, metric), group in table.groupby(["name", "metric"], sort=False):
         values = group["value"].tolist()

@@ -22,16 +22,16 @@ _HEAD = b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n"
 _FRAME = b"FRAME\n"
 _SIZE = len(_FRAME) + WIDTH * HEIGHT * 3 // 2
 
-GREY = np.full((HEIGHT, WIDTH), 120.0)  #: a camera that sees a wall
+GRAY = np.full((HEIGHT, WIDTH), 120.0)  #: a camera that sees a wall
 
 
-def person(number: int, *, enlarge: float = 3.6) -> dict[int, np.ndarray]:
+def person_pictures(number: int, *, enlarge: float = 3.6) -> dict[int, np.ndarray]:
     """The ten photographs of ORL's person s<number> by their number, each as what a camera would see, (480, 640)."""
     folder = orl.locate() / f"s{number}"
-    return {shot: before_wall(decode((folder / f"{shot}.pgm").read_bytes(), 1), enlarge) for shot in range(1, 11)}
+    return {shot: paste_on_wall(decode((folder / f"{shot}.pgm").read_bytes(), 1), enlarge) for shot in range(1, 11)}
 
 
-def before_wall(photograph: np.ndarray, enlarge: float = 3.6, middle: int = WIDTH // 2) -> np.ndarray:
+def paste_on_wall(photograph: np.ndarray, enlarge: float = 3.6, middle: int = WIDTH // 2) -> np.ndarray:
     """A small grey photograph enlarged into the picture of a camera; its edges fade into a wall."""
     small = photograph.squeeze().astype(np.float32)
     large = cv2.resize(small, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
@@ -65,7 +65,7 @@ class LiveCamera:
         self._lock, self._ended = threading.Lock(), threading.Event()
         path.write_bytes(_HEAD + _FRAMES * (_FRAME + bytes(_SIZE - len(_FRAME))))
         self._file = path.open("r+b", buffering=0)
-        self.show(GREY)
+        self.show(GRAY)
         self._thread = threading.Thread(target=self._film, daemon=True)
         self._thread.start()
 
@@ -96,7 +96,7 @@ class LiveCamera:
         self._file.write(_FRAME + light.tobytes() + b"\x80" * (WIDTH * HEIGHT // 2))
 
 
-def missing() -> str | None:
+def missing_requirement() -> str | None:
     """What a test in Chromium lacks here, or None."""
     for program in ("chromium", "chromedriver"):
         if not shutil.which(program):
@@ -108,7 +108,7 @@ def missing() -> str | None:
     return None
 
 
-def chromium(folder: Path, video: Path, *more: str):
+def start_chromium(folder: Path, video: Path, *more: str):
     """A headless Chromium with a fresh profile in ``folder``, whose only camera plays ``video``; ``more`` are switches."""
     from selenium import webdriver
 

@@ -15,12 +15,12 @@ from photos import encoded
 from facelab.cropping.survey import uncropped_orl
 from facelab.methods.embedders import Embedder, new_embedder
 from facelab.webapp import calibration
+from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
-from facelab.webapp.service import Service
+from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
+from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import Limits, Settings
-from facelab.webapp.store import Store
 from facelab.webapp.vault import open_vault
-from facelab.webapp.view import Looker, View
 
 cv2.setNumThreads(1)
 
@@ -67,23 +67,23 @@ def sface() -> Embedder:
     return new_embedder()
 
 
-class Remembering(Looker):
-    """Looks at each frame once in a run of the tests: what is seen depends on its bytes alone."""
+class CachingAnalyser(FrameAnalyser):
+    """Analyses each frame once in a run of the tests: what it finds depends on its bytes alone."""
 
-    seen: dict[bytes, View] = {}
+    analyses: dict[bytes, FrameAnalysis] = {}
 
-    def look(self, data: bytes) -> View:
-        if data not in self.seen:
-            self.seen[data] = super().look(data)
-        return self.seen[data]
+    def analyse(self, data: bytes) -> FrameAnalysis:
+        if data not in self.analyses:
+            self.analyses[data] = super().analyse(data)
+        return self.analyses[data]
 
 
-def measured() -> calibration.Calibration:
+def project_calibration() -> calibration.Calibration:
     """The calibration that comes with the project."""
-    return calibration.read(calibration.default_file("sface"), sface())
+    return calibration.read_calibration(calibration.default_calibration_file("sface"), sface())
 
 
-class Side:
+class FixedSide:
     """Draws the side of the head turn that a test asks for."""
 
     def __init__(self, side: int = LEFT) -> None:
@@ -94,7 +94,7 @@ class Side:
         return self.side
 
 
-class Clock:
+class FakeClock:
     """Seconds that pass when a test says so."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
@@ -104,17 +104,25 @@ class Clock:
         return self.now
 
 
-def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> Service:
+def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> FaceIdService:
     """A service with SFace; its key beside the folder."""
     chosen = Settings(folder / "accounts", folder / "key", limits=limits or Limits(), **settings)
-    store = Store(chosen.folder, **({"clock": clock} if clock else {}))
+    store = AccountStore(chosen.folder, **({"clock": clock} if clock else {}))
     vault = open_vault(chosen.key_file, chosen.folder)
     extra = {"clock": clock} if clock else {}
-    return Service(chosen, Remembering(sface(), workers=1), measured(), vault, store, rng=side or Side(), **extra)
+    return FaceIdService(
+        chosen,
+        CachingAnalyser(sface(), workers=1),
+        project_calibration(),
+        vault,
+        store,
+        rng=side or FixedSide(),
+        **extra,
+    )
 
 
 @contextmanager
-def client_of(service: Service) -> Iterator[TestClient]:
+def open_client(service: FaceIdService) -> Iterator[TestClient]:
     """A browser before the service, which is closed afterwards."""
     with TestClient(new_app(service, ("localhost",)), base_url="http://localhost", headers=HEADERS) as client:
         yield client

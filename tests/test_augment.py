@@ -75,15 +75,15 @@ def test_hue_of_any_colour_is_torchvisions(colour, turns):
 def test_grey_is_torchvisions_for_the_chosen_only():
     images = photographs()
     chosen = torch.tensor([True, False, True, False, False])
-    views = apply(images, Parameters(grey=chosen))
+    views = apply(images, Parameters(gray=chosen))
     assert_close(views[chosen], tv.rgb_to_grayscale(images / 255, 3)[chosen])
     assert_close(views[~chosen], (images / 255)[~chosen])
 
 
 def test_colour_steps_leave_grey_photographs_alone():
     images = photographs(channels=1)
-    colour = Parameters(saturation=floats(0, 2), hue=floats(-0.5, 0.5), grey=torch.ones(N, dtype=torch.bool))
-    assert torch.equal(PLAIN.apply(images, colour), PLAIN.plain(images))
+    colour = Parameters(saturation=floats(0, 2), hue=floats(-0.5, 0.5), gray=torch.ones(N, dtype=torch.bool))
+    assert torch.equal(PLAIN.apply(images, colour), PLAIN.preprocess(images))
 
 
 @pytest.mark.parametrize(("height", "width", "share", "kernel"), [(40, 40, 0.1, 5), (30, 50, 0.5, 15), (9, 9, 0.1, 3)])
@@ -161,7 +161,7 @@ def test_all_steps_in_the_stated_order_over_several_pieces():
         view = tv.horizontal_flip(view) if drawn.flip[row] else view
         for name in ("brightness", "contrast", "saturation", "hue"):
             view = getattr(tv, f"adjust_{name}")(view, float(getattr(drawn, name)[row]))
-        view = tv.rgb_to_grayscale(view, 3) if drawn.grey[row] else view
+        view = tv.rgb_to_grayscale(view, 3) if drawn.gray[row] else view
         view = tv.gaussian_blur(view, [3, 3], [float(drawn.blur[row])] * 2) if drawn.blur[row] else view
         view = tv.normalize(view, list(settings.mean), list(settings.std))
         top, left, height, width = (drawn.erase[row, 0] * 16).tolist()
@@ -178,13 +178,13 @@ def test_each_photograph_is_treated_on_its_own():
     together = settings.apply(images, drawn)
     for row in range(N):
         own = slice(row, row + 1)
-        assert_close(settings.apply(images[own], drawn.rows(own)), together[own])
+        assert_close(settings.apply(images[own], drawn.subset(own)), together[own])
 
 
 def test_holes_are_where_the_boxes_are():
     images = photographs(2, height=10, width=20)
     boxes = torch.tensor([[[0.1, 0.2, 0.5, 0.25], [0.8, 0.9, 0.2, 0.1]], [[0, 0, 0, 0], [0, 0, 1, 1]]])
-    expected = PLAIN.plain(images)
+    expected = PLAIN.preprocess(images)
     expected[0, :, 1:6, 4:9] = 0
     expected[0, :, 8:10, 18:20] = 0
     expected[1] = 0
@@ -238,7 +238,7 @@ def test_steps_happen_as_often_as_asked_and_within_their_ranges():
     n = 4000
     drawn = settings.draw(n, np.random.default_rng(0))
     happened = {
-        "flip_p": drawn.flip, "grey_p": drawn.grey, "blur_p": drawn.blur > 0, "jitter_p": drawn.brightness != 1,
+        "flip_p": drawn.flip, "grey_p": drawn.gray, "blur_p": drawn.blur > 0, "jitter_p": drawn.brightness != 1,
         "erase_p": drawn.erase[:, 0, 2] > 0,
     }  # fmt: skip
     for name, which in happened.items():
@@ -294,7 +294,7 @@ def test_one_view_is_the_draw_applied():
 def test_both_views_show_the_photograph_of_their_row():
     images = photographs(64, height=16, width=16)
     first, second = two_views(images, Augmentation(flip_p=0.5), np.random.default_rng(0))
-    plain = PLAIN.plain(images)
+    plain = PLAIN.preprocess(images)
     for view in (first, second):
         as_is = (view - plain).abs().amax(dim=(1, 2, 3)) < 1e-4
         mirrored = (view - plain.flip(-1)).abs().amax(dim=(1, 2, 3)) < 1e-4
@@ -313,7 +313,7 @@ def test_plain_is_torchvisions_resize_and_normalise():
     images = photographs(height=50, width=50)
     settings = replace(PRESETS["simclr"], size=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     theirs = tv.normalize(tv.resize(images / 255, [32, 32], antialias=True), list(settings.mean), list(settings.std))
-    assert_close(settings.plain(images), theirs)
+    assert_close(settings.preprocess(images), theirs)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_parameters_for_another_batch_are_refused():
 
 def test_a_mean_for_other_channels_is_refused():
     with pytest.raises(BadParameterError, match="not for 1 channels"):
-        Augmentation(mean=(0.485, 0.456, 0.406)).plain(photographs(channels=1))
+        Augmentation(mean=(0.485, 0.456, 0.406)).preprocess(photographs(channels=1))
 
 
 def test_an_empty_batch_gives_empty_views():

@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from facelab.backbones import NAMES, PUBLISHED, STEMS, backbone, freeze, load_weights, mlp_head, parameter_layers
+from facelab.backbones import (
+    BACKBONES,
+    PUBLISHED_WEIGHTS,
+    STEMS,
+    backbone,
+    freeze,
+    load_weights,
+    mlp_head,
+    parameter_layers,
+)
 from facelab.backbones.inception_resnet_v1 import block8, block17, block35
 from facelab.backbones.projection import Projection
 from facelab.errors import BadParameterError, DataMissingError
@@ -53,7 +62,22 @@ def count(module):
 def test_parameter_counts_are_the_published_ones(name, features, expected):
     with torch.device("meta"):
         network = backbone(name)
-    assert (count(network), network.features) == (expected, features)
+    assert (count(network), network.num_features) == (expected, features)
+
+
+def test_resnet9_by_formula():
+    """Convolutions of 3x3 without bias, each with a batch norm: 6,568,000 at width 64, as Page has it without his classifier."""
+    widths = [(3, 64), (64, 128), (128, 128), (128, 128), (128, 256), (256, 512), (512, 512), (512, 512)]
+    network = backbone("resnet9")
+    assert count(network) == sum(9 * before * after + 2 * after for before, after in widths) == 6_568_000
+    assert network.num_features == 512 and backbone("resnet9", width=16).num_features == 128
+    sides = []
+    for layer in (network.body.prep, network.body.layer1, network.body.layer2, network.body.layer3):
+        layer.register_forward_hook(lambda module, inputs, output: sides.append(output.shape[-1]))
+    network(images(2, size=32))
+    assert sides == [32, 16, 8, 4], "full resolution at first, then halved three times"
+    with pytest.raises(BadParameterError, match="at least 8x8"):
+        network(images(2, size=7))
 
 
 def test_the_laptops_resnet10_by_formula():
@@ -63,7 +87,7 @@ def test_the_laptops_resnet10_by_formula():
     expected = 9 * 16 + 2 * 16 + 2 * (9 * 16 * 16 + 2 * 16)
     for before, after in zip(widths[:-1], widths[1:], strict=True):
         expected += 9 * before * after + 9 * after * after + before * after + 3 * 2 * after
-    assert (count(network), network.features) == (expected, 128)
+    assert (count(network), network.num_features) == (expected, 128)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -120,7 +144,7 @@ def smallest(name):
     return {"inception_resnet_v1": 75}.get(name, 32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BACKBONES)
 @settings(max_examples=3, deadline=None)
 @given(
     channels=st.sampled_from([1, 3]),
@@ -133,8 +157,8 @@ def test_any_size_gives_one_embedding_each(name, channels, height, width, scale)
     sides = (smallest(name) + height, smallest(name) + width)
     with torch.inference_mode():
         out = network(torch.zeros(2, channels, *sides))
-    assert out.shape == (2, network.features) and torch.isfinite(out).all()
-    assert network.features == backbone_features(name) * scale // 64
+    assert out.shape == (2, network.num_features) and torch.isfinite(out).all()
+    assert network.num_features == backbone_features(name) * scale // 64
 
 
 def backbone_features(name):
@@ -167,7 +191,7 @@ def test_inception_takes_photographs_from_its_smallest_on(stem, least):
         network(torch.zeros(1, 3, least, least - 1))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_gradients_reach_every_parameter(name):
     network = backbone(name, width=8)
     torch.manual_seed(0)
@@ -176,7 +200,7 @@ def test_gradients_reach_every_parameter(name):
     assert not silent
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_the_layers_are_in_the_order_of_the_forward_pass(name):
     network = backbone(name, width=8).eval()
     order = []
@@ -189,7 +213,7 @@ def test_the_layers_are_in_the_order_of_the_forward_pass(name):
 @pytest.mark.parametrize("frozen", [1, 7, 24])
 def test_frozen_layers_do_not_move_and_the_others_do(frozen):
     network = freeze(backbone("resnet10", 1), frozen)
-    model = nn.Sequential(network, mlp_head(network.features, (3,)))
+    model = nn.Sequential(network, mlp_head(network.num_features, (3,)))
     before = copy.deepcopy(network.state_dict())
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.1)
     nn.functional.cross_entropy(model(images(4, 1, 32)), torch.tensor([0, 1, 2, 0])).backward()
@@ -319,7 +343,7 @@ def test_published_weights_are_taken_from_the_cache(hub):
     published = backbone("resnet18")
     hub.mkdir()
     state = published.body.state_dict() | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
-    torch.save(state, hub / PUBLISHED["imagenet"]["resnet18"].rsplit("/", 1)[1])
+    torch.save(state, hub / PUBLISHED_WEIGHTS["imagenet"]["resnet18"].rsplit("/", 1)[1])
     found = backbone("resnet18", weights="imagenet")
     assert torch.equal(found.body.layer4[1].conv2.weight, published.body.layer4[1].conv2.weight)
 
@@ -327,14 +351,14 @@ def test_published_weights_are_taken_from_the_cache(hub):
 def test_a_download_with_another_hash_is_refused(hub, monkeypatch, tmp_path):
     source = tmp_path / "other.pt"
     torch.save({}, source)
-    monkeypatch.setitem(PUBLISHED["vicreg"], "resnet50", source.as_uri())
+    monkeypatch.setitem(PUBLISHED_WEIGHTS["vicreg"], "resnet50", source.as_uri())
     with pytest.raises(DataMissingError, match="invalid hash"):
         backbone("resnet50", weights="vicreg")
     assert not list(hub.glob("*.pth"))
 
 
-def test_published_names_belong_to_the_catalogue():
-    assert {name for urls in PUBLISHED.values() for name in urls} <= set(NAMES)
+def test_published_names_belong_to_the_registry():
+    assert {name for urls in PUBLISHED_WEIGHTS.values() for name in urls} <= set(BACKBONES)
 
 
 def layout(head):

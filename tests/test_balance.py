@@ -15,8 +15,8 @@ from facelab.evaluation import (
     assert_all_classes,
     assert_not_one_class,
     balanced_accuracy,
-    check_classes,
-    over_people,
+    bootstrap_over_people,
+    class_counts,
     recall_by_class,
     wilson,
 )
@@ -53,7 +53,7 @@ def test_the_interval_is_that_of_a_slow_bootstrap_also_where_draws_lose_a_class(
     labels, predicted, person = answers(people, 6, seed)
     assert 1 <= len(np.unique(person[labels == labels.min()])) <= 3  # lost in one draw of three, or of twenty
     found = balanced_accuracy(labels, predicted, person, draws=20_000)
-    slow = over_people(lambda rows: by_scikit_learn(labels[rows], predicted[rows]), person, draws=1000)
+    slow = bootstrap_over_people(lambda rows: by_scikit_learn(labels[rows], predicted[rows]), person, draws=1000)
     width = slow.high - slow.low
     assert (found.value, found.n, found.unit, found.method) == (slow.value, people, "people", slow.method)
     assert (found.low, found.high) == pytest.approx((slow.low, slow.high), abs=0.06 * width)
@@ -95,7 +95,7 @@ PARTS = {"train": np.array([0, 1, 2, 3, 3]), "validation": np.array([3, 1, 2]), 
 
 
 def test_the_table_counts_and_the_guard_names_part_and_class():
-    table = check_classes(PARTS, NAMES)
+    table = class_counts(PARTS, NAMES)
     assert table.to_dict("list") == {"train": [1, 1, 1, 2], "validation": [0, 1, 1, 1], "test": [1, 0, 1, 2]}
     assert tuple(table.index) == NAMES
     with pytest.raises(BadParameterError, match="validation has no asian; test has no black. Stratify"):
@@ -125,7 +125,7 @@ def test_a_collapsed_classifier_is_stopped_with_its_histogram():
         (lambda: balanced_accuracy(np.arange(4), np.arange(4), np.arange(5)), "4 photographs, 5 units"),
         (lambda: balanced_accuracy(np.arange(4), np.arange(4), draws=99), "99 draws"),
         (lambda: recall_by_class(np.arange(5), np.arange(5), NAMES), "Classes 0 to 4 of 'labels' for 4 names"),
-        (lambda: check_classes({"test": np.array([-1, 2])}, NAMES), "Classes -1 to 2 of 'test'"),
+        (lambda: class_counts({"test": np.array([-1, 2])}, NAMES), "Classes -1 to 2 of 'test'"),
         (lambda: assert_not_one_class(np.array([3]), 2), "1 predictions, 2 classes"),
     ],
 )

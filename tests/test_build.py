@@ -3,12 +3,14 @@
 import base64
 import io
 import os
+import sys
 
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
+from facelab import cli
 from facelab.errors import BadParameterError, FacelabError
 from facelab.labs import build, parameters
 
@@ -22,6 +24,7 @@ seed: int = 0  # of everything
 
 # %%
 import os
+import sys
 print(seed, os.path.isabs(os.environ["FACELAB_RUNS"]))
 1 / (seed - 7)
 """
@@ -41,7 +44,7 @@ def source(tmp_path, monkeypatch):
 
 
 def test_a_run_has_its_parameters_and_absolute_folders(source, tmp_path):
-    executed = build.run(source, {"seed": "3"}, typed=True)
+    executed = build.run_notebook(source, {"seed": "3"}, parse=True)
     assert executed == tmp_path / "some" / "runs" / "notebooks" / "98_test-laptop-orl-3.ipynb"
     outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", [])]
     assert outputs[0].text == "3 True\n"
@@ -50,18 +53,18 @@ def test_a_run_has_its_parameters_and_absolute_folders(source, tmp_path):
 
 def test_a_failing_cell_is_named_and_the_notebook_kept(source):
     with pytest.raises(FacelabError, match="ZeroDivisionError.*98_test-laptop-orl-7.ipynb"):
-        build.run(source, {"seed": 7})
+        build.run_notebook(source, {"seed": 7})
     assert (source.parents[2] / "some/runs/notebooks/98_test-laptop-orl-7.ipynb").exists()
 
 
 def test_a_wrong_parameter_runs_nothing(source):
     with pytest.raises(BadParameterError):
-        build.run(source, {"sede": 1})
+        build.run_notebook(source, {"sede": 1})
     assert not os.path.exists("some")
 
 
 def test_the_stored_notebook_is_normalised(source):
-    path = build.build(source)
+    path = build.build_notebook(source)
     notebook = nbformat.read(path, 4)
     assert [cell.id for cell in notebook.cells] == ["cell-000", "cell-001", "cell-002"]
     assert notebook.metadata["facelab"]["seconds"] >= 0
@@ -69,16 +72,33 @@ def test_the_stored_notebook_is_normalised(source):
 
 
 def test_text_is_taken_over_without_a_run_and_code_is_not(source):
-    path = build.build(source)
+    path = build.build_notebook(source)
     outputs = [cell.get("outputs") for cell in nbformat.read(path, 4).cells]
     source.write_text(SOURCE.replace("A title", "Another title"))
-    build.take_text(source)
+    build.update_text(source)
     after = nbformat.read(path, 4)
     assert "Another title" in after.cells[0].source
     assert [cell.get("outputs") for cell in after.cells] == outputs
     source.write_text(SOURCE.replace("seed - 7", "seed - 8"))
-    with pytest.raises(FacelabError, match="make notebooks"):
-        build.take_text(source)
+    with pytest.raises(FacelabError, match="facelab build 98_test"):
+        build.update_text(source)
+
+
+def test_the_command_builds_what_is_named_and_takes_over_text_alone_where_asked(source, monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["facelab", "build", *words])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert not left.value.code
+
+    call("98")
+    path = source.parents[1] / "98_test.ipynb"
+    stamp = nbformat.read(path, 4).cells[2].outputs
+    source.write_text(SOURCE.replace("A title", "Another title"))
+    call("--text")
+    after = nbformat.read(path, 4)
+    assert "Another title" in after.cells[0].source and after.cells[2].outputs == stamp
+    assert capsys.readouterr().out.count("building 98_test") == 2
 
 
 def test_plots_become_small_palette_pictures_that_look_the_same():

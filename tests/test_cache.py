@@ -115,14 +115,14 @@ def test_the_cache_holds_no_pickle(here):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
 def test_whatever_ends_the_decoding_leaves_nothing_behind(here, monkeypatch, stop):
-    real = cache.Pixels.__setitem__
+    real = cache.PixelWriter.__setitem__
 
     def interrupted(pixels, row, image):
         if row == 3:
             raise stop
         real(pixels, row, image)
 
-    monkeypatch.setattr(cache.Pixels, "__setitem__", interrupted)
+    monkeypatch.setattr(cache.PixelWriter, "__setitem__", interrupted)
     with pytest.raises(stop):
         load_tree(here)
     assert cached_folders(here) == []
@@ -215,7 +215,7 @@ def test_pixels_close_up_in_order(tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)
     keep = np.array([0, 1, 1, 0, 0, 1, 0, 1, 0], bool)
     with (tmp_path / "pixels").open("w+b") as file:
-        pixels = cache.Pixels(file, rows.shape)
+        pixels = cache.PixelWriter(file, rows.shape)
         for row in np.random.default_rng(1).permutation(9):
             pixels[row] = rows[row]
         pixels.keep(keep)
@@ -228,7 +228,7 @@ def test_pixels_close_up_in_order(tmp_path):
 
 def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
     with (tmp_path / "pixels").open("w+b") as file:
-        pixels = cache.Pixels(file, (2, 4, 4, 3))
+        pixels = cache.PixelWriter(file, (2, 4, 4, 3))
         for wrong in (np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4, 3), np.float32)):
             with pytest.raises(ValueError, match="not uint8"):
                 pixels[0] = wrong

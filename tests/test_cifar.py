@@ -9,13 +9,13 @@ import numpy as np
 import photos
 import pytest
 
-from facelab.datasets import RejectedFilesWarning, batches, load
+from facelab.datasets import RejectedFilesWarning, cifar_batches, load
 from facelab.errors import DataMissingError, FacelabError
 
 CLASSES = ("airplane", "frog", "truck")
 
 
-def official(root: Path, layout: batches.Layout, rows: int = 3) -> dict[str, np.ndarray]:
+def official(root: Path, layout: cifar_batches.CifarLayout, rows: int = 3) -> dict[str, np.ndarray]:
     """Batches as the official files are: a row is 1024 red, 1024 green, 1024 blue values."""
     folder = root / layout.folder
     folder.mkdir(parents=True)
@@ -33,7 +33,7 @@ def official(root: Path, layout: batches.Layout, rows: int = 3) -> dict[str, np.
     return images
 
 
-@pytest.mark.parametrize(("name", "layout"), [("cifar10", batches.CIFAR10), ("cifar100", batches.CIFAR100)])
+@pytest.mark.parametrize(("name", "layout"), [("cifar10", cifar_batches.CIFAR10), ("cifar100", cifar_batches.CIFAR100)])
 @pytest.mark.parametrize("below", ["", "named"])
 def test_official_batches(data, name, layout, below):
     images = official(data / (name if below else ""), layout)
@@ -48,12 +48,12 @@ def test_official_batches(data, name, layout, below):
 
 
 def test_a_batch_that_was_cut_is_rejected_by_name(data):
-    official(data, batches.CIFAR10)
+    official(data, cifar_batches.CIFAR10)
     batch = data / "cifar-10-batches-py" / "data_batch_3"
     batch.write_bytes(batch.read_bytes()[:-50])
     with pytest.warns(RejectedFilesWarning, match="data_batch_3"):
         faces = load("cifar10", 32)
-    assert len(faces) == 15 and [file for file, _ in faces.rejected] == ["cifar-10-batches-py/data_batch_3"]
+    assert len(faces) == 15 and [file for file, _ in faces.rejected_files] == ["cifar-10-batches-py/data_batch_3"]
 
 
 class Evil:
@@ -65,12 +65,12 @@ class Evil:
 
 @pytest.mark.filterwarnings("ignore::facelab.datasets.RejectedFilesWarning")
 def test_a_batch_that_would_run_code_is_refused_before_it_does(data, tmp_path):
-    official(data, batches.CIFAR10)
+    official(data, cifar_batches.CIFAR10)
     evil = Evil()
     evil.target = str(tmp_path / "ran")
     (data / "cifar-10-batches-py" / "data_batch_1").write_bytes(pickle.dumps({"data": evil, "labels": [0]}))
     faces = load("cifar10", 32)
-    assert "no CIFAR batch needs" in faces.rejected[0].reason and not (tmp_path / "ran").exists()
+    assert "no CIFAR batch needs" in faces.rejected_files[0].reason and not (tmp_path / "ran").exists()
     (data / "cifar-10-batches-py" / "batches.meta").write_bytes(pickle.dumps({"label_names": evil}))
     with pytest.raises(FacelabError, match="cannot be read"):
         load("cifar10", 32)
@@ -137,10 +137,10 @@ def test_a_packed_file_that_was_cut_costs_only_what_it_held(data):
     train.write_bytes(train.read_bytes()[: train.stat().st_size // 2])
     with pytest.warns(RejectedFilesWarning):
         faces = load("cifar100", 32)
-    lost = {file for file, _ in faces.rejected}
+    lost = {file for file, _ in faces.rejected_files}
     assert lost and all(file.startswith("train/") for file in lost)
     assert len(faces) + len(lost) == 12
-    assert all("cifar100_train.tar.gz cannot be read to its end" in reason for _, reason in faces.rejected)
+    assert all("cifar100_train.tar.gz cannot be read to its end" in reason for _, reason in faces.rejected_files)
 
 
 def test_a_changed_packed_file_is_decoded_anew(data):

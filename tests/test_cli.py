@@ -11,7 +11,7 @@ import pytest
 from tiny import tiny_faces
 
 from facelab import cli
-from facelab.datasets import catalogue, load
+from facelab.datasets import catalog, load
 
 
 def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -35,14 +35,21 @@ def call(monkeypatch, *words: str) -> int:
 def test_help_tells_of_every_command():
     done = facelab("--help")
     assert done.returncode == 0
-    for command in ("run", "data", "crop", "split", "train", "sweep", "leaderboard"):
+    for command in ("run", "data", "build", "crop", "split", "train", "sweep", "leaderboard"):
         assert command in done.stdout
+
+
+def test_what_takes_long_to_import_waits_for_the_command_that_needs_it():
+    code = "import sys, facelab.cli; print({'torch', 'pandas', 'cv2', 'papermill', 'fastapi'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["run", "77"], "No notebook is called '77'"),
+        (["build", "77"], "No notebook is called '77'"),
         (["run", "00", "-p", "sede=1"], "no parameter 'sede'"),
         (["run", "00", "-p", "seed"], "has no '='"),
         (["run", "00", "--preset", "huge"], "preset is 'huge'"),
@@ -95,7 +102,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
     def pressed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalogue, "listing", pressed)
+    monkeypatch.setattr(catalog, "list_sources", pressed)
     assert call(monkeypatch, "data", "list") == 130
     assert capsys.readouterr().err == "facelab: stopped.\n"
 
@@ -105,7 +112,7 @@ def test_a_disk_that_refuses_is_one_line_wherever_it_happens(monkeypatch, capsys
     def refused(*_):
         raise OSError(number, os.strerror(number), "some/file")
 
-    monkeypatch.setattr(catalogue, "listing", refused)
+    monkeypatch.setattr(catalog, "list_sources", refused)
     assert call(monkeypatch, "data", "list") == 1
     error = capsys.readouterr().err
     assert "some/file" in error and os.strerror(number) in error and error.count("\n") == 1
@@ -115,7 +122,7 @@ def test_a_fault_of_ours_is_not_passed_off_as_the_users(monkeypatch):
     def broken(*_):
         raise FileNotFoundError(errno.ENOENT, "No such file", "some/file")
 
-    monkeypatch.setattr(catalogue, "listing", broken)
+    monkeypatch.setattr(catalog, "list_sources", broken)
     monkeypatch.setattr(sys, "argv", ["facelab", "data", "list"])
     with pytest.raises(FileNotFoundError):
         cli.main()

@@ -11,9 +11,9 @@ import pytest
 from sklearn.metrics.cluster import expected_mutual_information
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.agreement import agreement, agreement_by_label, binned, cluster_agreement
-from facelab.evaluation.clusters import fit_kmeans, silhouette_of, silhouette_sweep, topk_by_clusters
-from facelab.evaluation.topk import topk_by_neighbours
+from facelab.evaluation.agreement import agreement, agreement_by_label, bin_by_quantile, cluster_agreement
+from facelab.evaluation.clusters import fit_kmeans, silhouette_estimate, silhouette_sweep, topk_by_clusters
+from facelab.evaluation.topk import topk_by_neighbors
 
 
 def blobs(seed: int = 0, groups: int = 5, each: int = 8, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -44,14 +44,14 @@ def test_the_silhouette_of_the_people_is_that_of_the_loop(seed):
     rows, group = blobs(seed, noise=1.0)
     group[0] = 9  # alone in its group
     values = np.array(slow_silhouettes(rows, group))
-    found = silhouette_of(rows, group, draws=500)
+    found = silhouette_estimate(rows, group, draws=500)
     assert found.value == pytest.approx(values.mean())
     sums, sizes = (np.array([part(values[group == g]) for g in np.unique(group)]) for part in (np.sum, len))
     drawn = np.random.default_rng(5).integers(len(sums), size=(20000, len(sums)))
     expected = np.quantile(sums[drawn].sum(1) / sizes[drawn].sum(1), [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx(expected, abs=0.03)
     assert (found.n, found.unit) == (6, "people")
-    assert silhouette_of(rows, group, np.arange(40), draws=100).n == 40
+    assert silhouette_estimate(rows, group, np.arange(40), draws=100).n == 40
 
 
 def test_the_sweep_chooses_the_true_number_and_scores_as_the_loop():
@@ -100,7 +100,7 @@ def test_topk_within_clusters_agrees_with_a_loop_and_not_with_the_order_of_the_g
     again = topk_by_clusters(gallery[order], person[:60][order], probes, person[60:], clusters=4)
     np.testing.assert_array_equal(again.rank, found.rank)
     np.testing.assert_array_equal(again.predicted, found.predicted)
-    everywhere = topk_by_neighbours(gallery, person[:60], probes, person[60:])
+    everywhere = topk_by_neighbors(gallery, person[:60], probes, person[60:])
     assert (found.rank != everywhere.rank).any()
 
 
@@ -179,7 +179,7 @@ def test_attributes_are_cut_and_their_gaps_left_out():
     found = agreement_by_label(clusters, table, ["word", "number", "few", "gaps", "missing"], person, bins=4)
     assert [found[c].value for c in ("word", "gaps", "missing")] == pytest.approx([1, 1, 1])
     assert found["gaps"].n == 3 and found["missing"].n == 4
-    assert found["number"].value == pytest.approx(slow_agreement(clusters, binned(table["number"]))["ami"])
+    assert found["number"].value == pytest.approx(slow_agreement(clusters, bin_by_quantile(table["number"]))["ami"])
     assert found["few"].value == pytest.approx(slow_agreement(clusters, few)["ami"])
     with pytest.raises(BadParameterError, match="'constant' has one value"):
         agreement_by_label(clusters, table, ["constant"], person)
@@ -189,11 +189,13 @@ def test_attributes_are_cut_and_their_gaps_left_out():
 
 def test_bins_hold_equal_shares_and_never_part_equal_values():
     values = np.random.default_rng(0).normal(size=400)
-    np.testing.assert_array_equal(binned(values), pd.qcut(values, 4, labels=False))
-    np.testing.assert_array_equal(binned([0, 0, 0, 0, 0, 0, 0, 0.3, np.nan, 0.9]), [0, 0, 0, 0, 0, 0, 0, 1, -1, 1])
-    np.testing.assert_array_equal(binned([np.nan, np.nan], 2), [-1, -1])
+    np.testing.assert_array_equal(bin_by_quantile(values), pd.qcut(values, 4, labels=False))
+    np.testing.assert_array_equal(
+        bin_by_quantile([0, 0, 0, 0, 0, 0, 0, 0.3, np.nan, 0.9]), [0, 0, 0, 0, 0, 0, 0, 1, -1, 1]
+    )
+    np.testing.assert_array_equal(bin_by_quantile([np.nan, np.nan], 2), [-1, -1])
     with pytest.raises(BadParameterError, match="1 bins"):
-        binned(values, 1)
+        bin_by_quantile(values, 1)
 
 
 EYE = np.eye(4)
@@ -207,10 +209,10 @@ EYE = np.eye(4)
         (lambda: fit_kmeans(EYE / 0, 2), "finite"),
         (lambda: silhouette_sweep(EYE, [2, 4]), r"k = \[2, 4\] for 4"),
         (lambda: silhouette_sweep(EYE, []), r"k = \[\]"),
-        (lambda: silhouette_of(EYE, np.arange(4)), "4 groups of 4 labels"),
-        (lambda: silhouette_of(EYE, np.zeros(4)), "1 groups"),
-        (lambda: silhouette_of(EYE, np.arange(3)), "for 4 embeddings"),
-        (lambda: silhouette_of(EYE, np.array([0, 0, 1, 1])), "show 2 people"),
+        (lambda: silhouette_estimate(EYE, np.arange(4)), "4 groups of 4 labels"),
+        (lambda: silhouette_estimate(EYE, np.zeros(4)), "1 groups"),
+        (lambda: silhouette_estimate(EYE, np.arange(3)), "for 4 embeddings"),
+        (lambda: silhouette_estimate(EYE, np.array([0, 0, 1, 1])), "show 2 people"),
         (lambda: topk_by_clusters(EYE, np.arange(4), EYE, np.arange(1, 5), 2), "not in the gallery"),
         (lambda: topk_by_clusters(EYE, np.arange(4), EYE, np.arange(3), 2), "differ in number"),
         (lambda: agreement(np.arange(3), np.arange(4)), "differ in number"),

@@ -12,11 +12,11 @@ from facelab.errors import BadParameterError
 from facelab.evaluation.collapse import (
     active_units,
     alignment,
-    collapse_figures,
+    collapse_metrics,
     effective_rank,
-    largest_class,
+    largest_class_share,
     per_dimension_std,
-    predicted_shares,
+    predicted_class_shares,
     uniformity,
 )
 
@@ -91,13 +91,13 @@ def test_single_precision_is_summed_in_double():
 
 def test_the_bundle_holds_the_figures_of_the_parts():
     a, b = gaussian(60, 16), gaussian(60, 16, seed=1)
-    assert collapse_figures(a, b) == {
+    assert collapse_metrics(a, b) == {
         "relative_std": pytest.approx(4 * per_dimension_std(a).mean()),
         "effective_rank": effective_rank(a),
         "alignment": alignment(a, b),
         "uniformity": uniformity(a),
     }
-    still = collapse_figures(np.ones((60, 16)), np.ones((60, 16)))
+    still = collapse_metrics(np.ones((60, 16)), np.ones((60, 16)))
     assert still == pytest.approx({"relative_std": 0, "effective_rank": 1, "alignment": 0, "uniformity": 0}, abs=1e-12)
 
 
@@ -105,16 +105,16 @@ def test_dimensions_that_say_the_same_of_everybody_are_not_active():
     spread = np.array([0.0, 0.05, 0.2, 1.0])  # variances 0, .0025, .04, 1 of two points
     means = np.array([[-1.0], [1.0]]) * spread + 3
     assert active_units(means) == 0.5
-    assert active_units(means, least=0.5) == 0.25
+    assert active_units(means, min_variance=0.5) == 0.25
     assert active_units(np.full((5, 3), 7.0)) == 0
     with pytest.raises(BadParameterError):
         active_units(means[:1])
 
 
 def test_a_classifier_that_knows_one_class_is_seen():
-    np.testing.assert_allclose(predicted_shares(np.array([2, 0, 2, 2, 1]), 4), [0.2, 0.2, 0.6, 0])
-    assert largest_class(np.array([2, 0, 2, 2, 1]), 4) == pytest.approx(0.6)
-    assert (largest_class(np.ones(50, int), 2), largest_class(np.arange(50), 50)) == (1, 1 / 50)
+    np.testing.assert_allclose(predicted_class_shares(np.array([2, 0, 2, 2, 1]), 4), [0.2, 0.2, 0.6, 0])
+    assert largest_class_share(np.array([2, 0, 2, 2, 1]), 4) == pytest.approx(0.6)
+    assert (largest_class_share(np.ones(50, int), 2), largest_class_share(np.arange(50), 50)) == (1, 1 / 50)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_classifier_that_knows_one_class_is_seen():
         (lambda: uniformity(np.ones((1, 4))), "two photographs or more"),
         (lambda: per_dimension_std(np.full((3, 2), np.nan)), "not finite"),
         (lambda: alignment(np.ones((3, 2)), np.ones((2, 2))), r"Views are \(3, 2\) and \(2, 2\)"),
-        (lambda: largest_class(np.empty(0, int), 3), "0 predictions, 3 classes"),
-        (lambda: largest_class(np.array([0, 3]), 3), "2 predictions, 3 classes"),
-        (lambda: largest_class(np.array([-1, 0]), 3), "2 predictions, 3 classes"),
+        (lambda: largest_class_share(np.empty(0, int), 3), "0 predictions, 3 classes"),
+        (lambda: largest_class_share(np.array([0, 3]), 3), "2 predictions, 3 classes"),
+        (lambda: largest_class_share(np.array([-1, 0]), 3), "2 predictions, 3 classes"),
     ],
 )
 def test_refusals_name_the_fault(call, message):

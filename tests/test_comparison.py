@@ -3,15 +3,22 @@
 import numpy as np
 import pytest
 from tiny import tiny_faces
-from trainings import OneProcess, Spy, equal, own_results
+from trainings import Spy, compute, equal
 
-from facelab import records
 from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError
 from facelab.experiments import comparison as lab
-from facelab.experiments import grid as kept
-from facelab.experiments.comparison import COST, FIGURES, RIVALS, Parts, measured, plan_of, summary, trained
-from facelab.methods.named import METHODS
+from facelab.experiments.comparison import (
+    CONTENDERS,
+    COST,
+    FIGURES,
+    Parts,
+    measure,
+    plan_for_budget,
+    summarise,
+    train,
+)
+from facelab.methods.registry import METHODS
 
 
 def people_in_scenes() -> FaceSet:
@@ -23,7 +30,7 @@ def people_in_scenes() -> FaceSet:
 
 @pytest.fixture
 def parts() -> Parts:
-    return Parts.of(people_in_scenes(), 0)
+    return Parts.from_faces(people_in_scenes(), 0)
 
 
 def test_strangers_are_in_no_training_and_scenes_in_one_part(parts):
@@ -36,37 +43,37 @@ def test_strangers_are_in_no_training_and_scenes_in_one_part(parts):
 
 
 def test_fewer_people_are_fewer_of_each_kind(parts):
-    few = parts.of_first(3)
+    few = parts.first_people(3)
     assert few.train.people.tolist() == few.known.people.tolist() == parts.train.people[:3].tolist()
     assert few.strangers.people.tolist() == parts.strangers.people[:3].tolist() and len(few.strangers) == 36
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", CONTENDERS)
 def test_every_budget_is_the_same_number_of_views(name):
-    rival, photographs = RIVALS[name], 560
-    plan = plan_of(rival, photographs, 24_000, seed=0)
-    epoch = photographs // rival.batch_size * rival.batch_size * rival.views
+    contender, photographs = CONTENDERS[name], 560
+    plan = plan_for_budget(contender, photographs, 24_000, seed=0)
+    epoch = photographs // contender.batch_size * contender.batch_size * contender.views
     assert abs(plan.epochs * epoch - 24_000) <= epoch / 2
 
 
 def test_a_perfect_embedding_and_one_that_knows_nothing(parts):
-    perfect = measured(lambda faces: np.eye(40)[faces.identity] + 1e-3, parts, 0, draws=100)
+    perfect = measure(lambda faces: np.eye(40)[faces.identity] + 1e-3, parts, 0, draws=100)
     assert [perfect[figure].value for figure in FIGURES] == [1.0, 0.0, 0.0]
     rng = np.random.default_rng(0)
-    blind = measured(lambda faces: rng.normal(size=(len(faces), 64)), parts, 0, draws=100)
+    blind = measure(lambda faces: rng.normal(size=(len(faces), 64)), parts, 0, draws=100)
     assert abs(blind["EER of strangers"].value - 0.5) < 0.1 and blind["closed set, rank 1"].value < 0.5
     assert blind["FNIR at FPIR 10 %"].value > 0.5
 
 
 def test_all_start_from_one_network_and_annealing_is_as_long_as_the_run(monkeypatch, parts):
     spy = Spy(monkeypatch, lab)
-    for name, rival in RIVALS.items():
-        trained(rival, parts.train, 480, seed=3)
+    for name, contender in CONTENDERS.items():
+        train(contender, parts.train, 480, seed=3)
         call = spy.calls[-1]
         assert call["faces"] is parts.train and call["plan"].seed == 3
-        assert (call["scenes"] is not None) == rival.scenes, name
+        assert (call["scenes"] is not None) == contender.scenes, name
         assert all(equal(call["before"], spy.calls[0]["before"])), name
-    annealed = spy.calls[list(RIVALS).index("A-Softmax")]
+    annealed = spy.calls[list(CONTENDERS).index("A-Softmax")]
     steps = annealed["plan"].epochs * (len(parts.train) // annealed["plan"].batch_size)
     assert annealed["method"].annealing == steps * 2 // 3
 
@@ -83,7 +90,7 @@ def test_figures_are_means_over_seeds_and_differences_within_one():
         for seed in range(3):
             figures = {f"EER of strangers/{name}": value + 0.01 * seed, f"{COST}/{name}": seconds * (1 + seed)}
             found[name, seed] = figures
-    metrics = summary(found)
+    metrics = summarise(found)
     less = metrics["EER of strangers/VCL less whitened PCA"]
     assert (less.value, less.low, less.high) == pytest.approx((-0.05, -0.05, -0.05))  # the seeds' own level cancels
     assert metrics["EER of strangers/VCL"].value == pytest.approx(0.26) and metrics["EER of strangers/VCL"].n == 3
@@ -94,39 +101,44 @@ def test_figures_are_means_over_seeds_and_differences_within_one():
     assert metrics[f"{COST}/softmax"].value == 1 and not any("less" in name for name in metrics if COST in name)
 
 
-def test_the_command_writes_a_record_and_keeps_what_is_done(monkeypatch, tmp_path):
-    own_results(monkeypatch, lab, tmp_path)
+def test_every_method_is_measured_under_every_seed(monkeypatch):
     monkeypatch.setattr(lab, "load", lambda name, size: people_in_scenes())
-    monkeypatch.setattr(lab, "VIEWS", 400)
-    monkeypatch.setattr(lab, "pretrained", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
-    monkeypatch.setattr(lab, "RIVALS", {name: RIVALS[name] for name in ("softmax", "A-Softmax")})
-    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
+    monkeypatch.setattr(lab, "BUDGET", 400)
+    monkeypatch.setattr(lab, "load_sface", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
+    monkeypatch.setattr(lab, "CONTENDERS", {name: CONTENDERS[name] for name in ("softmax", "A-Softmax")})
     spy = Spy(monkeypatch, lab)
-    lab.main(seeds=3)
-    record = records.read(tmp_path / "results" / "11_comparison.json")
+    (experiment,) = lab.EXPERIMENTS
+    metrics = experiment.summarise(compute(experiment, 3))
     names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "softmax", "A-Softmax")
-    assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(record.metrics)
-    assert record.parameters["rivals"]["A-Softmax"]["method"] == "margin"
-    assert record.metrics[f"{COST}/softmax"].value == 1 and record.metrics[f"{COST}/A-Softmax"].n == 3
-    done = len(spy.calls)
-    lab.main(seeds=3)
-    assert done == 6 == len(spy.calls)
+    assert {f"{figure}/{name}" for figure in FIGURES for name in names} <= set(metrics)
+    assert all(metrics[f"{figure}/{name}"].n == 3 for figure in FIGURES for name in names)
+    assert experiment.parameters(3)["rivals"]["A-Softmax"]["method"] == "margin"
+    assert metrics[f"{COST}/softmax"].value == 1 and metrics[f"{COST}/A-Softmax"].n == 3
+    assert [call["plan"].seed for call in spy.calls] == [0, 0, 1, 1, 2, 2]
+    assert experiment.data() == {"faces": people_in_scenes().describe()}
+
+
+@pytest.mark.parametrize("name", ["BUDGET", "FPIR", "ENROLLED", "SIZE"])
+def test_what_decides_a_cell_is_in_its_settings(monkeypatch, name):
+    before = lab.grid(3)
+    monkeypatch.setattr(lab, name, 7)
+    assert not any(one.settings == other.settings for one, other in zip(before, lab.grid(3), strict=True))
 
 
 def test_a_photograph_without_a_face_is_like_nobody():
     faces = load("orl", 92)
     some = faces.subset(np.array([0, 1, 10]))
     some.images[2] = 128
-    found = lab.pretrained(some)(some.subset(np.array([2, 1, 0])))
+    found = lab.load_sface(some)(some.subset(np.array([2, 1, 0])))
     assert not found[0].any() and found[1] @ found[2] > 0.6
     np.testing.assert_allclose(np.linalg.norm(found[1:], axis=1), 1, atol=1e-5)
 
 
 def test_no_method_of_the_course_is_left_out():
-    assert {rival.method for rival in RIVALS.values()} == set(METHODS)
+    assert {contender.method for contender in CONTENDERS.values()} == set(METHODS)
 
 
-def test_rivals_are_chosen_by_name():
-    assert list(lab.chosen("CosFace, CNN + MLP")) == ["CosFace", "CNN + MLP"]
-    with pytest.raises(BadParameterError, match="No rival is called 'Cosface'"):
-        lab.chosen("Cosface")
+def test_contenders_are_selected_by_name():
+    assert list(lab.select("CosFace, CNN + MLP")) == ["CosFace", "CNN + MLP"]
+    with pytest.raises(BadParameterError, match="No contender is called 'Cosface'"):
+        lab.select("Cosface")

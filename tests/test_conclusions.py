@@ -9,7 +9,7 @@ from tiny import tiny_faces
 from facelab import records
 from facelab.cli import app
 from facelab.errors import BadParameterError
-from facelab.evaluation import over_seeds
+from facelab.evaluation import mean_over_seeds
 from facelab.experiments import conclusions as lab
 from facelab.experiments.comparison import FIGURES
 from facelab.records import Metric, Record
@@ -21,21 +21,21 @@ LESS = " less whitened PCA"
 def record_of(**differences: dict[str, list[float]]) -> Record:
     """A record whose differences to whitened PCA have these values over the seeds: name -> figure -> values."""
     metrics = {
-        f"{figure}/{name} less whitened PCA": Metric.of(over_seeds(values))
+        f"{figure}/{name} less whitened PCA": Metric.from_estimate(mean_over_seeds(values))
         for name, figures in differences.items()
         for figure, values in figures.items()
     }
     return Record("11_comparison", "", {}, metrics=metrics | {f"{EER}/whitened PCA": Metric(0.3)})
 
 
-def verdicts(record: Record):
+def table(record: Record):
     names = list(dict.fromkeys(key.split("/")[1].removesuffix(LESS) for key in record.metrics if key.endswith(LESS)))
-    return lab.verdicts(record, "whitened PCA", names)
+    return lab.significance_table(record, "whitened PCA", names)
 
 
 def test_more_is_better_of_right_answers_and_less_of_errors():
     up, down, unsure = [0.1, 0.11, 0.105], [-0.1, -0.11, -0.105], [-0.3, 0.4, 0.2]
-    found = verdicts(record_of(good={CLOSED: up, EER: down, OPEN: unsure}, bad={CLOSED: down, EER: up, OPEN: up}))
+    found = table(record_of(good={CLOSED: up, EER: down, OPEN: unsure}, bad={CLOSED: down, EER: up, OPEN: up}))
     assert found.loc["good"].to_dict() == {CLOSED: "ahead", EER: "ahead", OPEN: ""}
     assert found.loc["bad"].to_dict() == {CLOSED: "behind", EER: "behind", OPEN: "behind"}
 
@@ -43,28 +43,28 @@ def test_more_is_better_of_right_answers_and_less_of_errors():
 def test_what_is_certain_alone_may_not_be_among_many():
     near = [0.02, 0.05, 0.08, 0.03, 0.06]
     unsure = {CLOSED: near, EER: [0.1, -0.1, 0.05, 0.2, -0.2], OPEN: [0.3, -0.1, -0.1, 0.2, -0.3]}
-    assert over_seeds(near).low > 0
-    assert verdicts(record_of(near=unsure)).loc["near", CLOSED] == "ahead"
+    assert mean_over_seeds(near).low > 0
+    assert table(record_of(near=unsure)).loc["near", CLOSED] == "ahead"
     rng = np.random.default_rng(0)
     crowd = {f"n{row}": {figure: rng.normal(0, 1, 5).tolist() for figure in FIGURES} for row in range(20)}
-    assert verdicts(record_of(near=unsure, **crowd)).loc["near", CLOSED] == ""
+    assert table(record_of(near=unsure, **crowd)).loc["near", CLOSED] == ""
 
 
 def test_what_was_not_compared_is_refused():
     for record in (Record("02", "", {}, metrics={"eer/x": Metric(0.1)}), record_of(x={CLOSED: [0.1, 0.2, 0.3]})):
         with pytest.raises(BadParameterError, match="does not compare x with"):
-            lab.verdicts(record, "whitened PCA", ["x"])
+            lab.significance_table(record, "whitened PCA", ["x"])
 
 
 def test_lfw_is_read_from_the_records():
-    found = lab.on_lfw()
+    found = lab.lfw_accuracies()
     assert {"raw pixels", "VICReg, no names", "MoCo v2, no names", "CosFace"} <= set(found) and len(found) == 12
     assert all(0.5 < one.low < one.value < one.high < 0.9 for one in found.values())
     assert found["SupCon"].n == 3 and found["whitened PCA"].n == 10
 
 
 def test_the_founding_projects_figures():
-    assert {name: one.value for name, one in lab.reported().items()} == {
+    assert {name: one.value for name, one in lab.founding_accuracies().items()} == {
         "CNN + MLP": 0.89, "SupCon": 0.8415, "MoCo v2": 0.5094,
     }  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_only_runs_on_the_same_strangers_stand_beside():
     faces = tiny_faces(40, 2)
     found = [own(), own(options={"momentum": "0.9"}), own("known"), own(dataset="lfw"), own(seed=1), own(count=39)]
     found.append(Record("02_cnn_mlp", "", {"dataset": "orl", "seed": 0}))
-    shown = lab.yours(found, faces, "orl", 0)
+    shown = lab.student_results(found, faces, "orl", 0)
     assert list(shown) == ["yours: moco, 60 epochs", "yours: moco momentum=0.9, 60 epochs"]
     assert shown["yours: moco, 60 epochs"] == Metric(0.28, 20, 0.25, 0.31)
 
@@ -94,5 +94,5 @@ def test_a_run_of_facelab_train_is_found(tmp_path: Path):
     asked = ["train", "classifier", "--dataset", "orl", "--people", "unseen", "--epochs", "1", "--size", "32"]
     done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    shown = lab.yours(records.find(tmp_path), load("orl", 48), "orl", 0)
+    shown = lab.student_results(records.find_records(tmp_path), load("orl", 48), "orl", 0)
     assert list(shown) == ["yours: classifier, 1 epochs"] and shown["yours: classifier, 1 epochs"].low is not None

@@ -12,7 +12,7 @@ import pytest
 
 from facelab import cropping
 from facelab.cropping import Box, Face, YuNetDetector, crop_tree
-from facelab.cropping.manifest import BAD, NONE, OK, SEVERAL, Manifest, Row
+from facelab.cropping.manifest import NO_FACE, OK, SEVERAL_FACES, UNREADABLE, Manifest, Row
 from facelab.cropping.survey import uncropped_orl
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
@@ -66,18 +66,18 @@ def test_every_photograph_is_accounted_for(photos, tmp_path):
     before = tree(photos)
     report = crop_tree(photos, tmp_path / "out", Finder(), size=16, workers=3)
     assert report.files(OK) == sorted([*(f"anna/{n}.png" for n in range(8)), "bert/grey.pgm"])
-    assert report.files(SEVERAL) == ["bert/deep/er/two.JPG"]
-    assert report.files(NONE) == ["bert/dark.jpg"]
-    assert report.files(BAD) == ["anna/cut.jpg", "anna/empty.jpg", "notes.txt"]
+    assert report.files(SEVERAL_FACES) == ["bert/deep/er/two.JPG"]
+    assert report.files(NO_FACE) == ["bert/dark.jpg"]
+    assert report.files(UNREADABLE) == ["anna/cut.jpg", "anna/empty.jpg", "notes.txt"]
     why = dict(report.failures)
     assert "empty" in why["anna/empty.jpg"] and "decoded" in why["anna/cut.jpg"]
-    assert why["bert/dark.jpg"] == NONE and len(why) == 4
+    assert why["bert/dark.jpg"] == NO_FACE and len(why) == 4
     assert "14 photographs: 9 ok, 1 several faces, 1 no face, 3 unreadable" in str(report)
     assert tree(photos) == before
 
     out = tree(tmp_path / "out")
     crops = {name for name in out if not name.startswith("crop-")}
-    assert crops == set(report.files(OK) + report.files(SEVERAL))  # no face: no crop, and never the whole frame
+    assert crops == set(report.files(OK) + report.files(SEVERAL_FACES))  # no face: no crop, and never the whole frame
     rows = [json.loads(line) for line in out["crop-manifest.jsonl"].decode().splitlines()]
     assert [row["file"] for row in rows] == sorted(row.file for row in report.rows)
 
@@ -114,7 +114,7 @@ def test_a_second_run_detects_nothing_anew(photos, tmp_path):
     crop_tree(photos, out, Finder(), size=16)
     again, before = Finder(), tree(out)
     report = crop_tree(photos, out, again, size=16)
-    assert again.calls == 0 and report.resumed == 13 and tree(out) == before
+    assert again.calls == 0 and report.resumed_count == 13 and tree(out) == before
 
     photograph(photos / "anna" / "3.png", 200, (50, 30, 3))  # changed
     photograph(photos / "carl" / "new.png", 200)  # new
@@ -203,7 +203,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_tree(tmp_path):
     begun = len(list(out.rglob("s*/?.png")))
     assert 10 <= begun < 120
     report = crop_tree(tmp_path / "in", out, YuNetDetector(upscale=2), 64)
-    assert 0 < report.resumed < 120 and len(report.files(OK) + report.files(SEVERAL)) == 120
+    assert 0 < report.resumed_count < 120 and len(report.files(OK) + report.files(SEVERAL_FACES)) == 120
     crop_tree(tmp_path / "in", tmp_path / "whole", YuNetDetector(upscale=2), 64, workers=1)
     assert tree(out) == tree(tmp_path / "whole")
 
@@ -216,7 +216,7 @@ def test_real_photographs_are_aligned_alike_by_any_number_of_workers(tmp_path):
     four = crop_tree(tmp_path / "in", tmp_path / "four", YuNetDetector(), 64, workers=4)
     assert one.rows == four.rows and tree(tmp_path / "one") == tree(tmp_path / "four")
     image = cv2.imread(str(tmp_path / "in" / "03.png"))
-    expected = cropping.crop_largest(image, YuNetDetector(), 64)
+    expected = cropping.crop_largest_face(image, YuNetDetector(), 64)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "one" / "03.png")), expected)
 
 
@@ -243,7 +243,7 @@ def test_a_photograph_that_lost_its_face_loses_its_crop(photos, tmp_path):
     crop_tree(photos, tmp_path / "out", Finder(), size=16)
     photograph(photos / "anna" / "3.png", 10)
     report = crop_tree(photos, tmp_path / "out", Finder(), size=16)
-    assert "anna/3.png" in report.files(NONE)
+    assert "anna/3.png" in report.files(NO_FACE)
     assert not (tmp_path / "out" / "anna" / "3.png").exists()
     assert (tmp_path / "out" / "anna" / "4.png").exists()
 
@@ -262,4 +262,4 @@ def test_a_disk_full_of_rows_is_one_line(tmp_path):
     with pytest.raises(FacelabError, match="crop-manifest.jsonl cannot be written .No space left"), manifest:
         manifest._stream.close()
         manifest._stream = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
-        manifest.add(Row("a.png", NONE, "", 0, None, None, (1, 1)))
+        manifest.add(Row("a.png", NO_FACE, "", 0, None, None, (1, 1)))

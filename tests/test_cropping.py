@@ -10,18 +10,18 @@ from facelab.cropping import (
     HaarDetector,
     YuNetDetector,
     align,
-    carried,
     crop_box,
-    crop_largest,
+    crop_largest_face,
     iou,
-    largest,
+    largest_face,
     model_file,
+    model_files,
     reference_box,
-    similarity,
+    similarity_transform,
     template_points,
 )
 from facelab.cropping.framing import Framing
-from facelab.cropping.survey import reference_boxes, survey, uncropped_orl
+from facelab.cropping.survey import reference_boxes, survey_detectors, uncropped_orl
 from facelab.errors import BadParameterError, DataMissingError
 
 EVERY_KIND = [HaarDetector(("frontal", "profile", "profile_flipped")), HaarDetector(padding=0.25), YuNetDetector()]
@@ -75,8 +75,8 @@ def test_iou_of_nothing_and_of_the_negative_side():
 
 def test_largest_by_area_and_none_of_none():
     small, tall, wide = (Face(Box(0, 0, w, h), score=s) for w, h, s in ((5, 5, 0.99), (2, 40, 0.6), (9, 9, 0.7)))
-    assert largest([small, tall, wide]) is wide
-    assert largest([]) is None
+    assert largest_face([small, tall, wide]) is wide
+    assert largest_face([]) is None
 
 
 def test_reference_box_of_an_upright_face():
@@ -95,7 +95,9 @@ def test_reference_box_of_an_upright_face():
 
 def test_similarity_of_two_points_by_hand():
     # a quarter turn clockwise on the screen, twice as large: (0,0)->(5,5), (1,0)->(5,7)
-    np.testing.assert_allclose(similarity([[0, 0], [1, 0]], [[5, 5], [5, 7]]), [[0, -2, 5], [2, 0, 5]], atol=1e-12)
+    np.testing.assert_allclose(
+        similarity_transform([[0, 0], [1, 0]], [[5, 5], [5, 7]]), [[0, -2, 5], [2, 0, 5]], atol=1e-12
+    )
 
 
 points = st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=5, max_size=5)
@@ -106,7 +108,7 @@ def test_similarity_is_the_least_squares_solution(source, target):
     source, target = np.array(source), np.array(target)
     if source.std(axis=0).max() < 1:
         return
-    got = similarity(source, target)
+    got = similarity_transform(source, target)
     # x' = a x - b y + c, y' = b x + a y + d, solved by numpy for (a, b, c, d)
     x, y, one, zero = *source.T, np.ones(5), np.zeros(5)
     system = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
@@ -117,9 +119,9 @@ def test_similarity_is_the_least_squares_solution(source, target):
 def test_similarity_refuses_what_has_no_answer():
     for bad in (([[0, 0]], [[1, 1]]), ([[2, 2], [2, 2]], [[0, 0], [1, 0]]), ([[0, 0], [1, 0]], [[0, 0]])):
         with pytest.raises(BadParameterError):
-            similarity(*bad)
+            similarity_transform(*bad)
     with pytest.raises(BadParameterError):
-        similarity([[np.nan, 0], [1, 0]], [[0, 0], [1, 0]])
+        similarity_transform([[np.nan, 0], [1, 0]], [[0, 0], [1, 0]])
 
 
 def spots(points, size=200):
@@ -220,10 +222,10 @@ def test_framing_leads_back_to_the_photograph(height, width, padding, upscale, x
     assert max(rows, columns) <= 300
     across, down = columns / (width + 2 * pad), rows / (height + 2 * pad)
     there = ((x + pad) * across, (y + pad) * down, 7 * across, 9 * down)
-    np.testing.assert_allclose(prepared.box(*there), (x, y, 7, 9), atol=1e-6)
+    np.testing.assert_allclose(prepared.box_in_photograph(*there), (x, y, 7, 9), atol=1e-6)
     # the middle of pixel (x, y) is at (x + .5, y + .5) from the edge
     point = ((x + 0.5 + pad) * across - 0.5, (y + 0.5 + pad) * down - 0.5)
-    np.testing.assert_allclose(prepared.points(np.array([point])), [(x, y)], atol=1e-6)
+    np.testing.assert_allclose(prepared.points_in_photograph(np.array([point])), [(x, y)], atol=1e-6)
 
 
 # --- detectors on real photographs
@@ -295,7 +297,7 @@ def test_alignment_of_real_faces_found_again(orl):
     photographs, _, landmarks = orl
     detector, off = YuNetDetector(padding=0.25), []
     for photograph, points in zip(photographs[::8], landmarks[::8], strict=True):
-        again = largest(detector.detect(align(photograph, points, 112, margin=0.2)))
+        again = largest_face(detector.detect(align(photograph, points, 112, margin=0.2)))
         off.append(np.abs(again.landmarks[:2] - template_points("eyes", 112, 0.2)).max())
     assert np.median(off) < 2 and np.max(off) < 5
 
@@ -316,7 +318,7 @@ def test_alignment_of_real_faces_found_again(orl):
 )
 def test_no_face_where_there_is_none(detector, image):
     assert detector.detect(image) == []
-    assert crop_largest(image, detector, 32) is None
+    assert crop_largest_face(image, detector, 32) is None
 
 
 @pytest.mark.parametrize("detector", EVERY_KIND[1:], ids=["haar", "yunet"])
@@ -329,8 +331,8 @@ def test_of_two_faces_the_larger_comes_first(detector, orl):
     assert len(faces) == 2
     assert faces[0].box.area > faces[1].box.area
     assert faces[0].box.x + faces[0].box.w / 2 > 92 > faces[1].box.x + faces[1].box.w / 2
-    crop = crop_largest(canvas, detector, 64)
-    alone = crop_largest(near, detector, 64)
+    crop = crop_largest_face(canvas, detector, 64)
+    alone = crop_largest_face(near, detector, 64)
     assert np.abs(crop.astype(int) - alone).mean() < 15
 
 
@@ -382,11 +384,11 @@ def test_carried_models_are_there_and_checked(monkeypatch, tmp_path):
     with pytest.raises(BadParameterError, match="yunet, sface"):
         model_file("resnet")
     model_file.cache_clear()
-    monkeypatch.setattr(carried, "_DISTRIBUTION", "no-such-distribution")
+    monkeypatch.setattr(model_files, "_DISTRIBUTION", "no-such-distribution")
     with pytest.raises(DataMissingError, match="pip install"):
         model_file("yunet")
     monkeypatch.undo()
-    monkeypatch.setitem(carried._FILES, "yunet", (carried._FILES["yunet"][0], "0" * 64))
+    monkeypatch.setitem(model_files._FILES, "yunet", (model_files._FILES["yunet"][0], "0" * 64))
     with pytest.raises(DataMissingError, match="SHA-256"):
         model_file("yunet")
     model_file.cache_clear()
@@ -407,14 +409,14 @@ class Fixed:
 
 def test_survey_tells_found_from_right():
     detectors = {"none": Fixed(), "right": Fixed((0, 0, 10, 10)), "elsewhere": Fixed((50, 50, 20, 20), (0, 0, 10, 10))}
-    table = survey([np.zeros((9, 9), np.uint8)], [Box(0, 0, 10, 12)], detectors).set_index("detector")
+    table = survey_detectors([np.zeros((9, 9), np.uint8)], [Box(0, 0, 10, 12)], detectors).set_index("detector")
     assert table["found"].tolist() == [False, True, True]
     assert table["right"].tolist() == [False, True, False]  # the larger of the two counts, and it is elsewhere
     assert table["faces"].tolist() == [0, 1, 2]
     assert table.at["right", "iou"] == pytest.approx(100 / 120)
     with pytest.raises(BadParameterError):
-        survey([], [Box(0, 0, 1, 1)], detectors)
-    unknown = survey([np.zeros((9, 9), np.uint8)], None, detectors)
+        survey_detectors([], [Box(0, 0, 1, 1)], detectors)
+    unknown = survey_detectors([np.zeros((9, 9), np.uint8)], None, detectors)
     assert "right" not in unknown and unknown["iou"].isna().all() and unknown["found"].sum() == 2
 
 

@@ -1,16 +1,24 @@
+import hashlib
+import shutil
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from trainings import compute
 
-from facelab import plots, records
+from facelab import plots
 from facelab.cropping import Box, Face, YuNetDetector
 from facelab.cropping.survey import reference_boxes, uncropped_orl, wild_landmarks
 from facelab.datasets import FaceSet, orl, orl_wild
 from facelab.errors import DataMissingError
 from facelab.evaluation.intervals import rate_by_group
-from facelab.experiments.cropping_survey import LFW_FACE, SETTINGS, survey_lfw
-from facelab.paths import own_data
+from facelab.experiments import cropping_survey
+from facelab.experiments.cropping_survey import LFW_FACE, SETTINGS
+from facelab.paths import project_data
+from facelab.records import read_record
+
+EXPERIMENT = cropping_survey.EXPERIMENTS[0]
 
 
 def test_landmarks_of_the_renderings_are_where_yunet_sees_them():
@@ -33,7 +41,9 @@ def test_landmarks_of_the_renderings_are_where_yunet_sees_them():
         assert off(table.assign(**{wrong: -table[wrong]})) > 1.2 * off(table), wrong
 
 
-def test_a_photograph_of_its_own_size_as_lfw(tmp_path):
+def test_a_photograph_of_its_own_size_as_lfw(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
+    lfw = tmp_path / "lfw"
     photos, _, landmarks = uncropped_orl()
     people = []
     for number in (0, 10):
@@ -42,22 +52,42 @@ def test_a_photograph_of_its_own_size_as_lfw(tmp_path):
         scale = LFW_FACE.w / box.w
         move = np.array([[scale, 0, LFW_FACE.x - scale * box.x], [0, scale, LFW_FACE.y - scale * box.y]])
         image = cv2.warpAffine(photos[number], move, (250, 250), borderMode=cv2.BORDER_REPLICATE)
-        path = tmp_path / "originals250" / f"P_{number}" / f"P_{number}_0001.jpg"
+        path = lfw / "originals250" / f"P_{number}" / f"P_{number}_0001.jpg"
         path.parent.mkdir(parents=True)
         cv2.imwrite(str(path), image)
         people.append((f"x/{path.name}", f"P_{number}", "male" if number else ""))
-    pd.DataFrame(people, columns=["file", "identity", "gender"]).to_csv(tmp_path / "index.csv", index=False)
-    record = survey_lfw(tmp_path)
-    assert record.metrics["right/YuNet .6/all"].value == 1 and record.metrics["right/YuNet .6/all"].n == 2
-    assert record.metrics["right/Haar 1.1/5, padded/all"].value == 1
-    assert record.metrics["right/YuNet .6/male"].n == 1 and "right/YuNet .6/" not in record.metrics
-    assert records.read(record.write(tmp_path / "record.json")).metrics == record.metrics
+    pd.DataFrame(people, columns=["file", "identity", "gender"]).to_csv(lfw / "index.csv", index=False)
+    metrics = EXPERIMENT.summarise(compute(EXPERIMENT, 0))
+    assert metrics["right/YuNet .6/all"].value == 1 and metrics["right/YuNet .6/all"].n == 2
+    assert metrics["right/Haar 1.1/5, padded/all"].value == 1
+    assert metrics["right/YuNet .6/male"].n == 1 and "right/YuNet .6/" not in metrics
+    content = b"".join(path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg")))
+    assert EXPERIMENT.data()["survey"]["sha256"] == hashlib.sha256(content).hexdigest()
+    shutil.rmtree(lfw / "originals250")
     with pytest.raises(DataMissingError, match="originals250"):
-        survey_lfw(tmp_path / "P_0")
+        EXPERIMENT.data()
+
+
+def test_the_metrics_are_counted_from_what_was_found():
+    figures = {"faces": [1, 0, 2, 1], "right": [True, False, True, False], "gender": ["male", "male", "female", ""]}
+    metrics = EXPERIMENT.summarise({("YuNet .6",): figures})
+    shares = {name: (metric.value, metric.n) for name, metric in metrics.items()}
+    assert shares == {
+        "found/YuNet .6/all": (0.75, 4), "found/YuNet .6/male": (0.5, 2), "found/YuNet .6/female": (1, 1),
+        "right/YuNet .6/all": (0.5, 4), "right/YuNet .6/male": (0.5, 2), "right/YuNet .6/female": (1, 1),
+        "several/YuNet .6/all": (0.25, 4), "several/YuNet .6/male": (0, 2), "several/YuNet .6/female": (1, 1),
+    }  # fmt: skip
+    assert all(round(end, 4) == end for metric in metrics.values() for end in (metric.low, metric.high))
+
+
+def test_the_record_is_of_these_settings():
+    stored = read_record(project_data("results", "01_cropping_lfw.json"))
+    assert stored.parameters == EXPERIMENT.parameters(0) and stored.command == EXPERIMENT.command(0)
+    assert [cell.key for cell in EXPERIMENT.grid(0)] == [(name,) for name in SETTINGS]
 
 
 def test_the_stored_record_has_every_setting_and_no_picture():
-    record = records.read(own_data("results", "01_cropping_lfw.json"))
+    record = read_record(project_data("results", "01_cropping_lfw.json"))
     for name in SETTINGS:
         for what in ("found", "right", "several"):
             for group in ("all", "female", "male"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facelab.datasets.decode import centre_crop, centre_square, decode, decode_into, resize
+from facelab.datasets.decode import center_crop, center_square, decode, decode_into, resize
 from facelab.errors import BadImageError
 
 GOOD = photos.pixels(1)
@@ -67,7 +67,9 @@ def test_a_bad_file_is_refused_with_its_reason(kind):
 def test_the_reason_is_the_same_each_time_it_is_given():
     with pytest.raises(BadImageError) as refused:
         decode(BAD["text"][0])
-    assert " at 0x" not in refused.value.what and "JPEG" in refused.value.what  # no address of an object in memory
+    assert (
+        " at 0x" not in refused.value.problem and "JPEG" in refused.value.problem
+    )  # no address of an object in memory
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM"])
@@ -138,7 +140,7 @@ def test_growing_keeps_the_mean_and_the_channels():
 @pytest.mark.parametrize(("height", "width"), [(40, 32), (32, 40), (41, 32), (33, 33)])
 def test_the_centre_square_has_the_same_margin_on_both_sides(height, width):
     image = np.arange(height * width).reshape(height, width, 1)
-    square = centre_square(image)
+    square = center_square(image)
     side = min(height, width)
     assert square.shape == (side, side, 1)
     top, left = divmod(int(square[0, 0, 0]), width)
@@ -146,7 +148,7 @@ def test_the_centre_square_has_the_same_margin_on_both_sides(height, width):
 
 
 def test_a_centre_crop_of_an_lfw_photograph_starts_at_fifty():
-    assert centre_crop(np.arange(250 * 250).reshape(250, 250, 1), 150)[0, 0, 0] == 50 * 250 + 50
+    assert center_crop(np.arange(250 * 250).reshape(250, 250, 1), 150)[0, 0, 0] == 50 * 250 + 50
 
 
 def test_many_files_in_any_order_land_in_their_rows_and_the_bad_ones_are_named():

@@ -87,7 +87,7 @@ def test_a_method_of_ours_embeds_the_crop_that_it_learned_from(tmp_path, found, 
     image, face = found[0]
     crop = align(image, face.landmarks, 48)
     with torch.no_grad():
-        expected = method.embed(method.augmentation.plain(as_batch(crop[None, :, :, :channels])))[0].numpy()
+        expected = method.embed(method.augmentation.preprocess(as_batch(crop[None, :, :, :channels])))[0].numpy()
     ours = embedder.embed(image, face)
     assert ours.shape == (embedder.dimension,)
     assert np.allclose(ours, expected / np.linalg.norm(expected), atol=1e-5)

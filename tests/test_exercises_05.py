@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from facelab.exercises import chapter_05 as exercises
+from facelab.exercises import chapter_05_labels as label_exercises
 from facelab.optim import LARS
 
 
@@ -56,10 +57,13 @@ def _by_permutation(labels, each, rng):
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
-        (exercises.NT_XENT, _view_by_view),
+        (exercises.NT_XENT_LOSS, _view_by_view),
         (exercises.LARS_STEP, _zero_cases_by_where),
-        (exercises.BALANCED, lambda labels, predicted, classes: balanced_accuracy_score(labels, predicted)),
-        (exercises.LABEL_LIST, _by_permutation),
+        (
+            label_exercises.BALANCED_ACCURACY,
+            lambda labels, predicted, classes: balanced_accuracy_score(labels, predicted),
+        ),
+        (label_exercises.LABEL_LIST, _by_permutation),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

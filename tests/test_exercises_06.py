@@ -40,10 +40,10 @@ def _recall_by_sets(found, exact):
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
-        (exercises.VARIANCE, _variance_by_hand),
-        (exercises.COVARIANCE, lambda z: torch.cov(z.T).fill_diagonal_(0).square().sum() / z.shape[1]),
+        (exercises.VARIANCE_TERM, _variance_by_hand),
+        (exercises.COVARIANCE_TERM, lambda z: torch.cov(z.T).fill_diagonal_(0).square().sum() / z.shape[1]),
         (exercises.COSINE_OF_ANGULAR, lambda distance: (2 - distance * distance) * 0.5),
-        (exercises.RECALL, _recall_by_sets),
+        (exercises.RECALL_AT_K, _recall_by_sets),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

@@ -6,7 +6,7 @@ import torch
 
 from facelab.evaluation import lfw_view2
 from facelab.exercises import chapter_07 as exercises
-from facelab.losses import a_softmax, arc_face, moved_centers
+from facelab.losses import a_softmax, arc_face, updated_centers
 
 
 @pytest.mark.parametrize("m", [0.0, 0.3, 0.5, 1.2])
@@ -25,7 +25,7 @@ def test_the_folds_are_those_of_view_2():
     rng = np.random.default_rng(1)
     same, fold = rng.random(300) < 0.5, rng.permutation(np.repeat(np.arange(10), 30))
     scores = rng.normal(size=300) + same
-    np.testing.assert_allclose(exercises.accuracy_on_others(scores, same, fold), lfw_view2(scores, same, fold).folds)
+    np.testing.assert_allclose(exercises.fold_accuracies(scores, same, fold), lfw_view2(scores, same, fold).folds)
 
 
 def test_each_fold_has_one_best_threshold_on_the_others():
@@ -41,7 +41,9 @@ def test_each_fold_has_one_best_threshold_on_the_others():
 def test_the_centres_are_those_of_the_package():
     centers, x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24.0).reshape(8, 3)
     labels = torch.tensor([0, 0, 4, 4, 4, 4, 2, 0])
-    torch.testing.assert_close(exercises.centres_after(centers, x, labels, 0.3), moved_centers(x, labels, centers, 0.3))
+    torch.testing.assert_close(
+        exercises.update_centers(centers, x, labels, 0.3), updated_centers(x, labels, centers, 0.3)
+    )
 
 
 def _arc_face_by_sine(cos, m):
@@ -84,13 +86,13 @@ def _centres_by_loop(centers, x, labels, alpha):
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
-        (exercises.ARC_FACE, _arc_face_by_sine),
-        (exercises.ARC_FACE, arc_face),
+        (exercises.ARC_FACE_TARGET, _arc_face_by_sine),
+        (exercises.ARC_FACE_TARGET, arc_face),
         (exercises.PSI, _psi_by_cases),
         (exercises.PSI, a_softmax),
-        (exercises.THRESHOLD, _threshold_between),
-        (exercises.THRESHOLD, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
-        (exercises.CENTERS, _centres_by_loop),
+        (exercises.FOLD_ACCURACIES, _threshold_between),
+        (exercises.FOLD_ACCURACIES, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
+        (exercises.UPDATE_CENTERS, _centres_by_loop),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

@@ -21,7 +21,7 @@ def test_error_left_is_a_point_of_the_curve():
     rng = np.random.default_rng(0)
     wrong, uncertainty = rng.random(30) < 0.4, rng.random(30)
     curve = evaluation.risk_coverage(wrong, uncertainty)
-    assert exercises.error_left(wrong, uncertainty, 0.5) == pytest.approx(curve[14])
+    assert exercises.error_after_rejection(wrong, uncertainty, 0.5) == pytest.approx(curve[14])
 
 
 def kl_of_torch(mean, log_var):
@@ -32,12 +32,12 @@ def kl_of_torch(mean, log_var):
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
-        (exercises.KL, kl_of_torch),
+        (exercises.KL_TO_STANDARD, kl_of_torch),
         (exercises.SAMPLE, lambda mean, log_var, noise: mean + torch.sqrt(torch.exp(log_var)) * noise),
-        (exercises.BETA, losses.beta_scores),
-        (exercises.REJECTION, lambda w, u, r: evaluation.risk_coverage(w, u)[len(w) - int(r * len(w)) - 1]),
+        (exercises.BETA_SCORES, losses.beta_scores),
+        (exercises.ERROR_AFTER_REJECTION, lambda w, u, r: evaluation.risk_coverage(w, u)[len(w) - int(r * len(w)) - 1]),
     ],
 )
 def test_other_right_answers_pass(task, answer, capsys):
-    assert labs.exercise(task, answer) is answer
+    assert labs.check_answer(task, answer) is answer
     assert "right" in capsys.readouterr().out

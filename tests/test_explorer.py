@@ -55,7 +55,7 @@ def faces():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_page_is_well_formed_and_holds_every_point(faces, channels):
     points, images, table, neighbours = faces
-    document = explorer.page(points, np.repeat(images, channels, axis=3), table, neighbours)
+    document = explorer.render_page(points, np.repeat(images, channels, axis=3), table, neighbours)
     found = Parsed(document)
     assert not found.open
     data = json.loads(found.text)
@@ -71,20 +71,20 @@ def test_the_page_is_well_formed_and_holds_every_point(faces, channels):
 def test_a_label_is_never_markup(faces):
     points, images, table, neighbours = faces
     harmless = table.assign(note=list("abcde")).rename(columns={"<b>light</b>": "light"})
-    nasty = Parsed(explorer.page(points, images, table, neighbours)).tags
-    assert nasty == Parsed(explorer.page(points, images, harmless, neighbours)).tags
+    nasty = Parsed(explorer.render_page(points, images, table, neighbours)).tags
+    assert nasty == Parsed(explorer.render_page(points, images, harmless, neighbours)).tags
 
 
 def test_who_watches_gets_the_page_in_a_frame_and_a_build_the_picture(faces, monkeypatch):
     points, images, table, _ = faces
-    monkeypatch.setattr(explorer, "interactive", lambda: False)
+    monkeypatch.setattr(explorer, "is_interactive", lambda: False)
     assert isinstance(explorer.explore(points, images, table), Image)
-    monkeypatch.setattr(explorer, "interactive", lambda: True)
+    monkeypatch.setattr(explorer, "is_interactive", lambda: True)
     shown = explorer.explore(points, images, table)
     assert isinstance(shown, HTML)
     frame = Parsed(shown.data)
     assert frame.tags == ["div", "iframe"] and frame.frame["sandbox"] == "allow-scripts"
-    assert frame.frame["srcdoc"] == explorer.page(points, images, table)
+    assert frame.frame["srcdoc"] == explorer.render_page(points, images, table)
     assert json.loads(Parsed(frame.frame["srcdoc"]).text)["neighbours"] is None
 
 
@@ -118,7 +118,7 @@ def test_in_a_browser_pointing_at_a_face_shows_its_labels_and_neighbours(faces, 
       document.title = "grey " + face.getContext("2d").getImageData(80, 80, 1, 1).data[0];
     }, 300);</script></body>"""
     path = tmp_path / "page.html"
-    path.write_text(explorer.page(*faces).replace("</body>", point), encoding="utf-8")
+    path.write_text(explorer.render_page(*faces).replace("</body>", point), encoding="utf-8")
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
                "--virtual-time-budget=2000", "--dump-dom", path.as_uri()]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout

@@ -59,7 +59,7 @@ def test_a_mask_and_its_rows_give_the_same_subset():
 
 
 def test_of_people_takes_every_photograph_of_them():
-    assert make().of_people([2]).attributes["file"].tolist() == ["0.jpg", "2.jpg"]
+    assert make().select_people([2]).attributes["file"].tolist() == ["0.jpg", "2.jpg"]
 
 
 def test_labels_are_the_ranks_of_the_people_present():

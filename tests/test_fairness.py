@@ -13,7 +13,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import (
     design_effect,
     fairness_discrepancy_rate,
-    fairness_figures,
+    fairness_estimates,
     garbe,
     gini,
     group_rates,
@@ -157,7 +157,7 @@ def test_the_centre_of_each_interval_is_the_rate_itself():
     pairs, person, group = everybody()
     scores = drawn(pairs)
     rates = group_rates(scores, pairs, group, 1.0)
-    figures = fairness_figures(scores, pairs, person, group, 1.0, draws=100)
+    figures = fairness_estimates(scores, pairs, person, group, 1.0, draws=100)
     assert figures["fnmr/a"].value == rates.fnmr[0] and figures["fmr/b"].value == rates.fmr[1, 1]
     assert figures["fmr/a with c"].value == rates.fmr[0, 2]
     assert figures["fnmr/a - b"].value == pytest.approx(rates.fnmr[0] - rates.fnmr[1])
@@ -165,9 +165,9 @@ def test_the_centre_of_each_interval_is_the_rate_itself():
     assert figures["FDR"].n == 12
     for figure in figures.values():
         assert figure.low <= figure.value <= figure.high or math.isinf(figure.high)
-    again = fairness_figures(scores, pairs, person, group, 1.0, draws=100)
+    again = fairness_estimates(scores, pairs, person, group, 1.0, draws=100)
     assert again == figures
-    anew = fairness_figures(scores, pairs, person, group, fmr=0.1, draws=100)
+    anew = fairness_estimates(scores, pairs, person, group, fmr=0.1, draws=100)
     assert anew["fmr/a"].value == group_rates(scores, pairs, group, threshold_at_fmr(scores, pairs.same, 0.1)).fmr[0, 0]
 
 
@@ -185,7 +185,7 @@ def test_an_interval_over_people_holds_the_true_difference_as_often_as_it_says()
         mean = np.where(np.arange(40) % 2, 0.35, 0.2)
         chance = rng.beta(4 * mean, 4 * (1 - mean))[person[pairs.first]]  # of being missed
         scores = np.where(rng.random(len(pairs)) < chance, 0.0, 1.0) * pairs.same + 0.6 * ~pairs.same * rng.random()
-        found = fairness_figures(scores, pairs, person, group, 0.5, draws=200, seed=seed, photographs=False)
+        found = fairness_estimates(scores, pairs, person, group, 0.5, draws=200, seed=seed, photographs=False)
         difference = found["fnmr/f - m"]
         held += difference.low <= -0.15 <= difference.high
         false_alarm += difference.low > 0
@@ -208,13 +208,13 @@ def test_what_makes_no_sense_is_refused():
     pairs, person, group = everybody()
     scores = drawn(pairs)
     with pytest.raises(BadParameterError, match="one of the two"):
-        fairness_figures(scores, pairs, person, group)
+        fairness_estimates(scores, pairs, person, group)
     with pytest.raises(BadParameterError, match="groups a,"):
         group_rates(scores, pairs, np.full(len(group), "a", dtype=object), 1.0)
     mixed = group.copy()
     mixed[0] = "b"
     with pytest.raises(BadParameterError, match="Person 0 is in 2 groups"):
-        fairness_figures(scores, pairs, person, mixed, 1.0)
+        fairness_estimates(scores, pairs, person, mixed, 1.0)
     with pytest.raises(BadParameterError, match="differ in number"):
         group_rates(scores[1:], pairs, group, 1.0)
 

@@ -19,7 +19,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import TopK, balanced_accuracy
 from facelab.evaluation.clusters import fit_kmeans
 from facelab.exercises.faults import (
-    as_table,
+    all_faults,
     batch_leak,
     check_broadcast,
     check_covariance,
@@ -33,33 +33,35 @@ from facelab.exercises.faults import (
     check_similarity,
     check_split,
     check_summary,
+    epoch_rows,
     expected_stale_share,
-    lessons,
-    rows_of_an_epoch,
+    fault_table,
     stale_share,
 )
-from facelab.exercises.faults.batch_norm import shuffled_groups
-from facelab.exercises.faults.neighbours import clusters_in_array_order
+from facelab.exercises.faults.batch_norm import shuffled_group_encoders
+from facelab.exercises.faults.neighbors import clusters_in_array_order
 from facelab.exercises.faults.search import ids_as_item_numbers
 from facelab.losses import info_nce, nt_xent, sup_con
 from facelab.methods import MoCo
 
 
-@pytest.mark.parametrize("fault", lessons(), ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", all_faults(), ids=lambda fault: fault.name)
 def test_a_check_catches_its_fault_and_passes_ours(fault):
-    found, ours = fault.check(fault.faulty), fault.check(fault.right)
-    assert not found.right and str(found).startswith("wrong: ")
-    assert ours.right and str(ours).startswith("right: ")
+    found, ours = fault.check(fault.faulty_version), fault.check(fault.correct_version)
+    assert not found.passed and str(found).startswith("wrong: ")
+    assert ours.passed and str(ours).startswith("right: ")
 
 
 def test_the_table_has_a_row_for_each_fault():
-    table = as_table(lessons()[:2])
+    table = fault_table(all_faults()[:2])
     assert table.index.tolist() == ["(N,) + (N, 1) in InfoNCE", "exp without log-sum-exp"]
     assert table["ours"].str.startswith("right").all() and table["the code as found"].str.startswith("wrong").all()
 
 
 def test_each_lesson_is_told_once():
-    assert len({fault.name for fault in lessons()}) == len({fault.check for fault in lessons()}) == len(lessons())
+    assert (
+        len({fault.name for fault in all_faults()}) == len({fault.check for fault in all_faults()}) == len(all_faults())
+    )
 
 
 def batch_is_negative(q, k, queue, t):
@@ -81,7 +83,7 @@ def rescued_by_a_small_number(z, labels, t):
 
 @pytest.mark.parametrize("loss", [batch_is_negative, info_nce_sum])
 def test_other_ways_in_which_queries_meet_are_caught(loss):
-    assert not check_broadcast(loss).right
+    assert not check_broadcast(loss).passed
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_other_ways_in_which_queries_meet_are_caught(loss):
     ],
 )
 def test_what_is_finite_at_a_low_temperature_must_be_right_there(loss, right):
-    assert check_exp(loss).right is right
+    assert check_exp(loss).passed is right
 
 
 def by_scikit_learn(gallery, gallery_labels, probes, labels):
@@ -118,10 +120,10 @@ def in_centroid_order(gallery, gallery_labels, probes, labels, clusters):
 
 
 def test_neighbours_and_clusters_of_others():
-    assert check_knn(by_scikit_learn).right
+    assert check_knn(by_scikit_learn).passed
     verdict = check_kmeans_topk(in_centroid_order)
-    assert not verdict.right and verdict.says.startswith("with the gallery in another order, 0 of 12")
-    assert "another order, 0 of 12" not in check_kmeans_topk(clusters_in_array_order).says
+    assert not verdict.passed and verdict.message.startswith("with the gallery in another order, 0 of 12")
+    assert "another order, 0 of 12" not in check_kmeans_topk(clusters_in_array_order).message
 
 
 def unshuffled_groups(network, groups=8):
@@ -131,7 +133,7 @@ def unshuffled_groups(network, groups=8):
 
 def shuffled_batch(network):
     """A permutation on one device: the statistics of a batch do not depend on its order."""
-    return shuffled_groups(network, groups=1)
+    return shuffled_group_encoders(network, groups=1)
 
 
 def moco(groups):
@@ -160,7 +162,7 @@ def moco(groups):
     ],
 )
 def test_only_groups_in_another_order_hide_the_batch(encoders, right):
-    assert check_encoders(encoders).right is right
+    assert check_encoders(encoders).passed is right
 
 
 def test_the_leak_is_one_half_without_batch_statistics_and_one_for_an_encoder_that_copies_the_batch():
@@ -179,7 +181,7 @@ def test_the_leak_is_one_half_without_batch_statistics_and_one_for_an_encoder_th
 
 def test_the_queue_of_an_epoch_is_a_ring_that_saw_all_epochs():
     keys, photographs, batch = 20, 13, 4
-    queues, batches = rows_of_an_epoch(keys, photographs, batch, seed=3)
+    queues, batches = epoch_rows(keys, photographs, batch, seed=3)
     assert queues.shape == (3, 20) and batches.shape == (3, 4)
     assert len(np.unique(batches)) == 12
     rng = np.random.default_rng(3)
@@ -192,7 +194,7 @@ def test_the_queue_of_an_epoch_is_a_ring_that_saw_all_epochs():
 
 @pytest.mark.parametrize(("keys", "photographs", "batch"), [(64, 64, 8), (100, 320, 32), (30, 70, 16), (8, 64, 8)])
 def test_the_expected_share_is_that_of_simulated_epochs(keys, photographs, batch):
-    found = [stale_share(*rows_of_an_epoch(keys, photographs, batch, seed)) for seed in range(400)]
+    found = [stale_share(*epoch_rows(keys, photographs, batch, seed)) for seed in range(400)]
     error = np.std(found) / 20
     assert np.mean(found) == pytest.approx(expected_stale_share(keys, photographs, batch), abs=3 * error)
 
@@ -205,7 +207,7 @@ def test_the_expected_share_of_small_batches_is_half_the_square(part):
 def test_shares_by_hand():
     assert stale_share(np.array([5, 2, -2, -2]), np.array([1, 2, 3, 5])) == 0.5
     assert stale_share(np.array([[0, 1], [4, 4]]), np.array([[0, 1], [2, 3]])) == 0.5
-    assert check_queue(np.full(4, -2), np.arange(4)).right
+    assert check_queue(np.full(4, -2), np.arange(4)).passed
     with pytest.raises(BadParameterError, match="queue of 65 for 64"):
         expected_stale_share(65, 64, 8)
 
@@ -223,7 +225,7 @@ def test_shares_by_hand():
     ids=["a plain number", "kappa", "worst class", "macro F1", "best class", "always a half"],
 )
 def test_only_figures_that_give_every_constant_prediction_chance_pass(summary, right):
-    assert check_summary(summary).right is right
+    assert check_summary(summary).passed is right
 
 
 def cut(rows, share=0.8):
@@ -244,7 +246,7 @@ def cut(rows, share=0.8):
 )
 def test_splits_of_others(split, says):
     verdict = check_split(split)
-    assert re.search(says, verdict.says) and verdict.right is (says == "in 0 of 20")
+    assert re.search(says, verdict.message) and verdict.passed is (says == "in 0 of 20")
 
 
 def covariances(z, rows):
@@ -264,7 +266,7 @@ def covariances(z, rows):
     ids=["torch.cov", "N", "constant 7", "not squared", "zero"],
 )
 def test_covariances_of_others(term, right):
-    assert check_covariance(term).right is right
+    assert check_covariance(term).passed is right
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,7 @@ def test_covariances_of_others(term, right):
     ids=["normalised", "first layer of the head", "head mixed in", "half of it"],
 )
 def test_embeddings_of_others(embed, right):
-    assert check_embedding(embed).right is right
+    assert check_embedding(embed).passed is right
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_embeddings_of_others(embed, right):
     ids=["by the angle", "1 - d", "1 - d / 2", "0 to 1", "linear in the angle"],
 )
 def test_similarities_of_others(similarity, right):
-    assert check_similarity(similarity).right is right
+    assert check_similarity(similarity).passed is right
 
 
 def test_the_angular_distance_of_annoy_is_the_one_of_the_check():
@@ -307,5 +309,5 @@ def test_an_index_that_forgets_the_ids_is_caught_too():
     def rows_for_ids(ids, vectors):
         return ids_as_item_numbers(np.arange(len(ids)), vectors)
 
-    assert "take 20 places; 0 of them" in check_ids(rows_for_ids).says and not check_ids(rows_for_ids).right
-    assert check_ids(lambda ids, vectors: (len(ids), ids)).right
+    assert "take 20 places; 0 of them" in check_ids(rows_for_ids).message and not check_ids(rows_for_ids).passed
+    assert check_ids(lambda ids, vectors: (len(ids), ids)).passed

@@ -25,18 +25,18 @@ from facelab.methods import SimCLR, embed_faces
 from facelab.protocols import few_labels
 from facelab.protocols.few_labels import (
     FineTuning,
-    Question,
-    answers,
-    confused,
-    fine_tuned,
-    matrix_of,
-    over_seeds_of,
-    pixels,
-    untrained,
+    LabelTask,
+    confusion_metrics,
+    fine_tune,
+    metrics_over_seeds,
+    pixel_features,
+    predict_with_few_labels,
+    read_confusion_matrix,
+    replace_backbone,
 )
 from facelab.records import Record
 
-TUNING = FineTuning(steps=150, batch_size=12, lr=0.03, views=Augmentation(flip_p=0.5))
+TUNING = FineTuning(steps=150, batch_size=12, lr=0.03, augmentation=Augmentation(flip_p=0.5))
 
 
 def in_halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
@@ -44,19 +44,19 @@ def in_halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
 
 
 @pytest.fixture(scope="module")
-def greys() -> Question:
+def greys() -> LabelTask:
     """Who is it? Easily seen by the grey."""
-    return Question.of(None, *in_halves(tiny_faces(people=4, shots=24)))
+    return LabelTask.from_column(None, *in_halves(tiny_faces(people=4, shots=24)))
 
 
 @pytest.fixture(scope="module")
-def hard() -> Question:
+def hard() -> LabelTask:
     """Three patterns under so much noise that nobody tells them for sure: the answers depend on every step."""
     rng, identity = np.random.default_rng(0), np.repeat(np.arange(3), 60)
     images = 128 + 8 * rng.normal(size=(3, 48, 48, 1))[identity] + rng.normal(0, 50, (180, 48, 48, 1))
     table = pd.DataFrame({"file": [str(row) for row in range(180)]})
     images = np.clip(images, 0, 255).astype(np.uint8)
-    return Question.of(None, *in_halves(FaceSet(images, identity, ("a", "b", "c"), table, "hard")))
+    return LabelTask.from_column(None, *in_halves(FaceSet(images, identity, ("a", "b", "c"), table, "hard")))
 
 
 def with_animals(faces: FaceSet) -> FaceSet:
@@ -71,8 +71,8 @@ def with_animals(faces: FaceSet) -> FaceSet:
 @pytest.mark.parametrize("column", ["animal", None])
 def test_labels_point_at_the_names_of_classes(column):
     pool, test = in_halves(with_animals(tiny_faces(people=6)))
-    pool, test = pool.of_people([1, 2, 3, 5]), test.of_people([2, 5])
-    asked = Question.of(column, pool, test)
+    pool, test = pool.select_people([1, 2, 3, 5]), test.select_people([2, 5])
+    asked = LabelTask.from_column(column, pool, test)
     assert asked.names == (("ant", "bee", "wolf") if column else ("p1", "p2", "p3", "p5"))
     for part, labels in ((pool, asked.pool_labels), (test, asked.test_labels)):
         known = part.attributes["animal"] if column else [part.names[number] for number in part.identity]
@@ -84,8 +84,11 @@ def test_labels_point_at_the_names_of_classes(column):
 def test_a_class_of_which_the_pool_has_nobody_is_refused(column, strange):
     pool, test = in_halves(with_animals(tiny_faces()))
     with pytest.raises(BadParameterError, match=f"The test has .*{strange}, the pool has not"):
-        Question.of(column, pool.of_people([0, 1, 3]), test)
-    assert Question.of(column, pool, test.of_people([2])).names == Question.of(column, pool, pool).names
+        LabelTask.from_column(column, pool.select_people([0, 1, 3]), test)
+    assert (
+        LabelTask.from_column(column, pool, test.select_people([2])).names
+        == LabelTask.from_column(column, pool, pool).names
+    )
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -93,20 +96,20 @@ def test_a_photograph_without_an_answer_is_refused(side):
     parts = list(in_halves(with_animals(tiny_faces())))
     parts[side].attributes.loc[3, "animal"] = np.nan
     with pytest.raises(BadParameterError, match="'animal' of tiny is missing for 1 photographs"):
-        Question.of("animal", *parts)
+        LabelTask.from_column("animal", *parts)
     parts[side].identity[3] = -1
     with pytest.raises(BadParameterError, match="unknown people"):
-        Question.of(None, *parts)
+        LabelTask.from_column(None, *parts)
     with pytest.raises(BadParameterError, match="no attribute 'plant'"):
-        Question.of("plant", *parts)
+        LabelTask.from_column("plant", *parts)
 
 
 @pytest.mark.parametrize("column", ["animal", None])
 def test_labels_are_as_many_of_each_class_and_more_hold_the_fewer(column):
-    asked = Question.of(column, *in_halves(with_animals(tiny_faces(people=4, shots=40))))  # a pool of 80
+    asked = LabelTask.from_column(column, *in_halves(with_animals(tiny_faces(people=4, shots=40))))  # a pool of 80
     classes, draws = len(asked.names), {}
     for draw in (0, 1):
-        draws[draw] = [set(asked.labelled(fraction, draw)) for fraction in (0.01, 0.1, 0.4)]
+        draws[draw] = [set(asked.draw_labeled_rows(fraction, draw)) for fraction in (0.01, 0.1, 0.4)]
         for rows, fraction in zip(draws[draw], (0.01, 0.1, 0.4), strict=True):
             each = np.bincount(asked.pool_labels[list(rows)], minlength=classes)
             assert each.tolist() == [max(1, round(fraction * 80 / classes))] * classes
@@ -121,9 +124,9 @@ def test_labels_are_as_many_of_each_class_and_more_hold_the_fewer(column):
 def test_pixels_are_the_means_of_blocks(channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, channels), dtype=np.uint8)
     faces = FaceSet(images, np.zeros(5, int), ("a",), pd.DataFrame({"file": list("abcde")}), "noise")
-    side = few_labels.PIXELS
+    side = few_labels.PIXEL_SIDE
     blocks = images.reshape(5, side, 48 // side, side, 48 // side, channels).mean(axis=(2, 4)) / 255
-    np.testing.assert_allclose(pixels(faces), blocks.reshape(5, -1), atol=0.51 / 255)
+    np.testing.assert_allclose(pixel_features(faces), blocks.reshape(5, -1), atol=0.51 / 255)
 
 
 @pytest.mark.parametrize(("fraction", "chosen"), [(0.2, False), (0.6, True)], ids=["6 of each", "18 of each"])
@@ -131,10 +134,10 @@ def test_linear_answers_are_those_of_logistic_regression(hard, monkeypatch, frac
     probes = []
     monkeypatch.setattr(few_labels, "fit_probe", lambda *a, **k: probes.append(fit_probe(*a, **k)) or probes[-1])
     networks = {"one": tiny_method(seed=1), "two": tiny_method(seed=2)}
-    found = answers(hard, networks, fraction, 4, None)
+    found = predict_with_few_labels(hard, networks, fraction, 4, None)
     assert list(found) == ["pixels, linear", "one, linear", "two, linear"]
-    rows = hard.labelled(fraction, 4)
-    seen = [(pixels(hard.pool)[rows], pixels(hard.test), few_labels.STRENGTHS["pixels"])]
+    rows = hard.draw_labeled_rows(fraction, 4)
+    seen = [(pixel_features(hard.pool)[rows], pixel_features(hard.test), few_labels.STRENGTHS["pixels"])]
     for method in networks.values():
         z = [embed_faces(method, part) for part in (hard.pool, hard.test)]
         seen.append((z[0][rows], z[1], few_labels.STRENGTHS["features"]))
@@ -151,9 +154,9 @@ def test_each_network_is_tuned_from_where_it_is_on_what_is_labelled(greys, monke
     spy = Spy(monkeypatch, few_labels)
     networks = {"one": tiny_contrastive(SimCLR, seed=1), "two": tiny_method(seed=2)}
     before = copy.deepcopy({name: method.state_dict() for name, method in networks.items()})
-    found = answers(greys, networks, 0.5, 3, TUNING)
+    found = predict_with_few_labels(greys, networks, 0.5, 3, TUNING)
     assert list(found) == ["pixels, linear", "one, linear", "one, fine-tuned", "two, linear", "two, fine-tuned"]
-    rows = greys.labelled(0.5, 3)
+    rows = greys.draw_labeled_rows(0.5, 3)
     for (name, method), call in zip(networks.items(), spy.calls, strict=True):
         assert files(call["faces"]) == files(greys.pool.subset(rows)) and not files(call["faces"]) & files(greys.test)
         assert call["labels"].tolist() == greys.pool_labels[rows].tolist()
@@ -172,7 +175,7 @@ def test_the_head_of_the_method_is_thrown_away(greys):
         nn.init.constant_(weight, torch.nan)
     tuning = replace(TUNING, steps=4)
     given = [
-        fine_tuned(start, greys.pool, greys.pool_labels, 4, tuning, seed).predict(greys.test)
+        fine_tune(start, greys.pool, greys.pool_labels, 4, tuning, seed).predict(greys.test)
         for start, seed in ((method, 0), (broken, 0), (method, 1))
     ]
     np.testing.assert_array_equal(given[0], given[1])
@@ -183,8 +186,8 @@ def test_the_backbone_sees_pixels_as_it_knows_them(greys, monkeypatch):
     spy, method = Spy(monkeypatch, few_labels, trains=False), tiny_method()
     known = {"size": 12, "mean": (0.3,), "std": (0.1,)}
     method.augmentation = Augmentation(degrees=5.0, **known)
-    fine_tuned(method, greys.pool, greys.pool_labels, 4, TUNING, 0)
-    assert spy.calls[0]["method"].augmentation == replace(TUNING.views, **known)
+    fine_tune(method, greys.pool, greys.pool_labels, 4, TUNING, 0)
+    assert spy.calls[0]["method"].augmentation == replace(TUNING.augmentation, **known)
 
 
 def test_untrained_is_another_network_in_a_copy_of_the_method():
@@ -192,7 +195,7 @@ def test_untrained_is_another_network_in_a_copy_of_the_method():
     torch.manual_seed(9)
     network = TinyBackbone()
     before = copy.deepcopy((method.state_dict(), network.state_dict()))
-    copied = untrained(method, network)
+    copied = replace_backbone(method, network)
     assert all(equal(copied.backbone.state_dict(), network.state_dict()))
     assert all(equal(copied.head.state_dict(), method.head.state_dict())) and type(copied) is SimCLR
     assert copied.augmentation == method.augmentation
@@ -228,7 +231,7 @@ def test_figures_over_the_seeds_are_those_of_scikit_learn_and_scipy(guesses):
     turned = [(true, (guess + 1) % 3) for true, guess in guesses]
     both = {"0.1/SimCLR": guesses, "0.1/SimCLR, fine-tuned": turned}
     seeds = [{key: confusion_matrix(*both[key][seed]) for key in both} for seed in range(3)]
-    found = over_seeds_of(seeds)
+    found = metrics_over_seeds(seeds)
     assert len(found) == 4
     for key, pairs in both.items():
         for name, score in (("accuracy", accuracy_score), ("balanced", balanced_accuracy_score)):
@@ -242,12 +245,12 @@ def test_a_confusion_matrix_comes_back_from_its_record(guesses, tmp_path):
     names = ("wolf", "ant", "bee")
     record = Record("tiny", "none", {})
     for key, (true, guess) in zip(("race/SimCLR", "race/SimCLR, fine-tuned"), guesses, strict=False):
-        record.metrics |= confused(confusion_matrix(true, guess), names, key)
-    record = records.read(record.write(tmp_path / "tiny.json"))
+        record.metrics |= confusion_metrics(confusion_matrix(true, guess), names, key)
+    record = records.read_record(record.write(tmp_path / "tiny.json"))
     for key, (true, guess) in zip(("race/SimCLR", "race/SimCLR, fine-tuned"), guesses, strict=False):
-        np.testing.assert_allclose(matrix_of(record, key), confusion_matrix(true, guess, normalize="true"))
+        np.testing.assert_allclose(read_confusion_matrix(record, key), confusion_matrix(true, guess, normalize="true"))
     ant_as_wolf = record.metrics["race/SimCLR: ant taken for wolf"]
     true, guess = guesses[0]
     assert (ant_as_wolf.value, ant_as_wolf.n) == (pytest.approx((guess[true == 1] == 0).mean()), 25)
     with pytest.raises(BadParameterError, match="tiny has no confusion matrix of 'race'"):
-        matrix_of(record, "race")
+        read_confusion_matrix(record, "race")

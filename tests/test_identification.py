@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from facelab.datasets import UNKNOWN, FaceSet
 from facelab.errors import BadParameterError, LeakageError
-from facelab.evaluation import identification, topk_by_neighbours
-from facelab.evaluation.identification import OpenSet, Searches, cmc, open_set_split, search_gallery
-from facelab.evaluation.open_set import false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
+from facelab.evaluation import identification, topk_by_neighbors
+from facelab.evaluation.identification import OpenSetSplit, Searches, cmc, open_set_split, search_gallery
+from facelab.evaluation.open_set import false_negatives, false_positives, fnir_at_fpir, fnir_estimate, open_set_curve
 from facelab.evaluation.topk import TopK
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -68,17 +68,17 @@ def test_searches_and_both_rates_are_those_of_the_definitions(seed, gallery_phot
         alarms = sum(any(score >= threshold for score in scores.values()) for scores in others)
         assert curve.fnir[at] == pytest.approx(missed / len(mated))
         assert curve.fpir[at] == pytest.approx(alarms / len(others))
-        assert misses(searches, threshold, rank).mean() == curve.fnir[at]
-        assert false_alarms(searches, threshold).mean() == pytest.approx(curve.fpir[at])
+        assert false_negatives(searches, threshold, rank).mean() == curve.fnir[at]
+        assert false_positives(searches, threshold).mean() == pytest.approx(curve.fpir[at])
     assert curve.fnir[-1] == pytest.approx(1 - searches.mated.accuracy(rank).value)
 
 
 def test_ranks_are_those_of_the_search_by_neighbours(monkeypatch):
-    monkeypatch.setattr(identification, "PIECE", 7)  # pieces, as many probes have them
+    monkeypatch.setattr(identification, "PROBE_BATCH", 7)  # pieces, as many probes have them
     faces = photographs()
     split, z = open_set_split(faces, gallery_photos=2, seed=3), embed(faces, 5)
     searches = search_gallery(z, faces.identity, split)
-    known = topk_by_neighbours(*(part for r in (split.gallery, split.mated) for part in (z[r], faces.identity[r])))
+    known = topk_by_neighbors(*(part for r in (split.gallery, split.mated) for part in (z[r], faces.identity[r])))
     np.testing.assert_array_equal(searches.mated_person, faces.identity[split.mated])
     np.testing.assert_array_equal(searches.non_mated_person, faces.identity[split.non_mated])
     np.testing.assert_array_equal(searches.mated.rank, known.rank)
@@ -108,8 +108,8 @@ def test_a_curve_with_ties_by_hand():
     np.testing.assert_allclose(curve.fpir, [0, 0, 0.25, 0.75, 1])
     np.testing.assert_allclose(curve.fnir, [1, 0.75, 0.75, 0.25, 0.25])  # the mate in second place is never found
     np.testing.assert_allclose(open_set_curve(searches, rank=2).fnir, [1, 0.75, 0.5, 0.5, 0, 0])
-    np.testing.assert_allclose([false_alarms(searches, t).mean() for t in curve.thresholds], curve.fpir)
-    np.testing.assert_allclose([misses(searches, t).mean() for t in curve.thresholds], curve.fnir)
+    np.testing.assert_allclose([false_positives(searches, t).mean() for t in curve.thresholds], curve.fpir)
+    np.testing.assert_allclose([false_negatives(searches, t).mean() for t in curve.thresholds], curve.fnir)
 
 
 @settings(max_examples=50, deadline=None)
@@ -121,7 +121,7 @@ def test_fnir_at_fpir_is_the_best_that_a_threshold_allows(seed, ties):
     searches = made(mate, rng.integers(1, 4, 30), top)
     for alarms in (10, 13, 40):
         allowed = [t for t in [np.inf, *mate, *top] if (top >= t).sum() <= alarms]
-        best = min(misses(searches, t, 2).mean() for t in allowed)
+        best = min(false_negatives(searches, t, 2).mean() for t in allowed)
         assert fnir_at_fpir(open_set_curve(searches, 2), alarms / 40) == pytest.approx(best)
 
 
@@ -201,7 +201,7 @@ SPLIT = open_set_split(FACES, seed=0)
 SEARCHES = made(np.ones(5), np.ones(5, int), np.zeros(50))
 
 
-def searched(split: OpenSet = SPLIT, identity: np.ndarray = FACES.identity, value: float = 1.0) -> Searches:
+def searched(split: OpenSetSplit = SPLIT, identity: np.ndarray = FACES.identity, value: float = 1.0) -> Searches:
     return search_gallery(np.full((len(FACES), 3), value), identity, split)
 
 

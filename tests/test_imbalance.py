@@ -1,6 +1,5 @@
 """Trainings with uneven groups: who is in which part, what is measured, what mitigations do, what the seeds say together."""
 
-import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -9,21 +8,25 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress
 from tiny import tiny_faces
-from trainings import OneProcess, Spy, own_results
+from trainings import Spy, compute
 
 from facelab import records
 from facelab.augment import PLAIN
 from facelab.datasets import FaceSet
-from facelab.errors import BadParameterError, FacelabError, LeakageError
-from facelab.evaluation import eer, over_seeds, roc
-from facelab.experiments import grid as kept
-from facelab.experiments.imbalance import designs as imbalance_designs
+from facelab.errors import BadParameterError, LeakageError
+from facelab.evaluation import eer, mean_over_seeds, roc
+from facelab.experiments.experiment import Cell
+from facelab.experiments.imbalance import designs, tables
 from facelab.experiments.imbalance import runs as imbalance
-from facelab.experiments.imbalance import tables as imbalance_tables
-from facelab.experiments.imbalance.figures import by_age, verified, with_equal_rivals
-from facelab.experiments.imbalance.parts import COPIES, Parts, copies_of, people_as_classes, photographs_as_classes
-from facelab.experiments.imbalance.runs import SHARES, Design, balanced, measured, trained
-from facelab.experiments.imbalance.summary import own_share, summary
+from facelab.experiments.imbalance.figures import (
+    accuracy_by_age,
+    accuracy_with_equal_rivals,
+    measure,
+    verification_by_group,
+)
+from facelab.experiments.imbalance.parts import COPIES, Parts, augment_copies, people_as_classes, photographs_as_classes
+from facelab.experiments.imbalance.runs import SHARES, Design, balanced_epoch, train
+from facelab.experiments.imbalance.summary import own_share, summarise
 from facelab.training import Plan
 
 PLAN = Plan(epochs=1, batch_size=8, warmup_epochs=0.5)
@@ -56,7 +59,7 @@ def files(faces: FaceSet) -> set[str]:
 def test_photographs_are_drawn_by_their_shares_and_strangers_are_drawn_never(shares):
     faces = photographs()
     parts = photographs_as_classes(faces, "g", SERIES, shares, total=10, strangers=5, seed=3)
-    group = parts.group_of_class()
+    group = parts.class_groups()
     assert (group == "f").sum() == 10 * shares["f"] and len(group) == 10
     assert len(parts.train) == 10 * COPIES and np.bincount(parts.train.labels()).tolist() == [COPIES] * 10
     clean, copy = parts.seen.values()
@@ -80,7 +83,9 @@ def test_a_clean_photograph_is_in_no_training_and_copies_are_no_two_alike():
     assert len(set(hashes)) == len(hashes)
     for part in parts.seen.values():
         assert not {image.tobytes() for image in part.images} & set(hashes)
-    np.testing.assert_array_equal(copies_of(faces, 2, np.random.default_rng(5)).identity, np.repeat(faces.identity, 2))
+    np.testing.assert_array_equal(
+        augment_copies(faces, 2, np.random.default_rng(5)).identity, np.repeat(faces.identity, 2)
+    )
     assert abs(parts.train.images.mean() - parts.seen["clean"].images.mean()) < 10
 
 
@@ -101,14 +106,14 @@ def test_one_of_each_set_of_copies_is_left_and_none_whose_copies_disagree():
     table = faces.attributes.assign(duplicate_group=group, duplicate_label_conflict=conflict, gender="male", race="x")
     table.loc[5, "gender"] = None
     faces.images[7] = faces.images[6]
-    left = imbalance_designs.without_copies(replace(faces, attributes=table))
+    left = designs.drop_copies(replace(faces, attributes=table))
     assert left.attributes["file"].tolist() == faces.attributes["file"][[0, 4, 6]].tolist()
 
 
 def test_people_are_drawn_whole_and_their_photographs_are_divided():
     faces = people()
     parts = people_as_classes(faces, "g", SERIES, SERIES[0], total=10, seed=1)
-    assert sorted(parts.group_of_class()) == ["f"] * 2 + ["m"] * 8
+    assert sorted(parts.class_groups()) == ["f"] * 2 + ["m"] * 8
     (test,) = parts.seen.values()
     assert set(test.identity) == set(parts.train.identity)
     assert np.bincount(parts.train.labels()).tolist() == [6] * 10  # three of five photographs, two renderings of each
@@ -147,7 +152,7 @@ def test_figures_are_counted_by_group_and_the_threshold_comes_from_other_strange
     parts.calibration.images[:4, 0, 0, 0] = 1  # four of ten at .95
     female = (parts.unseen.attributes["g"] == "f").to_numpy()
     parts.unseen.images[np.flatnonzero(female)[:2], 0, 0, 0] = 2  # two of five women at .99
-    figures = measured(parts, beliefs(parts, {0: 0.5, 1: 0.95, 2: 0.99}), false_alarms=0.1)
+    figures = measure(parts, beliefs(parts, {0: 0.5, 1: 0.95, 2: 0.99}), false_alarms=0.1)
     assert figures["false alarms/softmax .9/f"] == 0.4 and figures["false alarms/softmax .9/m"] == 0
     assert figures["false alarms/calibrated/f"] == 0.4  # above .95
     assert figures["confidence/strangers/f"] == pytest.approx((2 * 0.99 + 3 * 0.5) / 5)
@@ -174,7 +179,7 @@ def test_one_age_for_all_is_the_mean_over_shared_bands():
     ]  # f: two children, two adults, one of 61; m: one, three, one of 50
     right[order] = [1, 0, 1, 1, 1, 1, 0, 0, 1, 1]
     standard = np.array([3] * 6 + [25] * 2 + [40] * 1 + [99] * 1)
-    figures = by_age(right, replace(faces, attributes=faces.attributes.assign(age=age)), "g", standard)
+    figures = accuracy_by_age(right, replace(faces, attributes=faces.attributes.assign(age=age)), "g", standard)
     expected = {
         "f": (0.5 * 0.6 + 1.0 * 0.2) / 0.8,
         "m": (1.0 * 0.6 + 1 / 3 * 0.2) / 0.8,
@@ -189,8 +194,8 @@ def test_one_age_for_all_is_the_mean_over_shared_bands():
 @pytest.mark.parametrize(("shares", "rivals"), [(SERIES[0], 2), (SERIES[1], 2), (SERIES[1], 3), (SERIES[1], 5)])
 def test_equal_rivals_are_the_mean_over_all_draws_of_them(shares, rivals):
     parts = photographs_as_classes(photographs(), "g", SERIES, shares, 10, 5, seed=0)
-    believed, group = np.random.default_rng(1).dirichlet(np.ones(10), 10), parts.group_of_class()
-    found = with_equal_rivals(parts, lambda faces: believed, rivals)
+    believed, group = np.random.default_rng(1).dirichlet(np.ones(10), 10), parts.class_groups()
+    found = accuracy_with_equal_rivals(parts, lambda faces: believed, rivals)
     for value in ("f", "m"):
         own, of_rows = np.flatnonzero(group == value), []
         for label in own:
@@ -210,8 +215,8 @@ def test_strangers_are_verified_by_pairs_of_their_group_and_with_others():
         z = some.images.reshape(len(some), -1).astype(float)
         return (z - z.mean(axis=1, keepdims=True)).astype(np.float32)
 
-    figures = verified(parts, embed)
-    strangers = faces.of_people([*parts.calibration.people, *parts.unseen.people])
+    figures = verification_by_group(parts, embed)
+    strangers = faces.select_people([*parts.calibration.people, *parts.unseen.people])
     z = embed(strangers)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     who, photo = strangers.identity, strangers.attributes["photo"].to_numpy()
@@ -237,15 +242,15 @@ def uneven():
 
 def test_each_mitigation_does_what_it_says(uneven, monkeypatch):
     parts, chosen = uneven
-    spy, group = Spy(monkeypatch, imbalance, trains=False), parts.group_of_class()
+    spy, group = Spy(monkeypatch, imbalance, trains=False), parts.class_groups()
     female = group == "f"
-    plain = trained(parts, chosen, seed=0)
+    plain = train(parts, chosen, seed=0)
     assert (plain.head.importance == 1).all() and (plain.head.margins == 0.2).all()
-    weighted = trained(parts, chosen, 0, mitigation="re-weighting").head.importance.numpy()
+    weighted = train(parts, chosen, 0, mitigation="re-weighting").head.importance.numpy()
     assert weighted[female].sum() == pytest.approx(weighted[~female].sum()) and weighted.sum() == pytest.approx(10)
-    margins = trained(parts, chosen, 0, mitigation="margin by group").head.margins.numpy()
+    margins = train(parts, chosen, 0, mitigation="margin by group").head.margins.numpy()
     assert margins[~female] == pytest.approx(0.2) and margins[female] == pytest.approx(0.2 + 0.15 * 0.75)
-    trained(parts, chosen, 0, mitigation="balanced sampling")
+    train(parts, chosen, 0, mitigation="balanced sampling")
     drawn = [call["faces"].attributes["g"].value_counts().to_dict() for call in spy.calls]
     assert drawn == [{"m": 8 * COPIES, "f": 2 * COPIES}] * 3 + [{"m": 5 * COPIES, "f": 5 * COPIES}]
     repeated = spy.calls[-1]
@@ -259,7 +264,7 @@ def test_each_mitigation_does_what_it_says(uneven, monkeypatch):
 def test_balanced_sampling_takes_as_many_steps_with_equal_groups(epochs, batch):
     group = np.repeat([0, 1, 2], [300, 100, 10])
     plan = Plan(epochs=epochs, batch_size=batch, warmup_epochs=0.5, seed=4)
-    rows, longer = balanced(group, plan)
+    rows, longer = balanced_epoch(group, plan)
     assert longer.epochs * (len(rows) // batch) == epochs * (len(group) // batch) and len(rows) % batch == 0
     assert longer.warmup_epochs * len(rows) == pytest.approx(0.5 * (len(group) // batch) * batch)
     size = np.bincount(group[rows])
@@ -272,11 +277,11 @@ def test_balanced_sampling_takes_as_many_steps_with_equal_groups(epochs, batch):
 def test_a_mitigation_that_is_none_is_refused(uneven):
     parts, chosen = uneven
     with pytest.raises(BadParameterError, match="'prayer'"):
-        trained(parts, chosen, 0, mitigation="prayer")
+        train(parts, chosen, 0, mitigation="prayer")
     with pytest.raises(BadParameterError, match="'margin by group' with ring"):
-        trained(parts, chosen, 0, loss="ring", mitigation="margin by group")
+        train(parts, chosen, 0, loss="ring", mitigation="margin by group")
     with pytest.raises(BadParameterError, match="no experiment 'utkface'"):
-        imbalance.design("utkface")
+        designs.get_design("utkface")
 
 
 # What seeds say together
@@ -296,7 +301,7 @@ def made_up(seeds: int = 4) -> dict:
 
 
 def test_slopes_gaps_and_costs_are_those_that_were_put_in():
-    metrics = summary(made_up(), ("f", "m"))
+    metrics = summarise(made_up(), ("f", "m"))
     assert metrics["slope/accuracy/clean/f"].value == pytest.approx(0.03)
     assert metrics["slope/accuracy/clean/m"].value == pytest.approx(0.01)  # men gain by more men
     assert metrics["slope/accuracy/clean/f"].low == pytest.approx(0.03)  # within each seed the line is exact
@@ -307,7 +312,7 @@ def test_slopes_gaps_and_costs_are_those_that_were_put_in():
     assert metrics["gap/re-weighting/0.1/accuracy/clean"].value == pytest.approx(0.53 - 0.89 + 0.12)
     assert metrics["cost/re-weighting/0.9/accuracy/clean/m"].value == pytest.approx(-0.02)
     assert metrics["cost/re-weighting/0.9/gap/accuracy/clean"].value == pytest.approx(0.12)
-    expected = over_seeds([0.5 + 0.3 * 0.2 + 0.01 * seed for seed in range(4)])
+    expected = mean_over_seeds([0.5 + 0.3 * 0.2 + 0.01 * seed for seed in range(4)])
     found = metrics["0.2/accuracy/clean/f"]
     assert (found.value, found.low, found.high, found.n) == pytest.approx(
         (expected.value, expected.low, expected.high, 4)
@@ -317,12 +322,12 @@ def test_slopes_gaps_and_costs_are_those_that_were_put_in():
 def test_slopes_of_noise_are_those_of_regressions_over_each_groups_own_share():
     rng, groups = np.random.default_rng(0), ("w", "a", "b", "c")
     found = {(share, seed, "none"): {f"x/{g}": rng.random() for g in groups} for seed in range(3) for share in SHARES}
-    metrics = summary(found, groups)
+    metrics = summarise(found, groups)
     for group in groups:
         own = np.array(SHARES) if group == "w" else (1 - np.array(SHARES)) / 3
         np.testing.assert_allclose(own_share(np.array(SHARES), group, groups), own)
         lines = [linregress(own, [found[s, seed, "none"][f"x/{group}"] for s in SHARES]).slope for seed in range(3)]
-        expected = over_seeds([line / 10 for line in lines])
+        expected = mean_over_seeds([line / 10 for line in lines])
         metric = metrics[f"slope/x/{group}"]
         assert (metric.value, metric.low, metric.high) == pytest.approx((expected.value, expected.low, expected.high))
 
@@ -330,7 +335,7 @@ def test_slopes_of_noise_are_those_of_regressions_over_each_groups_own_share():
 def test_a_figure_that_one_run_has_not_is_left_out_where_it_is_needed():
     found = made_up()
     del found[0.1, 0, "none"]["other"]
-    metrics = summary(found, ("f", "m"))
+    metrics = summarise(found, ("f", "m"))
     assert "0.2/other" in metrics and not {"0.1/other", "slope/other", "end to end/other"} & set(metrics)
     assert "cost/re-weighting/0.9/other" in metrics and "cost/re-weighting/0.1/other" not in metrics
 
@@ -341,22 +346,22 @@ def test_a_figure_that_one_run_has_not_is_left_out_where_it_is_needed():
 @pytest.fixture
 def record(tmp_path):
     given = {"varied": "f", "others": ["m"]}
-    found = records.Record("made up", "none", given, metrics=summary(made_up(), ("f", "m")))
-    return records.read(found.write(tmp_path / "made_up.json"))
+    found = records.Record("made up", "none", given, metrics=summarise(made_up(), ("f", "m")))
+    return records.read_record(found.write(tmp_path / "made_up.json"))
 
 
 def test_tables_read_what_was_summed_up(record):
-    table = imbalance_tables.series(record, "accuracy/clean/f")
+    table = tables.series(record, "accuracy/clean/f")
     assert table["share"].tolist() == list(SHARES) and table["value"].iloc[-1] == pytest.approx(0.785)
-    gaps = imbalance_tables.gaps(record, "accuracy/clean")
+    gaps = tables.gaps(record, "accuracy/clean")
     assert gaps["value"].tolist() == pytest.approx([0.4 * share - 0.4 for share in SHARES])
-    men = imbalance_tables.trend(record, "m")
+    men = tables.trend(record, "m")
     assert men["share"].tolist() == pytest.approx(list(SHARES))  # of men, rising
     assert men["line"].tolist() == pytest.approx(men["value"].tolist())  # what was put in is a line
     assert men["value"].iloc[-1] == pytest.approx(0.905)
-    slopes = imbalance_tables.slopes(record)
+    slopes = tables.slopes(record)
     assert slopes.index.tolist() == ["f", "m", "gap"] and slopes["value"].tolist() == pytest.approx([0.03, 0.01, 0.04])
-    helped = imbalance_tables.mitigations(record).set_index(["share", "mitigation", "group"])
+    helped = tables.mitigations(record).set_index(["share", "mitigation", "group"])
     row = helped.loc[0.1, "re-weighting", "f"]
     assert row["value"] == pytest.approx(0.645) and row["change"] == pytest.approx(0.1)
     assert helped.loc[(0.9, "re-weighting", "gap"), "change"] == pytest.approx(0.12)
@@ -365,7 +370,7 @@ def test_tables_read_what_was_summed_up(record):
 
 
 def test_changes_say_whether_a_group_is_the_smaller_one(record):
-    table = imbalance_tables.changes(record).set_index(["share", "mitigation", "group"])
+    table = tables.changes(record).set_index(["share", "mitigation", "group"])
     assert table.loc[(0.1, "re-weighting", "f"), "who"] == "smaller group"
     assert table.loc[(0.1, "re-weighting", "m"), "who"] == "larger group"
     assert table.loc[(0.9, "re-weighting", "m"), "who"] == "smaller group"
@@ -374,52 +379,76 @@ def test_changes_say_whether_a_group_is_the_smaller_one(record):
 
 
 def test_tables_refuse_what_a_record_has_not(record):
-    for ask in (imbalance_tables.series, imbalance_tables.gaps, imbalance_tables.slopes, imbalance_tables.mitigations):
+    for ask in (tables.series, tables.gaps, tables.slopes, tables.mitigations):
         with pytest.raises(BadParameterError, match=r"made up has no .*dirty"):
             ask(record, "accuracy/dirty")
     del record.parameters["varied"]
     with pytest.raises(BadParameterError, match="does not say which groups"):
-        imbalance_tables.trend(record, "m")
-    assert len(imbalance_tables.trend(record, "m", groups=("f", "m"))) == len(SHARES)
+        tables.trend(record, "m")
+    assert len(tables.trend(record, "m", groups=("f", "m"))) == len(SHARES)
 
 
-def test_what_is_done_is_kept_and_only_the_rest_is_computed(monkeypatch, tmp_path):
-    small = Design("tiny", "g", "f", ("m",), 10, False, PLAN, PLAIN, strangers=5)
-    monkeypatch.setattr(imbalance_designs, "DESIGNS", {"tiny": small})
-    monkeypatch.setattr(imbalance, "photographs", lambda name: photographs())
-    monkeypatch.setattr(kept, "runs_root", lambda: tmp_path / "runs")
-    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
-    own_results(monkeypatch, imbalance, tmp_path)
+@pytest.fixture
+def small(monkeypatch):
+    """A design on made-up photographs, in place of all others."""
+    design = Design("tiny", "g", "f", ("m",), 10, False, PLAN, PLAIN, strangers=5)
+    monkeypatch.setattr(designs, "DESIGNS", {"tiny": design})
+    monkeypatch.setattr(imbalance, "load_photographs", lambda name: photographs())
+    return imbalance._experiment("tiny", "nothing", seeds=3)
+
+
+def test_every_share_has_a_training_and_the_ends_have_all_mitigations(small, monkeypatch):
     spy = Spy(monkeypatch, imbalance, trains=False)
-    imbalance.main("tiny", seeds=3)
+    metrics = small.summarise(compute(small, 3))
     assert len(spy.calls) == 3 * (9 + 2 * 3)
-    record = records.read(tmp_path / "results" / "08_tiny.json")
-    assert record.metrics["0.5/accuracy/clean/all"].n == 3
-    written = sorted((tmp_path / "runs").rglob("*.json"))
-    for number, path in enumerate(written):  # as if they had taken so long
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 1000.0 + number}))
-    written[0].unlink()
-    imbalance.main("tiny", seeds=3)
-    assert len(spy.calls) == 45 + 1
-    written[1].write_text('{"accuracy/clean/all": 1.0}')
-    with pytest.raises(FacelabError, match=f"{written[1].name} holds no run .*Remove it"):
-        imbalance.main("tiny", seeds=3)
-    again = records.read(tmp_path / "results" / "08_tiny.json")
-    assert again.metrics == record.metrics
-    made_again = json.loads(written[0].read_text())["seconds"]
-    assert again.wall_seconds == pytest.approx(sum(1000 + number for number in range(1, 45)) + made_again)
-    for name, value in (("COPIES", 3), ("EXTRA_MARGIN", 0.3), ("BELIEVED", 0.5)):  # what decides a run is in its key
-        monkeypatch.setattr(imbalance, name, value)
-        imbalance.run("tiny", 0.1, 0)
-    monkeypatch.setattr(imbalance, "photographs", lambda name: photographs(80))
-    imbalance.run("tiny", 0.1, 0)
-    assert len(spy.calls) == 46 + 4
+    assert metrics["0.5/accuracy/clean/all"].n == 3
+    assert (
+        "cost/margin by group/0.9/accuracy/clean/f" in metrics and "gap/balanced sampling/0.1/accuracy/clean" in metrics
+    )
+    assert small.data() == {"faces": photographs().describe()}
+    given = small.parameters(3)
+    assert (given["class"], given["copies"], given["seeds"]) == ("a photograph, not a person", COPIES, 3)
+
+
+def test_one_cell_trains_on_its_share_by_its_mitigation(small, monkeypatch):
+    spy, asked = Spy(monkeypatch, imbalance, trains=False), small.grid(3)
+    cell = next(cell for cell in asked if cell.label == "tiny/0.9/re-weighting/2")
+    figures = imbalance.run(cell)
+    (call,) = spy.calls
+    assert call["plan"].seed == 2 and (call["method"].head.importance != 1).any()
+    assert call["faces"].attributes["g"].value_counts().to_dict() == {"f": 9 * COPIES, "m": COPIES}
+    assert imbalance.run(cell) == figures and "accuracy/clean/f" in figures
+
+
+def test_a_loss_without_margins_has_no_margin_by_group(small, monkeypatch):
+    ring = imbalance._experiment("tiny", "nothing", seeds=3, loss="ring")
+    assert ring.name == "08_tiny_ring" and not any("margin" in cell.label for cell in ring.grid(3))
+    spy = Spy(monkeypatch, imbalance, trains=False)
+    imbalance.run(ring.grid(3)[0])
+    assert spy.calls[0]["method"].loss == "ring"
+
+
+@pytest.mark.parametrize(("name", "value"), [("COPIES", 3), ("EXTRA_MARGIN", 0.3), ("SOFTMAX_THRESHOLD", 0.5)])
+def test_what_decides_a_cell_is_in_its_settings(small, monkeypatch, name, value):
+    before = small.grid(3)
+    monkeypatch.setattr(imbalance, name, value)
+    assert not any(one.settings == other.settings for one, other in zip(before, small.grid(3), strict=True))
+
+
+def test_people_as_classes_are_verified_too(monkeypatch):
+    design = Design("tiny", "g", "f", ("m",), 10, True, PLAN, PLAIN, false_alarms=0.1)
+    monkeypatch.setattr(designs, "DESIGNS", {"tiny": design})
+    monkeypatch.setattr(imbalance, "load_photographs", lambda name: people(40))
+    Spy(monkeypatch, imbalance, trains=False)
+    figures = imbalance.run(Cell(("tiny", 0.5, "none", 0), {"loss": "cosface"}))
+    assert {"eer/f", "eer/m", "accuracy/other photographs/all"} <= set(figures)
+    assert imbalance.parameters("tiny", "cosface", 3)["class"] == "a person"
 
 
 def test_glasses_are_a_matter_of_most_photographs():
     faces = people(4)
     worn = np.array([10, 8, 5, 2])[faces.identity] > np.tile(np.arange(10), 4)
     table = faces.attributes.assign(glasses=worn.astype(int))
-    found = imbalance_designs.glasses(replace(faces, attributes=table))
+    found = designs.label_glasses(replace(faces, attributes=table))
     by_person = found.attributes["wears glasses"].groupby(found.identity).first().to_dict()
     assert by_person == {0: "yes", 1: "yes", 3: "no"}

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from tiny import tiny_faces
 from torch import nn
-from trainings import OneProcess, own_results
+from trainings import compute
 
-from facelab import records
 from facelab.augment import PLAIN
-from facelab.evaluation import group_rates, threshold_at_fmr
-from facelab.experiments import grid as kept
+from facelab.evaluation import Estimate, group_rates, threshold_at_fmr
+from facelab.experiments.experiment import Cell
 from facelab.experiments.imbalance import lfw as imbalance_lfw
-from facelab.experiments.imbalance.lfw import at_most, judged, measured
+from facelab.experiments.imbalance.lfw import evaluate, limit_photographs, measure
 from facelab.methods import Method
 
 
@@ -38,7 +37,7 @@ def people(count: int, seed: int):
 def test_the_first_photographs_of_those_with_enough():
     faces = tiny_faces(people=4, shots=5)
     faces = faces.subset(np.array([0, 5, 10, 1, 6, 7, 11, 12, 13, 15, 14]))  # 2, 3, 5 and 1 of a person
-    found = at_most(faces, least=2, most=3)
+    found = limit_photographs(faces, least=2, most=3)
     assert np.bincount(found.identity, minlength=4).tolist() == [2, 3, 3, 0]
     first = faces.attributes["file"][faces.identity == 2].tolist()[:3]
     assert found.attributes["file"][found.identity == 2].tolist() == first
@@ -46,10 +45,10 @@ def test_the_first_photographs_of_those_with_enough():
 
 def test_figures_are_those_of_the_groups_at_the_threshold_of_other_people():
     calibration, test = people(12, 1), people(15, 2)
-    pairs, found, threshold = judged(Pixels(), calibration, test)
-    own, mine, _ = judged(Pixels(), test, calibration)
+    pairs, found, threshold = evaluate(Pixels(), calibration, test)
+    own, mine, _ = evaluate(Pixels(), test, calibration)
     assert threshold == threshold_at_fmr(mine, own.same, imbalance_lfw.FMR)
-    figures = measured(Pixels(), calibration, test)
+    figures = measure(Pixels(), calibration, test)
     rates = group_rates(found, pairs, test.attributes["gender"].to_numpy(), threshold)
     assert figures["fnmr/female"] == rates.fnmr[0] and figures["fmr/male"] == rates.fmr[1, 1]
     assert figures["fmr/female with male"] == rates.fmr[1, 0]
@@ -61,7 +60,7 @@ def test_a_training_has_its_share_of_women(monkeypatch):
     monkeypatch.setattr(imbalance_lfw, "TOTAL", 20)
     monkeypatch.setattr(imbalance_lfw, "fit", lambda method, some, plan: drawn.append((some, plan)))
     for share in (0.1, 0.5, 0.9):
-        imbalance_lfw.trained(faces, share, seed=0)
+        imbalance_lfw.train(faces, share, seed=0)
     for (some, plan), women in zip(drawn, (2, 10, 18), strict=True):
         gender = some.attributes["gender"].groupby(some.identity).first()
         assert len(gender) == 20 and (gender == "female").sum() == women
@@ -70,25 +69,33 @@ def test_a_training_has_its_share_of_women(monkeypatch):
         )
 
 
-def test_the_record_has_seeds_and_people(monkeypatch, tmp_path):
-    train, calibration, test = people(60, 0), people(12, 1), people(15, 2)
-    monkeypatch.setattr(imbalance_lfw, "parts", lambda: (train, calibration, test))
-    monkeypatch.setattr(imbalance_lfw, "trained", lambda train, share, seed: Pixels())
-    monkeypatch.setattr(kept, "runs_root", lambda: tmp_path)
-    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
-    own_results(monkeypatch, imbalance_lfw, tmp_path)
-    imbalance_lfw.main(seeds=3)
-    record = records.read(tmp_path / "results" / "08_lfw_gender.json")
-    assert record.metrics["slope/fnmr/female"].value == pytest.approx(
-        0
-    )  # nothing was learned, so nothing depends on it
-    assert record.metrics["gap/0.5/fnmr"].n == 3
-    assert record.metrics["over people/0.5/fnmr/female"].n == 15
-    assert len(list((tmp_path / "imbalance").rglob("*.json"))) == 27
+def test_the_metrics_are_of_seeds_and_of_people(monkeypatch):
+    pool, calibration, test = people(60, 0), people(12, 1), people(15, 2)
+    monkeypatch.setattr(imbalance_lfw, "load_parts", lambda: (pool, calibration, test))
+    trained = []
+    monkeypatch.setattr(imbalance_lfw, "train", lambda pool, share, seed: trained.append((share, seed)) or Pixels())
+    (experiment,) = imbalance_lfw.EXPERIMENTS
+    results = compute(experiment, 3)
+    assert len(results) == len(trained) == 28 and trained[-1] == (0.5, 0)
+    metrics = experiment.summarise(results)
+    assert metrics["slope/fnmr/female"].value == pytest.approx(0)  # nothing was learned, so nothing depends on it
+    assert metrics["gap/0.5/fnmr"].n == 3
+    over_people = metrics["over people/0.5/fnmr/female"]
+    assert over_people.n == 15 and over_people.low < over_people.value < over_people.high
+    assert over_people.value == measure(Pixels(), calibration, test)["fnmr/female"]
+    assert experiment.data()["to draw from"] == pool.describe() and experiment.seeds == 5
+
+
+def test_an_interval_without_an_end_is_left_out(monkeypatch):
+    monkeypatch.setattr(imbalance_lfw, "load_parts", lambda: (people(60, 0), people(12, 1), people(15, 2)))
+    monkeypatch.setattr(imbalance_lfw, "train", lambda pool, share, seed: Pixels())
+    found = {"ratio": Estimate(2.0, 1.0, np.inf, 15, "bootstrap"), "rate": Estimate(0.2, 0.1, 0.3, 15, "bootstrap")}
+    monkeypatch.setattr(imbalance_lfw, "bootstrap", lambda *_: found)
+    assert list(imbalance_lfw.run(Cell((imbalance_lfw.OVER_PEOPLE, 0.5, 0)))) == ["rate"]
 
 
 def test_the_parts_of_the_real_set_share_nobody(real_lfw):
-    train, calibration, test = imbalance_lfw.parts()
+    train, calibration, test = imbalance_lfw.load_parts()
     women = [
         (part.attributes["gender"].groupby(part.identity).first() == "female").sum()
         for part in (train, calibration, test)

@@ -14,14 +14,14 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import (
     Estimate,
     auc,
-    bootstrap_over_people,
+    bootstrap_pairs_over_people,
+    cosine_scores,
     eer,
-    over_seeds,
+    mean_over_seeds,
     paired_bootstrap,
     roc,
-    scores,
-    tar_at_far,
-    verification_figures,
+    tmr_at_fmr,
+    verification_estimates,
     wilson,
 )
 from facelab.evaluation.pair_weights import PairWeights
@@ -64,16 +64,16 @@ def test_wilson_refuses_what_is_no_rate(successes, n):
 
 
 def test_over_seeds_by_hand():
-    mean = over_seeds([0.80, 0.82, 0.87])
+    mean = mean_over_seeds([0.80, 0.82, 0.87])
     # mean .83, sd sqrt((9 + 1 + 16) / 2) / 100 = .036056, t(2, .975) = 4.302653
     half = 4.302653 * 0.0360555 / math.sqrt(3)
     assert (mean.value, mean.low, mean.high) == pytest.approx((0.83, 0.83 - half, 0.83 + half), abs=1e-6)
     with pytest.raises(BadParameterError, match="2 runs"):
-        over_seeds([0.8, 0.9])
+        mean_over_seeds([0.8, 0.9])
     with pytest.raises(BadParameterError, match="not finite"):
-        over_seeds([0.8, 0.9, math.nan])
+        mean_over_seeds([0.8, 0.9, math.nan])
     with pytest.raises(BadParameterError, match="confidence"):
-        over_seeds([0.8, 0.9, 0.7], confidence=95)
+        mean_over_seeds([0.8, 0.9, 0.7], confidence=95)
 
 
 @pytest.mark.parametrize("photographs", [True, False])
@@ -113,14 +113,14 @@ def test_the_figure_and_its_draws_are_those_of_the_full_roc():
     """Merging impostor pairs between two genuine scores must change no figure, ties included."""
     person, embeddings = simulated(np.random.default_rng(0), 8, 5, 1.5)
     pairs = everybody(person)
-    rounded = np.round(scores(embeddings, pairs), 1)  # many ties
-    found = verification_figures(rounded, pairs, person, fars=(0.05,), draws=100, seed=4)
+    rounded = np.round(cosine_scores(embeddings, pairs), 1)  # many ties
+    found = verification_estimates(rounded, pairs, person, fmrs=(0.05,), draws=100, seed=4)
     sampler, rng, weights = PairWeights(pairs, person, True), np.random.default_rng(4), np.empty(len(pairs))
     draws = []
     for _ in range(100):
         weights[pairs.same], weights[~pairs.same] = sampler.draw(rng)
         curve = roc(rounded, pairs.same, weights)
-        draws.append([eer(curve), auc(curve), tar_at_far(curve, 0.05)])
+        draws.append([eer(curve), auc(curve), tmr_at_fmr(curve, 0.05)])
     for column, name in enumerate(["eer", "auc", "tar@0.05"]):
         low, high = np.quantile(np.array(draws)[:, column], [0.025, 0.975])
         assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-12), name
@@ -135,12 +135,12 @@ def test_the_bootstrap_covers_the_truth():
     """
     person, embeddings = simulated(np.random.default_rng(1), 300, 10, 0.8)
     pairs = everybody(person)
-    truth = eer(roc(scores(embeddings, pairs), pairs.same))
+    truth = eer(roc(cosine_scores(embeddings, pairs), pairs.same))
     rng, hits, trials = np.random.default_rng(2), 0, 60
     for trial in range(trials):
         person, embeddings = simulated(rng, 20, 10, 0.8)
         pairs = everybody(person)
-        found = bootstrap_over_people(eer, scores(embeddings, pairs), pairs, person, draws=100, seed=trial)
+        found = bootstrap_pairs_over_people(eer, cosine_scores(embeddings, pairs), pairs, person, draws=100, seed=trial)
         hits += found.low <= truth <= found.high
     assert hits / trials >= 0.88
 
@@ -149,12 +149,12 @@ def test_a_paired_difference_is_narrower_than_two_intervals_suggest():
     rng = np.random.default_rng(5)
     person, embeddings = simulated(rng, 20, 6, 1.0)
     pairs = everybody(person)
-    good = scores(embeddings, pairs)
+    good = cosine_scores(embeddings, pairs)
     worse = good + 0.15 * rng.normal(size=len(good))
     difference = paired_bootstrap(eer, worse, good, pairs, person, draws=300)
-    alone = [bootstrap_over_people(eer, s, pairs, person, draws=300) for s in (worse, good)]
+    alone = [bootstrap_pairs_over_people(eer, s, pairs, person, draws=300) for s in (worse, good)]
     assert difference.value == pytest.approx(alone[0].value - alone[1].value)
-    assert difference.low > 0 and not alone[0].apart_from(alone[1])
+    assert difference.low > 0 and not alone[0].is_disjoint_from(alone[1])
     same = paired_bootstrap(eer, good, good, pairs, person, draws=100)
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
@@ -163,20 +163,20 @@ def test_the_bootstrap_repeats_itself_and_refuses_what_it_cannot_do():
     person = np.repeat(np.arange(8), 3)
     pairs = everybody(person)
     values = np.random.default_rng(0).normal(size=len(pairs))
-    assert bootstrap_over_people(auc, values, pairs, person, draws=100) == bootstrap_over_people(
+    assert bootstrap_pairs_over_people(auc, values, pairs, person, draws=100) == bootstrap_pairs_over_people(
         auc, values, pairs, person, draws=100
     )
-    assert bootstrap_over_people(auc, values, pairs, person, draws=100, seed=1) != bootstrap_over_people(
+    assert bootstrap_pairs_over_people(auc, values, pairs, person, draws=100, seed=1) != bootstrap_pairs_over_people(
         auc, values, pairs, person, draws=100
     )
     with pytest.raises(BadParameterError, match="do not agree"):
-        bootstrap_over_people(auc, values, pairs, person[::-1] * 0, draws=100)
+        bootstrap_pairs_over_people(auc, values, pairs, person[::-1] * 0, draws=100)
     with pytest.raises(BadParameterError, match="2 people"):
         few = everybody(np.array([0, 0, 1, 1]))
-        bootstrap_over_people(auc, values[: len(few)], few, np.array([0, 0, 1, 1]), draws=100)
+        bootstrap_pairs_over_people(auc, values[: len(few)], few, np.array([0, 0, 1, 1]), draws=100)
     with pytest.raises(BadParameterError, match="differ in number"):
-        bootstrap_over_people(auc, values[1:], pairs, person)
+        bootstrap_pairs_over_people(auc, values[1:], pairs, person)
     with pytest.raises(BadParameterError, match="not finite"):
-        bootstrap_over_people(auc, np.full(len(pairs), np.nan), pairs, person)
+        bootstrap_pairs_over_people(auc, np.full(len(pairs), np.nan), pairs, person)
     with pytest.raises(BadParameterError, match="5 draws"):
-        bootstrap_over_people(auc, values, pairs, person, draws=5)
+        bootstrap_pairs_over_people(auc, values, pairs, person, draws=5)

@@ -8,7 +8,7 @@ import photos
 import pytest
 
 from facelab.datasets import UNKNOWN, FaceSet, RejectedFilesWarning, load
-from facelab.datasets.joining import first_of_each
+from facelab.datasets.joining import first_row_per_person
 from facelab.errors import BadParameterError
 
 
@@ -80,7 +80,7 @@ def test_known_and_unknown_people_keep_their_order():
     faces = FaceSet(
         np.zeros((5, 8, 8, 1), np.uint8), np.array([2, UNKNOWN, 2, 0, UNKNOWN]), ("x", "y", "z"), table, "made"
     )
-    assert first_of_each(faces).tolist() == [0, 1, 3, 4]
+    assert first_row_per_person(faces).tolist() == [0, 1, 3, 4]
 
 
 def test_a_change_in_one_part_makes_the_whole_anew(data):
@@ -96,7 +96,7 @@ def test_rejected_files_of_every_part_are_named_with_their_source(data):
         with pytest.warns(RejectedFilesWarning, match="2 of its files") as told:
             faces = load("gtav+casia-webface", 16)
         assert len(told) == 1
-    assert [file for file, _ in faces.rejected] == ["gtav:ann/2.png", "casia-webface:0000009/1.png"]
+    assert [file for file, _ in faces.rejected_files] == ["gtav:ann/2.png", "casia-webface:0000009/1.png"]
 
 
 def test_a_set_joined_with_itself_is_refused(data):

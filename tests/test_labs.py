@@ -6,10 +6,10 @@ import pytest
 
 from facelab import labs
 from facelab.errors import BadParameterError
-from facelab.evaluation import over_seeds
+from facelab.evaluation import mean_over_seeds
 from facelab.exercises.exercise import Exercise, require_value
 from facelab.labs import notebook, parameters, references
-from facelab.records import Metric, Record, read
+from facelab.records import Metric, Record, read_record
 
 SOURCE = """# %% [markdown]
 # # 99 A title
@@ -37,7 +37,7 @@ def source(tmp_path, monkeypatch):
 
 
 def test_parameters_are_read_with_types_and_help(source):
-    found = parameters.declared(source)
+    found = parameters.declared_parameters(source)
     assert [(p.name, p.type, p.default) for p in found.values()] == [
         ("preset", str, "laptop"), ("dataset", str, "orl"), ("seed", int, 0), ("rate", float, 0.5), ("flag", bool, False),
     ]  # fmt: skip
@@ -57,11 +57,11 @@ def test_parameters_are_read_with_types_and_help(source):
 )
 def test_wrong_text_is_refused(source, values, message):
     with pytest.raises(BadParameterError, match=message):
-        parameters.given(source, values, typed=True)
+        parameters.resolve_parameters(source, values, parse=True)
 
 
 def test_text_becomes_the_type(source):
-    read = parameters.given(source, {"flag": "false", "rate": "1", "seed": "7"}, typed=True)
+    read = parameters.resolve_parameters(source, {"flag": "false", "rate": "1", "seed": "7"}, parse=True)
     assert (read["flag"], read["rate"], read["seed"], read["dataset"]) == (False, 1.0, 7, "orl")
     assert type(read["rate"]) is float
 
@@ -75,15 +75,15 @@ def test_a_notebook_refuses_text_for_a_flag(source):
 def test_parameters_cell_must_be_plain_lines(source):
     source.write_text(SOURCE.replace("seed: int = 0", "seed = 0"))
     with pytest.raises(BadParameterError, match="seed = 0"):
-        parameters.declared(source)
+        parameters.declared_parameters(source)
     source.write_text(SOURCE.replace('tags=["parameters"]', ""))
     with pytest.raises(BadParameterError, match="no cell tagged"):
-        parameters.declared(source)
+        parameters.declared_parameters(source)
 
 
 def test_label_names_what_differs_and_two_runs_never_share_one(source):
     def label(**values):
-        return parameters.label(source, parameters.given(source, values, typed=False))
+        return parameters.run_label(source, parameters.resolve_parameters(source, values, parse=False))
 
     assert label(rate=0.25) == "laptop-orl-0-rate=0.25"
     spaced, underscored = label(dataset="folder:/a b"), label(dataset="folder:/a_b")
@@ -94,26 +94,26 @@ def test_label_names_what_differs_and_two_runs_never_share_one(source):
 
 def test_an_unknown_data_set_is_refused_before_the_run(source):
     with pytest.raises(BadParameterError, match="olr"):
-        parameters.given(source, {"dataset": "orl+olr"}, typed=True)
+        parameters.resolve_parameters(source, {"dataset": "orl+olr"}, parse=True)
 
 
 def test_run_writes_a_record_and_checks_references(source, monkeypatch, capsys):
     monkeypatch.setattr(references, "lookup", lambda *_: {"a": references.Reference(0.5, 0.1, 5)})
     run = labs.begin("99_test", preset="laptop", dataset="orl", seed=3, rate=0.5, flag=False)
     assert run.choose(smoke=1, laptop=2, paper=3) == 2
-    run.metric("a", 0.55, n=10)
-    run.metric("b", 0.5)
-    run.check("a", "b")
-    run.metric("a", 0.7)
-    run.check("a")
+    run.record_metric("a", 0.55, n=10)
+    run.record_metric("b", 0.5)
+    run.check_references("a", "b")
+    run.record_metric("a", 0.7)
+    run.check_references("a")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("holds") and "0.55" not in lines[0]
     assert "no reference" in lines[1]
     assert "DOES NOT HOLD" in lines[2] and "0.700" in lines[2]
     with pytest.raises(BadParameterError, match="not recorded"):
-        run.check("c")
+        run.check_references("c")
     run.finish()
-    assert read(notebook.record_path("99_test", run.parameters)).metrics["a"].value == 0.7
+    assert read_record(notebook.record_path("99_test", run.parameters)).metrics["a"].value == 0.7
     assert run.record.command == "facelab run 99_test --preset laptop -p seed=3"
 
 
@@ -135,7 +135,7 @@ def test_references_need_five_seeds_of_one_setting():
     ("value", "least"), [(0.7, 0.02), (0.1, 0.02), (-0.05, 0.01), (0.01, 0.002), (0.001, 0.001), (0, 0.001)]
 )
 def test_a_reference_of_a_small_rate_can_be_missed(value, least):
-    assert references.least_tolerance(value) == pytest.approx(least)
+    assert references.min_tolerance(value) == pytest.approx(least)
 
 
 def double(x):
@@ -161,7 +161,7 @@ TASK = Exercise("9.1 double", double, check_double)
     ],
 )
 def test_an_exercise_says_what_is_wrong_and_goes_on(answer, said, capsys):
-    assert labs.exercise(TASK, answer) is double
+    assert labs.check_answer(TASK, answer) is double
     assert said in capsys.readouterr().out
 
 
@@ -169,12 +169,12 @@ def test_a_right_answer_is_kept(capsys):
     def mine(x):
         return x + x
 
-    assert labs.exercise(TASK, mine) is mine
+    assert labs.check_answer(TASK, mine) is mine
     assert "right" in capsys.readouterr().out
 
 
 def test_the_interval_of_a_reference_is_that_of_students_t_over_its_seeds():
     values = [0.25, 0.262, 0.28, 0.258, 0.279]
     reference = references.Reference(statistics.mean(values), 4 * statistics.stdev(values), 5)
-    assert reference.high == pytest.approx(over_seeds(values).high)
-    assert reference.low == pytest.approx(over_seeds(values).low)
+    assert reference.high == pytest.approx(mean_over_seeds(values).high)
+    assert reference.low == pytest.approx(mean_over_seeds(values).low)

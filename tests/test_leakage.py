@@ -9,8 +9,8 @@ import pytest
 
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.near import near_duplicates, perceptual_bits, thumbnails
-from facelab.datasets.splits import stored_people, stratified
+from facelab.datasets.near_duplicates import near_duplicates, perceptual_bits, thumbnails
+from facelab.datasets.splits import stored_people_split, stratified_split
 from facelab.errors import BadParameterError, LeakageError
 
 
@@ -51,7 +51,7 @@ def test_copies_are_found_and_nothing_else(orl, name):
 
 
 def test_the_search_is_that_of_brute_force(orl, monkeypatch):
-    monkeypatch.setattr("facelab.datasets.near._CHUNK", 7)
+    monkeypatch.setattr("facelab.datasets.near_duplicates._CHUNK", 7)
     first, second = orl.images[:40], orl.images[20:70]
     small = thumbnails(first), thumbnails(second)
     bits = [[tuple(row > 0) for row in perceptual_bits(part)] for part in small]
@@ -84,14 +84,14 @@ def test_flat_pictures_match_nothing_and_nothing_matches_an_empty_set():
 
 
 def test_people_apart_pass_every_check(orl):
-    split = stored_people(orl)
+    split = stored_people_split(orl)
     assert_disjoint(orl.subset(split.train), orl.subset(split.test))
 
 
 def test_a_closed_set_shares_people_and_nothing_else(orl):
-    split = stratified(orl, 0.7)
+    split = stratified_split(orl, 0.7)
     train, test = orl.subset(split.train), orl.subset(split.test)
-    assert_disjoint(train, test, by=("file", "hash", "perceptual"))
+    assert_disjoint(train, test, kinds=("file", "hash", "perceptual"))
     with pytest.raises(
         LeakageError, match="40 of 40 test people are in training: orl:s01, orl:s02, orl:s03, [.]{3}[.]"
     ):
@@ -101,20 +101,20 @@ def test_a_closed_set_shares_people_and_nothing_else(orl):
 def test_each_kind_names_its_offender(orl):
     train, test = orl.subset(np.arange(100)), orl.subset(np.arange(99, 150))
     with pytest.raises(LeakageError, match="1 of 6 test people are in training: orl:s10"):
-        assert_disjoint(train, test, by=("identity",))
+        assert_disjoint(train, test, kinds=("identity",))
     with pytest.raises(LeakageError, match="1 of 51 test files are in training: s10/10.pgm[.]"):
-        assert_disjoint(train, test, by=("file",))
+        assert_disjoint(train, test, kinds=("file",))
     with pytest.raises(LeakageError, match="1 of 51 test identical pictures are in training: s10/10.pgm = s10/10.pgm"):
-        assert_disjoint(train, test, by=("hash",))
+        assert_disjoint(train, test, kinds=("hash",))
     renamed = with_images(test, COPIES["darker"](test.images))
     renamed.attributes["file"] = [f"copy{row}" for row in range(51)]
-    assert_disjoint(train, renamed, by=("file", "hash"))
+    assert_disjoint(train, renamed, kinds=("file", "hash"))
     with pytest.raises(LeakageError, match="1 of 51 test near-duplicates are in training: copy0 = s10/10.pgm"):
-        assert_disjoint(train, renamed, by=("perceptual",))
+        assert_disjoint(train, renamed, kinds=("perceptual",))
     with pytest.raises(BadParameterError, match="'names'"):
-        assert_disjoint(train, test, by=("names",))
+        assert_disjoint(train, test, kinds=("names",))
     with pytest.raises(BadParameterError, match="No kind"):
-        assert_disjoint(train, test, by=())
+        assert_disjoint(train, test, kinds=())
 
 
 def toy(names, source, seed, unknown=False, **attributes) -> FaceSet:
@@ -134,10 +134,10 @@ def test_names_count_within_one_source_and_in_unions():
         (toy(["Ann"], "lfw", 0), toy(["lfw:Ann"], "lfw+orl, one per person", 1)),
     ]:
         with pytest.raises(LeakageError, match="1 of 1 test people"):
-            assert_disjoint(train, test, by=("identity",))
+            assert_disjoint(train, test, kinds=("identity",))
 
 
 def test_renderings_of_one_photograph_are_one_file():
     train, test = toy(["a"], "orl-wild", 0, photo=["s1/1.pgm"]), toy(["a"], "orl-wild", 1, photo=["s1/1.pgm"])
     with pytest.raises(LeakageError, match="1 of 1 test files"):
-        assert_disjoint(train, test, by=("file",))
+        assert_disjoint(train, test, kinds=("file",))

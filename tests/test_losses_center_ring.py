@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facelab.losses import center_loss, moved_centers, ring_loss
+from facelab.losses import center_loss, ring_loss, updated_centers
 
 seeds = st.integers(0, 2**32 - 1)
 loops = settings(deadline=None, max_examples=60)
@@ -44,7 +44,7 @@ def test_centres_move_by_the_papers_rule(seed, rate):
         own = [row for row, label in zip(x.tolist(), labels.tolist(), strict=True) if label == j]
         delta = [math.fsum(center[d] - row[d] for row in own) / (1 + len(own)) for d in range(len(center))]
         expected[j] = [center[d] - rate * delta[d] for d in range(len(center))]
-    moved = moved_centers(x, labels, centers, rate)
+    moved = updated_centers(x, labels, centers, rate)
     np.testing.assert_allclose(moved.numpy(), expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(centers, before) and torch.equal(moved[-1], centers[-1])
 
@@ -52,7 +52,7 @@ def test_centres_move_by_the_papers_rule(seed, rate):
 def test_centres_come_to_rest_where_their_photographs_are():
     x, labels, centers = some(0)
     for _ in range(500):
-        centers = moved_centers(x, labels, centers)
+        centers = updated_centers(x, labels, centers)
     for j in labels.unique():
         torch.testing.assert_close(centers[j], x[labels == j].mean(dim=0))
 
@@ -99,8 +99,8 @@ def test_an_embedding_of_zeros_breaks_nothing():
         (lambda x, y, c: center_loss(x, y[:2], c), "labels"),
         (lambda x, y, c: center_loss(x, y, c[:, :2]), "centers"),
         (lambda x, y, c: center_loss(x, y - 9, c), "labels go from -9"),
-        (lambda x, y, c: moved_centers(x, y - 9, c), "labels go from -9"),
-        (lambda x, y, c: moved_centers(x, y, c, 1.5), "rate of the centres is 1.5"),
+        (lambda x, y, c: updated_centers(x, y - 9, c), "labels go from -9"),
+        (lambda x, y, c: updated_centers(x, y, c, 1.5), "rate of the centres is 1.5"),
         (lambda x, y, c: ring_loss(x[0], torch.tensor(1.0)), "x is"),
         (lambda x, y, c: ring_loss(x, torch.ones(2)), "radius"),
     ],

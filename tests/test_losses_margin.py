@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning import losses as pml
 
-from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, sphere_lambda, unchanged
-from facelab.losses.cosine import cosines, unit
+from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, no_margin, sphere_lambda
+from facelab.losses.cosine import cosines, normalize_rows
 from facelab.losses.margin import sine
 
 EXACT = {"rtol": 0, "atol": 1e-6}
@@ -60,11 +60,11 @@ def slow_loss(x, weight, labels, target, scale) -> float:
 
 
 CASES = {
-    "normalised": (unchanged, math.cos, 16.0),
+    "normalised": (no_margin, math.cos, 16.0),
     "cosface": (partial(cos_face, margin=0.35), lambda theta: math.cos(theta) - 0.35, 30.0),
     "arcface": (partial(arc_face, margin=0.5), lambda theta: slow_arc(theta, 0.5), 64.0),
     "arcface, easy": (
-        partial(arc_face, margin=0.5, easy=True),
+        partial(arc_face, margin=0.5, easy_margin=True),
         lambda theta: math.cos(theta + 0.5) if theta < math.pi / 2 else math.cos(theta),
         16.0,
     ),
@@ -97,7 +97,7 @@ def test_each_loss_is_its_formula(case, seed):
     [
         (partial(pml.ArcFaceLoss, margin=math.degrees(0.5), scale=64), partial(arc_face, margin=0.5)),
         (partial(pml.CosFaceLoss, margin=0.35, scale=64), partial(cos_face, margin=0.35)),
-        (partial(pml.NormalizedSoftmaxLoss, temperature=1 / 64), unchanged),
+        (partial(pml.NormalizedSoftmaxLoss, temperature=1 / 64), no_margin),
     ],
     ids=["arcface", "cosface", "normalised"],
 )
@@ -160,8 +160,8 @@ def test_annealing_reaches_its_floor_on_the_scale_of_the_run():
     assert sphere_lambda(0) == 1000
     assert sphere_lambda(1659) == pytest.approx(5, abs=2e-3)
     assert sphere_lambda(1662) == 5
-    assert sphere_lambda(50, until=100) == pytest.approx(1000 / (1 + 0.06 * 1659))
-    assert sphere_lambda(torch.tensor(101.0), until=100).item() == 5
+    assert sphere_lambda(50, decay_steps=100) == pytest.approx(1000 / (1 + 0.06 * 1659))
+    assert sphere_lambda(torch.tensor(101.0), decay_steps=100).item() == 5
     assert sphere_lambda(10**9, floor=0.0) == pytest.approx(0, abs=1e-4)
 
 
@@ -185,7 +185,7 @@ def test_gradients_are_those_of_differences(case, seed):
 def self_cosines(n: int = 2000, dim: int = 128) -> torch.Tensor:
     """Float32 cosines of vectors to themselves: (n, 1)."""
     z = torch.randn(n, dim, generator=torch.Generator().manual_seed(0))
-    return (unit(z) * unit(3 * z)).sum(dim=1, keepdim=True)
+    return (normalize_rows(z) * normalize_rows(3 * z)).sum(dim=1, keepdim=True)
 
 
 CHANGES = {name: case[0] for name, case in CASES.items()}
@@ -239,11 +239,13 @@ def test_a_thousand_steps_onto_the_classes_have_no_nan(name):
     torch.manual_seed(0)
     weight = torch.randn(10, 64)
     labels = torch.arange(10).repeat(4)
-    x = (unit(weight)[labels] + 0.02 * torch.randn(40, 64)).requires_grad_()
+    x = (normalize_rows(weight)[labels] + 0.02 * torch.randn(40, 64)).requires_grad_()
     optimizer, beyond = torch.optim.SGD([x], lr=1e-4), 0
     for _ in range(1000):
         optimizer.zero_grad()
-        loss = loss_of(name, x, weight, labels) + 5e3 * (unit(x) - unit(weight)[labels]).square().sum()
+        loss = (
+            loss_of(name, x, weight, labels) + 5e3 * (normalize_rows(x) - normalize_rows(weight)[labels]).square().sum()
+        )
         loss.backward()
         assert loss.isfinite() and x.grad.isfinite().all()
         optimizer.step()
@@ -261,10 +263,10 @@ def test_half_precision_stops_before_the_cosines():
 def test_classes_count_as_much_as_they_are_told():
     x, weight, labels = some(5)
     cos, importance = cosines(x, weight), torch.tensor([1.0, 0.5, 2.0, 0.0, 3.0], dtype=torch.float64)
-    single = [margin_softmax(cos[i : i + 1], labels[i : i + 1], unchanged, 8.0) for i in range(len(x))]
+    single = [margin_softmax(cos[i : i + 1], labels[i : i + 1], no_margin, 8.0) for i in range(len(x))]
     w = importance[labels]
     expected = sum(a * b for a, b in zip(w, single, strict=True)) / w.sum()
-    torch.testing.assert_close(margin_softmax(cos, labels, unchanged, 8.0, importance), expected)
+    torch.testing.assert_close(margin_softmax(cos, labels, no_margin, 8.0, importance), expected)
 
 
 @pytest.mark.parametrize(
@@ -280,4 +282,4 @@ def test_classes_count_as_much_as_they_are_told():
 )
 def test_what_does_not_fit_is_named(cos, labels, scale, told):
     with pytest.raises(ValueError, match=told):
-        margin_softmax(cos, labels, unchanged, scale)
+        margin_softmax(cos, labels, no_margin, scale)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from facelab.losses import beta_nt_xent, beta_scores, distribution_similarity, kl_to_standard, nt_xent
-from facelab.losses.cosine import unit
+from facelab.losses.cosine import normalize_rows
 
 EXACT = {"rtol": 1e-6, "atol": 1e-9}
 seeds = st.integers(0, 2**32 - 1)
@@ -79,7 +79,7 @@ def slow_score(a: list[float], b: list[float], beta: float, sigma: float) -> flo
 @given(seeds, st.integers(1, 6), sizes, betas, sigmas, st.floats(0.05, 1))
 def test_the_contrast_is_its_formula(seed, n, dim, beta, sigma, temperature):
     z1, z2 = some(seed, n, dim, 2)
-    z = unit(torch.cat([z1, z2])).tolist()
+    z = normalize_rows(torch.cat([z1, z2])).tolist()
     total = []
     for i in range(2 * n):
         scores = {k: slow_score(z[i], z[k], beta, sigma) / temperature for k in range(2 * n) if k != i}
@@ -97,7 +97,7 @@ def test_without_beta_it_is_nt_xent(sigma):
     plain = nt_xent(z1, z2, 0.2 * sigma**2)
     torch.testing.assert_close(beta_nt_xent(z1, z2, 0.2, 0.0, sigma), plain, **EXACT)
     torch.testing.assert_close(beta_nt_xent(z1, z2, 0.2, 1e-7, sigma), plain, rtol=1e-4, atol=0)
-    z = unit(torch.cat([z1, z2]))
+    z = normalize_rows(torch.cat([z1, z2]))
     torch.testing.assert_close(beta_scores(z, z, 1e-8, sigma), beta_scores(z, z, 0.0, sigma), rtol=1e-5, atol=1e-6)
 
 

@@ -8,7 +8,13 @@ import torch
 from tiny import tiny_faces
 
 from facelab.errors import BadParameterError
-from facelab.experiments.margin_geometry import belief, largest_margin, least_scale, network_of, plane_of
+from facelab.experiments.margin_geometry import (
+    largest_margin,
+    least_scale,
+    target_probability,
+    train_network,
+    train_plane,
+)
 from facelab.losses import arc_face, cos_face
 from facelab.methods.margin import LOSSES
 from facelab.training import Plan
@@ -73,8 +79,10 @@ def test_no_directions_keep_more_than_the_largest_margin():
 def test_belief_is_the_softmax_of_the_target(change, by_hand):
     degrees = np.array([1.0, 30.0, 80.0, 120.0])
     target, rest = np.exp(12 * by_hand(np.radians(degrees))), 9 * np.exp(12 * np.cos(np.radians(75)))
-    np.testing.assert_allclose(belief(degrees, 10, 12.0, change, others=75.0), target / (target + rest))
-    assert belief(np.array([90.0]), 5, 30.0)[0] == pytest.approx(0.2)
+    np.testing.assert_allclose(
+        target_probability(degrees, 10, 12.0, change, other_degrees=75.0), target / (target + rest)
+    )
+    assert target_probability(np.array([90.0]), 5, 30.0)[0] == pytest.approx(0.2)
 
 
 PLAN = Plan(epochs=15, batch_size=16, lr=3e-3)
@@ -82,25 +90,25 @@ PLAN = Plan(epochs=15, batch_size=16, lr=3e-3)
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_plane_shows_every_photograph_beside_its_class(loss):
-    faces = tiny_faces(people=8, shots=8).of_people([0, 2, 5, 7])
+    faces = tiny_faces(people=8, shots=8).select_people([0, 2, 5, 7])
     margin = {"sphereface": 2.0}.get(loss, 0.05)
     plan = Plan(epochs=25, batch_size=16, lr=5e-3)
-    panel = plane_of(faces, loss, plan, scale=8.0, margin=margin, annealing=10)
+    panel = train_plane(faces, loss, plan, scale=8.0, margin=margin, annealing=10)
     assert panel.points.shape == (32, 2) and panel.directions.shape == (4, 2)
     assert panel.names == ("p0", "p2", "p5", "p7") and (panel.person == np.repeat(range(4), 8)).all()
-    own, other = panel.own_and_other()
+    own, other = panel.own_and_nearest_angles()
     assert np.mean(own < other) > 0.6  # chance: .25
 
 
 def test_the_directions_start_evenly_and_the_network_stays_as_it_is():
     faces = tiny_faces()
-    network = network_of(faces, PLAN)
+    network = train_network(faces, PLAN)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     still = Plan(epochs=2, batch_size=16, lr=1e-9, weight_decay=0.0)
     for loss in ("softmax", "cosface"):
-        panel = plane_of(faces, loss, still, 3, network, scale=8.0)
+        panel = train_plane(faces, loss, still, 3, network, scale=8.0)
         np.testing.assert_allclose(cosines_of(panel.directions), cosines_of(circle(4)), atol=1e-5)
-        again, other = (plane_of(faces, loss, still, seed, network, scale=8.0) for seed in (3, 4))
+        again, other = (train_plane(faces, loss, still, seed, network, scale=8.0) for seed in (3, 4))
         np.testing.assert_array_equal(panel.points, again.points)
         assert not np.allclose(panel.points, other.points, atol=1e-2)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

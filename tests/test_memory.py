@@ -14,14 +14,14 @@ def test_what_is_made_is_counted_until_it_is_gone():
         one = given + 1
         view = one.view(10, -1).T[3:]  # takes nothing
         two = one.double()
-        assert memory.peak == memory.alive == 4 * N + 8 * N
+        assert memory.peak == memory.current == 4 * N + 8 * N
         del one  # the view keeps it
         given.mul_(2)
-        assert memory.alive == 12 * N
+        assert memory.current == 12 * N
         del view, two
-        assert memory.alive == 0
+        assert memory.current == 0
         three = given[:10] + 1
-    assert (memory.alive, memory.peak) == (4 * len(three), 12 * N)
+    assert (memory.current, memory.peak) == (4 * len(three), 12 * N)
 
 
 @pytest.mark.parametrize("layers", [1, 3, 8])

@@ -128,7 +128,7 @@ def test_what_is_kept_is_the_backbone_before_the_head(kind):
     """An earlier project filled its index with what the expander put out."""
     method, faces = tiny_contrastive(kind).eval(), tiny_faces()
     with torch.no_grad():
-        clean = method.backbone(method.augmentation.plain(faces.images))
+        clean = method.backbone(method.augmentation.preprocess(faces.images))
         projected = method.head(clean)
     assert clean.shape == (48, 8) and projected.shape == (48, 6)
     np.testing.assert_allclose(embed_faces(method, faces), clean, rtol=1e-6)
@@ -243,7 +243,7 @@ import sys
 import torch
 from torch import distributed
 from facelab.losses import beta_nt_xent, distribution_similarity, kl_to_standard, nt_xent, sup_con, vicreg
-from facelab.methods.processes import gather, my_part, same_permutation
+from facelab.methods.distributed import gather, local_shard, shared_permutation
 
 torch.set_num_threads(1)
 distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[1]), world_size=2)
@@ -257,15 +257,15 @@ losses = {
 for name, loss in losses.items():
     whole = z.clone().requires_grad_()
     loss(*whole, labels).backward()
-    parts = [my_part(view).clone().requires_grad_() for view in z]
-    value = loss(*(gather(part) for part in parts), gather(my_part(labels)))
+    parts = [local_shard(view).clone().requires_grad_() for view in z]
+    value = loss(*(gather(part) for part in parts), gather(local_shard(labels)))
     torch.testing.assert_close(value, loss(*z, labels), rtol=0, atol=1e-12)
     value.backward()
     for part, gradient in zip(parts, whole.grad):  # of two equal losses; DDP takes the mean
-        torch.testing.assert_close(part.grad / 2, my_part(gradient), rtol=0, atol=1e-12)
-assert gather(my_part(torch.arange(6))).tolist() == list(range(6))
+        torch.testing.assert_close(part.grad / 2, local_shard(gradient), rtol=0, atol=1e-12)
+assert gather(local_shard(torch.arange(6))).tolist() == list(range(6))
 torch.manual_seed(distributed.get_rank())  # streams apart, and yet one permutation
-one, two = gather(same_permutation(6, z.device)[None]).tolist()
+one, two = gather(shared_permutation(6, z.device)[None]).tolist()
 assert one == two
 distributed.destroy_process_group()  # its threads, left alone, now and then abort a process that ends
 """

@@ -11,11 +11,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from facelab.augment import PLAIN
 from facelab.backbones import backbone
 from facelab.errors import BadParameterError
-from facelab.losses import moved_centers
+from facelab.losses import updated_centers
 from facelab.losses.cosine import cosines
 from facelab.methods import Margin, embed_faces, load_method, save_method
 from facelab.methods.margin import LOSSES
-from facelab.methods.margin_heads import Center, Cosine, Ring, Sphere
+from facelab.methods.margin_heads import CenterHead, CosineHead, RingHead, SphereHead
 from facelab.training import Plan, fit
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=0.5)
@@ -93,7 +93,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(loss, tmp_path, 
 
 def test_the_radius_starts_at_the_mean_norm_of_the_first_batch():
     x, labels = a_batch()
-    head = Ring(6, 4, share=0.01)
+    head = RingHead(6, 4, loss_weight=0.01)
     terms = head(x, labels)
     assert head.radius.item() == pytest.approx(x.norm(dim=1).mean().item())
     assert terms["ring"].item() == pytest.approx(x.norm(dim=1).var(correction=0).item() / 2, rel=1e-5)
@@ -105,29 +105,29 @@ def test_the_radius_starts_at_the_mean_norm_of_the_first_batch():
 
 def test_centres_move_after_the_loss_was_taken():
     x, labels = a_batch()
-    head = Center(6, 4, share=2.0)
+    head = CenterHead(6, 4, loss_weight=2.0)
     first = head(x.requires_grad_(), labels)
     assert first["center"].item() == pytest.approx(x.square().sum(dim=1).mean().item() / 2)  # from 0
-    torch.testing.assert_close(head.centers, moved_centers(x.detach(), labels, torch.zeros(4, 6)))
+    torch.testing.assert_close(head.centers, updated_centers(x.detach(), labels, torch.zeros(4, 6)))
     first["loss"].backward()
-    plain = torch.nn.functional.cross_entropy(head.scores(x), labels) + x.square().sum(dim=1).mean()
+    plain = torch.nn.functional.cross_entropy(head.logits(x), labels) + x.square().sum(dim=1).mean()
     (expected,) = torch.autograd.grad(plain, x)
     torch.testing.assert_close(x.grad, expected)
 
 
 def test_annealing_counts_the_steps():
     x, labels = a_batch()
-    head = Sphere(6, 4, m=4, until=10)
+    head = SphereHead(6, 4, m=4, annealing_steps=10)
     values = [head(x, labels)["annealing"].item() for _ in range(12)]
     assert values == sorted(values, reverse=True) and values[0] == 1000 and values[-1] == 5
     head.eval()(x, labels)
     assert head.steps == 12
-    assert Sphere(6, 4, m=4, until=0)(x, labels)["annealing"] == 0
+    assert SphereHead(6, 4, m=4, annealing_steps=0)(x, labels)["annealing"] == 0
 
 
 def test_margins_and_importance_are_those_of_each_class():
     x, labels = a_batch()
-    head = Cosine(6, 4, lambda cos, margin: cos - margin, margin=0.3, scale=7.0)
+    head = CosineHead(6, 4, lambda cos, margin: cos - margin, margin=0.3, scale=7.0)
     head.margins.copy_(torch.tensor([0.0, 0.1, 0.2, 0.4]))
     head.importance.copy_(torch.tensor([1.0, 2.0, 0.0, 5.0]))
     logits = 7 * cosines(x, head.weight)
@@ -141,19 +141,19 @@ def test_margins_and_importance_are_those_of_each_class():
 # Many classes
 
 
-def partial(sample: float, classes: int, dim: int = 6) -> Cosine:
+def partial(sample: float, classes: int, dim: int = 6) -> CosineHead:
     torch.manual_seed(0)
-    return Cosine(dim, classes, lambda cos, margin: cos - margin, margin=0.2, scale=16.0, sample=sample)
+    return CosineHead(dim, classes, lambda cos, margin: cos - margin, margin=0.2, scale=16.0, sample=sample)
 
 
 def test_a_batch_is_compared_with_its_own_classes_and_some_others():
     head, (_, labels) = partial(0.9, 1000), a_batch(classes=1000)
-    rows, among = head.compared(labels)
+    rows, among = head.sample_classes(labels)
     assert len(rows) == len(rows.unique()) == 900
     assert torch.equal(rows[among], labels)
-    again, _ = head.compared(labels)
+    again, _ = head.sample_classes(labels)
     assert set(rows.tolist()) != set(again.tolist())
-    few, _ = partial(0.001, 1000).compared(labels)  # one class was asked for: the batch's own stay
+    few, _ = partial(0.001, 1000).sample_classes(labels)  # one class was asked for: the batch's own stay
     assert set(few.tolist()) == set(labels.tolist())
 
 
@@ -163,7 +163,7 @@ def test_some_classes_give_the_loss_of_those_classes():
     torch.manual_seed(3)
     found = head(x, labels)["loss"]
     torch.manual_seed(3)
-    rows, among = head.compared(labels)
+    rows, among = head.sample_classes(labels)
     smaller = partial(1.0, len(rows))
     smaller.weight.data = head.weight.data[rows]
     torch.testing.assert_close(found, smaller(x, among)["loss"])
@@ -174,11 +174,11 @@ def test_sampled_classes_shrink_the_sum_over_others_in_proportion():
     x, labels = a_batch(classes=50)
     labels[:] = 7  # one class of its own for the batch, 49 others of which 9 are drawn
     head = partial(0.2, 50)
-    e = (head.scores(x) - 16.0).exp()
+    e = (head.logits(x) - 16.0).exp()
     others = e.sum(dim=1) - e[:, 7]
     drawn = []
     for _ in range(2000):
-        rows, _ = head.compared(labels)
+        rows, _ = head.sample_classes(labels)
         drawn.append(e[:, rows].sum(dim=1) - e[:, 7])
     torch.testing.assert_close(torch.stack(drawn).mean(dim=0), others * 9 / 49, rtol=0.15, atol=0)
 
@@ -192,7 +192,7 @@ def test_a_label_that_is_no_class_is_refused(wrong):
             head(x, labels)
 
 
-def bytes_kept(head: Cosine, x: torch.Tensor, labels: torch.Tensor) -> int:
+def bytes_kept(head: CosineHead, x: torch.Tensor, labels: torch.Tensor) -> int:
     """Of tensors that the forward pass keeps for the backward pass, each storage once; parameters not counted."""
     kept = {}
 
@@ -222,7 +222,7 @@ def test_a_hundred_thousand_people_are_learned_a_few_at_a_time():
 
     def right() -> float:
         with torch.no_grad():
-            return (head.scores(x).argmax(dim=1) == labels).float().mean().item()
+            return (head.logits(x).argmax(dim=1) == labels).float().mean().item()
 
     assert right() < 0.02
     optimizer = torch.optim.SGD(head.parameters(), lr=0.1)

@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_label_experiments import of_unknown_people
 from tiny import TinyBackbone
-from trainings import OneProcess, Spy, noise, own_results, short
+from trainings import Spy, compute, noise, of_unknown_people, short
 
 from facelab import records
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import over_seeds
-from facelab.experiments import grid as kept
+from facelab.evaluation import mean_over_seeds
 from facelab.experiments import noise_robustness as lab
+from facelab.experiments.experiment import Cell
 from facelab.losses import beta_nt_xent, nt_xent
 from facelab.methods import VCL, SimCLR
 
@@ -35,38 +34,34 @@ def cifar_of_noise() -> FaceSet:
 
 
 @pytest.fixture
-def small(monkeypatch, tmp_path):
-    """Both data sets made up, few photographs, one short epoch, folders of the test's own."""
+def small(monkeypatch):
+    """Both data sets made up, few photographs, one short epoch."""
     given = {"utkface": utkface_of_noise(), "cifar100": cifar_of_noise()}
     monkeypatch.setattr(lab, "load", lambda name, size: given[name])
     monkeypatch.setattr(lab, "FACES", 60)
     monkeypatch.setattr(lab, "PLAN", short(lab.PLAN))
     monkeypatch.setattr(lab, "LABELS", (0.2,))
     monkeypatch.setattr(lab, "backbone", lambda *_, **__: TinyBackbone(3))
-    monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(kept, "ProcessPoolExecutor", OneProcess)
-    own_results(monkeypatch, lab, tmp_path)
-    for function in (lab.parts, lab.no_faces):
+    for function in (lab.load_parts, lab.pictures_without_faces):
         function.cache_clear()
     yield Spy(monkeypatch, lab)
-    for function in (lab.parts, lab.no_faces):
+    for function in (lab.load_parts, lab.pictures_without_faces):
         function.cache_clear()
 
 
 def test_training_has_the_noise_and_nobody_of_the_test(small):
-    figures, seconds = lab.run("VCL, beta .1", 0.4, 0)
+    figures = lab.run(Cell(("utkface", "VCL, beta .1", 0.4, 0)))
     (call,) = small.calls
-    pool, test = lab.parts()
+    pool, test = lab.load_parts("utkface")
     is_face = call["faces"].attributes["is face"].to_numpy()
     assert len(is_face) == 60 and (~is_face).sum() == 24 and isinstance(call["method"], VCL)
     assert np.array_equal(call["faces"].images[is_face], pool.images[is_face])
-    allowed = {picture.tobytes() for picture in lab.no_faces().images}
+    allowed = {picture.tobytes() for picture in lab.pictures_without_faces().images}
     assert {picture.tobytes() for picture in call["faces"].images[~is_face]} <= allowed
     assert not {picture.tobytes() for picture in call["faces"].images} & {p.tobytes() for p in test.images}
     networks = ("pixels, linear", "trained, linear", "random start, linear")
     assert set(figures) == {f"{column}/0.2/{network}" for column in lab.COLUMNS for network in networks}
     assert all(0 <= value <= 1 for value in figures.values())
-    assert lab.run("VCL, beta .1", 0.4, 0) == (figures, seconds) and len(small.calls) == 1  # kept
 
 
 def celeba_of_noise() -> FaceSet:
@@ -78,30 +73,30 @@ def celeba_of_noise() -> FaceSet:
     return FaceSet(noise(240, 16, seed=5), identity, tuple(f"{n:05d}" for n in range(60)), table, "celeba@16")
 
 
-def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small, monkeypatch, tmp_path):
+def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small, monkeypatch):
     given = {"celeba": celeba_of_noise(), "cifar100": cifar_of_noise()}
     monkeypatch.setattr(lab, "load", lambda name, size: given[name])
-    pool, test = lab.parts("celeba")
+    pool, test = lab.load_parts("celeba")
     assert len(pool) == 60 and len(test) == 80 and not set(pool.people) & set(test.people)
-    figures, _ = lab.run("SimCLR", 0.4, 0, "celeba")
-    assert {figure.partition("/")[0] for figure in figures} == {"Smiling", "Young"}
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
-    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
-    lab.main(seeds=3, dataset="celeba")
-    record = records.read(tmp_path / "results" / "09_noise_celeba.json")
-    assert record.command.endswith("--seeds 3 --dataset celeba")
-    assert f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear" in record.metrics
+    monkeypatch.setattr(lab, "CONTENDERS", {name: lab.CONTENDERS[name] for name in ("SimCLR", "VCL, beta .1")})
+    _, celeba = lab.EXPERIMENTS
+    results = compute(celeba, 3)
+    assert {figure.partition("/")[0] for figure in results["celeba", "SimCLR", 0.4, 0]} == {"Smiling", "Young"}
+    assert f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear" in celeba.summarise(results)
+    assert (celeba.name, celeba.parameters(3)["dataset"]) == ("09_noise_celeba", "celeba")
+    assert celeba.data()["test"] == test.describe()
     with pytest.raises(BadParameterError, match="Nothing is asked of lfw"):
-        lab.parts("lfw")
+        lab.load_parts("lfw")
 
 
 def test_pictures_of_people_are_no_noise(small):
-    found = lab.no_faces().attributes
+    found = lab.pictures_without_faces().attributes
     assert len(found) == 45 and not (found["superclass"] == "people").any() and (found["split"] == "train").all()
 
 
-def test_all_rivals_start_from_one_backbone_and_one_temperature(small):
-    first = {name: lab.new_rival(name, 3) for name in lab.RIVALS}
+def test_all_contenders_start_from_one_backbone_and_one_temperature(small):
+    first = {name: lab.build_untrained(name, 3) for name in lab.CONTENDERS}
     start = first["SimCLR"].backbone.state_dict()
     for method in first.values():
         assert all(np.array_equal(value, start[name]) for name, value in method.backbone.state_dict().items())
@@ -122,24 +117,35 @@ def test_falls_and_differences_are_within_a_seed(tmp_path):
         return 0.8 - share * (0.5 if name == "SimCLR" else 0.2) + 0.01 * seed
 
     keys = [(name, share, seed) for name in ("SimCLR", "VCL") for share in (0.0, 0.4) for seed in range(3)]
-    metrics = lab.summary({key: {"gender/0.1/trained, linear": value(*key)} for key in keys})
+    metrics = lab.summarise({("utkface", *key): {"gender/0.1/trained, linear": value(*key)} for key in keys})
     figure = "gender/0.1/trained, linear"
     assert metrics[f"fall/SimCLR/{figure}"].value == pytest.approx(0.2)
     assert metrics[f"fall/VCL less SimCLR/{figure}"].value == pytest.approx(-0.12)
     assert metrics[f"VCL less SimCLR/0.4/{figure}"].low == pytest.approx(0.12)  # the seeds' own level cancels
-    expected = over_seeds([value("VCL", 0.4, seed) for seed in range(3)])
+    expected = mean_over_seeds([value("VCL", 0.4, seed) for seed in range(3)])
     assert metrics[f"VCL/0.4/{figure}"].high == pytest.approx(expected.high)
     stored = records.Record("09", "none", {}, metrics=metrics).write(tmp_path / "r.json")
-    assert len(records.read(stored).metrics) == len(metrics)
+    assert len(records.read_record(stored).metrics) == len(metrics)
 
 
-def test_the_command_writes_a_record(small, monkeypatch, tmp_path):
+def test_the_metrics_are_of_every_seed_and_of_all_attributes(small, monkeypatch):
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
-    monkeypatch.setattr(lab, "RIVALS", {name: lab.RIVALS[name] for name in ("SimCLR", "VCL, beta .1")})
-    lab.main(seeds=3)
-    record = records.read(tmp_path / "results" / "09_noise.json")
-    assert record.metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3
-    assert "fall/VCL, beta .1 less SimCLR/race/0.2/trained, linear" in record.metrics
-    three = [record.metrics[f"SimCLR/0.4/{column}/0.2/trained, linear"].value for column in lab.COLUMNS]
-    assert record.metrics[f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear"].value == pytest.approx(np.mean(three))
+    monkeypatch.setattr(lab, "CONTENDERS", {name: lab.CONTENDERS[name] for name in ("SimCLR", "VCL, beta .1")})
+    experiment, _ = lab.EXPERIMENTS
+    metrics = experiment.summarise(compute(experiment, 3))
+    assert metrics["SimCLR/0.4/gender/0.2/trained, linear"].n == 3
+    assert "fall/VCL, beta .1 less SimCLR/race/0.2/trained, linear" in metrics
+    three = [metrics[f"SimCLR/0.4/{column}/0.2/trained, linear"].value for column in lab.COLUMNS]
+    assert metrics[f"SimCLR/0.4/{lab.MEAN}/0.2/trained, linear"].value == pytest.approx(np.mean(three))
     assert replace(lab.PLAN, seed=0) == lab.PLAN and len(small.calls) == 12
+    assert list(experiment.parameters(3)["rivals"]) == ["SimCLR", "VCL, beta .1"]  # as notebook 09 reads it
+    assert set(experiment.data()) == {"pool", "test", "no faces"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("FACES", 50), ("LABELS", (0.3,)), ("SIZE", 24), ("BANDS", {"all": 0})])
+def test_what_decides_a_cell_is_in_its_settings(monkeypatch, name, value):
+    before = lab.grid("utkface", 3)
+    monkeypatch.setattr(lab, name, value)
+    assert [one.settings == other.settings for one, other in zip(before, lab.grid("utkface", 3), strict=True)] == [
+        False
+    ] * len(before)

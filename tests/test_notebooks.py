@@ -3,11 +3,11 @@
 import nbformat
 import pytest
 
-from facelab.labs.build import from_source
-from facelab.labs.parameters import declared, sources
+from facelab.labs.build import notebook_from_source
+from facelab.labs.parameters import declared_parameters, notebook_sources
 from facelab.paths import project_root
 
-SOURCES = sources()
+SOURCES = notebook_sources()
 IDS = [path.stem for path in SOURCES]
 
 
@@ -24,7 +24,7 @@ def test_the_notebook_is_what_its_source_makes(source):
     def parts(notebook):
         return [(c.cell_type, c.source, c.metadata.get("tags", []), c.id) for c in notebook.cells]
 
-    assert parts(stored(source)) == parts(from_source(source)), "run: make notebooks"
+    assert parts(stored(source)) == parts(notebook_from_source(source)), "run: make notebooks"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=IDS)
@@ -50,7 +50,7 @@ def test_it_stays_small(source):
 
 @pytest.mark.parametrize("source", SOURCES, ids=IDS)
 def test_its_parameters_follow_the_contract(source):
-    found = declared(source)
+    found = declared_parameters(source)
     assert list(found)[:3] == ["preset", "dataset", "seed"]
     assert found["preset"].default == "laptop"
     assert all(parameter.help for parameter in found.values())

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from facelab.datasets import load, orl
 from facelab.datasets.decode import decode
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 FILES = [f"s{person}/{shot}.pgm" for person in range(1, 41) for shot in range(1, 11)]
 FLAGS = ["glasses", "facial_hair", "eyes_closed", "smile"]
@@ -30,12 +30,12 @@ def photographs() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def labels() -> pd.DataFrame:
-    return pd.read_csv(own_data("orl", "labels.csv"))
+    return pd.read_csv(project_data("orl", "labels.csv"))
 
 
 @pytest.fixture(scope="module")
 def landmarks() -> pd.DataFrame:
-    return pd.read_csv(own_data("orl", "landmarks.csv"))
+    return pd.read_csv(project_data("orl", "landmarks.csv"))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def patch(photograph: np.ndarray, centre: np.ndarray, half_width: int, half_heig
 def test_load_brings_every_label_with_its_photograph(labels, photographs, monkeypatch, tmp_path):
     monkeypatch.setenv("FACELAB_CACHE", str(tmp_path))
     faces = load("orl", size=92)  # the width of the photographs, so that nothing is resampled
-    assert len(faces) == 400 and len(faces.people) == 40 and not faces.rejected
+    assert len(faces) == 400 and len(faces.people) == 40 and not faces.rejected_files
     assert (np.bincount(faces.identity) == 10).all()
     pd.testing.assert_frame_equal(faces.attributes[labels.columns.tolist()], labels, check_dtype=False)
     np.testing.assert_array_equal(faces.images[:, :, :, 0], photographs[:, 14:106])

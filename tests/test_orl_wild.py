@@ -14,17 +14,17 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_curve
 
 from facelab.datasets import derived_set, load, orl, orl_wild
-from facelab.datasets.derived import RULES
+from facelab.datasets.derived_sets import RULES
 from facelab.datasets.wild.parameters import MODELS, RANGES, RENDERINGS, STRONG_TURN, Nuisance
 from facelab.errors import BadParameterError
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 #: SHA-256 of the pixels (FaceSet.sha256) by working size
 PIXELS = {
     64: "6f2946d7771c77a2daac7416217bb0aa37a61589524faf5c45c2f50e2058ce61",
     48: "0c6bdc3bb5dcf1826de0b4a0cf72b52bc2c07b0ab80468f7eae416c93af45772",
 }
-LABELS = list(pd.read_csv(own_data("orl", "labels.csv"), nrows=0).columns[1:])
+LABELS = list(pd.read_csv(project_data("orl", "labels.csv"), nrows=0).columns[1:])
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_every_column_is_documented_and_every_attribute_is_a_column(table):
 
 
 def test_labels_are_those_of_the_photograph(table):
-    labels = pd.read_csv(own_data("orl", "labels.csv")).set_index("file")
+    labels = pd.read_csv(project_data("orl", "labels.csv")).set_index("file")
     told = labels.loc[table["photo"], LABELS].reset_index(drop=True)
     pd.testing.assert_frame_equal(table[LABELS], told)
 
@@ -177,7 +177,7 @@ def equal_error_rate(embedding: np.ndarray, faces) -> float:
 @pytest.mark.parametrize("start", [0, 20])
 def test_unseen_people_are_hard_for_pixels_and_for_whitened_pca(faces, start):
     """Too easy, and a network has nothing to learn; too hard, and nothing can be learned from 800 images."""
-    test, train = faces.of_people(range(start, start + 20)), faces.of_people(range(20 - start, 40 - start))
+    test, train = faces.select_people(range(start, start + 20)), faces.select_people(range(20 - start, 40 - start))
     known, unknown = (part.images.reshape(len(part), -1) / np.float32(255) for part in (train, test))
     pca = PCA(100, whiten=True, random_state=0).fit(known)
     assert 40 < equal_error_rate(unknown - known.mean(axis=0), test) < 48

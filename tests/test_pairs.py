@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from facelab.datasets import UNKNOWN, FaceSet, load
 from facelab.datasets.pair_files import find_rows, lfw_pairs, read_lfw_pairs, stored_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, sample_pairs
-from facelab.datasets.splits import stored_people
+from facelab.datasets.splits import stored_people_split
 from facelab.errors import BadParameterError, DataMissingError
 
 
@@ -84,7 +84,7 @@ def test_a_sample_refuses_more_than_there_are():
 
 def test_the_stored_list_of_orl_is_that_of_its_recipe_and_of_unseen_people():
     orl = load("orl", size=16)
-    split = stored_people(orl)
+    split = stored_people_split(orl)
     test = orl.subset(split.test)
     stored, made = stored_pairs(test), sample_pairs(test, 900, 2100, seed=1)
     for column in ("first", "second", "same", "fold"):

@@ -14,7 +14,7 @@ from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation import wilson
 from facelab.plots import sheets
-from facelab.plots.style import rgb
+from facelab.plots.style import hex_to_rgb
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_intervals_stand_at_their_values():
 def test_charts_show_their_numbers():
     lines = plots.curves({"a": [3, 1], "b": [2, 2, 0]}, "step", "loss").axes[0].lines
     assert [line.get_xydata().tolist() for line in lines] == [[[1, 3], [2, 1]], [[1, 2], [2, 2], [3, 0]]]
-    mesh = plots.confusion(np.array([[3, 1], [0, 0]])).axes[0].collections[0]
+    mesh = plots.confusion_matrix(np.array([[3, 1], [0, 0]])).axes[0].collections[0]
     assert mesh.get_array().reshape(2, 2).tolist() == [[0.75, 0.25], [0, 0]]
     far, frr = np.array([0.01, 0.1]), np.array([0.5, 0.2])
     assert plots.det_curves({"cnn": (far, frr)}).axes[0].lines[0].get_xydata().tolist() == [[0.01, 0.5], [0.1, 0.2]]
@@ -109,7 +109,7 @@ def test_charts_show_their_numbers():
 
 
 def test_the_silhouette_marks_what_was_chosen_and_what_is_true():
-    curve, chosen, true = plots.silhouette_curve([5, 10, 20], [0.1, 0.3, 0.2], chosen=10, true=20).axes[0].lines
+    curve, chosen, true = plots.silhouette_curve([5, 10, 20], [0.1, 0.3, 0.2], chosen_k=10, true_k=20).axes[0].lines
     assert curve.get_xydata().tolist() == [[5, 0.1], [10, 0.3], [20, 0.2]]
     assert (list(chosen.get_xdata()), chosen.get_label()) == ([10, 10], "chosen: 10")
     assert (list(true.get_xdata()), true.get_label()) == ([20, 20], "people: 20")
@@ -120,7 +120,7 @@ def test_the_silhouette_marks_what_was_chosen_and_what_is_true():
 
 def test_pca_is_that_of_the_unit_vectors(groups):
     embeddings, _ = groups
-    points = plots.two_dimensions(embeddings * np.linspace(0.5, 9, 60)[:, None], "pca")
+    points = plots.project_to_2d(embeddings * np.linspace(0.5, 9, 60)[:, None], "pca")
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     u, s, _ = np.linalg.svd(unit - unit.mean(0), full_matrices=False)
     np.testing.assert_allclose(np.abs(points), np.abs(u[:, :2] * s[:2]), atol=1e-5)
@@ -128,11 +128,11 @@ def test_pca_is_that_of_the_unit_vectors(groups):
 
 def test_tsne_keeps_neighbours_and_comes_out_the_same(groups):
     embeddings, person = groups
-    points = plots.two_dimensions(embeddings * np.linspace(0.5, 9, 60)[:, None])
+    points = plots.project_to_2d(embeddings * np.linspace(0.5, 9, 60)[:, None])
     distance = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(60)
     assert (person[distance.argmin(1)] == person).all()
-    np.testing.assert_array_equal(plots.two_dimensions(embeddings * np.linspace(0.5, 9, 60)[:, None]), points)
-    assert plots.two_dimensions(embeddings[:4]).shape == (4, 2)  # perplexity 1
+    np.testing.assert_array_equal(plots.project_to_2d(embeddings * np.linspace(0.5, 9, 60)[:, None]), points)
+    assert plots.project_to_2d(embeddings[:4]).shape == (4, 2)  # perplexity 1
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_tsne_keeps_neighbours_and_comes_out_the_same(groups):
 )
 def test_maps_refuse_what_gives_none(embeddings, method, message):
     with pytest.raises(BadParameterError, match=message):
-        plots.two_dimensions(embeddings, method)
+        plots.project_to_2d(embeddings, method)
 
 
 def test_a_map_is_coloured_by_each_label():
@@ -157,7 +157,7 @@ def test_a_map_is_coloured_by_each_label():
     assert by_turn.get_title() == "turn"
     assert [text.get_text() for text in by_turn.get_legend().get_texts()] == ["left", "right"]
     missing, left, right = by_turn.collections
-    for drawn, start, colour in ((left, 0, plots.COLOURS[0]), (right, 1, plots.COLOURS[1]), (missing, 2, "lightgrey")):
+    for drawn, start, colour in ((left, 0, plots.COLORS[0]), (right, 1, plots.COLORS[1]), (missing, 2, "lightgrey")):
         np.testing.assert_array_equal(drawn.get_offsets(), points[start::3])
         assert tuple(drawn.get_facecolor()[0][:3]) == to_rgb(colour)
     looks = {(tuple(c.get_facecolor()[0]), len(c.get_paths()[0].vertices)) for c in person.collections[1:]}
@@ -189,7 +189,7 @@ def test_faces_stand_at_their_place_and_never_on_another(channels):
 def test_nearest_agrees_with_a_loop(groups, grouped):
     embeddings, _ = groups
     group = np.array([f"photo {row // 4}" for row in range(60)]) if grouped else None
-    found, cosine = plots.nearest(embeddings * np.linspace(0.5, 9, 60)[:, None], 5, [7, 40], group)
+    found, cosine = plots.nearest_neighbors(embeddings * np.linspace(0.5, 9, 60)[:, None], 5, [7, 40], group)
     for place, query in enumerate((7, 40)):
         others = [row for row in range(60) if (row // 4 != query // 4 if grouped else row != query)]
         a = embeddings[query]
@@ -199,7 +199,7 @@ def test_nearest_agrees_with_a_loop(groups, grouped):
         np.testing.assert_allclose(cosine[place], [value[row] for row in expected])
     for k in (0, 60):
         with pytest.raises(BadParameterError, match=f"{k} others"):
-            plots.nearest(embeddings, k)
+            plots.nearest_neighbors(embeddings, k)
 
 
 def test_neighbours_are_framed_by_who_they_are(monkeypatch):
@@ -209,16 +209,16 @@ def test_neighbours_are_framed_by_who_they_are(monkeypatch):
         sheets, "face_sheet", lambda *a, titles, **k: written.append(titles) or plots.face_sheet(*a, **k)
     )
     person = np.array([0, 1, 0, 1, 1])
-    sheet = decoded(plots.neighbours_sheet(flat([128] * 5), embeddings, person, [0, 4], k=2, side=40))
+    sheet = decoded(plots.neighbor_sheet(flat([128] * 5), embeddings, person, [0, 4], k=2, side=40))
     assert written == [["query", "1.00 other", "0.98", "query", "1.00", "0.29 other"]]
-    green, orange, black = rgb(plots.COLOURS[2]), rgb(plots.COLOURS[1]), (0, 0, 0)
+    green, orange, black = hex_to_rgb(plots.COLORS[2]), hex_to_rgb(plots.COLORS[1]), (0, 0, 0)
     frames = [[black, orange, green], [black, green, orange]]
     for (row, column), _ in np.ndenumerate(np.empty((2, 3))):
         middle_of_frame = sheet[row * 42 + 20, column * 42 + 1].astype(int)
         assert np.abs(middle_of_frame - frames[row][column]).max() < 40, (row, column)
         assert np.abs(sheet[row * 42 + 20, column * 42 + 20].astype(int) - 128).max() < 5
     with pytest.raises(BadParameterError, match="unknown"):
-        plots.neighbours_sheet(flat([128] * 5), embeddings, np.array([0, -1, 0, 1, 1]), [0], k=2)
+        plots.neighbor_sheet(flat([128] * 5), embeddings, np.array([0, -1, 0, 1, 1]), [0], k=2)
 
 
 def test_what_an_index_found_is_shown_as_it_was_found(monkeypatch):
@@ -229,9 +229,9 @@ def test_what_an_index_found_is_shown_as_it_was_found(monkeypatch):
     )
     levels, person = [20, 60, 100, 140, 180], np.array([0, 1, 0, -1, 1])
     found, cosine = np.array([[1, 1, 0], [4, 0, 2]]), np.array([[0.5, 0.625, -0.25], [0, 1, 0.375]])
-    sheet = decoded(plots.found_sheet(flat(levels), person, [4, 2], found, cosine, side=40))
+    sheet = decoded(plots.search_sheet(flat(levels), person, [4, 2], found, cosine, side=40))
     assert written == [["query", "0.50", "0.62", "-0.25 other", "query", "0.00 other", "1.00", "0.38"]]
-    green, orange, black = rgb(plots.COLOURS[2]), rgb(plots.COLOURS[1]), (0, 0, 0)
+    green, orange, black = hex_to_rgb(plots.COLORS[2]), hex_to_rgb(plots.COLORS[1]), (0, 0, 0)
     frames = [[black, green, green, orange], [black, orange, green, green]]
     for (row, column), shown in np.ndenumerate([[4, 1, 1, 0], [2, 4, 0, 2]]):
         middle_of_frame = sheet[row * 42 + 20, column * 42 + 1].astype(int)
@@ -239,7 +239,7 @@ def test_what_an_index_found_is_shown_as_it_was_found(monkeypatch):
         assert np.abs(sheet[row * 42 + 20, column * 42 + 20].astype(int) - levels[shown]).max() < 5
     for queries, rows in (([3, 2], found), ([4, 2], np.array([[1, 1, 0], [4, 3, 2]]))):
         with pytest.raises(BadParameterError, match="unknown"):
-            plots.found_sheet(flat(levels), person, queries, rows, cosine)
+            plots.search_sheet(flat(levels), person, queries, rows, cosine)
 
 
 @pytest.mark.parametrize("threshold", [0.5, np.full(6, 0.5)], ids=["one", "one a pair"])
@@ -256,7 +256,7 @@ def test_the_pairs_that_fail_are_shown_worst_first(monkeypatch, threshold):
     rows = [39, 39 + 47 + 24]  # below a heading of 24; a face of 30, a title of 15 and a gap of 2
     shown = [[round(sheet[y, x, 0] / 20) for x in (15, 46, 83, 114)] for y in rows]
     assert shown == [[2, 8, 0, 6], [5, 11, 3, 9]]
-    few = decoded(plots.pair_sheet(flat(np.arange(12) * 20), pairs, scores, threshold, each=1, side=30))
+    few = decoded(plots.pair_sheet(flat(np.arange(12) * 20), pairs, scores, threshold, per_kind=1, side=30))
     assert few[39, 83].min() > 250 and few[39, 15].max() < 60
     assert decoded(plots.pair_sheet(flat([1] * 12), pairs, pairs.same * 1.0, 0.5)).shape[0] == 48  # nothing fails
     with pytest.raises(BadParameterError, match="6 pairs, 5 scores"):

@@ -10,7 +10,7 @@ import pytest
 
 from facelab import plots
 from facelab.errors import BadParameterError
-from facelab.losses import a_softmax, cos_face, unchanged
+from facelab.losses import a_softmax, cos_face, no_margin
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def at(degrees, radius=1.0) -> np.ndarray:
 def panel():
     """Three classes at 0, 90 and 200 degrees, of unlike weights; six photographs, one of them on the wrong side."""
     points = at([2, 60, 91, 92, 201, 201], np.array([1, 2, 3, 4, 5, 6]))
-    return plots.Plane(
+    return plots.MarginGeometry(
         points, np.array([0, 0, 1, 1, 2, 2]), at([0, 90, 200], np.array([3, 1, 0.2])), ("Ann", "Ben", "Cem")
     )
 
 
 def test_angles_are_those_to_the_own_and_to_the_nearest_other_class(panel):
-    own, other = panel.own_and_other()
+    own, other = panel.own_and_nearest_angles()
     np.testing.assert_allclose(own, [2, 60, 1, 2, 1, 1], atol=1e-6)
     np.testing.assert_allclose(other, [88, 30, 91, 92, 111, 111], atol=1e-6)
     np.testing.assert_allclose(panel.angles()[0], [2, 88, 162], atol=1e-6)
@@ -42,7 +42,7 @@ def test_angles_are_those_to_the_own_and_to_the_nearest_other_class(panel):
 
 def test_target_curves_and_their_slopes_are_those_of_the_formula():
     figure = plots.target_curves(
-        {"softmax": unchanged, "CosFace": partial(cos_face, margin=0.3), "A": partial(a_softmax, m=2)}
+        {"softmax": no_margin, "CosFace": partial(cos_face, margin=0.3), "A": partial(a_softmax, m=2)}
     )
     values, slopes = figure.axes
     theta = np.radians(values.lines[0].get_xdata())
@@ -55,11 +55,11 @@ def test_target_curves_and_their_slopes_are_those_of_the_formula():
         np.testing.assert_allclose(line.get_ydata(), -np.sin(theta), atol=1e-9)
     np.testing.assert_allclose(slopes.lines[2].get_ydata()[right], -2 * np.sin(2 * theta)[right], atol=1e-9)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["softmax", "CosFace", "A"]
-    assert len(plots.target_curves({"softmax": unchanged}, gradient=False).axes) == 1
+    assert len(plots.target_curves({"softmax": no_margin}, gradient=False).axes) == 1
 
 
 def test_a_plane_shows_points_rays_and_the_mean_norm(panel):
-    figure = plots.plane({"one": panel, "two": panel})
+    figure = plots.embedding_plane({"one": panel, "two": panel})
     assert len(figure.axes) == 2 and figure.get_size_inches()[0] <= 7.5
     axes = figure.axes[1]
     assert axes.get_title() == "two\nmean norm 3.5" and axes.get_aspect() == 1
@@ -72,7 +72,7 @@ def test_a_plane_shows_points_rays_and_the_mean_norm(panel):
 
 
 def test_five_panels_stand_in_two_rows_and_nothing_else(panel):
-    figure = plots.plane({str(number): panel for number in range(5)})
+    figure = plots.embedding_plane({str(number): panel for number in range(5)})
     places = [axes.get_subplotspec() for axes in figure.axes if axes.get_title()]
     assert [(p.rowspan.start, p.colspan.start) for p in places] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)]
     assert figure.get_size_inches()[0] <= 7.5
@@ -80,7 +80,7 @@ def test_five_panels_stand_in_two_rows_and_nothing_else(panel):
 
 
 def test_on_the_circle_boundaries_lie_between_neighbours_and_bars_where_the_embeddings_are(panel):
-    axes = plots.on_the_circle({"one": panel}, bins=36).axes[0]
+    axes = plots.direction_circle({"one": panel}, bins=36).axes[0]
     assert axes.get_title() == "one\n83 % right"
     dotted = [line.get_xydata()[1] for line in axes.lines if line.get_linestyle() == ":"]
     np.testing.assert_allclose(dotted, at([280, 45, 145], 2), atol=1e-9)
@@ -94,14 +94,16 @@ def test_on_the_circle_boundaries_lie_between_neighbours_and_bars_where_the_embe
 
 
 def test_people_in_one_bar_stand_on_each_other():
-    one = plots.Plane(at([5, 5, 5, 95]), np.array([0, 1, 1, 0]), at([0, 90]), ("a", "b"))
-    bars = [np.linalg.norm(patch.get_xy()[:4], axis=1) for patch in plots.on_the_circle({"": one}).axes[0].patches[1:]]
+    one = plots.MarginGeometry(at([5, 5, 5, 95]), np.array([0, 1, 1, 0]), at([0, 90]), ("a", "b"))
+    bars = [
+        np.linalg.norm(patch.get_xy()[:4], axis=1) for patch in plots.direction_circle({"": one}).axes[0].patches[1:]
+    ]
     found = sorted((round(bar.min(), 4), round(bar.max(), 4)) for bar in bars)
     assert found == [(1.0, 1.3333), (1.0, 1.3333), (1.3333, 2.0)]
 
 
 def test_norms_and_angles_count_every_photograph(panel):
-    longer = plots.Plane(10 * panel.points, panel.person, panel.directions, panel.names)
+    longer = plots.MarginGeometry(10 * panel.points, panel.person, panel.directions, panel.names)
     figure = plots.norms_and_angles({"short": panel, "long": longer})
     left, right = figure.axes
 
@@ -114,7 +116,7 @@ def test_norms_and_angles_count_every_photograph(panel):
     for patch, scale in zip(left.patches, (1, 10), strict=True):
         below = scale * np.arange(1, 7) / shown(patch)[0]
         assert len(below) == 6 and (below >= 1 - 1e-6).all() and (below < 1.13).all()
-    own, other = panel.own_and_other()
+    own, other = panel.own_and_nearest_angles()
     for patch, angles in zip(right.patches, (own, other, own, other), strict=True):
         edges, width = shown(patch)
         assert width == pytest.approx(111 / 60, rel=1e-4)
@@ -123,10 +125,10 @@ def test_norms_and_angles_count_every_photograph(panel):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["short", "long"]
 
 
-@pytest.mark.parametrize("draw", [plots.plane, plots.on_the_circle])
+@pytest.mark.parametrize("draw", [plots.embedding_plane, plots.direction_circle])
 def test_what_cannot_be_drawn_is_refused(draw, panel):
-    many = plots.Plane(panel.points, panel.person, at(range(11)), tuple("abcdefghijk"))
-    solid = plots.Plane(np.ones((6, 3)), panel.person, np.ones((3, 3)), panel.names)
+    many = plots.MarginGeometry(panel.points, panel.person, at(range(11)), tuple("abcdefghijk"))
+    solid = plots.MarginGeometry(np.ones((6, 3)), panel.person, np.ones((3, 3)), panel.names)
     with pytest.raises(BadParameterError, match=r"wide: embeddings \(6, 3\)"):
         draw({"wide": solid})
     with pytest.raises(BadParameterError, match="11 classes"):

@@ -23,7 +23,7 @@ def table(values, line=True) -> pd.DataFrame:
 
 def test_points_intervals_and_lines_are_those_of_the_tables():
     groups = {"women": table([0.2, 0.5, 0.6]), "men": table([0.7, 0.6, 0.1], line=False)}
-    figure = plots.over_share({"one": groups, "two": {"men": groups["men"]}}, "accuracy")
+    figure = plots.share_trends({"one": groups, "two": {"men": groups["men"]}}, "accuracy")
     left, right = figure.axes
     assert left.get_ylabel() == "accuracy, per cent"
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["women", "men"]
@@ -38,7 +38,7 @@ def test_points_intervals_and_lines_are_those_of_the_tables():
 
 
 def test_a_table_of_one_run_has_points_alone():
-    figure = plots.over_share({"": {"all": table([0.1, 0.2, 0.3])[["share", "value"]]}}, "accuracy")
+    figure = plots.share_trends({"": {"all": table([0.1, 0.2, 0.3])[["share", "value"]]}}, "accuracy")
     assert len(figure.axes[0].get_lines()) == 1
     assert not figure.axes[0].collections
 
@@ -46,12 +46,12 @@ def test_a_table_of_one_run_has_points_alone():
 @pytest.mark.parametrize("panels", [{}, {"empty": {}}])
 def test_nothing_to_draw_is_said(panels):
     with pytest.raises(BadParameterError, match="nothing to draw"):
-        plots.over_share(panels, "accuracy")
+        plots.share_trends(panels, "accuracy")
 
 
 def test_panels_have_one_axis_unless_told():
     panels = {"one": {"all": table([0.01, 0.02, 0.03])}, "two": {"all": table([0.7, 0.8, 0.9])}}
-    left, right = plots.over_share(panels, "rate").axes
+    left, right = plots.share_trends(panels, "rate").axes
     assert left.get_ylim() == right.get_ylim()
-    left, right = plots.over_share(panels, "rate", one_axis=False).axes
+    left, right = plots.share_trends(panels, "rate", one_axis=False).axes
     assert left.get_ylim() != right.get_ylim()

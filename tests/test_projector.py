@@ -9,7 +9,7 @@ from PIL import Image
 
 from facelab import projector
 from facelab.errors import BadParameterError
-from facelab.projector import export
+from facelab.projector import export_embeddings
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def rows():
 
 def test_what_is_written_is_read_back(rows, tmp_path):
     embeddings, table, images = rows
-    path = export(tmp_path / "new", embeddings, table, images)
+    path = export_embeddings(tmp_path / "new", embeddings, table, images)
     assert path == tmp_path / "new" / "projector_config.pbtxt"
     assert {file.name for file in path.parent.iterdir()} == {
         "vectors.tsv", "metadata.tsv", "sprite.png", "projector_config.pbtxt"
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_back(rows, tmp_path):
 def test_faces_are_shrunk_until_the_sheet_fits(rows, tmp_path, monkeypatch, limit, side):
     embeddings, table, images = rows
     monkeypatch.setattr(projector, "MAX_SHEET", limit)
-    path = export(tmp_path, embeddings, table, images[..., :1])
+    path = export_embeddings(tmp_path, embeddings, table, images[..., :1])
     assert Image.open(tmp_path / "sprite.png").size == (3 * side, 3 * side)
     assert f"single_image_dim: {side} single_image_dim: {side} " in path.read_text()
 
@@ -54,7 +54,7 @@ def test_tensorboard_reads_the_configuration(rows, tmp_path, pictures):
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
     embeddings, table, images = rows
-    path = export(tmp_path, embeddings, table, images if pictures else None)
+    path = export_embeddings(tmp_path, embeddings, table, images if pictures else None)
     (found,) = text_format.Parse(path.read_text(), ProjectorConfig()).embeddings
     assert (found.tensor_path, found.metadata_path) == ("vectors.tsv", "metadata.tsv")
     assert (found.sprite.image_path, list(found.sprite.single_image_dim)) == (
@@ -76,5 +76,5 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(rows, tmp_path,
         ((embeddings, table, images), "5 faces do not fit"),
     ]:
         with pytest.raises(BadParameterError, match=message):
-            export(tmp_path / "out", *arguments)
+            export_embeddings(tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()

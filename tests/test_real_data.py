@@ -30,7 +30,7 @@ def test_lfw_has_its_published_counts(real_lfw):
     assert ((counts >= 2).sum(), (counts >= 20).sum(), (counts >= 70).sum()) == (1680, 62, 7)
     assert counts[counts >= 20].sum() == 3023
     assert faces.names[counts.argmax()] == "George_W_Bush" and counts.max() == 530
-    assert not faces.rejected
+    assert not faces.rejected_files
 
 
 def test_lfw_is_in_order_and_its_numbers_are_those_of_the_names(real_lfw):

@@ -18,7 +18,7 @@ def make(seed: int = 0, value: float = 0.8) -> Record:
 
 def test_round_trip(tmp_path):
     record = make()
-    assert records.read(record.write(tmp_path / "a" / "b.json")) == record
+    assert records.read_record(record.write(tmp_path / "a" / "b.json")) == record
 
 
 def test_a_number_that_is_none_is_refused():
@@ -30,14 +30,14 @@ def test_a_number_that_is_none_is_refused():
 def test_leaderboard_and_seeds(tmp_path):
     for seed, value in enumerate((0.7, 0.8, 0.9)):
         make(seed, value).write(tmp_path / f"{seed}.json")
-    found = records.find(tmp_path)
+    found = records.find_records(tmp_path)
     table = records.leaderboard(found, "top")
     assert sorted(table["value"]) == [0.7, 0.8, 0.9]
     assert list(table["n"]) == [100] * 3
     assert records.leaderboard(found, "eer|^op").empty
     with pytest.raises(BadParameterError, match="regular"):
         records.leaderboard(found, "top(")
-    summary = records.over_seeds(found).iloc[0]
+    summary = records.summarize_over_seeds(found).iloc[0]
     assert summary["value"] == pytest.approx(0.8)
     # Student's t with 2 degrees of freedom: 4.3027 * .1 / sqrt(3)
     assert summary["high"] - summary["value"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
@@ -49,7 +49,7 @@ def test_broken_records_are_named(tmp_path):
         path = tmp_path / "broken.json"
         path.write_text(text)
         with pytest.raises(FacelabError, match="broken.json"):
-            records.read(path)
+            records.read_record(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -58,7 +58,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(ValueError):
         files.write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
-    with pytest.raises(FacelabError, match="No space left"), files.atomic(path) as partial:
+    with pytest.raises(FacelabError, match="No space left"), files.atomic_write(path) as partial:
         partial.write_text("half")
         raise OSError(28, "No space left on device")
     assert json.loads(path.read_text()) == {"a": 1}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.resampling import jackknife_over_people, over_people
+from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people
 
 PERSON = np.repeat(["u", "v", "w", "x"], [1, 2, 3, 4])[np.random.default_rng(0).permutation(10)]
 
@@ -16,7 +16,9 @@ PERSON = np.repeat(["u", "v", "w", "x"], [1, 2, 3, 4])[np.random.default_rng(0).
 @pytest.mark.parametrize("copies", [1, 7])
 def test_the_mean_has_the_normal_interval_of_its_people_however_many_photographs_they_have(copies):
     values = np.random.default_rng(1).normal(size=200)
-    found = over_people(lambda rows: np.tile(values, copies)[rows].mean(), np.tile(np.arange(200), copies), draws=4000)
+    found = bootstrap_over_people(
+        lambda rows: np.tile(values, copies)[rows].mean(), np.tile(np.arange(200), copies), draws=4000
+    )
     half = 1.959964 * values.std() / math.sqrt(200)
     assert found.value == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.08 * half)
@@ -25,13 +27,13 @@ def test_the_mean_has_the_normal_interval_of_its_people_however_many_photographs
 
 def test_a_confidence_of_a_half_is_the_quartiles():
     values = np.random.default_rng(1).normal(size=200)
-    found = over_people(lambda rows: values[rows].mean(), np.arange(200), draws=4000, confidence=0.5)
+    found = bootstrap_over_people(lambda rows: values[rows].mean(), np.arange(200), draws=4000, confidence=0.5)
     assert found.high - found.low == pytest.approx(2 * 0.674490 * values.std() / math.sqrt(200), rel=0.08)
 
 
 def test_people_come_as_wholes_and_as_often_as_chance_has_it():
     seen = []
-    over_people(lambda rows: float(seen.append(rows) or 0), PERSON, draws=2000)
+    bootstrap_over_people(lambda rows: float(seen.append(rows) or 0), PERSON, draws=2000)
     assert np.array_equal(seen.pop(), np.arange(10))  # the value itself: every row once
     times = np.array([np.bincount(rows, minlength=10) for rows in seen])
     each = np.array([[row[one == PERSON] for row in times] for one in "uvwx"], dtype=object)
@@ -45,7 +47,9 @@ def test_people_come_as_wholes_and_as_often_as_chance_has_it():
 
 def test_a_seed_repeats_itself_and_another_differs():
     values = np.random.default_rng(2).normal(size=10)
-    one, again, other = (over_people(lambda rows: values[rows].mean(), PERSON, seed=seed) for seed in (3, 3, 4))
+    one, again, other = (
+        bootstrap_over_people(lambda rows: values[rows].mean(), PERSON, seed=seed) for seed in (3, 3, 4)
+    )
     assert one == again and (one.low, one.high) != (other.low, other.high)
 
 
@@ -61,7 +65,7 @@ def test_a_seed_repeats_itself_and_another_differs():
 )
 def test_refusals_name_the_fault(figure, person, settings, message):
     with pytest.raises(BadParameterError, match=message):
-        over_people(lambda rows: figure, person, **settings)
+        bootstrap_over_people(lambda rows: figure, person, **settings)
 
 
 def test_the_jackknife_of_a_mean_is_students_interval():

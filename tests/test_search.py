@@ -14,15 +14,15 @@ from sklearn.neighbors import NearestNeighbors
 
 from facelab.errors import BadParameterError, FacelabError
 from facelab.search import (
-    KINDS,
+    ENGINES,
     AnnoyBrokenWarning,
-    annoy_works,
     build_index,
     cosine_of_angular,
     exact,
+    is_annoy_reliable,
     load_index,
     recall_at_k,
-    recall_of,
+    recall_from_ids,
     save_index,
 )
 from facelab.search.storage import DATA, HEADER, IDS, SCHEMA
@@ -59,7 +59,7 @@ def sorted_by_hand(queries, vectors, k, barred=None, farthest=False):
 
 
 @pytest.mark.parametrize("farthest", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_a_search_finds_what_sorting_finds(kind, farthest):
     ids, cosine = index(kind, **WIDE[kind]).search(QUERIES, 7, farthest=farthest)
     np.testing.assert_array_equal(ids, sorted_by_hand(QUERIES, VECTORS, 7, farthest=farthest))
@@ -72,8 +72,8 @@ def test_a_search_finds_what_sorting_finds(kind, farthest):
 
 def test_exact_agrees_with_scikit_learn_whole_and_in_pieces(monkeypatch):
     neighbours = NearestNeighbors(metric="cosine", algorithm="brute").fit(VECTORS)
-    for scores, k in ((exact.SCORES, 9), (exact.SCORES, 300), (7 * N, 9), (1, N)):
-        monkeypatch.setattr(exact, "SCORES", scores)
+    for scores, k in ((exact.MAX_SCORES, 9), (exact.MAX_SCORES, 300), (7 * N, 9), (1, N)):
+        monkeypatch.setattr(exact, "MAX_SCORES", scores)
         distance, rows = neighbours.kneighbors(QUERIES, k)
         ids, cosine = index("exact").search(QUERIES, k)
         np.testing.assert_array_equal(ids[:, :9], rows[:, :9])
@@ -81,7 +81,7 @@ def test_exact_agrees_with_scikit_learn_whole_and_in_pieces(monkeypatch):
         np.testing.assert_allclose(cosine, 1 - distance, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 @given(n=st.integers(1, 40), d=st.integers(1, 12), m=st.integers(1, 5), seed=st.integers(0, 10**6), data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_any_shape_gives_k_different_neighbours(kind, n, d, m, seed, data):
@@ -96,7 +96,7 @@ def test_any_shape_gives_k_different_neighbours(kind, n, d, m, seed, data):
         np.testing.assert_allclose(cosine, -np.sort(-cosines(queries, vectors), axis=1)[:, :k], atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_a_crowd_of_one_face_and_too_little_effort_still_give_k(kind):
     """Annoy's trees show the same vectors again, and HNSW loses the way among equals: both go on until there are k."""
     crowd = np.concatenate([np.ones((300, 4)), np.eye(4)])
@@ -115,7 +115,7 @@ IDS_OF_ALL_SORTS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("sort", IDS_OF_ALL_SORTS)
 def test_ids_come_back_as_they_were_given(tmp_path, kind, sort):
     ids = IDS_OF_ALL_SORTS[sort]
@@ -132,7 +132,7 @@ def test_sparse_ids_take_no_more_room_in_annoy():
 
 
 @pytest.mark.parametrize("farthest", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_the_query_itself_is_left_out_by_its_id(kind, farthest):
     """A copy of the photograph under another id stays a neighbour."""
     vectors = np.concatenate([VECTORS, VECTORS[:1]])
@@ -146,7 +146,7 @@ def test_the_query_itself_is_left_out_by_its_id(kind, farthest):
         assert ids[0, 0] == N and cosine[0, 0] == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_all_renderings_of_a_photograph_are_left_out(kind):
     groups = np.arange(N).reshape(-1, 5)[np.arange(30) // 5]
     ids, _ = index(kind, **WIDE[kind]).search(VECTORS[:30], 8, exclude=groups)
@@ -178,7 +178,7 @@ def test_the_interval_of_a_recall_holds_the_truth():
     right = np.tile(np.arange(10), (60, 1))
     for _ in range(200):
         hits = rng.binomial(10, rng.choice([0.0, 1.0, 0.9], p=[0.1, 0.5, 0.4], size=60))
-        estimate = recall_of(np.where(right < hits[:, None], right, -1), right)
+        estimate = recall_from_ids(np.where(right < hits[:, None], right, -1), right)
         held += estimate.low <= 0.86 <= estimate.high
     assert held >= 190
 
@@ -256,9 +256,9 @@ class WrongDistances(AnnoyIndex):
 @pytest.fixture
 def fresh_test():
     """The self-test runs once a process; here it runs again."""
-    annoy_works.cache_clear()
+    is_annoy_reliable.cache_clear()
     yield
-    annoy_works.cache_clear()
+    is_annoy_reliable.cache_clear()
 
 
 @pytest.mark.parametrize("broken", [OneNeighbour, WrongNeighbours, WrongDistances])
@@ -266,7 +266,7 @@ def test_a_broken_annoy_is_noticed_and_the_search_is_exact(tmp_path, monkeypatch
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_index(index("annoy"), tmp_path / "i")
-    annoy_works.cache_clear()
+    is_annoy_reliable.cache_clear()
     monkeypatch.setattr("facelab.search.annoy.AnnoyIndex", broken)
     with pytest.warns(AnnoyBrokenWarning, match="The search is exact"):
         built = index("annoy", trees=7)
@@ -307,7 +307,7 @@ def spoilt(row, value):
         (VECTORS + 1j, "complex"),
     ],
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_vectors_that_cannot_be_searched_are_named(kind, vectors, said):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # NumPy's own would come without the row
@@ -375,13 +375,13 @@ def test_an_index_that_cannot_be_built_says_why(how, said):
         ({"exclude": [[1, 2]] * 39 + [[1]]}, "types list"),
     ],
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_a_search_that_cannot_be_says_why(kind, how, said):
     with pytest.raises(BadParameterError, match=said):
         index(kind).search(**({"queries": QUERIES, "k": 3} | how))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_an_index_comes_back_from_its_file(tmp_path, kind):
     options = {"exact": {}, "annoy": {"trees": 4, "search_k": 30, "seed": 5}, "faiss": {"m": 4, "ef_search": 3}}[kind]
     path = tmp_path / "deep" / "index"
@@ -424,7 +424,7 @@ def pickled_ids(path):
     rewritten(**{IDS: path.with_suffix(".npy").read_bytes()})(path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -461,7 +461,7 @@ def test_a_file_that_is_no_index_is_one_clear_error(tmp_path, kind, spoil, said)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("dimension", [12, 23, 48])
 def test_data_of_another_dimension_than_the_header_tells(tmp_path, kind, dimension):
     path = tmp_path / "index"
@@ -480,7 +480,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         stream.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exact.Exact, "write", full)
+    monkeypatch.setattr(exact.ExactEngine, "write", full)
     with pytest.raises(FacelabError, match="cannot be written .No space left"):
         save_index(index("exact", np.arange(N) + 1), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -1,17 +1,28 @@
 """The measurement of search: faces as they are told to be, every figure in the record, the grid and its cheapest row."""
 
+import json
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from trainings import compute
 
 from facelab.errors import BadParameterError
 from facelab.experiments import search_times
-from facelab.experiments.search_times import K, cheapest, name_of, recall_grid, simulated_faces, stored_bytes
-from facelab.records import read
+from facelab.experiments.search_times import (
+    K,
+    cheapest_setting,
+    recall_grid,
+    setting_name,
+    simulated_faces,
+    stored_bytes,
+)
+from facelab.paths import project_data
+from facelab.records import read_record
 from facelab.search import build_index, recall_at_k
 
+EXPERIMENT = search_times.EXPERIMENTS[0]
 COLUMNS = ["trees", "search_k", "recall", "low", "high", "query_us", "build_s"]
 
 
@@ -31,23 +42,31 @@ def test_simulated_photographs_of_one_person_are_as_alike_as_told():
     assert simulated_faces(1001, 5)[0].shape == (1001, 128)
 
 
-def test_the_record_has_every_figure_of_every_size(tmp_path):
-    out = tmp_path / "record.json"
-    search_times.main(largest=2000, out=out)
-    record = read(out)
-    assert record.parameters["sizes"] == [1000] and record.versions["annoy"]
-    assert list(record.parameters["settings"]) == ["exact", "annoy search_k=1000", "annoy search_k=10000", "faiss"]
-    assert record.parameters["settings"]["annoy search_k=1000"] == {"trees": 10, "search_k": 1000, "seed": 0}
-    found = {}
-    for setting in record.parameters["settings"]:
-        figures = ("build_s", "query_us", "bytes", f"recall@{K}")
-        found[setting] = [record.metrics.pop(f"{setting}/1000/{figure}") for figure in figures]
-    assert not record.metrics
-    for seconds, took, size, recall in found.values():
-        assert 0 < seconds.value < 10 and 0 < took.low <= took.value <= took.high and took.n == 5
-        assert 1000 * 128 * 4 < size.value < 2 * 1000 * 128 * 4
-        assert 0.95 < recall.value <= 1 and recall.n == 500
-    assert found["exact"][3].value == 1
+def test_the_record_has_every_figure_of_every_size(monkeypatch):
+    monkeypatch.setattr(search_times, "SIZES", (1000, 1500))
+    metrics, parameters = EXPERIMENT.summarise(compute(EXPERIMENT, 0)), EXPERIMENT.parameters(0)
+    assert parameters["sizes"] == [1000, 1500]
+    assert list(parameters["settings"]) == ["exact", "annoy search_k=1000", "annoy search_k=10000", "faiss"]
+    assert parameters["settings"]["annoy search_k=1000"] == {"trees": 10, "search_k": 1000, "seed": 0}
+    for n in parameters["sizes"]:
+        for setting in parameters["settings"]:
+            seconds, took, size, recall = (
+                metrics.pop(f"{setting}/{n}/{figure}") for figure in ("build_s", "query_us", "bytes", f"recall@{K}")
+            )
+            assert 0 < seconds.value < 10 and 0 < took.low <= took.value <= took.high and took.n == 5
+            assert n * 128 * 4 < size.value < 2 * n * 128 * 4
+            assert 0.95 < recall.value <= 1 and recall.n == 500
+            assert setting != "exact" or recall.value == 1
+    assert not metrics
+
+
+def test_the_record_is_of_these_settings_and_names_the_packages():
+    """Nothing may run beside a cell, for it measures time; nothing has a seed."""
+    assert EXPERIMENT.alone and EXPERIMENT.seeds == 0 and EXPERIMENT.data() == {}
+    stored = read_record(project_data("results", "06_search_times.json"))
+    assert json.loads(json.dumps(EXPERIMENT.parameters(0))) == stored.parameters
+    assert stored.command == EXPERIMENT.command(0) and set(EXPERIMENT.packages) <= set(stored.versions)
+    assert {int(name.split("/")[1]) for name in stored.metrics} == {cell.key[0] for cell in EXPERIMENT.grid(0)}
 
 
 def test_the_recall_in_the_record_is_that_of_its_setting(monkeypatch):
@@ -94,12 +113,12 @@ def test_the_cheapest_setting_has_the_least_effort_not_the_least_time():
         [50, 200, 0.97, 0.9, 0.99, 1.0, 1.0],
     ]
     grid = pd.DataFrame(rows, columns=COLUMNS)
-    assert cheapest(grid)[["trees", "search_k"]].tolist() == [20, 200]
-    assert cheapest(grid, 0.96)[["trees", "search_k"]].tolist() == [50, 200]
-    assert cheapest(grid, 0.98)["search_k"] == 400
+    assert cheapest_setting(grid)[["trees", "search_k"]].tolist() == [20, 200]
+    assert cheapest_setting(grid, 0.96)[["trees", "search_k"]].tolist() == [50, 200]
+    assert cheapest_setting(grid, 0.98)["search_k"] == 400
     with pytest.raises(BadParameterError, match="best recall of the grid is 0.990, below 0.995"):
-        cheapest(grid, 0.995)
+        cheapest_setting(grid, 0.995)
 
 
 def test_a_setting_is_named_by_its_effort():
-    assert name_of("annoy", {"search_k": 10}) == "annoy search_k=10" and name_of("exact", {}) == "exact"
+    assert setting_name("annoy", {"search_k": 10}) == "annoy search_k=10" and setting_name("exact", {}) == "exact"

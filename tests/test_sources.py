@@ -19,11 +19,11 @@ def loaded(name: str, size: int = 16) -> tuple[FaceSet, dict[str, str]]:
     for _ in range(2):
         with pytest.warns(RejectedFilesWarning, match="could not be used, the first") as told:
             faces = load(name, size)
-        assert f"{len(faces.rejected)} of its files" in str(told[0].message) and faces.rejected[0].file in str(
-            told[0].message
-        )
+        assert f"{len(faces.rejected_files)} of its files" in str(told[0].message) and faces.rejected_files[
+            0
+        ].file in str(told[0].message)
         assert told[0].filename == __file__
-    return faces, dict(faces.rejected)
+    return faces, dict(faces.rejected_files)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -56,8 +56,8 @@ def test_every_photograph_is_copied_once_and_the_source_is_left_alone(tree: Path
     count = {part: len(list((tmp_path / "out" / part / "Ann").iterdir())) for part in ("train", "test")}
     assert count == {"train": 7, "test": 3}
     assert len(list((tmp_path / "out" / "test" / "Çelik").iterdir())) == 1
-    assert (found.train, found.test, found.copied) == (7 + 3 + 1 + 1, 3 + 1 + 1, 17)
-    assert found.single == ("Di",) and found.duplicates == () and found.rejected == ()
+    assert (found.train_count, found.test_count, found.copied_count) == (7 + 3 + 1 + 1, 3 + 1 + 1, 17)
+    assert found.single_photo_people == ("Di",) and found.duplicates == () and found.rejected_files == ()
     assert not (tmp_path / "out" / "test" / "Di").exists()
 
 
@@ -111,10 +111,10 @@ def test_again_copies_nothing_and_an_interrupted_run_is_finished(tree: Path, tmp
     assert len(state(out)) == 7 and not (out / "manifest.csv").exists()
     damaged = next((out / "test").rglob("*.png"), None) or next((out / "train").rglob("*.png"))
     damaged.write_bytes(b"cut short")
-    assert split_tree(tree, out).copied == 17 - 6 + 1
+    assert split_tree(tree, out).copied_count == 17 - 6 + 1
     whole = state(out)
     again = split_tree(tree, out)
-    assert again.copied == 0 and (again.train, again.test) == (12, 5)
+    assert again.copied_count == 0 and (again.train_count, again.test_count) == (12, 5)
     assert state(out) == whole
     split_tree(tree, tmp_path / "fresh")
     assert state(tmp_path / "fresh") == whole
@@ -149,7 +149,7 @@ def test_what_is_no_photograph_is_named(tree: Path, tmp_path: Path):
     (tree / "loose.png").write_bytes(b"x")
     (tree / "Bo Li" / "broken.png").write_bytes(b"not a picture")
     found = split_tree(tree, tmp_path / "out")
-    assert {file for file, _ in found.rejected} == {"Ann/notes.txt", "loose.png"}
+    assert {file for file, _ in found.rejected_files} == {"Ann/notes.txt", "loose.png"}
     assert any((tmp_path / "out" / part / "Bo Li" / "broken.png").is_file() for part in ("train", "test"))
 
 
@@ -189,8 +189,8 @@ def test_refusals(tree: Path, tmp_path: Path):
 def test_what_nobody_can_decode_is_copied_and_named(tree: Path, tmp_path: Path):
     (tree / "Ann" / "3.png").write_bytes(b"")
     found = split_tree(tree, tmp_path / "out")
-    assert found.damaged == (("Ann/3.png", "The file is empty."),)
-    assert found.train + found.test == 17 and found.rejected == ()
+    assert found.damaged_files == (("Ann/3.png", "The file is empty."),)
+    assert found.train_count + found.test_count == 17 and found.rejected_files == ()
 
 
 def test_what_a_kill_leaves_behind_is_cleared(tree: Path, tmp_path: Path):

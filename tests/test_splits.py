@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelab.datasets import UNKNOWN, FaceSet, load
-from facelab.datasets.splits import identity_disjoint, label_fraction, stored_people, stratified
-from facelab.datasets.unbalanced import largest_total, unbalanced
+from facelab.datasets.group_shares import largest_total, sample_with_shares
+from facelab.datasets.splits import (
+    identity_disjoint_split,
+    select_label_fraction,
+    stored_people_split,
+    stratified_split,
+)
 from facelab.errors import BadParameterError
 
 # What the generators give, written down: another NumPy or machine that gives other lists is found here.
@@ -36,7 +41,7 @@ def people(counts, renderings: int = 1, **attributes) -> FaceSet:
 
 
 def share(faces, train, validation, seed, group):
-    split = stratified(faces, train, validation, seed, group)
+    split = stratified_split(faces, train, validation, seed, group)
     every = np.concatenate([split.train, split.validation, split.test])
     assert sorted(every) == list(range(len(faces)))
     return split
@@ -65,30 +70,30 @@ def test_stratified_is_a_partition_with_the_shares_asked_for(counts, train, vali
 
 
 def test_stratified_is_pinned():
-    split = stratified(people([5, 4]), 0.6, seed=7)
+    split = stratified_split(people([5, 4]), 0.6, seed=7)
     assert (split.train.tolist(), split.test.tolist()) == (PINNED_TRAIN, PINNED_TEST)
     assert split.recipe["seed"] == 7 and split.recipe["train"] == 0.6
-    assert stratified(people([5, 4]), 0.6, seed=8).train.tolist() != split.train.tolist()
+    assert stratified_split(people([5, 4]), 0.6, seed=8).train.tolist() != split.train.tolist()
 
 
 def test_seven_of_ten_is_seven():
     """0.7 * 10 and 0.35 * 20 are not whole in binary; 0.29 * 100 is 28.999..."""
-    assert len(stratified(people([10]), 0.7).train) == 7
-    assert len(stratified(people([20]), 0.35).train) == 7
-    assert len(stratified(people([100]), 0.29).train) == 29
+    assert len(stratified_split(people([10]), 0.7).train) == 7
+    assert len(stratified_split(people([20]), 0.35).train) == 7
+    assert len(stratified_split(people([100]), 0.29).train) == 29
 
 
 def test_without_a_group_renderings_do_cross():
     """What ``group`` is for: the same call without it puts renderings of one photograph on both sides."""
     faces = people([10] * 5, renderings=4)
-    split = stratified(faces, 0.7)
+    split = stratified_split(faces, 0.7)
     photo = faces.attributes["photo"].to_numpy()
     assert set(photo[split.train]) & set(photo[split.test])
 
 
 def test_stratified_by_an_attribute():
     faces = people([4, 6, 8], colour=["red", "blue", "red"])
-    split = stratified(faces, 0.5, by="colour")
+    split = stratified_split(faces, 0.5, column="colour")
     assert Counter(faces.attributes["colour"].iloc[split.train]) == {"red": 6, "blue": 3}
 
 
@@ -97,7 +102,7 @@ def test_identity_disjoint(count, seed, data):
     faces = people([2] * count)
     train = data.draw(st.integers(1, count - 2))
     validation = data.draw(st.integers(0, count - train - 1))
-    split = identity_disjoint(faces, train, validation, seed)
+    split = identity_disjoint_split(faces, train, validation, seed)
     who = [set(faces.identity[rows]) for rows in (split.train, split.validation, split.test)]
     assert [len(part) for part in who] == [train, validation, count - train - validation]
     assert len(set.union(*who)) == count
@@ -106,37 +111,37 @@ def test_identity_disjoint(count, seed, data):
 
 def test_identity_disjoint_by_share_and_pinned():
     faces = people([1] * 10)
-    assert len(identity_disjoint(faces, 0.7).train) == 7
-    assert sorted(faces.identity[identity_disjoint(faces, 4, seed=3).train]) == PINNED_PEOPLE
-    assert sorted(faces.identity[identity_disjoint(faces, 4, seed=4).train]) != PINNED_PEOPLE
+    assert len(identity_disjoint_split(faces, 0.7).train) == 7
+    assert sorted(faces.identity[identity_disjoint_split(faces, 4, seed=3).train]) == PINNED_PEOPLE
+    assert sorted(faces.identity[identity_disjoint_split(faces, 4, seed=4).train]) != PINNED_PEOPLE
 
 
 def test_the_stored_people_of_orl_are_those_of_the_recipe():
     orl = load("orl", size=16)
-    stored, made = stored_people(orl), identity_disjoint(orl, 20, seed=1)
+    stored, made = stored_people_split(orl), identity_disjoint_split(orl, 20, seed=1)
     np.testing.assert_array_equal(stored.train, made.train)
     np.testing.assert_array_equal(stored.test, made.test)
     women = orl.attributes["gender"].to_numpy() == "female"
     assert [len(set(orl.identity[rows[women[rows]]])) for rows in (stored.train, stored.test)] == [2, 2]
     with pytest.raises(BadParameterError, match="'p0'"):
-        stored_people(people([2]))
+        stored_people_split(people([2]))
 
 
 def test_label_fractions_are_balanced_nested_and_numbered():
     faces = people([40, 60, 50])
-    one, ten = (label_fraction(faces, fraction, draw=2) for fraction in (0.01, 0.1))
+    one, ten = (select_label_fraction(faces, fraction, draw=2) for fraction in (0.01, 0.1))
     assert Counter(faces.identity[one.rows]) == {0: 1, 1: 1, 2: 1}  # 1 % of 50 is half a photograph
     assert Counter(faces.identity[ten.rows]) == {0: 5, 1: 5, 2: 5}
     assert set(one.rows) < set(ten.rows)
     assert ten.rows.tolist() == PINNED_LABELS
-    assert label_fraction(faces, 0.1, draw=1).rows.tolist() != PINNED_LABELS
-    assert label_fraction(faces, 0.1, draw=2, seed=1).rows.tolist() != PINNED_LABELS
+    assert select_label_fraction(faces, 0.1, draw=1).rows.tolist() != PINNED_LABELS
+    assert select_label_fraction(faces, 0.1, draw=2, seed=1).rows.tolist() != PINNED_LABELS
     assert ten.recipe["draw"] == 2 and ten.recipe["each"] == 5
 
 
 def test_label_fraction_of_an_attribute():
     faces = people([5, 5, 10], colour=["red", "blue", "red"])
-    rows = label_fraction(faces, 0.2, by="colour").rows
+    rows = select_label_fraction(faces, 0.2, column="colour").rows
     assert Counter(faces.attributes["colour"].iloc[rows]) == {"red": 2, "blue": 2}
 
 
@@ -151,7 +156,7 @@ def test_unbalanced_shares_are_exact_and_the_total_constant(known):
     total = largest_total(faces, "sex", SERIES)
     sex, sets = faces.attributes["sex"].to_numpy(), []
     for shares in SERIES:
-        rows = unbalanced(faces, "sex", shares, total, seed=5).rows
+        rows = sample_with_shares(faces, "sex", shares, total, seed=5).rows
         if known:
             drawn = {p: sex[faces.identity == p][0] for p in faces.identity[rows]}
             assert len(rows) == np.isin(faces.identity, list(drawn)).sum()  # with all their photographs
@@ -172,46 +177,49 @@ def test_the_largest_total_is_the_largest():
     for total in range(21, 61):
         with pytest.raises(BadParameterError):
             for shares in SERIES:
-                unbalanced(faces, "sex", shares, total)
+                sample_with_shares(faces, "sex", shares, total)
 
 
 def test_per_person_makes_the_shares_of_photographs_exact():
     faces = people([2, 5, 9, 3] * 5, sex=["f", "m"] * 10)
-    rows = unbalanced(faces, "sex", {"f": 0.25, "m": 0.75}, 8, per_person=3).rows
+    rows = sample_with_shares(faces, "sex", {"f": 0.25, "m": 0.75}, 8, per_person=3).rows
     assert Counter(faces.attributes["sex"].iloc[rows]) == {"f": 6, "m": 18}
 
 
 def test_people_without_a_value_are_not_drawn_and_two_values_are_refused():
     faces = people([2] * 10, sex=["f", "m", "", None, np.nan] * 2)
-    rows = unbalanced(faces, "sex", {"f": 0.5, "m": 0.5}, 4).rows
+    rows = sample_with_shares(faces, "sex", {"f": 0.5, "m": 0.5}, 4).rows
     assert set(faces.identity[rows]) == {0, 1, 5, 6}
     faces.attributes.loc[np.flatnonzero(faces.identity == 5)[0], "sex"] = ""  # not known of one photograph: left out
-    assert len(unbalanced(faces, "sex", {"f": 1.0}, 2).rows) == 3
+    assert len(sample_with_shares(faces, "sex", {"f": 1.0}, 2).rows) == 3
     faces.attributes.loc[np.flatnonzero(faces.identity == 5)[0], "sex"] = "m"
     with pytest.raises(BadParameterError, match="p5 has more than one value of 'sex'"):
-        unbalanced(faces, "sex", {"f": 0.5, "m": 0.5}, 4)
+        sample_with_shares(faces, "sex", {"f": 0.5, "m": 0.5}, 4)
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda f: stratified(f, 70), "share 70"),
-        (lambda f: stratified(f, 0.0), "share 0.0"),
-        (lambda f: stratified(f, 0.5, -0.1), "share -0.1"),
-        (lambda f: stratified(f, 0.7, 0.3), "leave nothing"),
-        (lambda f: stratified(f, 0.5, 0.2), "p1 of toy@8 has 2 photograph.s., the split needs 3"),
-        (lambda f: stratified(f, 0.5, group="scene"), "no attribute 'scene'"),
-        (lambda f: stratified(f, 0.5, group="colour"), "colour 'red' is on photographs of p0, p2"),
-        (lambda f: stratified(f, 0.5, by="colour", group="nothing"), "no attribute 'nothing'"),
-        (lambda f: identity_disjoint(f, 3), "leave nobody"),
-        (lambda f: identity_disjoint(f, 0), "leave nobody"),
-        (lambda f: identity_disjoint(f, 1.5), "share 1.5"),
-        (lambda f: label_fraction(f, 0.9), "p1 of toy@8 has 2 photographs, 0.9 balanced needs 4"),
-        (lambda f: label_fraction(f, 1.0), "share 1.0"),
-        (lambda f: unbalanced(f, "colour", {"red": 0.5, "blue": 0.6}, 2), "do not add up"),
-        (lambda f: unbalanced(f, "colour", {"red": 0.5, "blue": 0.5}, 3), "1.5 for colour 'blue', not a whole"),
-        (lambda f: unbalanced(f, "colour", {"red": 0.5, "blue": 0.5}, 4), "has 1 of colour 'blue', 0.5 of 4 needs 2"),
-        (lambda f: unbalanced(f, "age", {1: 1.0}, 2), "no attribute 'age'"),
+        (lambda f: stratified_split(f, 70), "share 70"),
+        (lambda f: stratified_split(f, 0.0), "share 0.0"),
+        (lambda f: stratified_split(f, 0.5, -0.1), "share -0.1"),
+        (lambda f: stratified_split(f, 0.7, 0.3), "leave nothing"),
+        (lambda f: stratified_split(f, 0.5, 0.2), "p1 of toy@8 has 2 photograph.s., the split needs 3"),
+        (lambda f: stratified_split(f, 0.5, group="scene"), "no attribute 'scene'"),
+        (lambda f: stratified_split(f, 0.5, group="colour"), "colour 'red' is on photographs of p0, p2"),
+        (lambda f: stratified_split(f, 0.5, column="colour", group="nothing"), "no attribute 'nothing'"),
+        (lambda f: identity_disjoint_split(f, 3), "leave nobody"),
+        (lambda f: identity_disjoint_split(f, 0), "leave nobody"),
+        (lambda f: identity_disjoint_split(f, 1.5), "share 1.5"),
+        (lambda f: select_label_fraction(f, 0.9), "p1 of toy@8 has 2 photographs, 0.9 balanced needs 4"),
+        (lambda f: select_label_fraction(f, 1.0), "share 1.0"),
+        (lambda f: sample_with_shares(f, "colour", {"red": 0.5, "blue": 0.6}, 2), "do not add up"),
+        (lambda f: sample_with_shares(f, "colour", {"red": 0.5, "blue": 0.5}, 3), "1.5 for colour 'blue', not a whole"),
+        (
+            lambda f: sample_with_shares(f, "colour", {"red": 0.5, "blue": 0.5}, 4),
+            "has 1 of colour 'blue', 0.5 of 4 needs 2",
+        ),
+        (lambda f: sample_with_shares(f, "age", {1: 1.0}, 2), "no attribute 'age'"),
         (lambda f: largest_total(f, "colour", [{"red": 0.3, "blue": 0.7}]), "too small"),
     ],
 )
@@ -223,8 +231,8 @@ def test_refusals_name_the_fault(call, message):
 def test_unknown_people_are_refused_where_people_are_split():
     faces = people([3, 3])
     faces = FaceSet(faces.images, np.where(faces.identity == 0, UNKNOWN, 1), faces.names, faces.attributes, "toy@8")
-    for split in (stratified, identity_disjoint):
+    for split in (stratified_split, identity_disjoint_split):
         with pytest.raises(BadParameterError, match="3 photographs of toy@8 are of unknown people"):
             split(faces)
     with pytest.raises(BadParameterError, match="mixes"):
-        unbalanced(faces, "photo", {"0/0": 1.0}, 1)
+        sample_with_shares(faces, "photo", {"0/0": 1.0}, 1)

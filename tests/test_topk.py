@@ -8,7 +8,14 @@ from sklearn.metrics import top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from facelab.errors import BadParameterError
-from facelab.evaluation import confusion, most_confused, topk, topk_by_neighbours, topk_by_scores, topk_leave_one_out
+from facelab.evaluation import (
+    confusion_matrix,
+    most_confused_pairs,
+    topk,
+    topk_by_neighbors,
+    topk_by_scores,
+    topk_leave_one_out,
+)
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_neighbours_agree_with_a_loop(faces, metric):
     embeddings, person = faces
     embeddings = embeddings * np.linspace(0.5, 2, 60)[:, None]  # lengths differ, so that the metrics do
     gallery, probes = np.arange(60) < 40, np.arange(60) >= 40
-    found = topk_by_neighbours(embeddings[gallery], person[gallery], embeddings[probes], person[probes], metric)
+    found = topk_by_neighbors(embeddings[gallery], person[gallery], embeddings[probes], person[probes], metric)
     expected = [
         slow_rank(embeddings[gallery], person[gallery], embeddings[i], person[i], metric)
         for i in np.flatnonzero(probes)
@@ -94,7 +101,7 @@ def test_many_probes_are_searched_in_pieces(faces, monkeypatch):
 def test_the_true_nearest_neighbour_is_kept_and_the_probe_itself_left_out():
     """A copy of the probe in the gallery is a neighbour like any other; the probe's own row is none."""
     gallery = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert topk_by_neighbours(gallery, np.array([0, 1]), gallery.copy(), np.array([0, 1])).accuracy(1).value == 1
+    assert topk_by_neighbors(gallery, np.array([0, 1]), gallery.copy(), np.array([0, 1])).accuracy(1).value == 1
     pairs = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])  # two identical photographs each
     assert topk_leave_one_out(pairs, np.array([0, 0, 1, 1])).accuracy(1).value == 1
     crossed = np.array([[1.0, 0.0], [0.7, 0.7], [1.0, 0.1], [0.0, 1.0]])  # finding itself would make these right
@@ -114,7 +121,7 @@ def test_photographs_of_one_group_do_not_find_each_other():
 def test_refusals_name_the_fault():
     eye = np.eye(3)
     with pytest.raises(BadParameterError, match="1 people of the probes are not in the gallery .number 7"):
-        topk_by_neighbours(eye, np.arange(3), eye, np.array([0, 1, 7]))
+        topk_by_neighbors(eye, np.arange(3), eye, np.array([0, 1, 7]))
     with pytest.raises(BadParameterError, match="no other photograph"):
         topk_leave_one_out(eye, np.array([0, 0, 1]))
     with pytest.raises(BadParameterError, match="'manhattan'"):
@@ -129,13 +136,13 @@ def test_refusals_name_the_fault():
 
 def test_confusion_counts_and_names():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 0, 1, 2])
-    matrix = confusion(labels, predicted, 4)
+    matrix = confusion_matrix(labels, predicted, 4)
     slow = np.zeros((4, 4), int)
     for true, guess in zip(labels, predicted, strict=True):
         slow[true, guess] += 1
     np.testing.assert_array_equal(matrix, slow)
-    assert most_confused(matrix, ["Ann", "Bob", "Cy", "Di"]) == [("Ann", "Bob", 2, 1)]
+    assert most_confused_pairs(matrix, ["Ann", "Bob", "Cy", "Di"]) == [("Ann", "Bob", 2, 1)]
     with pytest.raises(BadParameterError, match="for 2"):
-        confusion(labels, predicted, 2)
+        confusion_matrix(labels, predicted, 2)
     with pytest.raises(BadParameterError, match="3 names for 4"):
-        most_confused(matrix, ["a", "b", "c"])
+        most_confused_pairs(matrix, ["a", "b", "c"])

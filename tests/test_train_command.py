@@ -13,19 +13,19 @@ from tiny import tiny_faces
 from facelab import cli, records
 from facelab.augment import PRESETS
 from facelab.backbones import backbone
-from facelab.commands.train import run as train_command
-from facelab.commands.train import search as search_command
-from facelab.commands.train import task as train_task
-from facelab.commands.train.run import new_fabric, run
-from facelab.commands.train.search import search
-from facelab.commands.train.settings import RECIPES, Settings, command, recipe
-from facelab.commands.train.task import prepare
+from facelab.commands.train import run as run_module
+from facelab.commands.train import search as search_module
+from facelab.commands.train import task as task_module
+from facelab.commands.train.run import new_fabric, train_and_measure
+from facelab.commands.train.search import search_settings
+from facelab.commands.train.settings import RECIPES, Settings, command_line, recipe
+from facelab.commands.train.task import prepare_task
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.evaluation import topk_by_scores
 from facelab.methods import METHODS, MoCo, SupCon, load_method, new_method
-from facelab.methods.named import options_of
-from facelab.protocols.closed_set import closed_set
-from facelab.protocols.unseen_people import unseen_people
+from facelab.methods.registry import method_options
+from facelab.protocols.closed_set import run_closed_set
+from facelab.protocols.unseen_people import run_unseen_people
 from facelab.training import Plan, loop
 
 FACES = tiny_faces(people=6, shots=10)
@@ -41,7 +41,7 @@ HEADED = replace(PLAIN, head="finetuned", head_epochs=2)
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    monkeypatch.setattr(train_task, "load", lambda name, size: FACES)
+    monkeypatch.setattr(task_module, "load", lambda name, size: FACES)
 
 
 def settings(**changes) -> Settings:
@@ -49,7 +49,7 @@ def settings(**changes) -> Settings:
 
 
 def metrics(folder: Path) -> dict[str, float]:
-    return {name: metric.value for name, metric in records.read(folder / "record.json").metrics.items()}
+    return {name: metric.value for name, metric in records.read_record(folder / "record.json").metrics.items()}
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -69,26 +69,29 @@ def build(part, name: str = "supcon", seed: int = 0, **options):
 
 
 def test_known_people_are_measured_as_in_notebook_02(tmp_path):
-    assert run(settings(method="classifier", options={}, augmentation="classifier"), PLAN, tmp_path) == tmp_path
-    done = closed_set(FACES, lambda part: build(part, "classifier"), PLAN)
+    assert (
+        train_and_measure(settings(method="classifier", options={}, augmentation="classifier"), PLAN, tmp_path)
+        == tmp_path
+    )
+    done = run_closed_set(FACES, lambda part: build(part, "classifier"), PLAN)
     found, names = metrics(tmp_path), {"CNN, nearest photograph": "classifier, nearest photograph"}
     names["CNN + MLP"] = "classifier, class scores"
     for name, ranks in done.results.items():
         for k in (1, 2, 3):
             assert found[f"top{k}/{names.get(name, name)}"] == ranks.accuracy(k).value
     assert {f"top{k}/classifier, k-means" for k in (1, 2, 3)} | {"silhouette/classifier"} < set(found)
-    for metric in records.read(tmp_path / "record.json").metrics.values():
+    for metric in records.read_record(tmp_path / "record.json").metrics.values():
         assert metric.low <= metric.value <= metric.high
 
 
 def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
     faces = tiny_faces(people=8, shots=12)  # 864 impostor pairs: a FAR of .1 shows, .01 would rest on nine
-    monkeypatch.setattr(train_task, "load", lambda name, size: faces)
+    monkeypatch.setattr(task_module, "load", lambda name, size: faces)
     for do in ("train", "test"):
-        run(settings(people="unseen"), PLAN, tmp_path, do=do)
-    done = unseen_people(faces, lambda part: build(part, projection=6), PLAN, fars=(0.1,), name="supcon")
-    expected = {f"{what}/{name}": figures[what] for name, figures in done.figures.items() for what in figures}
-    found = records.read(tmp_path / "record.json").metrics
+        train_and_measure(settings(people="unseen"), PLAN, tmp_path, do=do)
+    done = run_unseen_people(faces, lambda part: build(part, projection=6), PLAN, fars=(0.1,), name="supcon")
+    expected = {f"{what}/{name}": figures[what] for name, figures in done.metrics.items() for what in figures}
+    found = records.read_record(tmp_path / "record.json").metrics
     assert found.keys() == expected.keys()
     for name, estimate in expected.items():
         assert (found[name].value, found[name].low, found[name].high) == (estimate.value, estimate.low, estimate.high)
@@ -98,13 +101,13 @@ def test_unseen_people_are_measured_as_in_notebook_02(tmp_path, monkeypatch):
 def whole(tmp_path_factory) -> Path:
     """A run with a finetuned head, start to end."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_task, "load", lambda name, size: FACES)
-        return run(HEADED, PLAN, tmp_path_factory.mktemp("whole"))
+        patch.setattr(task_module, "load", lambda name, size: FACES)
+        return train_and_measure(HEADED, PLAN, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("head", ["frozen", "finetuned"])
 def test_a_head_goes_on_top_of_what_was_learned(tmp_path, whole, head):
-    folder = whole if head == "finetuned" else run(replace(HEADED, head=head), PLAN, tmp_path, plots=True)
+    folder = whole if head == "finetuned" else train_and_measure(replace(HEADED, head=head), PLAN, tmp_path, plots=True)
     before, after = (
         {k: v for k, v in weights(folder / f"{n}.pt").items() if k[:9] == "backbone."} for n in ("method", "head")
     )
@@ -118,18 +121,18 @@ def test_a_head_goes_on_top_of_what_was_learned(tmp_path, whole, head):
 
 def test_train_then_test_is_both(tmp_path, whole):
     with pytest.raises(FacelabError, match="There is no stored method"):
-        run(HEADED, PLAN, tmp_path, do="test")
-    run(HEADED, PLAN, tmp_path, do="train")
+        train_and_measure(HEADED, PLAN, tmp_path, do="test")
+    train_and_measure(HEADED, PLAN, tmp_path, do="train")
     assert not (tmp_path / "record.json").exists()
     (tmp_path / "last.ckpt").unlink()  # the stored method is enough
-    run(HEADED, PLAN, tmp_path, do="test")
+    train_and_measure(HEADED, PLAN, tmp_path, do="test")
     assert metrics(tmp_path) == metrics(whole)
 
 
 @pytest.mark.parametrize("step", [5, 9, 12])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, whole, step):
     """36 photographs, 4 steps an epoch: it stops in the method's second epoch, and in the head's two."""
-    real, count = loop.Loop._descend, iter(range(10**6))
+    real, count = loop.TrainingLoop._descend, iter(range(10**6))
 
     class Stop(Exception):
         pass
@@ -140,13 +143,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, whol
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Loop, "_descend", dying)
+        patch.setattr(loop.TrainingLoop, "_descend", dying)
         with pytest.raises(Stop):
-            run(HEADED, PLAN, tmp_path)
+            train_and_measure(HEADED, PLAN, tmp_path)
     taken = []
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Loop, "_descend", lambda *given: taken.append(real(*given)))
-        run(HEADED, PLAN, tmp_path)
+        patch.setattr(loop.TrainingLoop, "_descend", lambda *given: taken.append(real(*given)))
+        train_and_measure(HEADED, PLAN, tmp_path)
     assert len(taken) == 16 - step // 4 * 4  # it went on after the last whole epoch
     for name in ("method.pt", "head.pt"):
         assert_same(weights(tmp_path / name), weights(whole / name))
@@ -161,37 +164,39 @@ def test_a_method_without_labels_is_told_no_names(tmp_path, monkeypatch):
         return real(self, views, labels, *others)
 
     monkeypatch.setattr(MoCo, "training_step", spy)
-    run(settings(method="moco", options={"queue": "16"}), PLAN, tmp_path, do="train")
+    train_and_measure(settings(method="moco", options={"queue": "16"}), PLAN, tmp_path, do="train")
     assert len(told) == 9 and all((labels == -1).all() for labels in told)
     with pytest.raises(BadParameterError, match="who is who"):
-        run(settings(method="moco", options={"queue": "16"}), replace(PLAN, per_class=2), tmp_path / "b")
+        train_and_measure(settings(method="moco", options={"queue": "16"}), replace(PLAN, per_class=2), tmp_path / "b")
 
 
 @pytest.mark.parametrize("way", ["run", "search"])
 def test_photographs_of_one_scene_are_told_to_be(tmp_path, monkeypatch, way):
     table = FACES.attributes.assign(moment=[f"m{row // 5}" for row in range(len(FACES))])  # two moments a person
-    monkeypatch.setattr(train_task, "load", lambda name, size: replace(FACES, attributes=table))
-    seen, real = [], train_command.fit
+    monkeypatch.setattr(task_module, "load", lambda name, size: replace(FACES, attributes=table))
+    seen, real = [], run_module.fit
 
     def spy(method, faces, plan, *, scenes, **others):
         seen.append((faces.attributes["moment"].to_numpy(), scenes))
         return real(method, faces, plan, scenes=scenes, **others)
 
-    monkeypatch.setattr(train_command, "fit", spy)
-    monkeypatch.setattr(search_command, "fit", spy)
+    monkeypatch.setattr(run_module, "fit", spy)
+    monkeypatch.setattr(search_module, "fit", spy)
     given = settings(people="unseen", scene="moment")
     if way == "run":
-        run(given, PLAN, tmp_path, do="train")
+        train_and_measure(given, PLAN, tmp_path, do="train")
     else:
         pytest.importorskip("optuna")
-        search(given, PLAN, 1, out=tmp_path)
+        search_settings(given, PLAN, 1, out=tmp_path)
     ((moments, scenes),) = seen
     assert ((moments[:, None] == moments) == (scenes[:, None] == scenes)).all() and len(set(scenes)) == 6
 
 
 def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
-    run(PLAIN, PLAN, tmp_path / "a", do="train")
-    run(settings(weights=str(tmp_path / "a" / "method.pt"), freeze=2), replace(PLAN, seed=4), tmp_path / "b")
+    train_and_measure(PLAIN, PLAN, tmp_path / "a", do="train")
+    train_and_measure(
+        settings(weights=str(tmp_path / "a" / "method.pt"), freeze=2), replace(PLAN, seed=4), tmp_path / "b"
+    )
     first, second = weights(tmp_path / "a" / "method.pt"), weights(tmp_path / "b" / "method.pt")
     same = {name for name in first if torch.equal(first[name], second[name])}
     assert {
@@ -229,59 +234,59 @@ def test_weights_and_frozen_layers_reach_the_backbone(tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_before_the_first_step(tmp_path, monkeypatch, changes, plan, more, said):
-    monkeypatch.setattr(loop.Loop, "step", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(loop.TrainingLoop, "step", lambda *_: pytest.fail("it trained"))
     with pytest.raises(FacelabError, match=said) as error:
-        run(settings(**changes), replace(PLAN, **plan), tmp_path, **more)
+        train_and_measure(settings(**changes), replace(PLAN, **plan), tmp_path, **more)
     assert "\n" not in str(error.value)
 
 
 def test_the_step_that_is_tried_goes_in_chunks_too(monkeypatch):
     seen, real = [], SupCon.project
     monkeypatch.setattr(SupCon, "project", lambda self, view: seen.append(len(view)) or real(self, view))
-    prepare(PLAIN, replace(PLAN, chunk=4), new_fabric(1, "32-true"))
+    prepare_task(PLAIN, replace(PLAN, chunk=4), new_fabric(1, "32-true"))
     assert seen == [4] * 4  # two views of eight photographs
 
 
 def test_a_refused_run_does_not_take_the_folder(tmp_path):
     with pytest.raises(BadParameterError):
-        run(PLAIN, replace(PLAN, batch_size=1000), tmp_path)
-    assert run(PLAIN, PLAN, tmp_path, do="train") == tmp_path
+        train_and_measure(PLAIN, replace(PLAN, batch_size=1000), tmp_path)
+    assert train_and_measure(PLAIN, PLAN, tmp_path, do="train") == tmp_path
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has it")
 def test_half_precision_without_a_gpu_is_refused(tmp_path):
     with pytest.raises(BadParameterError, match="bf16-mixed"):
-        run(settings(precision="16-mixed"), PLAN, tmp_path)
+        train_and_measure(settings(precision="16-mixed"), PLAN, tmp_path)
 
 
 def test_two_people_are_too_few_for_intervals_over_people(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_task, "load", lambda name, size: tiny_faces(people=2))
+    monkeypatch.setattr(task_module, "load", lambda name, size: tiny_faces(people=2))
     with pytest.raises(BadParameterError, match="show 2 people"):
-        run(PLAIN, PLAN, tmp_path)
+        train_and_measure(PLAIN, PLAN, tmp_path)
 
 
 def test_a_folder_is_that_of_one_run(tmp_path, monkeypatch):
-    run(PLAIN, PLAN, tmp_path, do="train")
+    train_and_measure(PLAIN, PLAN, tmp_path, do="train")
     for changed, plan in ((settings(freeze=1), PLAN), (PLAIN, replace(PLAN, seed=1))):
         for do in ("both", "test"):  # another seed is another split: its test has training photographs
             with pytest.raises(FacelabError, match="another run: facelab train supcon"):
-                run(changed, plan, tmp_path, do=do)
-    monkeypatch.setattr(train_task, "load", lambda name, size: tiny_faces(people=6, shots=11))
+                train_and_measure(changed, plan, tmp_path, do=do)
+    monkeypatch.setattr(task_module, "load", lambda name, size: tiny_faces(people=6, shots=11))
     with pytest.raises(FacelabError, match="another run"):
-        run(PLAIN, PLAN, tmp_path, do="test")
+        train_and_measure(PLAIN, PLAN, tmp_path, do="test")
 
 
 def test_folders_by_default_differ_where_the_runs_do(tmp_path):
     given = [PLAIN, settings(freeze=1), settings(options={}), settings(dataset="folder:/a b")]
-    folders = [train_command.default_folder(one, plan) for one in given for plan in (PLAN, replace(PLAN, lr=0.1))]
+    folders = [run_module.default_run_folder(one, plan) for one in given for plan in (PLAN, replace(PLAN, lr=0.1))]
     assert len(set(folders)) == 8
-    assert run(PLAIN, PLAN, do="train") == folders[0] and (folders[0] / "method.pt").is_file()
+    assert train_and_measure(PLAIN, PLAN, do="train") == folders[0] and (folders[0] / "method.pt").is_file()
 
 
 def typed(monkeypatch, line: str) -> tuple[Settings, Plan]:
     """What the command makes of a line."""
     caught = []
-    monkeypatch.setattr(train_command, "run", lambda *given: caught.append(given[:2]))
+    monkeypatch.setattr(run_module, "train_and_measure", lambda *given: caught.append(given[:2]))
     cli.app(shlex.split(line)[1:], standalone_mode=False)
     return caught[0]
 
@@ -294,7 +299,7 @@ def test_the_command_of_a_run_is_that_run(monkeypatch):
     )  # fmt: skip
     plan = Plan(7, 48, 1 / 3, "sgd", 0.01, 0.8, 2.5, 1.5, 2, 9, 12)
     for given in ((PLAIN, PLAN), (other, plan), (settings(head="finetuned"), plan)):
-        assert typed(monkeypatch, command(*given)) == given
+        assert typed(monkeypatch, command_line(*given)) == given
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -303,7 +308,7 @@ def test_a_method_by_its_name_alone_has_its_recipe(monkeypatch, method):
     given, plan = typed(monkeypatch, f"facelab train {method}")
     assert (plan.epochs, plan.lr, given.augmentation, given.options) == tuple(asdict(own).values())
     assert (given.scene, given.width, given.head, plan.warmup_epochs) == (None, None, "none", 1.0)
-    assert given.options.keys() <= options_of(method).keys()
+    assert given.options.keys() <= method_options(method).keys()
 
 
 def test_what_is_typed_comes_before_the_recipe(monkeypatch):
@@ -343,27 +348,27 @@ def quick(monkeypatch):
         right = np.arange(len(validation)) < len(validation) * (1 - abs(method.temperature - 0.5))
         return topk_by_scores(np.eye(2)[right.astype(int)], np.ones(len(right), int))
 
-    monkeypatch.setattr(search_command, "fit", fit)
-    monkeypatch.setattr(search_command, "nearest_photograph", nearest)
+    monkeypatch.setattr(search_module, "fit", fit)
+    monkeypatch.setattr(search_module, "rank_by_nearest_photograph", nearest)
     return seen
 
 
 @pytest.mark.parametrize("people", ["known", "unseen"])
 def test_a_search_never_sees_the_test(tmp_path, quick, people):
     given = settings(people=people)
-    task = prepare(given, PLAN, new_fabric(1, "32-true"))
+    task = prepare_task(given, PLAN, new_fabric(1, "32-true"))
     secret = set(task.test.attributes["file"])
-    search(given, PLAN, 3, out=tmp_path)
+    search_settings(given, PLAN, 3, out=tmp_path)
     assert len(quick) == 3
     for *_, train, validation in quick:
         parts = [set(part.attributes["file"]) for part in (train, validation) if part is not None]
         assert all(part and not part & secret for part in parts)
         assert len(parts) == 1 or not parts[0] & parts[1]
-    assert len(search_command.without_test(task).test) == 0
+    assert len(search_module.task_without_test(task).test) == 0
 
 
 def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monkeypatch, quick):
-    found, line = search(PLAIN, PLAN, 12, out=tmp_path)
+    found, line = search_settings(PLAIN, PLAN, 12, out=tmp_path)
     assert quick[0][:3] == (PLAN.lr, PLAN.batch_size, 0.1)
     finished = [entry for entry in quick if entry[4] is not None]
     assert len(quick) == 12 and len(finished) < 12  # some rates left the numbers, and the search went on
@@ -375,22 +380,22 @@ def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monke
 
 
 def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, quick):
-    expected = search(PLAIN, PLAN, 12, out=tmp_path / "whole")
+    expected = search_settings(PLAIN, PLAN, 12, out=tmp_path / "whole")
     whole = [entry[:3] for entry in quick]
     quick.clear()
-    search(PLAIN, PLAN, 3, out=tmp_path / "cut")
-    real = search_command.fit
+    search_settings(PLAIN, PLAN, 3, out=tmp_path / "cut")
+    real = search_module.fit
 
     def killed(*given, **named):
         if len(quick) == 11:
             raise KeyboardInterrupt
         real(*given, **named)
 
-    monkeypatch.setattr(search_command, "fit", killed)
+    monkeypatch.setattr(search_module, "fit", killed)
     with pytest.raises(KeyboardInterrupt):
-        search(PLAIN, PLAN, 12, out=tmp_path / "cut")
-    monkeypatch.setattr(search_command, "fit", real)
-    assert search(PLAIN, PLAN, 12, out=tmp_path / "cut") == expected
+        search_settings(PLAIN, PLAN, 12, out=tmp_path / "cut")
+    monkeypatch.setattr(search_module, "fit", real)
+    assert search_settings(PLAIN, PLAN, 12, out=tmp_path / "cut") == expected
     assert [entry[:3] for entry in quick] == whole
 
 
@@ -405,35 +410,35 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, q
     ],
 )
 def test_what_is_fixed_is_not_searched(method, options, fixed, searched):
-    task = prepare(settings(method=method, options=options), PLAN, new_fabric(1, "32-true"))
-    found = search_command.given(task, fixed)
+    task = prepare_task(settings(method=method, options=options), PLAN, new_fabric(1, "32-true"))
+    found = search_module.start_parameters(task, fixed)
     assert found == {"lr": PLAN.lr, "batch_size": PLAN.batch_size} | searched
     for name, value in searched.items():
-        low, high, _ = search_command.RANGES[name]
+        low, high, _ = search_module.OPTION_RANGES[name]
         assert low <= value <= high and type(found[name]) is type(value)
 
 
 def test_a_search_of_other_parameters_is_another_search(tmp_path, monkeypatch, quick):
     """``-p queue=64`` in the same folder: what the queue did before is no trial of it."""
     given = settings(method="moco", options={"queue": "64"})
-    search(given, PLAN, 2, out=tmp_path)
-    _, line = search(given, PLAN, 2, ["queue"], out=tmp_path)
+    search_settings(given, PLAN, 2, out=tmp_path)
+    _, line = search_settings(given, PLAN, 2, ["queue"], out=tmp_path)
     assert len(quick) == 4 and typed(monkeypatch, line)[0].options["queue"] == "64"
 
 
 def test_a_search_trains_for_real(tmp_path):
     pytest.importorskip("optuna")
-    found, line = search(settings(method="moco", options={}), PLAN, 2, out=tmp_path)
+    found, line = search_settings(settings(method="moco", options={}), PLAN, 2, out=tmp_path)
     assert 0 <= found.value <= 1 and "-p queue=" in line and "-p temperature=" in line
 
 
 def test_without_optuna_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(FacelabError, match=r"pip install facelab\[track\]"):
-        search(PLAIN, PLAN, 2, out=tmp_path)
+        search_settings(PLAIN, PLAN, 2, out=tmp_path)
 
 
 def test_a_search_is_the_work_of_one_process(tmp_path):
     pytest.importorskip("optuna")
     with pytest.raises(BadParameterError, match="one device"):
-        search(PLAIN, PLAN, 2, out=tmp_path, devices=2)
+        search_settings(PLAIN, PLAN, 2, out=tmp_path, devices=2)

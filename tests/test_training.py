@@ -19,7 +19,7 @@ from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
-from facelab.training import Plan, epoch_order, fit, loop, same_scene
+from facelab.training import Plan, draw_scene_partners, epoch_order, fit, loop
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -40,14 +40,14 @@ class Stop(Exception):
 
 def stop_at(monkeypatch, step: int) -> None:
     """Let the training die at the given step of the whole run, before its weights move."""
-    real, count = loop.Loop._descend, iter(range(10**6))
+    real, count = loop.TrainingLoop._descend, iter(range(10**6))
 
     def dying(*args):
         if next(count) == step:
             raise Stop
         return real(*args)
 
-    monkeypatch.setattr(loop.Loop, "_descend", dying)
+    monkeypatch.setattr(loop.TrainingLoop, "_descend", dying)
 
 
 def test_learns_what_can_be_learned():
@@ -245,9 +245,9 @@ def test_wrong_plans_are_refused():
 
 def test_a_plan_for_fewer_photographs_takes_as_many_steps():
     plan = Plan(epochs=20, batch_size=32)
-    assert plan.as_long_as(960, 240).epochs == 86  # 600 steps, 7 an epoch
-    assert plan.as_long_as(960, 960) == plan
-    assert Plan(epochs=2, batch_size=8).as_long_as(8, 800).epochs == 1
+    assert plan.with_equal_steps(960, 240).epochs == 86  # 600 steps, 7 an epoch
+    assert plan.with_equal_steps(960, 960) == plan
+    assert Plan(epochs=2, batch_size=8).with_equal_steps(8, 800).epochs == 1
 
 
 def test_a_checkpoint_of_another_temperature_is_refused(tmp_path):
@@ -343,13 +343,13 @@ def test_an_order_holds_everybody_once_and_keeps_people_together():
 def test_a_second_view_is_of_the_same_scene():
     scenes = np.array([0, 1, 0, 2, 1, 0])
     rows = np.tile(np.arange(6), 500)
-    others = same_scene(scenes, rows, np.random.default_rng(0))
+    others = draw_scene_partners(scenes, rows, np.random.default_rng(0))
     assert (scenes[others] == scenes[rows]).all()
     for row in range(6):  # each of its scene as often as the next
         counts = np.bincount(others[rows == row], minlength=6)
         assert chisquare(counts[scenes == scenes[row]]).pvalue > 0.001 if (scenes == scenes[row]).sum() > 1 else True
     generator = np.random.default_rng(0)
-    assert (same_scene(np.arange(6), rows, generator) == rows).all()
+    assert (draw_scene_partners(np.arange(6), rows, generator) == rows).all()
     assert generator.random() == np.random.default_rng(0).random()
 
 

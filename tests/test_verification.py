@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
-from facelab.evaluation import accuracy, auc, best_threshold, eer, lfw_view2, roc, scores, tar_at_far
+from facelab.evaluation import auc, best_threshold, cosine_scores, eer, lfw_view2, pair_accuracy, roc, tmr_at_fmr
 
 CASES = st.integers(0, 2**32 - 1).map(lambda seed: _case(np.random.default_rng(seed)))
 
@@ -28,16 +28,16 @@ def test_scores_are_cosines_pair_by_pair():
     embeddings = rng.normal(size=(30, 7)).astype(np.float32)
     embeddings[3] = 0
     first, second = rng.integers(30, size=20000), rng.integers(30, size=20000)
-    found = scores(embeddings, Pairs(first, second, first == second, np.zeros(20000, np.int64)))
+    found = cosine_scores(embeddings, Pairs(first, second, first == second, np.zeros(20000, np.int64)))
     for row in [*range(50), 16383, 16384, 19999]:
         a, b = embeddings[first[row]].astype(float), embeddings[second[row]].astype(float)
         length = np.linalg.norm(a) * np.linalg.norm(b)
         assert found[row] == pytest.approx(a @ b / length if length else 0.0, abs=1e-12)
     with pytest.raises(BadParameterError, match="beyond 2 embeddings"):
-        scores(embeddings[:2], Pairs(first, second, first == second, first * 0))
+        cosine_scores(embeddings[:2], Pairs(first, second, first == second, first * 0))
     embeddings[0, 0] = np.nan
     with pytest.raises(BadParameterError, match="not finite"):
-        scores(embeddings, Pairs(first, second, first == second, first * 0))
+        cosine_scores(embeddings, Pairs(first, second, first == second, first * 0))
 
 
 @given(CASES)
@@ -45,8 +45,8 @@ def test_roc_is_that_of_scikit_learn(case):
     values, same = case
     curve = roc(values, same)
     far, tar, thresholds = roc_curve(same, values, drop_intermediate=False)
-    np.testing.assert_allclose(curve.far, far, atol=1e-12)
-    np.testing.assert_allclose(curve.tar, tar, atol=1e-12)
+    np.testing.assert_allclose(curve.fmr, far, atol=1e-12)
+    np.testing.assert_allclose(curve.tmr, tar, atol=1e-12)
     np.testing.assert_allclose(curve.thresholds[1:], thresholds[1:])
     assert auc(curve) == pytest.approx(roc_auc_score(same, values))
 
@@ -82,7 +82,7 @@ def test_eer_is_where_the_joined_roc_crosses(case):
 def test_closed_forms():
     same = np.repeat([True, False], 100)
     separable = roc(np.where(same, 1.0, 0.0) + np.linspace(0, 0.5, 200), same)
-    assert (eer(separable), auc(separable), tar_at_far(separable, 0.1)) == (0, 1, 1)
+    assert (eer(separable), auc(separable), tmr_at_fmr(separable, 0.1)) == (0, 1, 1)
     constant = roc(np.zeros(200), same)
     assert (eer(constant), auc(constant)) == (0.5, 0.5)
     reversed_ = roc(np.where(same, 0.0, 1.0), same)
@@ -100,15 +100,15 @@ def test_tar_at_far_is_the_best_that_a_threshold_allows(case):
     values, same = np.concatenate([values, -np.arange(40.0)]), np.concatenate([same, np.zeros(40, bool)])
     far = 12 / (~same).sum()
     reached = [(values[same] >= t).mean() for t in [np.inf, *values] if (values[~same] >= t).sum() <= 12]
-    assert tar_at_far(roc(values, same), far) == pytest.approx(max(reached))
+    assert tmr_at_fmr(roc(values, same), far) == pytest.approx(max(reached))
 
 
 def test_a_far_that_the_pairs_cannot_show_is_refused():
     same = np.repeat([True, False], [50, 1000])
     curve = roc(np.random.default_rng(0).normal(size=1050), same)
-    tar_at_far(curve, 0.01)
-    with pytest.raises(BadParameterError, match="FAR 0.009 cannot be measured with 1000 impostor pairs. Ask for 0.01"):
-        tar_at_far(curve, 0.009)
+    tmr_at_fmr(curve, 0.01)
+    with pytest.raises(BadParameterError, match="FMR 0.009 cannot be measured with 1000 impostor pairs. Ask for 0.01"):
+        tmr_at_fmr(curve, 0.009)
 
 
 def test_a_roc_of_one_kind_of_pair_is_refused():
@@ -123,9 +123,9 @@ def test_a_roc_of_one_kind_of_pair_is_refused():
 def test_best_threshold_has_the_accuracy_that_it_claims_and_none_is_better(case):
     values, same = case
     threshold, claimed = best_threshold(values, same)
-    assert accuracy(values, same, threshold) == pytest.approx(claimed)
+    assert pair_accuracy(values, same, threshold) == pytest.approx(claimed)
     grid = np.concatenate([values, values + 1e-6, [values.min() - 1]])
-    assert claimed >= max(accuracy(values, same, t) for t in grid) - 1e-12
+    assert claimed >= max(pair_accuracy(values, same, t) for t in grid) - 1e-12
 
 
 def test_the_threshold_lies_half_way():

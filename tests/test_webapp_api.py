@@ -5,7 +5,7 @@ import sqlite3
 import hypothesis
 import pytest
 import schemathesis
-from faceid import BLANK, PNG, client_of, log_in, new_service, own_frames, sign_up
+from faceid import BLANK, PNG, log_in, new_service, open_client, own_frames, sign_up
 from hypothesis import HealthCheck
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from facelab.webapp.api import new_app
-from facelab.webapp.guard import host_of
+from facelab.webapp.middleware import host_without_port
 from facelab.webapp.settings import Limits
 
 MANY = (10**9, 1.0)
@@ -26,7 +26,9 @@ UNLIMITED = Limits(MANY, MANY, MANY, MANY, MANY, MANY, open_dialogues=10**6, ses
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    service = new_service(tmp_path_factory.mktemp("fuzz"), limits=UNLIMITED, log_in_frames=10**9, log_in_seconds=10**9)
+    service = new_service(
+        tmp_path_factory.mktemp("fuzz"), limits=UNLIMITED, max_log_in_frames=10**9, log_in_seconds=10**9
+    )
     yield service
     service.close()
 
@@ -82,7 +84,7 @@ def test_the_description_names_every_operation(description):
 
 @pytest.fixture
 def client(tmp_path):
-    with client_of(new_service(tmp_path)) as client:
+    with open_client(new_service(tmp_path)) as client:
         yield client
 
 
@@ -116,13 +118,13 @@ def test_a_foreign_name_is_refused(client, host):
 
 def test_a_host_is_read_without_its_port():
     for header in ("localhost", "LOCALHOST:8000", "localhost:80"):
-        assert host_of(header) == "localhost"
-    assert host_of("[::1]:8000") == host_of("[::1]") == "::1"
+        assert host_without_port(header) == "localhost"
+    assert host_without_port("[::1]:8000") == host_without_port("[::1]") == "::1"
 
 
 def test_the_limits_of_an_address_hold_for_every_kind(tmp_path):
     few = (2, 600.0)
-    with client_of(new_service(tmp_path, limits=Limits(log_ins=few, sign_ups=few, who_am_i=few))) as client:
+    with open_client(new_service(tmp_path, limits=Limits(log_ins=few, sign_ups=few, identifications=few))) as client:
         asks = {
             "/api/log-in": {"json": {"name": "a"}},
             "/api/sign-up": {"json": {"name": "a", "consent": True}},
@@ -132,20 +134,20 @@ def test_the_limits_of_an_address_hold_for_every_kind(tmp_path):
             assert [client.post(path, **body).status_code for _ in range(3)][1:] == [
                 200 if path == "/api/who-am-i" else 201, 429,
             ]  # fmt: skip
-    with client_of(new_service(tmp_path / "frames", limits=Limits(frames=few))) as client:
+    with open_client(new_service(tmp_path / "frames", limits=Limits(frames=few))) as client:
         statuses = [client.post("/api/who-am-i", content=BLANK, headers=PNG).status_code for _ in range(3)]
         assert statuses == [200, 200, 429]
-    with client_of(new_service(tmp_path / "address", limits=Limits(refused_per_address=(1, 600.0)))) as client:
+    with open_client(new_service(tmp_path / "address", limits=Limits(refusals_per_address=(1, 600.0)))) as client:
         assert log_in(client, "one", *own_frames(10))["state"] == "refused"
         assert client.post("/api/log-in", json={"name": "another"}).status_code == 429
-    with client_of(new_service(tmp_path / "busy", limits=Limits(open_dialogues=1))) as client:
+    with open_client(new_service(tmp_path / "busy", limits=Limits(open_dialogues=1))) as client:
         answers = [client.post("/api/log-in", json={"name": "a"}) for _ in range(2)]
         assert [answers[0].status_code, answers[1].json()["error"]] == [201, "busy"]
 
 
 def test_my_data_is_all_that_is_stored(tmp_path):
     service = new_service(tmp_path, idle_days=30)
-    with client_of(service) as client:
+    with open_client(service) as client:
         agreed = client.get("/api/state").json()["consent"]
         assert any("do not log in for 30 days" in paragraph for paragraph in agreed["text"])
         sign_up(client, "Ada", 1, findable=True)
@@ -163,7 +165,7 @@ def test_my_data_is_all_that_is_stored(tmp_path):
 
 def test_a_full_disk_is_told_as_such(tmp_path):
     service = new_service(tmp_path)
-    with client_of(service) as client:
+    with open_client(service) as client:
         sign_up(client, "Ada", 1)
         service.store._connection.execute("PRAGMA query_only = ON")
         nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]

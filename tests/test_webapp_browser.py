@@ -36,7 +36,7 @@ SAM = {"number": 4, "sign_up": (4, 10, 6, 1, 7), "straight": 9, "left": 10, "rig
 TONI = {"number": 26, "sign_up": (6, 4, 2, 1, 7), "straight": 3, "left": 8, "right": 2}
 ALEX = {"number": 23, "straight": 7, "left": 2, "right": 9}
 
-lacking = camera.missing()
+lacking = camera.missing_requirement()
 pytestmark = pytest.mark.skipif(lacking is not None, reason=lacking or "")
 
 
@@ -115,7 +115,7 @@ class Visitor:
     def open(self) -> Visitor:
         """The page, with nobody signed in and the permission to film."""
         self.browser.delete_all_cookies()
-        self.live.show(camera.GREY)
+        self.live.show(camera.GRAY)
         self.allow_camera("granted")
         self.browser.get(self.address)
         self.wait(lambda: self.view == "home")
@@ -144,14 +144,16 @@ class Visitor:
 
     def show_shots(self, who: dict) -> None:
         """Does what the page says, shot by shot, until it has all five."""
-        pictures = camera.person(who["number"])
+        pictures = camera.person_pictures(who["number"])
         for place, number in enumerate(who["sign_up"]):
             self.live.show(pictures[number])
             self.wait(lambda done=place: self.view != "running" or self.step() > done)
 
     def sign_up(self, name: str, who: dict, findable: bool = False) -> None:
         self.fill_sign_up(name, findable)
-        self.live.show(camera.person(who["number"])[who["sign_up"][0]])  # or the one before would still be seen
+        self.live.show(
+            camera.person_pictures(who["number"])[who["sign_up"][0]]
+        )  # or the one before would still be seen
         self.press("Take five shots")
         self.show_shots(who)
         self.wait(lambda: self.view == "log-in")
@@ -165,7 +167,7 @@ class Visitor:
 
     def log_in(self, name: str, who: dict, seen=lambda: None) -> str:
         """Looks straight, turns as the page says, and returns the message at the end; ``seen`` is called in between."""
-        pictures = camera.person(who["number"])
+        pictures = camera.person_pictures(who["number"])
         self.press("Log in")
         field = self.find("#log-in-name")
         field.clear()
@@ -208,7 +210,7 @@ def address(place):
 @pytest.fixture(scope="module")
 def seen(place, address):
     live = camera.LiveCamera(place / "camera.y4m")
-    browser = camera.chromium(place / "profile", live.path, f"host-resolver-rules=MAP {FOREIGN} 127.0.0.1")
+    browser = camera.start_chromium(place / "profile", live.path, f"host-resolver-rules=MAP {FOREIGN} 127.0.0.1")
     try:
         yield Visitor(browser, live, address)
     finally:
@@ -250,7 +252,7 @@ def test_a_wall_and_two_people_give_a_hint_and_no_shot(visitor):
     visitor.fill_sign_up("Eve")
     visitor.press("Take five shots")
     visitor.wait(lambda: "No face was found" in visitor.text("#hint"))
-    visitor.live.show(camera.side_by_side(camera.person(35)[1], camera.person(39)[1]))
+    visitor.live.show(camera.side_by_side(camera.person_pictures(35)[1], camera.person_pictures(39)[1]))
     visitor.wait(lambda: "more than one face" in visitor.text("#hint"))
     assert not visitor.find("#lab").is_displayed(), "scores are for lab mode alone"
     assert visitor.step() == 0 and visitor.text("#progress") == "0 of 5 shots taken"
@@ -262,8 +264,8 @@ def test_a_wall_and_two_people_give_a_hint_and_no_shot(visitor):
 def test_who_am_i_finds_only_those_who_may_be_found(visitor):
     visitor.sign_up("Sam", SAM, findable=True)
     visitor.sign_up("Kim again", KIM)
-    assert visitor.who_am_i(camera.person(SAM["number"])[SAM["other"]]) == "You look like Sam."
-    assert visitor.who_am_i(camera.person(KIM["number"])[KIM["other"]]).startswith("Nobody")
+    assert visitor.who_am_i(camera.person_pictures(SAM["number"])[SAM["other"]]) == "You look like Sam."
+    assert visitor.who_am_i(camera.person_pictures(KIM["number"])[KIM["other"]]).startswith("Nobody")
 
 
 def test_my_data_and_delete_me_leaves_no_byte_of_the_template(visitor, place):

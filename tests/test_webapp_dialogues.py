@@ -9,12 +9,12 @@ from faceid import (
     PNG,
     RIGHT,
     SHOTS,
-    Clock,
-    Side,
-    client_of,
+    FakeClock,
+    FixedSide,
     frame,
     log_in,
     new_service,
+    open_client,
     own_frames,
     photograph,
     sign_up,
@@ -27,17 +27,17 @@ REFUSED = {"state": "refused", "say": "You could not be logged in.", "hint": Non
 
 @pytest.fixture
 def side():
-    return Side()
+    return FixedSide()
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
 def client(tmp_path, side, clock):
-    with client_of(new_service(tmp_path, side=side, clock=clock)) as client:
+    with open_client(new_service(tmp_path, side=side, clock=clock)) as client:
         yield client
 
 
@@ -103,7 +103,7 @@ def test_frames_between_are_no_reason_to_refuse(client):
 
 
 def test_a_log_in_ends_after_its_frames_and_after_its_time(tmp_path, clock):
-    with client_of(new_service(tmp_path, clock=clock, log_in_frames=3)) as client:
+    with open_client(new_service(tmp_path, clock=clock, max_log_in_frames=3)) as client:
         sign_up(client, "Ada", 1)
         assert log_in(client, "Ada", BLANK, BLANK, BLANK) == REFUSED
         nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
@@ -129,7 +129,7 @@ def test_a_recording_is_refused_whatever_it_is_packed_in(client):
 def test_who_was_refused_for_a_recording_would_else_have_been_let_in(client, monkeypatch):
     from facelab.webapp import replay
 
-    monkeypatch.setattr(replay, "NEAR_BITS", -1)
+    monkeypatch.setattr(replay, "MAX_DIFFERING_BITS", -1)
     sign_up(client, "Ada", 10)
     assert log_in(client, "Ada", *own_frames(10))["state"] == "in"
     brighter = [encoded(photograph(10, shot) + 2, "PNG") for shot in SHOTS[10][1][:2]]
@@ -228,8 +228,8 @@ def test_many_challenges_at_once_give_no_more_tries(client):
 def test_an_accepted_log_in_does_not_count_as_refused(tmp_path, clock, monkeypatch):
     from facelab.webapp import replay
 
-    monkeypatch.setattr(replay.ReplayCache, "seen", lambda *_: False)
-    with client_of(new_service(tmp_path, clock=clock)) as client:
+    monkeypatch.setattr(replay.ReplayCache, "check_and_remember", lambda *_: False)
+    with open_client(new_service(tmp_path, clock=clock)) as client:
         sign_up(client, "Ada", 1)
         for _ in range(7):
             assert log_in(client, "Ada", *own_frames(1))["state"] == "in"
@@ -245,7 +245,7 @@ def test_figures_are_told_in_lab_mode_alone(tmp_path, client):
         yield of.post("/api/who-am-i", content=frame(23, 1), headers=PNG).text
 
     assert all("lab" not in text and "score" not in text and "threshold" not in text for text in answers(client))
-    with client_of(new_service(tmp_path / "lab", lab=True)) as lab:
+    with open_client(new_service(tmp_path / "lab", lab_mode=True)) as lab:
         assert all('"lab"' in text and "threshold" in text and "sharpness" in text for text in answers(lab))
         sign_up(lab, "Ada", 1)
         found = log_in(lab, "Ada", *own_frames(1))
@@ -255,7 +255,7 @@ def test_figures_are_told_in_lab_mode_alone(tmp_path, client):
 def test_hill_climbing_learns_nothing(tmp_path, client):
     """Probes that score from far below to just below the threshold all get the answer of a name that is not there."""
     sign_up(client, "Ada", 1)
-    with client_of(new_service(tmp_path / "lab", lab=True)) as lab:  # the attacker does not have this one
+    with open_client(new_service(tmp_path / "lab", lab_mode=True)) as lab:  # the attacker does not have this one
         sign_up(lab, "Ada", 1)
         scores, told = [], []
         for person in (4, 10, 23, 28):
@@ -268,7 +268,7 @@ def test_hill_climbing_learns_nothing(tmp_path, client):
 
 def test_the_cookie_is_for_this_site_and_no_script(tmp_path):
     for secure in (False, True):
-        with client_of(new_service(tmp_path / str(secure), secure=secure)) as client:
+        with open_client(new_service(tmp_path / str(secure), https=secure)) as client:
             sign_up(client, "Ada", 1)
             nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
             for data in own_frames(1):
@@ -296,7 +296,7 @@ def test_a_session_ends_with_its_time_and_with_the_account(client, clock):
 
 def test_an_account_that_nobody_uses_is_purged(tmp_path, clock):
     service = new_service(tmp_path, clock=clock)
-    with client_of(service) as client:
+    with open_client(service) as client:
         sign_up(client, "Ada", 1)
         clock.now += 89 * 86_400
         assert service.purge() == 0
@@ -310,17 +310,17 @@ def test_an_account_that_nobody_uses_is_purged(tmp_path, clock):
 
 def test_templates_of_another_embedder_never_meet_this_one(tmp_path):
     service = new_service(tmp_path)
-    with client_of(service) as client:
+    with open_client(service) as client:
         sign_up(client, "Ada", 1, findable=True)
         service._fingerprint = "another embedder"
         service._decoy = service._seal(np.ones(128) / np.sqrt(128), "decoy")
         assert log_in(client, "Ada", *own_frames(1)) == REFUSED
         assert client.post("/api/who-am-i", content=frame(1, 9), headers=PNG).json()["name"] is None
-        assert service.store.of_other_embedders("another embedder") == 1
+        assert service.store.count_accounts_without_template("another embedder") == 1
 
 
 def test_nothing_changes_without_the_header_of_the_page(tmp_path):
-    with client_of(new_service(tmp_path)) as client:
+    with open_client(new_service(tmp_path)) as client:
         del client.headers["X-FaceID"]
         for method, path in (("POST", "/api/log-in"), ("POST", "/api/log-out"), ("DELETE", "/api/me"), ("PUT", "/x")):
             for headers in ({}, {"X-FaceID": "0"}):

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from faceid import BLANK, PNG, client_of, new_service, photograph, sface
+from faceid import BLANK, PNG, new_service, open_client, photograph, sface
 from photos import encoded, pixels
 from PIL import Image
 
 from facelab.cropping import Box, Face
 from facelab.errors import BadParameterError
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.webapp import frames, pose, quality, replay
+from facelab.webapp.frame_analysis import DETECTOR, FrameAnalyser
 from facelab.webapp.problems import Problem
-from facelab.webapp.view import DETECTOR, Looker
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -38,14 +38,14 @@ def png_header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_photograph_arrives_upright_and_in_three_channels(form, channels):
     image = pixels(1, height=80, width=70, channels=channels)
-    found = frames.read(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
+    found = frames.decode_frame(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
     assert found.dtype == np.uint8 and found.shape == (80, 70, 3)
     assert np.abs(found.astype(int) - image).max() <= (20 if form == "JPEG" else 0)
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.fromarray(image.squeeze()).save(buffer, "JPEG", exif=exif, quality=100)
-    assert frames.read(buffer.getvalue()).shape == (70, 80, 3)
+    assert frames.decode_frame(buffer.getvalue()).shape == (70, 80, 3)
 
 
 SPOILED = {
@@ -67,7 +67,7 @@ SPOILED = {
 @pytest.mark.parametrize("data", SPOILED.values(), ids=SPOILED)
 def test_what_is_no_photograph_is_refused(data):
     with pytest.raises(Problem) as refused:
-        frames.read(data)
+        frames.decode_frame(data)
     assert (refused.value.status, refused.value.code) == (422, "bad_photograph")
 
 
@@ -79,14 +79,14 @@ def test_random_damage_is_refused_or_read_but_nothing_else():
         for _ in range(rng.integers(1, 20)):
             data[rng.integers(len(data))] = rng.integers(256)
         try:
-            assert frames.read(bytes(data)).ndim == 3
+            assert frames.decode_frame(bytes(data)).ndim == 3
         except Problem:
             refused += 1
     assert refused > 50
 
 
 def test_bad_uploads_are_told_in_their_own_status(tmp_path):
-    with client_of(new_service(tmp_path)) as client:
+    with open_client(new_service(tmp_path)) as client:
         token = client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"]
         nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
         for path in (f"/api/sign-up/{token}/shots", f"/api/log-in/{nonce}/frames", "/api/who-am-i"):
@@ -125,10 +125,10 @@ import numpy as np
 from facelab.webapp import frames
 from facelab.webapp.problems import Problem
 data = sys.stdin.buffer.read()
-frames.read(open(sys.argv[1], "rb").read())  # Pillow is loaded, and has decoded once
+frames.decode_frame(open(sys.argv[1], "rb").read())  # Pillow is loaded, and has decoded once
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    frames.read(data)
+    frames.decode_frame(data)
     print("read", end=" ")
 except Problem as problem:
     print(problem.code, end=" ")
@@ -150,42 +150,42 @@ def test_a_decompression_bomb_is_refused_in_bounded_memory(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def looker():
-    looker = Looker(sface(), workers=1)
-    yield looker
-    looker.close()
+def analyser():
+    analyser = FrameAnalyser(sface(), workers=1)
+    yield analyser
+    analyser.close()
 
 
-def hint_of(looker, image) -> str | None:
-    hint = looker.look(encoded(image, "PNG")).hint
+def hint_of(analyser, image) -> str | None:
+    hint = analyser.analyse(encoded(image, "PNG")).hint
     return hint.code if hint else None
 
 
-def test_each_fault_is_named(looker):
+def test_each_fault_is_named(analyser):
     good = photograph(1, 1)
-    assert hint_of(looker, good) is None and hint_of(looker, np.repeat(good[:, :, None], 3, axis=2)) is None
-    assert hint_of(looker, np.full((112, 92), 128, np.uint8)) == "no_face"
-    assert hint_of(looker, np.hstack([good, photograph(4, 1)])) == "several_faces"
+    assert hint_of(analyser, good) is None and hint_of(analyser, np.repeat(good[:, :, None], 3, axis=2)) is None
+    assert hint_of(analyser, np.full((112, 92), 128, np.uint8)) == "no_face"
+    assert hint_of(analyser, np.hstack([good, photograph(4, 1)])) == "several_faces"
     small = np.full((240, 320), 120, np.uint8)
     small[60:116, 120:166] = cv2.resize(good, (46, 56), interpolation=cv2.INTER_AREA)
-    assert hint_of(looker, small) == "too_small"
-    assert hint_of(looker, (good * 0.15).astype(np.uint8)) == "too_dark"
-    assert hint_of(looker, np.clip(good * 0.3 + 195.0, 0, 255).astype(np.uint8)) == "too_bright"
-    assert hint_of(looker, cv2.GaussianBlur(good, (0, 0), 3)) == "blurred"
-    assert hint_of(looker, cv2.resize(good, None, fx=3, fy=3)[:, 120:]) == "at_the_edge"
+    assert hint_of(analyser, small) == "too_small"
+    assert hint_of(analyser, (good * 0.15).astype(np.uint8)) == "too_dark"
+    assert hint_of(analyser, np.clip(good * 0.3 + 195.0, 0, 255).astype(np.uint8)) == "too_bright"
+    assert hint_of(analyser, cv2.GaussianBlur(good, (0, 0), 3)) == "blurred"
+    assert hint_of(analyser, cv2.resize(good, None, fx=3, fy=3)[:, 120:]) == "at_the_edge"
 
 
 @pytest.mark.parametrize("person", [2, 17, 38])
-def test_photographs_of_orl_have_no_fault(looker, person):
-    assert [hint_of(looker, photograph(person, shot)) for shot in (1, 4, 8)] == [None] * 3
+def test_photographs_of_orl_have_no_fault(analyser, person):
+    assert [hint_of(analyser, photograph(person, shot)) for shot in (1, 4, 8)] == [None] * 3
 
 
 def test_a_small_face_in_the_background_is_nobody():
     def face(side):
         return Face(Box(0, 0, side, side), 0.9, np.zeros((5, 2)))
 
-    assert quality.count_fault([face(90), face(29)]) is None
-    assert quality.count_fault([face(90), face(31)]).code == "several_faces"
+    assert quality.face_count_fault([face(90), face(29)]) is None
+    assert quality.face_count_fault([face(90), face(31)]).code == "several_faces"
 
 
 def test_sharpness_knows_blur_and_not_contrast():
@@ -196,34 +196,39 @@ def test_sharpness_knows_blur_and_not_contrast():
 
 
 def test_the_turn_is_that_of_our_labels():
-    labels = pd.read_csv(own_data("orl", "labels.csv")).merge(pd.read_csv(own_data("orl", "landmarks.csv")), on="file")
+    labels = pd.read_csv(project_data("orl", "labels.csv")).merge(
+        pd.read_csv(project_data("orl", "landmarks.csv")), on="file"
+    )
     names = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
     points = labels[[f"{name}_{axis}" for name in names for axis in "xy"]].to_numpy().reshape(-1, 5, 2)
     # landmarks.csv is rounded to .1 pixel
-    assert np.abs(np.array([pose.turn(marks) for marks in points]) - labels["turn"]).max() < 0.006
+    assert np.abs(np.array([pose.head_turn(marks) for marks in points]) - labels["turn"]).max() < 0.006
 
 
 def test_a_turn_by_its_closed_form():
     straight = np.array([[-1.0, 0], [1, 0], [0, 1], [-0.8, 2], [0.8, 2]])
-    assert pose.turn(straight) == 0
+    assert pose.head_turn(straight) == 0
     aside = straight + np.array([[0, 0], [0, 0], [0.5, 0], [0, 0], [0, 0]])
-    assert pose.turn(aside) == pytest.approx(0.25)  # half of half the distance of the eyes, to the right of the picture
+    # half of half the distance of the eyes, to the right of the picture
+    assert pose.head_turn(aside) == pytest.approx(0.25)
     angle = 0.3
     tilt = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    assert pose.turn(7 * aside @ tilt.T + 3) == pytest.approx(0.25)
+    assert pose.head_turn(7 * aside @ tilt.T + 3) == pytest.approx(0.25)
     for points in (np.zeros((5, 2)), np.zeros((4, 2))):
         with pytest.raises(BadParameterError):
-            pose.turn(points)
+            pose.head_turn(points)
 
 
 def test_near_copies_are_found_and_other_photographs_seldom():
-    """The rates that ``replay.NEAR_BITS`` states of all ORL, on a quarter of it, with room for the smaller number."""
+    """The rates that ``replay.MAX_DIFFERING_BITS`` states of all ORL, on a quarter of it, with room for the smaller number."""
 
     def bits(image: np.ndarray) -> int:
-        return replay.face_bits(image[..., None], DETECTOR.detect(image[..., None])[0].landmarks)
+        return replay.face_hash(image[..., None], DETECTOR.detect(image[..., None])[0].landmarks)
 
     def found(change) -> float:
-        return np.mean([replay.near(bits(change(image)), own) for image, own in zip(large, hashes, strict=True)])
+        return np.mean(
+            [replay.hashes_match(bits(change(image)), own) for image, own in zip(large, hashes, strict=True)]
+        )
 
     def as_jpeg(image: np.ndarray) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(encoded(image, "JPEG", quality=90))))
@@ -237,7 +242,7 @@ def test_near_copies_are_found_and_other_photographs_seldom():
     hashes = [bits(image) for image in large]
     assert found(as_jpeg) > 0.95
     assert found(lambda image: np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)) > 0.9
-    near = np.array([[replay.near(one, other) for other in hashes] for one in hashes])
+    near = np.array([[replay.hashes_match(one, other) for other in hashes] for one in hashes])
     others = people[:, None] != people
     assert not near[others].any()
     assert near[~others & ~np.eye(100, dtype=bool)].mean() < 0.06
@@ -245,23 +250,23 @@ def test_near_copies_are_found_and_other_photographs_seldom():
 
 def test_a_replay_cache_forgets_with_time_and_by_number():
     now = [0.0]
-    cache = replay.ReplayCache(seconds=10, most=2, clock=lambda: now[0])
-    assert not cache.seen((b"a", b"A"), 0, "first", "ada")
-    assert not cache.seen((b"a", b"A"), 0, "first", "ada")  # a camera at rest, in the same dialogue
-    assert cache.seen((b"a", b"other pixels"), None, "second", "ada")
-    assert cache.seen((b"c", b"A"), None, "second", "ada")
-    assert cache.seen((b"d", b"D"), 0b1111, "third", "ada")
-    assert not cache.seen((b"e", b"E"), (1 << 40) - 1, "fourth", "ada")
+    cache = replay.ReplayCache(lifetime_seconds=10, capacity=2, clock=lambda: now[0])
+    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")
+    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")  # a camera at rest, in the same dialogue
+    assert cache.check_and_remember((b"a", b"other pixels"), None, "second", "ada")
+    assert cache.check_and_remember((b"c", b"A"), None, "second", "ada")
+    assert cache.check_and_remember((b"d", b"D"), 0b1111, "third", "ada")
+    assert not cache.check_and_remember((b"e", b"E"), (1 << 40) - 1, "fourth", "ada")
     now[0] = 11
-    assert not cache.seen((b"a", b"A"), 0, "fifth", "ada")
+    assert not cache.check_and_remember((b"a", b"A"), 0, "fifth", "ada")
     for number in range(10):
-        cache.seen((bytes([number]),), number << 40, f"{number}", "ada")
+        cache.check_and_remember((bytes([number]),), number << 40, f"{number}", "ada")
     assert len(cache._exact) <= 3 and len(cache._faces) <= 3
 
 
 def test_a_near_copy_counts_for_the_claimed_name_and_an_exact_one_for_all():
     cache = replay.ReplayCache(clock=lambda: 0.0)
-    assert not cache.seen((b"a", b"A"), 0, "first", "ada")
-    assert not cache.seen((b"b", b"B"), 0b1, "second", "bob"), "bob's face may be near ada's by chance"
-    assert cache.seen((b"c", b"C"), 0b1, "third", "ada")
-    assert cache.seen((b"a", b"D"), (1 << 40) - 1, "fourth", "bob")
+    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")
+    assert not cache.check_and_remember((b"b", b"B"), 0b1, "second", "bob"), "bob's face may be near ada's by chance"
+    assert cache.check_and_remember((b"c", b"C"), 0b1, "third", "ada")
+    assert cache.check_and_remember((b"a", b"D"), (1 << 40) - 1, "fourth", "bob")

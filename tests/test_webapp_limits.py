@@ -2,44 +2,44 @@
 
 import numpy as np
 import pytest
-from faceid import Clock
+from faceid import FakeClock
 
-from facelab.webapp import names
-from facelab.webapp.limits import Window, network_of
-from facelab.webapp.pending import Pending
+from facelab.webapp import account_names
+from facelab.webapp.limits import AttemptLimiter, network_key
 from facelab.webapp.problems import PROBLEMS, Problem
+from facelab.webapp.token_store import TokenStore
 
 
 def test_a_window_agrees_with_counting_all_of_the_past():
-    rng, clock = np.random.default_rng(0), Clock(0)
-    window, taken, refused = Window(4, 10, clock), {"a": [], "b": []}, 0
+    rng, clock = np.random.default_rng(0), FakeClock(0)
+    window, taken, refused = AttemptLimiter(4, 10, clock), {"a": [], "b": []}, 0
     for _ in range(2000):
         clock.now += rng.exponential(1.0)
         key = "ab"[rng.integers(2)]
         allowed = sum(time > clock.now - 10 for time in taken[key]) < 4
         if allowed:
             window.check(key)
-            window.take(key)
+            window.record_attempt(key)
             taken[key].append(clock.now)
         else:
             refused += 1
-            for ask in (window.check, window.take):
+            for ask in (window.check, window.record_attempt):
                 with pytest.raises(Problem, match="Too many"):
                     ask(key)
     assert refused > 100
 
 
 def test_what_is_given_back_does_not_count_and_memory_is_bounded():
-    clock = Clock(0)
-    window = Window(1, 10, clock, keys=100)
+    clock = FakeClock(0)
+    window = AttemptLimiter(1, 10, clock, max_keys=100)
     for _ in range(5):
-        window.take("a")
-        window.give_back("a")
-    window.take("a")
+        window.record_attempt("a")
+        window.undo_attempt("a")
+    window.record_attempt("a")
     for number in range(1000):
-        window.take(f"k{number}")
+        window.record_attempt(f"k{number}")
     assert len(window._times) == 100
-    window.give_back("never seen")
+    window.undo_attempt("never seen")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_what_is_given_back_does_not_count_and_memory_is_bounded():
     ],
 )
 def test_one_network_is_one_key(address, same, other):
-    assert network_of(address) == network_of(same) != network_of(other)
+    assert network_key(address) == network_key(same) != network_key(other)
 
 
 def test_things_can_be_had_by_their_token_alone_and_for_their_time():
-    clock = Clock(0)
-    pending = Pending(3, 10, clock)
+    clock = FakeClock(0)
+    pending = TokenStore(3, 10, clock)
     tokens = [pending.put(number) for number in range(3)]
     assert len(set(tokens)) == 3 and [pending.get(token) for token in tokens] == [0, 1, 2]
     assert not any(token in str(vars(pending)) for token in tokens)  # only their hashes are known
@@ -78,13 +78,17 @@ def test_things_can_be_had_by_their_token_alone_and_for_their_time():
 
 
 def test_names_are_one_where_people_would_take_them_for_one():
-    assert names.clean("  Ada \t Lovelace ") == "Ada Lovelace"
-    assert names.key("STRASSE") == names.key("straße") == names.key("ｓtrasse")
-    assert names.key("Ada") != names.key("Ida")
-    assert names.clean("x" * 64) and names.clean("李小龙") == "李小龙"
+    assert account_names.display_name("  Ada \t Lovelace ") == "Ada Lovelace"
+    assert (
+        account_names.comparison_key("STRASSE")
+        == account_names.comparison_key("straße")
+        == account_names.comparison_key("ｓtrasse")
+    )
+    assert account_names.comparison_key("Ada") != account_names.comparison_key("Ida")
+    assert account_names.display_name("x" * 64) and account_names.display_name("李小龙") == "李小龙"
     for bad in ("", "  ", "x" * 65, "a\0b", "a\u202eb", "a\u200bb", "\ud800", "a\x1bb"):
         with pytest.raises(Problem, match="This name cannot be used"):
-            names.clean(bad)
+            account_names.display_name(bad)
 
 
 def test_every_problem_is_a_sentence_and_only_the_disk_is_our_own_fault():

@@ -53,7 +53,7 @@ def test_a_spot_on_a_landmark_lands_where_the_matrix_says(nuisance, name):
 def test_the_matrix_is_a_turned_plane_seen_by_a_camera(nuisance, x, y):
     """The oracle turns points in space and projects them; the landmarks are level, so the axis is the image's upright."""
     angle, roll = math.radians(nuisance.turn_degrees), math.radians(nuisance.roll_degrees)
-    side, distance = FRONTAL.side, geometry.CAMERA * FRONTAL.side
+    side, distance = FRONTAL.side, geometry.CAMERA_DISTANCE * FRONTAL.side
     space = np.array([x * math.cos(angle), y, x * math.sin(angle)])  # the camera looks along +z
     flat = space[:2] * distance / (distance + space[2])
     turned = [[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]] @ flat
@@ -86,7 +86,7 @@ def test_without_nuisances_the_rendering_is_the_resized_photograph(size):
     """Against OpenCV: the same square cut out 6 times as large, and area-averaged to the size."""
     scene = orl_wild.scene(orl.locate(), "s8/1.pgm")
     photo = decode((orl.locate() / "s8/1.pgm").read_bytes(), 1)[:, :, 0]
-    left, top = scene.points.centre - scene.points.side / 2
+    left, top = scene.points.center - scene.points.side / 2
     large = 6 * size
     zoom = large / scene.points.side
     # in the square the middle of OpenCV's first pixel is half a pixel from the edge
@@ -114,8 +114,8 @@ def test_the_lamp_follows_lamberts_law():
         for azimuth, elevation in ((0, 0), (60, 0), (-60, 30)):
             nuisance = Nuisance(light_azimuth=azimuth, light_elevation=elevation, light_strength=strength)
             cosine = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))  # the middle faces the camera
-            told = 1 - strength + strength * light.BRIGHT * cosine
-            assert light.directional(*middle, nuisance)[0, 0] == pytest.approx(told)
+            told = 1 - strength + strength * light.LAMP_GAIN * cosine
+            assert light.directional_gain(*middle, nuisance)[0, 0] == pytest.approx(told)
 
 
 def test_the_lit_cheek_is_on_the_side_of_the_lamp_and_mirrors_with_it():
@@ -129,29 +129,29 @@ def test_the_lit_cheek_is_on_the_side_of_the_lamp_and_mirrors_with_it():
 def test_the_cast_shadow_is_dark_beyond_its_soft_edge_and_nowhere_else():
     nuisance = Nuisance(light_azimuth=40, shadow=0.6, shadow_offset=0.3, shadow_softness=0.2)
     u = np.array([[1.0, 0.0, -0.3, -0.5, -1.0]])  # elevation 0 and v at the nose: the edge is upright at u = -0.3
-    gain = light.cast_shadow(u, np.full((1, 1), 0.6), nuisance)[0]
+    gain = light.shadow_gain(u, np.full((1, 1), 0.6), nuisance)[0]
     assert gain == pytest.approx([1, 1, 1 - 0.6 / 2, 0.4, 0.4])
 
 
 def test_exposure_doubles_with_each_stop_and_contrast_turns_about_the_middle():
-    grey = np.array([[0.0, 40.0, 100.0, 127.5, 200.0]])
-    assert np.allclose(sensor.expose(grey, Nuisance(exposure=1.0)), [[0, 80, 200, 255, 255]])
-    assert np.allclose(sensor.expose(grey, Nuisance(exposure=-1.0)), grey / 2)
-    assert np.allclose(sensor.expose(grey, Nuisance(contrast=0.5)), [[63.75, 83.75, 113.75, 127.5, 163.75]])
-    assert sensor.expose(grey, Nuisance(contrast=2.0)).min() == 0
+    gray = np.array([[0.0, 40.0, 100.0, 127.5, 200.0]])
+    assert np.allclose(sensor.expose(gray, Nuisance(exposure=1.0)), [[0, 80, 200, 255, 255]])
+    assert np.allclose(sensor.expose(gray, Nuisance(exposure=-1.0)), gray / 2)
+    assert np.allclose(sensor.expose(gray, Nuisance(contrast=0.5)), [[63.75, 83.75, 113.75, 127.5, 163.75]])
+    assert sensor.expose(gray, Nuisance(contrast=2.0)).min() == 0
 
 
 @pytest.mark.parametrize("size, sigma", [(64, 1.3), (32, 0.9), (112, 0.4)])
 def test_blur_agrees_with_scipy(size, sigma):
-    grey = np.random.default_rng(1).random((size, size)) * 255
+    gray = np.random.default_rng(1).random((size, size)) * 255
     pixels = sigma * size / 64
-    told = scipy.ndimage.gaussian_filter(grey, pixels, mode="mirror", radius=math.ceil(3 * pixels))
-    assert np.allclose(sensor.blur(grey, Nuisance(blur_sigma=sigma)), told, atol=1e-9)
+    told = scipy.ndimage.gaussian_filter(gray, pixels, mode="mirror", radius=math.ceil(3 * pixels))
+    assert np.allclose(sensor.blur(gray, Nuisance(blur_sigma=sigma)), told, atol=1e-9)
 
 
 def test_noise_has_its_sigma_and_its_seed():
-    grey = np.full((112, 112), 120.0)
-    first, again, other = (sensor.noise(grey, Nuisance(noise_sigma=6.0, noise_seed=seed)) for seed in (3, 3, 4))
+    gray = np.full((112, 112), 120.0)
+    first, again, other = (sensor.add_noise(gray, Nuisance(noise_sigma=6.0, noise_seed=seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert first.mean() == pytest.approx(120, abs=0.3) and first.std() == pytest.approx(6, rel=0.03)
 
@@ -159,7 +159,7 @@ def test_noise_has_its_sigma_and_its_seed():
 def hidden_at(point: tuple[float, float], nuisance: Nuisance) -> float:
     """Share of the photograph that is hidden about a point of the face: what is lost of the step from black to white."""
     u, v = np.meshgrid(point[0] + np.linspace(-0.08, 0.08, 9), point[1] + np.linspace(-0.08, 0.08, 9))
-    black, white = (occlusion.occlude(np.full_like(u, grey), u, v, 0.02, 150.0, nuisance) for grey in (0.0, 255.0))
+    black, white = (occlusion.occlude(np.full_like(u, gray), u, v, 0.02, 150.0, nuisance) for gray in (0.0, 255.0))
     return 1 - (white - black).mean() / 255
 
 

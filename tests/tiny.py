@@ -14,7 +14,7 @@ from facelab.methods import VCL, Classifier, Margin, Method, SimCLR, VICReg
 class TinyBackbone(nn.Sequential):
     """(N, C, H, W) -> (N, 8), with a batch norm and dropout, so that buffers and random numbers matter."""
 
-    features = 8
+    num_features = 8
 
     def __init__(self, channels: int = 1, norm: bool = True) -> None:
         layers = [nn.Conv2d(channels, 8, 3, stride=2), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]

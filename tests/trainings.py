@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
+from tiny import TinyBackbone
 
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import Pairs
+from facelab.experiments.experiment import Experiment, Results
+from facelab.records import Metric
 from facelab.training import History, Plan, fit
 
 
@@ -42,7 +47,7 @@ def files(faces: FaceSet) -> set[str]:
 
 def own_results(monkeypatch, module, folder) -> None:
     """Its records go to a folder of the test's own."""
-    monkeypatch.setattr(module, "own_data", lambda *parts: folder.joinpath(*parts))
+    monkeypatch.setattr(module, "project_data", lambda *parts: folder.joinpath(*parts))
 
 
 class OneProcess(ThreadPoolExecutor):
@@ -77,3 +82,53 @@ def lfw_of_noise() -> tuple[FaceSet, Pairs]:
         rows += [(first[at], second[at], same[at], fold) for at in chosen]
     first, second, same, fold = np.array(rows).T
     return faces, Pairs(first, second, same.astype(bool), fold)
+
+
+def of_unknown_people(table: pd.DataFrame, side: int = 16, source: str = "utkface@16") -> FaceSet:
+    table = table.assign(file=[f"{row}.png" for row in range(len(table))])
+    return FaceSet(noise(len(table), side), np.full(len(table), -1), (), table, source)
+
+
+def shortened(monkeypatch, module) -> None:
+    """Its records, its processes, its network and its trainings made small."""
+    monkeypatch.setattr(module, "ProcessPoolExecutor", OneProcess, raising=False)
+    monkeypatch.setattr(module, "backbone", lambda *_, **__: TinyBackbone(3))
+    for name, plan in [(name, value) for name, value in vars(module).items() if isinstance(value, Plan)]:
+        monkeypatch.setattr(module, name, short(plan))
+    if hasattr(module, "STEPS"):
+        monkeypatch.setattr(module, "STEPS", dict.fromkeys(module.STEPS, 2))
+
+
+def kept(monkeypatch, module, name: str) -> list:
+    """What a function of the module gives, call by call."""
+    given, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *a, **k: given.append(function(*a, **k)) or given[-1])
+    return given
+
+
+def pictures(faces: FaceSet) -> set[bytes]:
+    return {image.tobytes() for image in faces.images}
+
+
+def compute(experiment: Experiment, seeds: int) -> Results:
+    """The figures of all cells of an experiment, as they are after they were kept as JSON."""
+    return {cell.key: json.loads(json.dumps(experiment.run(cell))) for cell in experiment.grid(seeds)}
+
+
+def assert_matrices_summarised(
+    metrics: dict[str, Metric], results: Results, test_labels: dict[str, np.ndarray]
+) -> None:
+    """Every figure is the mean over the seeds of what was found, and every matrix is one of the whole test.
+
+    test_labels: beginning of a key -> the true classes.
+    """
+    done = [{key: np.array(matrix) for key, matrix in found["matrices"].items()} for found in results.values()]
+    assert len(done) == 3 and len({matrix.tobytes() for found in done for matrix in found.values()}) > len(done[0])
+    for key, matrix in done[0].items():
+        labels = next(labels for start, labels in test_labels.items() if key.startswith(start))
+        assert matrix.sum(axis=1).tolist() == np.bincount(labels).tolist(), key
+        accuracy = [found[key].trace() / found[key].sum() for found in done]
+        assert metrics[f"accuracy/{key}"].value == pytest.approx(np.mean(accuracy))
+        assert metrics[f"accuracy/{key}"].n == 3
+    shown = [name for name in metrics if " taken for " in name]
+    assert len(shown) == sum(len(np.unique(labels)) ** 2 for labels in test_labels.values())

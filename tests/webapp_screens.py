@@ -16,7 +16,7 @@ from test_webapp_browser import SAM, TONI, Visitor, running_server
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
-class Pictures:
+class Screenshots:
     """Writes what the browser shows, the whole page, as numbered files."""
 
     def __init__(self, browser, folder: Path, size: str) -> None:
@@ -25,11 +25,11 @@ class Pictures:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
-    def colours(self, scheme: str) -> None:
+    def set_color_scheme(self, scheme: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
-    def take(self, state: str) -> None:
+    def save_screenshot(self, state: str) -> None:
         wide = self.browser.execute_script("return document.documentElement.scrollWidth")
         if wide > SIZES[self.size][0]:
             print(f"{self.size} {state}: the page is {wide} pixels wide")
@@ -40,64 +40,64 @@ class Pictures:
         (self.folder / f"{self.size}_{self.count:02d}_{state}.png").write_bytes(base64.b64decode(data))
 
 
-def walk(visitor: Visitor, pictures: Pictures) -> None:
+def visit_all_states(visitor: Visitor, pictures: Screenshots) -> None:
     """Through all states, with a picture of each."""
-    sam, name = camera.person(SAM["number"]), f"Sam {pictures.size}"
+    sam, name = camera.person_pictures(SAM["number"]), f"Sam {pictures.size}"
     visitor.open()
     for scheme in ("dark", "light"):
-        pictures.colours(scheme)
-        pictures.take(f"start_{scheme}")
+        pictures.set_color_scheme(scheme)
+        pictures.save_screenshot(f"start_{scheme}")
     visitor.live.show(sam[2])
     visitor.press("Start camera")
     visitor.wait(lambda: visitor.find("#video").is_displayed())
-    pictures.take("preview")
+    pictures.save_screenshot("preview")
     visitor.press("Stop camera")
 
     visitor.fill_sign_up(name, findable=True)
-    pictures.take("sign_up_form")
-    visitor.live.show(camera.GREY)
+    pictures.save_screenshot("sign_up_form")
+    visitor.live.show(camera.GRAY)
     visitor.press("Take five shots")
     visitor.wait(lambda: visitor.text("#hint"))
-    pictures.take("no_face")
+    pictures.save_screenshot("no_face")
     for place, number in enumerate(SAM["sign_up"]):
         visitor.live.show(sam[number])
         visitor.wait(lambda done=place: visitor.view != "running" or visitor.step() > done)
         if place < 4:
-            pictures.take(f"shot_{place + 1}")
+            pictures.save_screenshot(f"shot_{place + 1}")
     visitor.wait(lambda: visitor.view == "log-in")
-    pictures.take("signed_up")
-    back(visitor)
+    pictures.save_screenshot("signed_up")
+    go_to_start(visitor)
     visitor.press("Who am I?")
-    pictures.take("who")
-    back(visitor)
+    pictures.save_screenshot("who")
+    go_to_start(visitor)
     visitor.who_am_i(sam[SAM["other"]], leave=False)
-    pictures.take("who_answer")
-    back(visitor)
+    pictures.save_screenshot("who_answer")
+    go_to_start(visitor)
 
-    visitor.log_in(name, TONI, seen=lambda: pictures.take("turn"))
-    pictures.take("refused")
-    back(visitor)
+    visitor.log_in(name, TONI, seen=lambda: pictures.save_screenshot("turn"))
+    pictures.save_screenshot("refused")
+    go_to_start(visitor)
     visitor.log_in(name, SAM)
-    pictures.take("logged_in")
+    pictures.save_screenshot("logged_in")
     visitor.press("My data")
     visitor.wait(lambda: visitor.view == "data")
-    pictures.take("my_data")
+    pictures.save_screenshot("my_data")
     visitor.press_shown("start")
     visitor.wait(lambda: visitor.view == "account")
     visitor.press("Delete me")
     for scheme in ("dark", "light"):
-        pictures.colours(scheme)
-        pictures.take(f"delete_{scheme}")
+        pictures.set_color_scheme(scheme)
+        pictures.save_screenshot(f"delete_{scheme}")
     visitor.press("Yes, delete me")
     visitor.wait(lambda: visitor.view == "home")
-    pictures.take("deleted")
+    pictures.save_screenshot("deleted")
     visitor.allow_camera("denied")
     visitor.press("Start camera")
     visitor.wait(lambda: visitor.text("#message"))
-    pictures.take("denied")
+    pictures.save_screenshot("denied")
 
 
-def back(visitor: Visitor) -> None:
+def go_to_start(visitor: Visitor) -> None:
     """To the start, signed out."""
     visitor.press_shown("start")
     visitor.wait(lambda: visitor.view == "home")
@@ -109,9 +109,9 @@ def main(folder: Path) -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as own, running_server(Path(own), *sys.argv[2:]) as address:
             live = camera.LiveCamera(Path(own) / "camera.y4m")
-            browser = camera.chromium(Path(own) / "profile", live.path, "hide-scrollbars")
+            browser = camera.start_chromium(Path(own) / "profile", live.path, "hide-scrollbars")
             try:
-                walk(Visitor(browser, live, address), Pictures(browser, folder, size))
+                visit_all_states(Visitor(browser, live, address), Screenshots(browser, folder, size))
             finally:
                 browser.quit()
                 live.close()

@@ -1,8 +1,12 @@
-"""A batch of uint8 photographs to one or two augmented, normalised views: one tensor pass, parameters per sample."""
+"""A batch of uint8 photographs to one or two augmented, normalised views: one tensor pass, parameters per sample.
 
-from facelab.augment.augmentation import Augmentation, as_batch, one_view, two_views
+Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+"""
+
+from facelab.augment.augmentation import Augmentation, as_batch
 from facelab.augment.parameters import Parameters
 from facelab.augment.presets import CLASSIFIER, MOCO_V2, PLAIN, PRESETS, SIMCLR, SIMCLR_SMALL, SUPCON, VICREG
+from facelab.augment.views import one_view, two_views
 
 __all__ = [
     "CLASSIFIER",

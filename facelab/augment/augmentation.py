@@ -1,4 +1,7 @@
-"""Augmentation: which steps, how strong and how often; and the pass that applies them to a batch."""
+"""What is set for all photographs: which steps, how strong and how often; and the pass that applies them to a batch.
+
+What is drawn from it for each photograph is ``parameters.Parameters``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from facelab.augment import colour, filters, geometry
-from facelab.augment.parameters import Parameters, draw
+from facelab.augment import color, filters, geometry
+from facelab.augment.parameters import Parameters, draw_boxes
 from facelab.errors import BadParameterError
 
 Range = tuple[float, float]
@@ -100,8 +103,51 @@ class Augmentation:
             raise BadParameterError(f"erase_holes is {self.erase_holes!r}.", "Give 1 or more; erase_p 0 turns it off.")
 
     def draw(self, n: int, generator: np.random.Generator) -> Parameters:
-        """Parameters for ``n`` photographs, each drawn on its own; the same on every machine."""
-        return draw(self, n, generator)
+        """Parameters for ``n`` photographs, independent of each other; the same on every machine."""
+
+        def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+            return _tensor(generator.uniform(low, high, (n, *shape)))
+
+        def chosen(probability: float) -> np.ndarray:
+            return generator.random(n) < probability
+
+        drawn: dict[str, torch.Tensor | int] = {}
+        if self.crop_scale is not None:
+            drawn["crop"] = _tensor(draw_boxes(n, self.crop_scale, self.crop_ratio, generator, whole=True))
+        if self.flip_p > 0:
+            drawn["flip"] = torch.from_numpy(chosen(self.flip_p))
+        if self.degrees > 0:
+            drawn["angle"] = uniform(-self.degrees, self.degrees)
+        if self.translate > 0:
+            drawn["translate"] = uniform(-self.translate, self.translate, 2)
+        if self.scale is not None:
+            drawn["scale"] = uniform(*self.scale)
+        drawn |= self._draw_jitter(n, generator)
+        if self.grey_p > 0:
+            drawn["gray"] = torch.from_numpy(chosen(self.grey_p))
+        if self.blur_p > 0:
+            drawn["blur"] = uniform(*self.blur_sigma) * torch.from_numpy(chosen(self.blur_p))
+        if self.noise > 0:
+            drawn["noise"] = uniform(0, self.noise)
+            drawn["noise_seed"] = int(generator.integers(2**63))
+        if self.erase_p > 0:
+            boxes = draw_boxes(n * self.erase_holes, self.erase_scale, self.erase_ratio, generator, whole=False)
+            boxes = boxes.reshape(n, self.erase_holes, 4) * chosen(self.erase_p)[:, None, None]
+            drawn["erase"] = _tensor(boxes)
+        return Parameters(**drawn)
+
+    def _draw_jitter(self, n: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
+        """Factors of the colour jitter; all of them neutral for a photograph that is not chosen (RandomApply)."""
+        drawn = {}
+        chosen = generator.random(n) < self.jitter_p
+        for name in ("brightness", "contrast", "saturation"):
+            strength = getattr(self, name)
+            if strength > 0:
+                factor = generator.uniform(max(0.0, 1 - strength), 1 + strength, n)
+                drawn[name] = _tensor(np.where(chosen, factor, 1.0))
+        if self.hue > 0:
+            drawn["hue"] = _tensor(generator.uniform(-self.hue, self.hue, n) * chosen)
+        return drawn
 
     def apply(self, images: np.ndarray | torch.Tensor, parameters: Parameters) -> torch.Tensor:
         """One view of each photograph, with the given parameters.
@@ -129,15 +175,15 @@ class Augmentation:
         step = CHUNK if batch.device.type == "cpu" else max(n, 1)
         for start in range(0, n, step):
             rows = slice(start, start + step)
-            self._apply(batch[rows], parameters.rows(rows), noise, views[rows])
+            self._apply(batch[rows], parameters.subset(rows), noise, views[rows])
         return views
 
     def _apply(self, batch: torch.Tensor, parameters: Parameters, noise: torch.Generator, out: torch.Tensor) -> None:
         view = batch.to(torch.float32).div_(255)
         size = tuple(out.shape[2:])
-        if geometry.moves(parameters) or size != tuple(view.shape[2:]):
+        if geometry.has_geometry(parameters) or size != tuple(view.shape[2:]):
             view = geometry.warp(view, parameters, size)
-        view = colour.jitter(view, parameters)
+        view = color.jitter(view, parameters)
         if parameters.blur is not None:
             view = filters.blur(view, parameters.blur, self._kernel_size(size))
         if parameters.noise is not None:
@@ -146,7 +192,7 @@ class Augmentation:
         if parameters.erase is not None:
             filters.erase(out, parameters.erase)
 
-    def plain(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def preprocess(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
         """The photographs without any augmentation, for embedding: resized (smoothed) to ``size``, and normalised.
 
         Args:
@@ -191,27 +237,5 @@ def as_batch(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return batch
 
 
-def one_view(
-    images: np.ndarray | torch.Tensor, augmentation: Augmentation, generator: np.random.Generator
-) -> torch.Tensor:
-    """One view of each photograph: float32 (N, C, h, w), channels_last; as ``two_views``."""
-    batch = as_batch(images)
-    return augmentation.apply(batch, augmentation.draw(len(batch), generator))
-
-
-def two_views(
-    images: np.ndarray | torch.Tensor, augmentation: Augmentation, generator: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two independent views of each photograph, in one pass.
-
-    Args:
-        images: uint8, NumPy (N, H, W, C) or torch (N, C, H, W).
-        augmentation: of both views.
-        generator: source of the parameters.
-
-    Returns:
-        Two tensors float32 (N, C, h, w), channels_last; row i of each shows photograph i.
-    """
-    batch = as_batch(images)
-    first, second = one_view(torch.cat([batch, batch]), augmentation, generator).chunk(2)
-    return first, second
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -47,7 +47,7 @@ def warp(images: torch.Tensor, parameters: Parameters, size: tuple[int, int]) ->
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def moves(parameters: Parameters) -> bool:
+def has_geometry(parameters: Parameters) -> bool:
     """Whether any geometric step is asked for."""
     steps = (parameters.crop, parameters.flip, parameters.angle, parameters.translate, parameters.scale)
     return any(step is not None for step in steps)

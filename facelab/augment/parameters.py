@@ -1,15 +1,14 @@
-"""What is drawn for each photograph: the parameters of every step, and how crops and holes are drawn."""
+"""What is drawn for each photograph: the parameters of every step, and how a crop or a hole is drawn.
+
+What is set for all of them is ``augmentation.Augmentation``, which draws these.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-
-if TYPE_CHECKING:
-    from facelab.augment.augmentation import Augmentation
 
 ATTEMPTS = 10  #: tries at a crop or a hole that fits, as torchvision's RandomResizedCrop and RandomErasing
 
@@ -30,7 +29,7 @@ class Parameters:
         contrast: factor about the mean grey of the photograph.
         saturation: factor about each pixel's grey.
         hue: float32 (N,), shift in turns, -0.5 to 0.5.
-        grey: bool (N,), replace colour by grey.
+        gray: bool (N,), replace colour by grey.
         blur: float32 (N,), standard deviation in pixels of the view; 0 is no blur.
         noise: float32 (N,), standard deviation of Gaussian noise on the scale of 0 to 1.
         noise_seed: seed of the noise's pixels.
@@ -46,13 +45,13 @@ class Parameters:
     contrast: torch.Tensor | None = None
     saturation: torch.Tensor | None = None
     hue: torch.Tensor | None = None
-    grey: torch.Tensor | None = None
+    gray: torch.Tensor | None = None
     blur: torch.Tensor | None = None
     noise: torch.Tensor | None = None
     noise_seed: int = 0
     erase: torch.Tensor | None = None
 
-    def rows(self, rows: slice) -> Parameters:
+    def subset(self, rows: slice) -> Parameters:
         """The parameters of some of the photographs."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Parameters(**{k: v[rows] if isinstance(v, torch.Tensor) else v for k, v in values.items()})
@@ -61,55 +60,6 @@ class Parameters:
         """The numbers of photographs that the parameters are for: one number, unless they do not belong together."""
         values = (getattr(self, field.name) for field in fields(self))
         return {len(value) for value in values if isinstance(value, torch.Tensor)}
-
-
-def draw(settings: Augmentation, n: int, generator: np.random.Generator) -> Parameters:
-    """Parameters for ``n`` photographs, independent of each other; the same on every machine."""
-
-    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
-        return _tensor(generator.uniform(low, high, (n, *shape)))
-
-    def chosen(probability: float) -> np.ndarray:
-        return generator.random(n) < probability
-
-    drawn: dict[str, torch.Tensor | int] = {}
-    if settings.crop_scale is not None:
-        drawn["crop"] = _tensor(draw_boxes(n, settings.crop_scale, settings.crop_ratio, generator, whole=True))
-    if settings.flip_p > 0:
-        drawn["flip"] = torch.from_numpy(chosen(settings.flip_p))
-    if settings.degrees > 0:
-        drawn["angle"] = uniform(-settings.degrees, settings.degrees)
-    if settings.translate > 0:
-        drawn["translate"] = uniform(-settings.translate, settings.translate, 2)
-    if settings.scale is not None:
-        drawn["scale"] = uniform(*settings.scale)
-    drawn |= _draw_jitter(settings, n, generator)
-    if settings.grey_p > 0:
-        drawn["grey"] = torch.from_numpy(chosen(settings.grey_p))
-    if settings.blur_p > 0:
-        drawn["blur"] = uniform(*settings.blur_sigma) * torch.from_numpy(chosen(settings.blur_p))
-    if settings.noise > 0:
-        drawn["noise"] = uniform(0, settings.noise)
-        drawn["noise_seed"] = int(generator.integers(2**63))
-    if settings.erase_p > 0:
-        boxes = draw_boxes(n * settings.erase_holes, settings.erase_scale, settings.erase_ratio, generator, whole=False)
-        boxes = boxes.reshape(n, settings.erase_holes, 4) * chosen(settings.erase_p)[:, None, None]
-        drawn["erase"] = _tensor(boxes)
-    return Parameters(**drawn)
-
-
-def _draw_jitter(settings: Augmentation, n: int, generator: np.random.Generator) -> dict[str, torch.Tensor]:
-    """Factors of the colour jitter; all of them neutral for a photograph that is not chosen (RandomApply)."""
-    drawn = {}
-    chosen = generator.random(n) < settings.jitter_p
-    for name in ("brightness", "contrast", "saturation"):
-        strength = getattr(settings, name)
-        if strength > 0:
-            factor = generator.uniform(max(0.0, 1 - strength), 1 + strength, n)
-            drawn[name] = _tensor(np.where(chosen, factor, 1.0))
-    if settings.hue > 0:
-        drawn["hue"] = _tensor(generator.uniform(-settings.hue, settings.hue, n) * chosen)
-    return drawn
 
 
 def draw_boxes(
@@ -141,7 +91,3 @@ def draw_boxes(
     sides[~fits.any(axis=1)] = float(whole)
     corner = generator.random((n, 2)) * (1 - sides)
     return np.concatenate([corner, sides], axis=1)
-
-
-def _tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))

@@ -1,13 +1,16 @@
-"""Networks by name: a batch of photographs to one vector each, and the heads that go on top."""
+"""Networks by name: a batch of photographs to one vector each, and the heads that go on top.
 
-from facelab.backbones.catalogue import NAMES, STEMS, backbone
+Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+"""
+
 from facelab.backbones.heads import mlp_head
-from facelab.backbones.weights import PUBLISHED, load_weights
+from facelab.backbones.registry import BACKBONES, STEMS, backbone
+from facelab.backbones.weights import PUBLISHED_WEIGHTS, load_weights
 from facelab.backbones.wrapper import Backbone, freeze, parameter_layers
 
 __all__ = [
-    "NAMES",
-    "PUBLISHED",
+    "BACKBONES",
+    "PUBLISHED_WEIGHTS",
     "STEMS",
     "Backbone",
     "backbone",

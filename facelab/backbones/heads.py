@@ -10,7 +10,7 @@ from facelab.errors import BadParameterError
 
 
 def mlp_head(
-    features: int,
+    in_features: int,
     sizes: Sequence[int],
     *,
     norm: bool = False,
@@ -18,13 +18,13 @@ def mlp_head(
     last_bias: bool = True,
     dropout: float = 0.0,
 ) -> nn.Sequential:
-    """Linear layers with ReLU between them: (N, features) to (N, sizes[-1]).
+    """Linear layers with ReLU between them: (N, in_features) to (N, sizes[-1]).
 
     The course's heads: classifier ``(256, 128, classes)``; SupCon, MoCo v2 and SimCLR ``(512, 128)``; SimCLR v2 three
     sizes; VICReg's expander ``(8192, 8192, 8192), norm=True, last_bias=False``.
 
     Args:
-        features: length of the embedding.
+        in_features: length of the embedding.
         sizes: outputs of each linear layer.
         norm: batch norm after each linear layer but the last; these layers then have no bias, which it would undo.
         last_norm: batch norm after the last linear layer.
@@ -37,9 +37,9 @@ def mlp_head(
     Raises:
         BadParameterError: no sizes, or one below 1.
     """
-    if not sizes or min(features, *sizes) < 1:
-        raise BadParameterError(f"A head of {features} features and sizes {sizes!r}.", "Give whole numbers above 0.")
-    widths = (features, *sizes)
+    if not sizes or min(in_features, *sizes) < 1:
+        raise BadParameterError(f"A head of {in_features} features and sizes {sizes!r}.", "Give whole numbers above 0.")
+    widths = (in_features, *sizes)
     modules: list[nn.Module] = []
     for inputs, outputs in zip(widths[:-2], widths[1:-1], strict=True):
         modules.append(nn.Linear(inputs, outputs, bias=not norm))

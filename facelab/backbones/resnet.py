@@ -49,13 +49,12 @@ class ResNet(nn.Module):
             self.add_module(f"layer{number + 1}", stage)
             channels = planes * block.expansion
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.features = channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, features)."""
+        """(N, C, H, W) to (N, 8 width block.expansion)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.avgpool(x).flatten(1)

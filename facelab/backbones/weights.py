@@ -16,7 +16,7 @@ _FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9
 _TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-rsb-weights/"
 
 #: Published weights by name and backbone; "imagenet" are torchvision's first of each network, and timm's ResNet-10-T.
-PUBLISHED: dict[str, dict[str, str]] = {
+PUBLISHED_WEIGHTS: dict[str, dict[str, str]] = {
     "imagenet": {
         name: torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url
         for name in ("resnet18", "resnet34", "resnet50", "resnet101", "vgg11_bn", "vgg16")
@@ -41,7 +41,7 @@ def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
 
     Args:
         backbone: changed in place.
-        weights: a file, or a name in ``PUBLISHED``.
+        weights: a file, or a name in ``PUBLISHED_WEIGHTS``.
 
     Returns:
         The same backbone.
@@ -50,7 +50,7 @@ def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
         DataMissingError: no such file, or it cannot be downloaded.
         BadParameterError: no such weights for this backbone, a file that is not one of tensors, or they do not fit.
     """
-    published = str(weights) in PUBLISHED
+    published = str(weights) in PUBLISHED_WEIGHTS
     state = _body_state(_published(str(weights), backbone.name) if published else _from_file(Path(weights)))
     own = backbone.body.state_dict()
     for key, value in state.items():
@@ -62,7 +62,7 @@ def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
 
 
 def _published(weights: str, name: str) -> dict[str, Any]:
-    urls = PUBLISHED[weights]
+    urls = PUBLISHED_WEIGHTS[weights]
     if name not in urls:
         raise BadParameterError(f"There are no {weights!r} weights for {name}.", f"There are for: {', '.join(urls)}.")
     url = urls[name]
@@ -83,7 +83,7 @@ def _published(weights: str, name: str) -> dict[str, Any]:
 def _from_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataMissingError(
-            f"There is no file of weights {str(path)!r}.", f"Give a path, or one of: {', '.join(PUBLISHED)}."
+            f"There is no file of weights {str(path)!r}.", f"Give a path, or one of: {', '.join(PUBLISHED_WEIGHTS)}."
         )
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)

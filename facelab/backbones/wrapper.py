@@ -13,45 +13,45 @@ B = TypeVar("B", bound="Backbone")
 
 
 class Backbone(nn.Module):
-    """A network from photographs to embeddings: float (N, C, H, W) to (N, features), not normalised.
+    """A network from photographs to embeddings: float (N, C, H, W) to (N, num_features), not normalised.
 
     Attributes:
-        name: of the network in the catalogue.
+        name: of the network in the registry.
         body: the network itself; its ``state_dict`` has the key names of its public weights.
-        features: length of the embedding.
+        num_features: length of the embedding.
         in_channels: C.
-        smallest: least H and W that the network can take.
+        min_side: least H and W that the network can take.
         width, stem: as ``backbone`` was asked for, so that it can be built again.
-        frozen: how many of the first layers do not learn; set by ``freeze``.
+        frozen_layers: how many of the first layers do not learn; set by ``freeze``.
     """
 
     def __init__(
-        self, name: str, body: nn.Module, features: int, in_channels: int, smallest: int, width: int, stem: str
+        self, name: str, body: nn.Module, num_features: int, in_channels: int, min_side: int, width: int, stem: str
     ) -> None:
         super().__init__()
-        self.name, self.features, self.in_channels, self.smallest = name, features, in_channels, smallest
+        self.name, self.num_features, self.in_channels, self.min_side = name, num_features, in_channels, min_side
         self.width, self.stem = width, stem
         self.body = body
-        self.frozen = 0
+        self.frozen_layers = 0
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Embeddings (N, features) of float images (N, C, H, W).
+        """Embeddings (N, num_features) of float images (N, C, H, W).
 
         Raises:
-            BadParameterError: another number of channels, or an image smaller than ``smallest``.
+            BadParameterError: another number of channels, or an image smaller than ``min_side``.
         """
         _, channels, height, width = images.shape
-        if channels != self.in_channels or min(height, width) < self.smallest:
+        if channels != self.in_channels or min(height, width) < self.min_side:
             raise BadParameterError(
                 f"The images are {channels}x{height}x{width}.",
-                f"This network takes {self.in_channels} channels of at least {self.smallest}x{self.smallest} pixels.",
+                f"This network takes {self.in_channels} channels of at least {self.min_side}x{self.min_side} pixels.",
             )
         return self.body(images)
 
     def train(self: B, mode: bool = True) -> B:
         """As ``nn.Module.train``, but frozen layers stay in evaluation mode: their batch statistics are frozen too."""
         super().train(mode)
-        for layer in parameter_layers(self)[: self.frozen]:
+        for layer in parameter_layers(self)[: self.frozen_layers]:
             layer.eval()
         return self
 
@@ -77,7 +77,7 @@ def freeze(backbone: B, layers: int) -> B:
     found = parameter_layers(backbone)
     if not 0 <= layers <= len(found):
         raise BadParameterError(f"{layers} layers cannot be frozen.", f"Give a number from 0 to {len(found)}.")
-    backbone.frozen = layers
+    backbone.frozen_layers = layers
     for number, layer in enumerate(found):
         layer.requires_grad_(number >= layers)
     return backbone.train(backbone.training)

@@ -28,22 +28,22 @@ def app(
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
     try:
-        from facelab.webapp import serve, settings
+        from facelab.webapp import server, settings
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
         raise FacelabError(f"facelab app needs {error.name}.", "pip install 'facelab[app]'") from error
 
-    address = serve.Address(host, port, cert, key)
-    serve.check_address(address, lab)
-    chosen = settings.Settings(folder=folder or settings.default_folder(), lab=lab, secure=cert is not None)
-    service = serve.new_service(chosen, embedder, calibration)
-    opened = serve.listen(address)
-    print(f"Face-ID: {serve.url_of(address, opened)}  (Ctrl-C ends it)", flush=True)
+    address = server.ServerAddress(host, port, cert, key)
+    server.check_address(address, lab)
+    chosen = settings.Settings(folder=folder or settings.default_folder(), lab_mode=lab, https=cert is not None)
+    service = server.new_service(chosen, embedder, calibration)
+    listening_socket = server.open_socket(address)
+    print(f"Face-ID: {server.page_url(address, listening_socket)}  (Ctrl-C ends it)", flush=True)
     print(f"embedder: {service.calibration.embedder}")
     print(f"calibration: {service.calibration}")
     print(f"folder: {chosen.folder}, key: {chosen.key_file}", flush=True)
-    others = service.store.of_other_embedders(service.calibration.fingerprint)
+    others = service.store.count_accounts_without_template(service.calibration.fingerprint)
     if others:
         print(f"{others} accounts were made with another embedder: they cannot log in with this one.", flush=True)
-    serve.run(service, address, opened)
+    server.run_service(service, address, listening_socket)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:  # it takes a third of a second to come, and facelab --help needs none
+    import pandas as pd
 
 console = Console()
 
@@ -13,8 +17,10 @@ def print_metrics(frame: pd.DataFrame) -> None:
     """Measured numbers, one table a run: what was measured, its value and 95 % interval, and n.
 
     Args:
-        frame: from ``records.leaderboard`` or ``records.over_seeds``.
+        frame: from ``records.leaderboard`` or ``records.summarize_over_seeds``.
     """
+    import pandas as pd
+
     keys = [key for key in ("name", "preset", "dataset", "seed", "seconds") if key in frame]
     one_run = [*keys, "created"] if "created" in frame else keys
     for run_of, rows in frame.groupby(one_run, sort=False):

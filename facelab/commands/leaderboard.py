@@ -25,7 +25,7 @@ def leaderboard(
         if not folder.is_dir():
             raise BadParameterError(f"{folder} is no folder.", "Name folders with records, such as runs/records.")
     folders = folders or [runs_root() / "records"]
-    found = records.find(*folders)
+    found = records.find_records(*folders)
     if not found:
         raise FacelabError(
             f"There is no record yet in {', '.join(map(str, folders))}.", "Run a notebook first: facelab run 02."

@@ -18,13 +18,13 @@ def run(
     param: Parameters = None,
 ) -> None:
     """Run notebooks by papermill into runs/notebooks; the measured numbers go to runs/records."""
-    from facelab.labs import build
-    from facelab.labs.parameters import find_source, given, sources
+    from facelab.labs.build import run_notebook
+    from facelab.labs.parameters import find_source, notebook_sources, resolve_parameters
 
-    found = sources() if notebooks == ["all"] else [find_source(name) for name in notebooks]
+    found = notebook_sources() if notebooks == ["all"] else [find_source(name) for name in notebooks]
     values = {"preset": preset, **parse_parameters(param)}
     for source in found:
-        given(source, values, typed=True)  # refuse a wrong parameter before the first notebook runs
+        resolve_parameters(source, values, parse=True)  # refuse a wrong parameter before the first notebook runs
     for number, source in enumerate(found, start=1):
         console.print(f"[{number}/{len(found)}] {source.stem} (preset {values['preset']}) ...", markup=False)
-        console.print(f"    {build.run(source, values, typed=True)}", markup=False, soft_wrap=True)
+        console.print(f"    {run_notebook(source, values, parse=True)}", markup=False, soft_wrap=True)

@@ -20,12 +20,14 @@ def split(
     from facelab.datasets.split_tree import split_tree
 
     done = split_tree(in_dir, out_dir, train, seed)
-    console.print(f"train {done.train}, test {done.test} photographs ({done.copied} copied now)", markup=False)
-    for person in done.single:
+    console.print(
+        f"train {done.train_count}, test {done.test_count} photographs ({done.copied_count} copied now)", markup=False
+    )
+    for person in done.single_photo_people:
         console.print(f"one photograph only, kept in train: {person}", markup=False)
-    for file, reason in done.rejected:
+    for file, reason in done.rejected_files:
         console.print(f"not usable: {file}: {reason}", markup=False)
-    for file, reason in done.damaged:
+    for file, reason in done.damaged_files:
         console.print(f"copied, but not usable: {file}: {reason}", markup=False)
     for first, second in done.duplicates:
         console.print(f"the same picture in train and test: {first}, {second}", markup=False)

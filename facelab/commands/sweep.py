@@ -20,18 +20,21 @@ def sweep(
 ) -> None:
     """Run a notebook under several seeds; with --reference its numbers become the stored reference with its tolerance."""
     from facelab import records
-    from facelab.labs import build, references
+    from facelab.labs import references
+    from facelab.labs.build import run_notebook
     from facelab.labs.notebook import record_path
-    from facelab.labs.parameters import find_source, given
+    from facelab.labs.parameters import find_source, resolve_parameters
 
     source, found = find_source(notebook), []
     if reference and seeds < references.MIN_SEEDS:
         raise BadParameterError(f"{seeds} seeds make no reference.", f"Give --seeds {references.MIN_SEEDS} or more.")
     for seed in range(seeds):
-        values = given(source, {"preset": preset, **parse_parameters(param), "seed": str(seed)}, typed=True)
+        values = resolve_parameters(
+            source, {"preset": preset, **parse_parameters(param), "seed": str(seed)}, parse=True
+        )
         console.print(f"{source.stem}, seed {seed} ...", markup=False)
-        build.run(source, values)
-        found.append(records.read(record_path(source.stem, values)))
-    print_metrics(records.over_seeds(found))
+        run_notebook(source, values)
+        found.append(records.read_record(record_path(source.stem, values)))
+    print_metrics(records.summarize_over_seeds(found))
     if reference:
         references.store(found)

@@ -1,9 +1,12 @@
-"""From photographs to faces: detect, choose, align, and count what was not found."""
+"""From photographs to faces: detect, choose, align, and count what was not found.
 
-from facelab.cropping.align import align, crop_box, crop_face, crop_largest, similarity, template_points
-from facelab.cropping.boxes import Box, Detector, Face, iou, largest, reference_box
-from facelab.cropping.carried import model_file
+Of ours may be imported here: ``datasets`` and what stands below it (see there). ``evaluation`` is a neighbour, not a source.
+"""
+
+from facelab.cropping.align import align, crop_box, crop_face, crop_largest_face, similarity_transform, template_points
+from facelab.cropping.boxes import Box, Detector, Face, iou, largest_face, reference_box
 from facelab.cropping.haar import HaarDetector
+from facelab.cropping.model_files import model_file
 from facelab.cropping.tree import CropReport, crop_tree
 from facelab.cropping.yunet import YuNetDetector
 
@@ -17,12 +20,12 @@ __all__ = [
     "align",
     "crop_box",
     "crop_face",
-    "crop_largest",
+    "crop_largest_face",
     "crop_tree",
     "iou",
-    "largest",
+    "largest_face",
     "model_file",
     "reference_box",
-    "similarity",
+    "similarity_transform",
     "template_points",
 ]

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from facelab.cropping.boxes import Box, Detector, Face, largest
+from facelab.cropping.boxes import Box, Detector, Face, largest_face
 from facelab.cropping.framing import as_photograph
 from facelab.errors import BadParameterError
 
@@ -20,7 +20,7 @@ ARCFACE = (np.array(_ARCFACE_112) + 0.5) / 112  # there, as in ``Face``, the mid
 TEMPLATES = {"eyes": EYES, "arcface": ARCFACE}
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The turn, scale and shift that bring points nearest to their targets, by least squares.
 
     With points as complex numbers, s for the source and t for the target, the transform is t = a s + b; the least squares
@@ -41,11 +41,11 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
         raise BadParameterError(f"Points {source.shape}, targets {target.shape}.", "Give two or more of each, (K, 2).")
     s, t = source @ (1, 1j), target @ (1, 1j)
-    centred = s - s.mean()
-    spread = float((abs(centred) ** 2).sum())
+    centered = s - s.mean()
+    spread = float((abs(centered) ** 2).sum())
     if not spread > 1e-9:
         raise BadParameterError("The points lie in one place.", "Check the landmarks.")
-    a = (centred.conj() @ (t - t.mean())) / spread
+    a = (centered.conj() @ (t - t.mean())) / spread
     b = t.mean() - a * s.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
@@ -80,7 +80,7 @@ def align(
         uint8 (size, size, C); what lies outside the photograph repeats its outermost pixels.
     """
     target = template_points(template, size, margin)
-    return warp(image, similarity(np.asarray(landmarks)[: len(target)], target), size)
+    return warp(image, similarity_transform(np.asarray(landmarks)[: len(target)], target), size)
 
 
 def crop_box(image: np.ndarray, box: Box, size: int, margin: float = 0.0) -> np.ndarray:
@@ -103,9 +103,9 @@ def crop_face(image: np.ndarray, face: Face, size: int, margin: float = 0.0) -> 
     return crop_box(image, face.box, size, margin)
 
 
-def crop_largest(image: np.ndarray, detector: Detector, size: int, margin: float = 0.0) -> np.ndarray | None:
+def crop_largest_face(image: np.ndarray, detector: Detector, size: int, margin: float = 0.0) -> np.ndarray | None:
     """The crop of a photograph's largest face, uint8 (size, size, C); None where no face is found, never the whole frame."""
-    face = largest(detector.detect(image))
+    face = largest_face(detector.detect(image))
     return None if face is None else crop_face(image, face, size, margin)
 
 

@@ -58,7 +58,7 @@ class Detector(Protocol):
         """Faces of a photograph, uint8 (H, W), (H, W, 1) or RGB (H, W, 3), largest first; empty where there is none."""
 
 
-def largest(faces: Sequence[Face]) -> Face | None:
+def largest_face(faces: Sequence[Face]) -> Face | None:
     """The face with the largest box, None of none: who stands nearest is taken to be who is meant."""
     return max(faces, key=lambda face: face.box.area, default=None)
 

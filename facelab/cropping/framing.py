@@ -36,7 +36,7 @@ class Framing:
         if self.max_side < 32:
             raise BadParameterError(f"The longest side is {self.max_side}.", "Give at least 32 pixels.")
 
-    def prepare(self, image: np.ndarray) -> Prepared:
+    def prepare(self, image: np.ndarray) -> PreparedPicture:
         """Pad and scale a photograph, uint8 (H, W), (H, W, 1) or (H, W, 3)."""
         image = as_photograph(image)
         height, width = image.shape[:2]
@@ -47,11 +47,11 @@ class Framing:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if size != (width, height):
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-        return Prepared(picture, pad, size[0] / width, size[1] / height)
+        return PreparedPicture(picture, pad, size[0] / width, size[1] / height)
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedPicture:
     """A prepared picture, uint8 (h, w) or (h, w, 3), and how its coordinates lead back to the photograph."""
 
     picture: np.ndarray
@@ -59,12 +59,12 @@ class Prepared:
     scale_x: float
     scale_y: float
 
-    def box(self, x: float, y: float, w: float, h: float) -> Box:
+    def box_in_photograph(self, x: float, y: float, w: float, h: float) -> Box:
         """A box of the picture in pixels of the photograph."""
         x, w, y, h = x / self.scale_x, w / self.scale_x, y / self.scale_y, h / self.scale_y
         return Box(float(x - self.pad), float(y - self.pad), float(w), float(h))
 
-    def points(self, points: np.ndarray) -> np.ndarray:
+    def points_in_photograph(self, points: np.ndarray) -> np.ndarray:
         """Points (K, 2) of the picture in the photograph; the middle of the first pixel is at 0 in both."""
         return (np.asarray(points, dtype=np.float64) + 0.5) / (self.scale_x, self.scale_y) - 0.5 - self.pad
 

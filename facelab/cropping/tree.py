@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 
 from facelab.cropping.align import crop_face, template_points
-from facelab.cropping.boxes import Detector, largest
-from facelab.cropping.manifest import BAD, GONE, NONE, OK, SEVERAL, Manifest, Row, stamp
+from facelab.cropping.boxes import Detector, largest_face
+from facelab.cropping.manifest import NO_FACE, NO_STAMP, OK, SEVERAL_FACES, UNREADABLE, Manifest, Row, stamp
 from facelab.datasets.decode import decode
 from facelab.datasets.trees import walk
 from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
-from facelab.files import atomic
-from facelab.progress import bar
+from facelab.files import atomic_write
+from facelab.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class CropReport:
 
     Attributes:
         rows: one for each photograph, sorted by file.
-        resumed: how many of them an earlier run had done.
+        resumed_count: how many of them an earlier run had done.
     """
 
     rows: tuple[Row, ...]
-    resumed: int
+    resumed_count: int
 
     def files(self, status: str) -> list[str]:
         """Names of the photographs with a status of ``manifest``."""
@@ -41,11 +41,11 @@ class CropReport:
     @property
     def failures(self) -> list[tuple[str, str]]:
         """(file, why) of every photograph without a crop."""
-        return [(row.file, row.reason or row.status) for row in self.rows if not row.cropped]
+        return [(row.file, row.reason or row.status) for row in self.rows if not row.has_crop]
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(self.files(status))} {status}" for status in (OK, SEVERAL, NONE, BAD))
-        return f"{len(self.rows)} photographs: {counts} ({self.resumed} done before)"
+        counts = ", ".join(f"{len(self.files(status))} {status}" for status in (OK, SEVERAL_FACES, NO_FACE, UNREADABLE))
+        return f"{len(self.rows)} photographs: {counts} ({self.resumed_count} done before)"
 
 
 def crop_tree(
@@ -81,12 +81,12 @@ def crop_tree(
     with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
         for file, fault in found.items():
             if fault:
-                manifest.add(Row(file, BAD, fault, 0, None, None, GONE))
-        todo = [file for file, fault in found.items() if not fault and not manifest.holds(file, in_dir / file)]
-        with bar("cropping", len(todo)) as progress:
+                manifest.add(Row(file, UNREADABLE, fault, 0, None, None, NO_STAMP))
+        todo = [file for file, fault in found.items() if not fault and not manifest.is_up_to_date(file, in_dir / file)]
+        with progress_bar("cropping", len(todo)) as progress:
             for batch in _batches(todo, 16 * workers):  # small, so that Ctrl-C need not wait for long
                 for row in pool.map(lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), batch):
-                    if not row.cropped:
+                    if not row.has_crop:
                         _remove(out_dir / row.file)
                     manifest.add(row)
                     progress.advance()
@@ -115,24 +115,24 @@ def _crop_one(in_dir: Path, out_dir: Path, file: str, detector: Detector, size: 
     try:
         image = decode((in_dir / file).read_bytes(), 1 if file.lower().endswith(".pgm") else 3)
         faces = detector.detect(image)
-        face = largest(faces)
+        face = largest_face(faces)
         if face is None:
-            return Row(file, NONE, "", 0, None, None, seen)
+            return Row(file, NO_FACE, "", 0, None, None, seen)
         crop = crop_face(image, face, size, margin)
     except OSError as error:  # perhaps only for now: its stamp makes the next run try again
-        return Row(file, BAD, f"It cannot be read ({error.strerror or error}).", 0, None, None, GONE)
+        return Row(file, UNREADABLE, f"It cannot be read ({error.strerror or error}).", 0, None, None, NO_STAMP)
     except (BadImageError, BadParameterError) as error:  # the settings were checked before: it is this photograph
-        return Row(file, BAD, error.what, 0, None, None, seen)
+        return Row(file, UNREADABLE, error.problem, 0, None, None, seen)
     _write(out_dir / file, crop)
     box = tuple(round(side, 2) for side in face.box)
-    return Row(file, OK if len(faces) == 1 else SEVERAL, "", len(faces), box, round(face.score, 4), seen)
+    return Row(file, OK if len(faces) == 1 else SEVERAL_FACES, "", len(faces), box, round(face.score, 4), seen)
 
 
 def _write(path: Path, crop: np.ndarray) -> None:
     pixels = crop if crop.shape[2] == 1 else cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
     suffix = path.suffix.lower()
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-    with atomic(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
 
 

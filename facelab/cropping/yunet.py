@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from facelab.cropping.boxes import Face
-from facelab.cropping.carried import model_file
 from facelab.cropping.framing import Framing
+from facelab.cropping.model_files import model_file
 from facelab.errors import BadParameterError
 
 # on 32 pixels or fewer the coarsest of YuNet's three maps is one row, and OpenCV returns faces that are not there
@@ -57,7 +57,11 @@ class YuNetDetector:
         network.setInputSize((bgr.shape[1], bgr.shape[0]))
         rows = network.detect(bgr)[1]
         found = [
-            Face(prepared.box(*row[:4]), float(row[14]), prepared.points(row[4:14].reshape(5, 2)))
+            Face(
+                prepared.box_in_photograph(*row[:4]),
+                float(row[14]),
+                prepared.points_in_photograph(row[4:14].reshape(5, 2)),
+            )
             for row in ([] if rows is None else rows.astype(np.float64))
         ]
         return sorted(found, key=lambda face: (-face.box.area, face.box))

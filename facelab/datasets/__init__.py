@@ -1,9 +1,12 @@
-"""Data sets as FaceSets: load one by name, split it, pair it, and prove that nothing leaks."""
+"""Data sets as FaceSets: load one by name, split it, pair it, and prove that nothing leaks.
+
+Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files``, ``losses``, ``augment``, ``backbones``, ``optim``.
+"""
 
 # Importing a source registers it.
 from facelab.datasets import casia, celeba, cifar, ffhq, folder, gtav, lfw, orl, orl_wild, utkface, vggface2  # noqa: F401
-from facelab.datasets.derived import derived_set
-from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected, RejectedFilesWarning
+from facelab.datasets.derived_sets import derived_set
+from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.loading import load
 
-__all__ = ["UNKNOWN", "FaceSet", "Rejected", "RejectedFilesWarning", "derived_set", "load"]
+__all__ = ["UNKNOWN", "FaceSet", "RejectedFile", "RejectedFilesWarning", "derived_set", "load"]

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import tables
-from facelab.datasets.faceset import FaceSet, Rejected, pixels_sha256
+from facelab.datasets.faceset import FaceSet, RejectedFile, pixels_sha256
 from facelab.errors import FacelabError
 from facelab.paths import cache_root
 
@@ -63,10 +63,10 @@ class Contents(NamedTuple):
     identity: np.ndarray
     names: tuple[str, ...]
     attributes: pd.DataFrame
-    rejected: tuple[Rejected, ...]
+    rejected_files: tuple[RejectedFile, ...]
 
 
-class Pixels:
+class PixelWriter:
     """The pixels of a set that is being made: rows of a file, each assigned once, as if it were an array.
 
     Written with ordinary writes, not through a memory map: there, a full disk is no error but a signal that ends the
@@ -126,7 +126,7 @@ def read(key: CacheKey) -> FaceSet | None:
             names=tuple(meta["names"]),
             attributes=attributes,
             source=f"{key.source}@{key.size}",
-            rejected=tuple(Rejected(*row) for row in meta["rejected"]),
+            rejected_files=tuple(RejectedFile(*row) for row in meta["rejected"]),
         )
         faces.__dict__["sha256"] = meta["sha256"]  # computed when written: hashing again would read every pixel
     # Not there, or cut short by a crash of the machine: made again by the caller.
@@ -135,7 +135,7 @@ def read(key: CacheKey) -> FaceSet | None:
     return faces
 
 
-def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[Pixels], Contents]) -> FaceSet:
+def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[PixelWriter], Contents]) -> FaceSet:
     """Make a set, keep it under ``key``, and hand back the cached copy. Its pixels are never in memory as a whole.
 
     Args:
@@ -155,7 +155,7 @@ def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[Pixel
         with _writing():
             file = (partial / _PIXELS).open("w+b")
         try:
-            pixels = Pixels(file, shape)
+            pixels = PixelWriter(file, shape)
             contents = fill(pixels)
             sha256 = pixels.sha256()
         finally:
@@ -174,7 +174,7 @@ def _write_rest(partial: Path, contents: Contents, shape: tuple[int, ...], sha25
         "shape": shape,
         "names": contents.names,
         "columns": columns,
-        "rejected": contents.rejected,
+        "rejected": contents.rejected_files,
         "sha256": sha256,
     }
     with _writing():

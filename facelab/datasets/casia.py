@@ -8,7 +8,7 @@ import pandas as pd
 
 from facelab.datasets.lfw import face_square
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, first_tree, person_tree, sorted_entries
+from facelab.datasets.trees import find_data_folder, first_tree, person_tree, sorted_entries
 
 TREES = ("CASIA-WebFace", "casia-webface", "")
 
@@ -19,8 +19,10 @@ def _holds_people(folder: Path) -> bool:
 
 def locate() -> Path | None:
     """The folder that holds the numbered folders of the people, or one folder above it."""
-    return below_data(
-        "casia-webface", "CASIA-WebFace", holds=lambda folder: first_tree(folder, TREES, _holds_people) is not None
+    return find_data_folder(
+        "casia-webface",
+        "CASIA-WebFace",
+        contains_data=lambda folder: first_tree(folder, TREES, _holds_people) is not None,
     )
 
 
@@ -34,8 +36,8 @@ CASIA = register(
         name="casia-webface",
         title="CASIA-WebFace",
         facts="10,575 people, 494,414 photographs, 250 x 250 colour; copies that were aligned and cropped to 112 also work",
-        licence="Non-commercial research only, under the agreement of its authors; the photographs must not be passed on",
-        obtain=(
+        license="Non-commercial research only, under the agreement of its authors; the photographs must not be passed on",
+        instructions=(
             "Ask its authors (Institute of Automation, Chinese Academy of Sciences) and unpack the photographs so that "
             "there is FACELAB_DATA/casia-webface/0000045/001.jpg. Unpack .rec files of other projects to photographs first."
         ),
@@ -44,7 +46,7 @@ CASIA = register(
         locate=locate,
         index=index,
         read=read_files,
-        frame=face_square,  # the photographs of 250 x 250 are framed as LFW's are
-        published={"images": 494414, "people": 10575},
+        crop=face_square,  # the photographs of 250 x 250 are framed as LFW's are
+        published_counts={"images": 494414, "people": 10575},
     )
 )

@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.decode import centre_crop, centre_square
+from facelab.datasets.decode import center_crop, center_square
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, is_photograph, sorted_entries
+from facelab.datasets.trees import find_data_folder, is_photograph, sorted_entries
 from facelab.errors import FacelabError
 
 PHOTOGRAPHS = "img_align_celeba"
-ALIGNED, FACE = (218, 178), 148  # height and width of an aligned photograph, and the side of the usual central crop
+ALIGNED_SHAPE = (218, 178)  # height and width of an aligned photograph
+FACE_SIDE = 148  # of the usual central crop
 SPLITS = {0: "train", 1: "val", 2: "test"}
 
 
 def locate() -> Path | None:
     """The folder that holds ``img_align_celeba``."""
-    return below_data("celeba", "CelebA", holds=lambda folder: (folder / PHOTOGRAPHS).is_dir())
+    return find_data_folder("celeba", "CelebA", contains_data=lambda folder: (folder / PHOTOGRAPHS).is_dir())
 
 
 def index(root: Path) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def _reason(there: bool, listed: bool) -> str:
 
 def face_square(pixels: np.ndarray) -> np.ndarray:
     """The central 148 x 148 of an aligned 178 x 218 photograph; the central square of any other."""
-    return centre_crop(pixels, FACE) if pixels.shape[:2] == ALIGNED else centre_square(pixels)
+    return center_crop(pixels, FACE_SIDE) if pixels.shape[:2] == ALIGNED_SHAPE else center_square(pixels)
 
 
 CELEBA = register(
@@ -72,10 +73,10 @@ CELEBA = register(
         name="celeba",
         title="CelebA, aligned and cropped",
         facts="10,177 people, 202,599 photographs, 178 x 218 colour, 40 attributes",
-        licence=(
+        license=(
             "Non-commercial research only; the photographs belong to their owners and must not be copied on, published or sold"
         ),
-        obtain=(
+        instructions=(
             "Accept the terms at https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, download img_align_celeba.zip and "
             "the three lists below, and put them into FACELAB_DATA/celeba."
         ),
@@ -87,7 +88,7 @@ CELEBA = register(
         locate=locate,
         index=index,
         read=read_files,
-        frame=face_square,
-        published={"images": 202599, "people": 10177},
+        crop=face_square,
+        published_counts={"images": 202599, "people": 10177},
     )
 )

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from facelab.datasets import batches
+from facelab.datasets import cifar_batches
 from facelab.datasets.archives import read_archives, tar_files
 from facelab.datasets.decode import Photograph
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, person_tree, read_table
+from facelab.datasets.trees import find_data_folder, person_tree, read_table
 from facelab.errors import DataMissingError
 from facelab.paths import data_root
 
@@ -27,22 +27,26 @@ def _has_folders(root: Path) -> bool:
     return any((root / split).is_dir() for split in SPLITS)
 
 
-def locate(name: str, layout: batches.Layout) -> Path | None:
+def locate(name: str, layout: cifar_batches.CifarLayout) -> Path | None:
     """The folder with torchvision's batches, the packed photographs, or the folders ``train`` and ``test``."""
-    return below_data(name, "", holds=lambda folder: (folder / layout.folder).is_dir()) or below_data(
+    return find_data_folder(
+        name, "", contains_data=lambda folder: (folder / layout.folder).is_dir()
+    ) or find_data_folder(
         name,
-        holds=lambda folder: _has_folders(folder) or (bool(tar_files(folder)) and (folder / "index.csv").is_file()),
+        contains_data=lambda folder: (
+            _has_folders(folder) or (bool(tar_files(folder)) and (folder / "index.csv").is_file())
+        ),
     )
 
 
-def index(layout: batches.Layout, root: Path) -> pd.DataFrame:
+def index(layout: cifar_batches.CifarLayout, root: Path) -> pd.DataFrame:
     """The photographs with their class as ``identity``, ``split``, and for CIFAR-100 the ``superclass``."""
     if (root / layout.folder).is_dir():
-        return batches.index(root, layout)
+        return cifar_batches.index(root, layout)
     if not tar_files(root):
         parts = [person_tree(root, split).assign(split=split) for split in SPLITS if (root / split).is_dir()]
         return _with_superclass(root, pd.concat(parts, ignore_index=True))
-    table = read_table(root / "index.csv", ["file", "split"], text=["class", "exact_duplicate_of"])
+    table = read_table(root / "index.csv", ["file", "split"], text_columns=["class", "exact_duplicate_of"])
     table["identity"] = table["file"].str.split("/").str[-2]
     return _with_superclass(root, table.drop(columns=["class", "label", "superclass_label"], errors="ignore"))
 
@@ -54,21 +58,21 @@ def _with_superclass(root: Path, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(superclass=table["identity"].map(classes["superclass"]))
 
 
-def read(layout: batches.Layout, root: Path, table: pd.DataFrame) -> Iterator[tuple[int, str, Photograph]]:
+def read(layout: cifar_batches.CifarLayout, root: Path, table: pd.DataFrame) -> Iterator[tuple[int, str, Photograph]]:
     """The photographs of whichever layout is there."""
     if (root / layout.folder).is_dir():
-        return batches.read(root, table)
+        return cifar_batches.read(root, table)
     return read_archives(root, table) if tar_files(root) else read_files(root, table)
 
 
-def archives(layout: batches.Layout, root: Path) -> list[Path]:
+def archives(layout: cifar_batches.CifarLayout, root: Path) -> list[Path]:
     """The batches or packed files, or nothing where the photographs lie in folders."""
     if (root / layout.folder).is_dir():
         return [root / layout.folder / name for name in layout.files]
     return tar_files(root)
 
 
-def fetch(layout: batches.Layout) -> Path:
+def fetch(layout: cifar_batches.CifarLayout) -> Path:
     """Download and unpack the official batches (about 170 MB) by torchvision into ``FACELAB_DATA``.
 
     Raises:
@@ -77,28 +81,28 @@ def fetch(layout: batches.Layout) -> Path:
     import torchvision.datasets  # takes seconds to import, and is needed here only
 
     try:
-        getattr(torchvision.datasets, layout.torchvision)(data_root(), download=True)
+        getattr(torchvision.datasets, layout.torchvision_class)(data_root(), download=True)
     except (OSError, RuntimeError) as error:
         raise DataMissingError(
-            f"{layout.torchvision} cannot be downloaded ({error}).",
+            f"{layout.torchvision_class} cannot be downloaded ({error}).",
             f"By hand: {_by_hand(layout)}",
         ) from error
     return data_root()
 
 
-def _by_hand(layout: batches.Layout) -> str:
+def _by_hand(layout: cifar_batches.CifarLayout) -> str:
     home = "https://www.cs.toronto.edu/~kriz/cifar.html"
     return f"Unpack the python version of {home} so that there is FACELAB_DATA/{layout.folder}/{layout.files[0]}."
 
 
-def _register(name: str, layout: batches.Layout, facts: str, classes: int) -> Source:
+def _register(name: str, layout: cifar_batches.CifarLayout, facts: str, classes: int) -> Source:
     return register(
         Source(
             name=name,
-            title=layout.torchvision.replace("CIFAR", "CIFAR-"),
+            title=layout.torchvision_class.replace("CIFAR", "CIFAR-"),
             facts=facts,
-            licence="No licence stated; to be cited. A subset of Tiny Images, which its authors withdrew in 2020",
-            obtain=_by_hand(layout),
+            license="No licence stated; to be cited. A subset of Tiny Images, which its authors withdrew in 2020",
+            instructions=_by_hand(layout),
             layout=(
                 f"FACELAB_DATA/{layout.folder} (torchvision's), or FACELAB_DATA/{name}/train/CLASS/PHOTO and test/CLASS/PHOTO, "
                 "or these two packed as .tar.* with an index.csv"
@@ -109,12 +113,12 @@ def _register(name: str, layout: batches.Layout, facts: str, classes: int) -> So
             read=functools.partial(read, layout),
             fetch=functools.partial(fetch, layout),
             archives=functools.partial(archives, layout),
-            published={"images": 60000, "people": classes},
+            published_counts={"images": 60000, "people": classes},
         )
     )
 
 
-CIFAR10 = _register("cifar10", batches.CIFAR10, "60,000 photographs of 10 classes, 32 x 32 colour", 10)
+CIFAR10 = _register("cifar10", cifar_batches.CIFAR10, "60,000 photographs of 10 classes, 32 x 32 colour", 10)
 CIFAR100 = _register(
-    "cifar100", batches.CIFAR100, "60,000 photographs of 100 classes in 20 superclasses, 32 x 32 colour", 100
+    "cifar100", cifar_batches.CIFAR100, "60,000 photographs of 100 classes in 20 superclasses, 32 x 32 colour", 100
 )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from facelab.datasets.faceset import Rejected
+from facelab.datasets.faceset import RejectedFile
 from facelab.datasets.pgm import undo_line_ends
 from facelab.errors import BadImageError
 
@@ -23,14 +23,14 @@ VERSION = 2  #: raised when a change here changes pixels, so that every cache is
 MAX_PIXELS = 64_000_000  #: a decoded photograph larger than this is refused before its pixels are unpacked
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF", "TIFF")  #: no others: Pillow also opens PostScript, for one
 
-Frame = Callable[[np.ndarray], np.ndarray]
+Crop = Callable[[np.ndarray], np.ndarray]
 Photograph = bytes | np.ndarray | OSError  #: encoded, or pixels (H, W, C) already, or what went wrong when it was read
 
 _WORKERS = min(8, os.cpu_count() or 1)  # Pillow and OpenCV let go of the interpreter's lock while they work
 _AHEAD = 32 * _WORKERS  # encoded files held in memory at once
 
 
-class Rows(Protocol):
+class RowWriter(Protocol):
     """What ``decode_into`` writes to: an array, or a file that looks like one."""
 
     shape: tuple[int, ...]
@@ -77,12 +77,12 @@ def decode(data: bytes, channels: int = 3) -> np.ndarray:
     return pixels[:, :, None] if channels == 1 else pixels
 
 
-def centre_square(pixels: np.ndarray) -> np.ndarray:
+def center_square(pixels: np.ndarray) -> np.ndarray:
     """The largest centred square of (H, W, C)."""
-    return centre_crop(pixels, min(pixels.shape[:2]))
+    return center_crop(pixels, min(pixels.shape[:2]))
 
 
-def centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:
+def center_crop(pixels: np.ndarray, side: int) -> np.ndarray:
     """The centred square of ``side`` pixels of (H, W, C)."""
     height, width = pixels.shape[:2]
     top, left = (height - side) // 2, (width - side) // 2
@@ -98,14 +98,14 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def decode_into(
-    out: Rows, files: Iterable[tuple[int, str, Photograph]], frame: Frame = centre_square
-) -> tuple[np.ndarray, list[Rejected]]:
+    out: RowWriter, files: Iterable[tuple[int, str, Photograph]], crop: Crop = center_square
+) -> tuple[np.ndarray, list[RejectedFile]]:
     """Decode many files into an array or file that is already there, and say which could not be.
 
     Args:
         out: uint8 (N, size, size, C), written at the rows given.
         files: (row, name, photograph), in any order.
-        frame: cuts the square to keep out of the decoded (H, W, C).
+        crop: cuts the square to keep out of the decoded (H, W, C).
 
     Returns:
         bool (N,), true where a photograph was written, and the rejected files.
@@ -119,7 +119,7 @@ def decode_into(
                 why = photograph.strerror or str(photograph)
                 raise BadImageError(f"It cannot be read ({why}).", "Check the file and its rights.") from photograph
             pixels = decode(photograph, channels) if isinstance(photograph, bytes) else photograph
-            return resize(frame(pixels), size)
+            return resize(crop(pixels), size)
         except BadImageError as error:
             return error
 
@@ -127,7 +127,7 @@ def decode_into(
         for chunk in _chunks(files, _AHEAD):
             for (row, name, _), result in zip(chunk, pool.map(square, [file[2] for file in chunk]), strict=True):
                 if isinstance(result, BadImageError):
-                    rejected.append(Rejected(os.fspath(name), result.what))
+                    rejected.append(RejectedFile(os.fspath(name), result.problem))
                 else:
                     out[row] = result
                     written[row] = True

@@ -16,7 +16,7 @@ from facelab.errors import BadParameterError
 UNKNOWN = -1  #: identity of a photograph whose person is not known (UTKFace, FFHQ)
 
 
-class Rejected(NamedTuple):
+class RejectedFile(NamedTuple):
     """A file that was found but could not be used, and why."""
 
     file: str
@@ -24,7 +24,7 @@ class Rejected(NamedTuple):
 
 
 class RejectedFilesWarning(UserWarning):
-    """A data set has files that could not be used; ``FaceSet.rejected`` lists them."""
+    """A data set has files that could not be used; ``FaceSet.rejected_files`` lists them."""
 
 
 def pixels_sha256(shape: Sequence[int], pieces: Iterable[bytes | memoryview]) -> str:
@@ -45,7 +45,7 @@ class FaceSet:
         names: name of each person, in sorted order of the source; people without a photograph here keep their number.
         attributes: one row a photograph, in the same order; the column ``file`` names it within its source.
         source: what ``datasets.load`` was asked for, with the working size: ``"orl@64"``.
-        rejected: files of the source that could not be used.
+        rejected_files: files of the source that could not be used.
     """
 
     images: np.ndarray
@@ -53,7 +53,7 @@ class FaceSet:
     names: tuple[str, ...]
     attributes: pd.DataFrame
     source: str
-    rejected: tuple[Rejected, ...] = field(default=(), repr=False)
+    rejected_files: tuple[RejectedFile, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -108,7 +108,7 @@ class FaceSet:
             attributes=self.attributes.iloc[rows].reset_index(drop=True),
         )
 
-    def of_people(self, people: np.ndarray | Sequence[int]) -> FaceSet:
+    def select_people(self, people: np.ndarray | Sequence[int]) -> FaceSet:
         """All photographs of the given people (numbers as in ``identity``)."""
         return self.subset(np.isin(self.identity, np.asarray(people)))
 
@@ -130,5 +130,5 @@ class FaceSet:
             "people": len(self.people),
             "size": list(self.images.shape[1:]),
             "sha256": self.sha256,
-            "rejected": len(self.rejected),
+            "rejected": len(self.rejected_files),
         }

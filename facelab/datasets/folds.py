@@ -11,8 +11,8 @@ from facelab.datasets.pairs import Pairs, sample_pairs
 from facelab.errors import BadParameterError
 
 
-def folds_of_people(
-    faces: FaceSet, folds: int = 5, each: int = 300, seed: int = 0, exclude_same: str | None = None
+def sample_fold_pairs(
+    faces: FaceSet, folds: int = 5, genuine_per_fold: int = 300, seed: int = 0, exclude_same: str | None = None
 ) -> Pairs:
     """Folds that share nobody: in each as many genuine as impostor pairs, all of them within the fold.
 
@@ -21,7 +21,7 @@ def folds_of_people(
     Args:
         faces: photographs of known people.
         folds: how many, at least 2; the people are divided as evenly as can be, 2 or more in each.
-        each: genuine pairs in each fold, and as many impostor pairs.
+        genuine_per_fold: genuine pairs in each fold, and as many impostor pairs.
         seed: of who is in which fold, and of the pairs.
         exclude_same: as in ``pairs.all_pairs``.
 
@@ -37,7 +37,7 @@ def folds_of_people(
     parts = []
     for number, own in enumerate(np.array_split(people, folds)):
         rows = np.flatnonzero(np.isin(faces.identity, own))
-        pairs = sample_pairs(faces.subset(rows), each, each, seed + number, exclude_same)
+        pairs = sample_pairs(faces.subset(rows), genuine_per_fold, genuine_per_fold, seed + number, exclude_same)
         fold = np.full(len(pairs), number + 1)
         parts.append(replace(pairs, first=rows[pairs.first], second=rows[pairs.second], fold=fold))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}

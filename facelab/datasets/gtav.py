@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, walk
+from facelab.datasets.trees import find_data_folder, walk
 
 NAME = re.compile(r"(ID\d+)_(\d+)\.\w+", re.IGNORECASE)
 
 
 def locate() -> Path | None:
     """The folder ``gtav`` below ``FACELAB_DATA``."""
-    return below_data("gtav", "GTAV", "GTAV-FACE-DATABASE", holds=lambda folder: any(folder.iterdir()))
+    return find_data_folder("gtav", "GTAV", "GTAV-FACE-DATABASE", contains_data=lambda folder: any(folder.iterdir()))
 
 
 def index(root: Path) -> pd.DataFrame:
@@ -45,8 +45,8 @@ GTAV = register(
         name="gtav",
         title="GTAV Face Database",
         facts="44 people, about 40 photographs each, 240 x 320; pose, light, expression and occlusion",
-        licence="For research, with credit to UPC, which gives the terms when asked; not passed on here",
-        obtain=(
+        license="For research, with credit to UPC, which gives the terms when asked; not passed on here",
+        instructions=(
             "Ask for it at https://gtav.upc.edu/en/research-areas/face-database and put the photographs below "
             "FACELAB_DATA/gtav."
         ),
@@ -55,6 +55,6 @@ GTAV = register(
         locate=locate,
         index=index,
         read=read_files,
-        published={"people": 44},
+        published_counts={"people": 44},
     )
 )

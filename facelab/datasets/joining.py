@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import cache
-from facelab.datasets.cache import CacheKey, Contents, Pixels
-from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected
+from facelab.datasets.cache import CacheKey, Contents, PixelWriter
+from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile
 
 _CHUNK = 1024  # photographs copied at once
 
 
-def first_of_each(faces: FaceSet) -> np.ndarray:
+def first_row_per_person(faces: FaceSet) -> np.ndarray:
     """Rows int64, sorted: the first photograph of each known person, and every photograph of unknown ones."""
     people, first = np.unique(faces.identity, return_index=True)
     return np.sort(np.concatenate([first[people != UNKNOWN], np.flatnonzero(faces.identity == UNKNOWN)]))
 
 
-def one_of_each(faces: FaceSet) -> FaceSet:
+def keep_one_per_person(faces: FaceSet) -> FaceSet:
     """A set of one photograph of each known person, and every photograph of unknown ones; its source says so."""
-    return replace(faces.subset(first_of_each(faces)), source=f"{faces.source}, one per person")
+    return replace(faces.subset(first_row_per_person(faces)), source=f"{faces.source}, one per person")
 
 
 def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet], one_per_person: bool) -> FaceSet:
@@ -45,10 +45,10 @@ def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet]
     key = CacheKey(title, keys[0].size, 1, origin)
     if (cached := cache.read(key)) is not None:
         return cached
-    rows = [first_of_each(faces) if one_per_person else np.arange(len(faces)) for faces in sets]
+    rows = [first_row_per_person(faces) if one_per_person else np.arange(len(faces)) for faces in sets]
     channels = max(faces.images.shape[3] for faces in sets)
 
-    def fill(pixels: Pixels) -> Contents:
+    def fill(pixels: PixelWriter) -> Contents:
         row = 0
         for faces, wanted in zip(sets, rows, strict=True):
             for start in range(0, len(wanted), _CHUNK):
@@ -69,5 +69,5 @@ def _joined(parts: Sequence[str], sets: Sequence[FaceSet], rows: Sequence[np.nda
         names += [f"{part}:{name}" for name in faces.names]
         table = faces.attributes.iloc[wanted]
         tables.append(table.assign(file=f"{part}:" + table["file"], source=part))
-        rejected += [Rejected(f"{part}:{file}", reason) for file, reason in faces.rejected]
+        rejected += [RejectedFile(f"{part}:{file}", reason) for file, reason in faces.rejected_files]
     return Contents(np.concatenate(identity), tuple(names), pd.concat(tables, ignore_index=True), tuple(rejected))

@@ -9,38 +9,40 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 
 from facelab.datasets.faceset import UNKNOWN, FaceSet
-from facelab.datasets.near import near_duplicates
+from facelab.datasets.near_duplicates import near_duplicates
 from facelab.errors import BadParameterError, LeakageError
 
 KINDS = ("identity", "file", "hash", "perceptual")
 _MADE_OF = {"orl-wild": "orl"}  # its people and photographs are those of another source
 
 
-def assert_disjoint(train: FaceSet, test: FaceSet, by: Sequence[str] = KINDS) -> None:
+def assert_disjoint(train: FaceSet, test: FaceSet, kinds: Sequence[str] = KINDS) -> None:
     """Proof that training and test set share nothing of the kinds named.
 
     Args:
         train: what was trained on.
         test: what is tested on.
-        by: of ``identity`` (a person by name, within one source; unknown people are passed over), ``file`` (a file name
+        kinds: of ``identity`` (a person by name, within one source; unknown people are passed over), ``file`` (a file name
             within one source, or the column ``photo`` that says what a rendering was made of), ``hash`` (SHA-256 of an
-            image's pixels) and ``perceptual`` (see ``near.near_duplicates``). For a closed set leave ``identity`` out.
+            image's pixels) and ``perceptual`` (see ``near_duplicates``). For a closed set leave ``identity`` out.
 
     Raises:
         LeakageError: something is shared; it names the first of them and says how many.
         BadParameterError: no such kind.
     """
-    if not by or (unknown := [kind for kind in by if kind not in KINDS]):
-        raise BadParameterError(f"Leakage by {unknown[0]!r} is not known." if by else "No kind of leakage is named.",
+    if not kinds or (unknown := [kind for kind in kinds if kind not in KINDS]):
+        raise BadParameterError(f"Leakage by {unknown[0]!r} is not known." if kinds else "No kind of leakage is named.",
                                 f"There are: {', '.join(KINDS)}.")  # fmt: skip
-    if "identity" in by:
-        _refuse("people", sorted(_people(train) & _people(test)), len(_people(test)), "Use splits.identity_disjoint.")
-    if "file" in by:
+    if "identity" in kinds:
+        _refuse(
+            "people", sorted(_people(train) & _people(test)), len(_people(test)), "Use splits.identity_disjoint_split."
+        )
+    if "file" in kinds:
         shared = _shared(_files(train), _files(test))
         _refuse("files", [str(test.attributes["file"].iloc[row]) for _, row in shared], len(test), "Split again.")
-    if "hash" in by:
+    if "hash" in kinds:
         _refuse_copies("identical pictures", train, test, _shared(_pixel_hashes(train), _pixel_hashes(test)))
-    if "perceptual" in by:
+    if "perceptual" in kinds:
         _refuse_copies("near-duplicates", train, test, near_duplicates(train.images, test.images))
 
 

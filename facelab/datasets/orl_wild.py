@@ -15,7 +15,7 @@ from facelab.datasets.sources import Source, register
 from facelab.datasets.wild import parameters
 from facelab.datasets.wild.geometry import Landmarks
 from facelab.datasets.wild.scene import Scene
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 _NUISANCES = tuple(field.name for field in fields(parameters.Nuisance))
 
@@ -35,7 +35,7 @@ def index(root: Path) -> pd.DataFrame:
 
 def scene(root: Path, photo: str) -> Scene:
     """One ORL photograph (``s1/1.pgm``) with its landmarks, to be rendered under any conditions."""
-    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file").loc[photo]
+    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file").loc[photo]
     return _scene(root, photo, points)
 
 
@@ -45,7 +45,7 @@ def _scene(root: Path, photo: str, points: pd.Series) -> Scene:
 
 def render(root: Path, table: pd.DataFrame, size: int) -> Iterator[tuple[int, str, np.ndarray]]:
     """Yields (row, file, uint8 (size, size, 1)) for each row of an index, photograph by photograph."""
-    points = pd.read_csv(own_data("orl", "landmarks.csv"), index_col="file")
+    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file")
     table = table.reset_index(drop=True)
     for photo, renderings in table.groupby("photo", sort=False):
         source = _scene(root, photo, points.loc[photo])
@@ -53,9 +53,9 @@ def render(root: Path, table: pd.DataFrame, size: int) -> Iterator[tuple[int, st
             yield row, table.at[row, "file"], source.render(parameters.Nuisance(**values), size)[:, :, None]
 
 
-def made_from(root: Path) -> list[Path]:
+def source_files(root: Path) -> list[Path]:
     """The files that decide the pixels: landmarks and photographs."""
-    return [own_data("orl", "landmarks.csv"), *(root / photo for photo in orl.index(root)["file"])]
+    return [project_data("orl", "landmarks.csv"), *(root / photo for photo in orl.index(root)["file"])]
 
 
 ORL_WILD = register(
@@ -63,16 +63,16 @@ ORL_WILD = register(
         name="orl-wild",
         title="ORL in the wild: the ORL photographs under simulated conditions",
         facts="40 people, 400 photographs, each rendered 4 times: 1600 images, grey",
-        licence=orl.ORL.licence,
-        obtain=orl.ORL.obtain,
+        license=orl.ORL.license,
+        instructions=orl.ORL.instructions,
         layout=orl.ORL.layout,
         citation=orl.ORL.citation,
         channels=1,
         locate=orl.locate,
         index=index,
         render=render,
-        archives=made_from,
+        archives=source_files,
         version=2,
-        published={"images": 1600, "people": 40},
+        published_counts={"images": 1600, "people": 40},
     )
 )

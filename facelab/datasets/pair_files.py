@@ -13,7 +13,7 @@ import pandas as pd
 from facelab.datasets.faceset import FaceSet
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError, DataMissingError
-from facelab.paths import data_root, own_data
+from facelab.paths import data_root, project_data
 
 #: file, folds, and genuine (and impostor) pairs of each fold
 LFW_LISTS = {
@@ -119,12 +119,12 @@ def find_rows(pairs: NamedPairs, faces: FaceSet) -> Pairs:
 
 
 def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
-    """The pairs of ``data/pairs/TABLE.csv`` as rows of a set: for ORL, pairs of the 20 people of ``splits.stored_people``.
+    """The pairs of ``data/pairs/TABLE.csv`` as rows of a set: for ORL, of the 20 people of ``splits.stored_people_split``.
 
     Raises:
         DataMissingError: a photograph of the list is not in the set.
     """
-    listed = pd.read_csv(own_data("pairs", f"{table}.csv"))
+    listed = pd.read_csv(project_data("pairs", f"{table}.csv"))
     row = {file: place for place, file in enumerate(faces.attributes["file"])}
     missing = sorted(set(listed["first"]).union(listed["second"]) - set(row))
     if missing:

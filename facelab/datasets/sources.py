@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.decode import Frame, Photograph, centre_square
+from facelab.datasets.decode import Crop, Photograph, center_square
 from facelab.errors import BadParameterError
 
 MAX_BYTES = 256 * 2**20  #: a file larger than this is not a photograph, and is not read into memory
@@ -23,30 +23,30 @@ class Source:
         name: how it is asked for.
         title: its full name.
         facts: people and images as published, in words.
-        licence: licence and terms of use, in words.
-        obtain: how to get it by hand, and into which folder.
+        license: licence and terms of use, in words.
+        instructions: how to get it by hand, and into which folder.
         layout: what lies in that folder.
         citation: what to cite.
         locate: the folder where it lies, or None where it is not on this machine.
         index: table of the photographs found in the folder: ``file``, ``identity`` (name of the person, empty where not
             known), and one column for each attribute. Reads no pixels. A column ``rejected`` may give the reason why a
-            file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected`` and not read.
+            file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected_files`` and not read.
         read: yields (row number of the index, file, photograph) for the rows of an index, in whatever order is fast. The
             photograph is encoded bytes, or pixels (H, W, C) already, or the OSError that reading it met.
         render: instead of ``read``, for a set that is made and not decoded: yields (row, file, uint8 (size, size, C)).
         channels: 1 grey, 3 RGB.
-        frame: cuts the square that is kept of a decoded photograph.
+        crop: cuts the square that is kept of a decoded photograph.
         version: raised when a change here changes the pixels or the table, so that caches are made anew.
         fetch: downloads it, where its terms and the network allow; None where a person must ask for it.
         archives: the files that hold the photographs, where these are packed; a change of one makes caches anew.
-        published: the published counts, ``images`` and ``people``, where they are known.
+        published_counts: the published counts, ``images`` and ``people``, where they are known.
     """
 
     name: str
     title: str
     facts: str
-    licence: str
-    obtain: str
+    license: str
+    instructions: str
     layout: str
     citation: str
     locate: Callable[[], Path | None]
@@ -54,16 +54,17 @@ class Source:
     read: Callable[[Path, pd.DataFrame], Iterator[tuple[int, str, Photograph]]] | None = None
     render: Callable[[Path, pd.DataFrame, int], Iterator[tuple[int, str, np.ndarray]]] | None = None
     channels: int = 3
-    frame: Frame = centre_square
+    crop: Crop = center_square
     version: int = 1
     fetch: Callable[[], Path] | None = None
     archives: Callable[[Path], list[Path]] | None = None
-    published: Mapping[str, int] = field(default_factory=dict)
+    published_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def remedy(self) -> str:
         """What to do where it is not on this machine."""
-        return self.obtain if self.fetch is None else f"Run: facelab data fetch {self.name}. Or by hand: {self.obtain}"
+        command = "" if self.fetch is None else f"Run: facelab data fetch {self.name}. Or by hand: "
+        return command + self.instructions
 
 
 _SOURCES: dict[str, Source] = {}

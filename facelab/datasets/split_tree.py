@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from facelab.datasets.decode import centre_square, decode, resize
-from facelab.datasets.near import near_duplicates
+from facelab.datasets.decode import center_square, decode, resize
+from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.trees import person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic, remove_partials, write_json, write_text
+from facelab.files import atomic_write, remove_partials, write_json, write_text
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 _SIZE = 64  # side at which pictures are compared
@@ -27,21 +27,21 @@ class TreeSplit:
     """What ``split_tree`` did.
 
     Attributes:
-        train: number of photographs in ``train/``.
-        test: number of photographs in ``test/``.
-        copied: how many of them were copied now; the others were there already.
-        single: people with one photograph, which went to ``train/``.
-        rejected: (file, reason) of what was not copied.
-        damaged: (file, reason) of what was copied and cannot be decoded: the splitter sorts files, loading judges them.
+        train_count: number of photographs in ``train/``.
+        test_count: number of photographs in ``test/``.
+        copied_count: how many of them were copied now; the others were there already.
+        single_photo_people: people with one photograph, which went to ``train/``.
+        rejected_files: (file, reason) of what was not copied.
+        damaged_files: (file, reason) of what was copied and cannot be decoded: the splitter sorts files, loading judges them.
         duplicates: (training file, test file) that show one picture.
     """
 
-    train: int
-    test: int
-    copied: int
-    single: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...]
-    damaged: tuple[tuple[str, str], ...]
+    train_count: int
+    test_count: int
+    copied_count: int
+    single_photo_people: tuple[str, ...]
+    rejected_files: tuple[tuple[str, str], ...]
+    damaged_files: tuple[tuple[str, str], ...]
     duplicates: tuple[tuple[str, str], ...]
 
 
@@ -86,12 +86,12 @@ def split_tree(in_dir: Path | str, out_dir: Path | str, percent_train: float = 7
     single = tuple(str(person) for person, count in good["identity"].value_counts().sort_index().items() if count == 1)
     damaged, duplicates = _look(source, rows)
     return TreeSplit(
-        train=sum(part == "train" for _, part, _ in rows),
-        test=sum(part == "test" for _, part, _ in rows),
-        copied=copied,
-        single=single,
-        rejected=tuple(map(tuple, table.loc[table["rejected"] != "", ["file", "rejected"]].to_numpy())),
-        damaged=damaged,
+        train_count=sum(part == "train" for _, part, _ in rows),
+        test_count=sum(part == "test" for _, part, _ in rows),
+        copied_count=copied,
+        single_photo_people=single,
+        rejected_files=tuple(map(tuple, table.loc[table["rejected"] != "", ["file", "rejected"]].to_numpy())),
+        damaged_files=damaged,
         duplicates=duplicates,
     )
 
@@ -160,7 +160,7 @@ def _as_csv(rows: list[tuple[str, str, str]]) -> str:
 def _copy(source: Path, target: Path, digest: str) -> bool:
     if target.is_file() and _sha256(target) == digest:
         return False
-    with atomic(target) as partial:
+    with atomic_write(target) as partial:
         shutil.copyfile(source, partial)
     return True
 
@@ -171,9 +171,9 @@ def _look(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[s
     files, images = {"train": [], "test": []}, {"train": [], "test": []}
     for file, part, _ in rows:
         try:
-            image = resize(centre_square(decode((source / PurePosixPath(file)).read_bytes())), _SIZE)
+            image = resize(center_square(decode((source / PurePosixPath(file)).read_bytes())), _SIZE)
         except BadImageError as error:
-            damaged.append((file, error.what))
+            damaged.append((file, error.problem))
             continue
         files[part].append(file)
         images[part].append(image)

@@ -11,7 +11,7 @@ import numpy as np
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.datasets.pairs import column_codes
 from facelab.errors import BadParameterError
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 
 def _no_rows() -> np.ndarray:
@@ -48,13 +48,13 @@ class Selection:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
 
-def stratified(
+def stratified_split(
     faces: FaceSet,
     train: float = 0.7,
     validation: float = 0.0,
     seed: int = 0,
     group: str | None = None,
-    by: str | None = None,
+    column: str | None = None,
 ) -> Split:
     """Closed set: each person's photographs are shared out, so that all people are in all parts.
 
@@ -64,13 +64,13 @@ def stratified(
         validation: the same; 0 for none. The test part gets the rest, at least one.
         seed: of the NumPy generator.
         group: a column whose equal values stay together (``"photo"`` for orl-wild). Shares are then of groups.
-        by: a column to share out by instead of the person.
+        column: to share out by its values instead of the person.
 
     Raises:
         BadParameterError: a share outside (0, 1), a person with too few photographs, a group on two people, no such column.
     """
     _check_shares(train, validation)
-    classes, names = _classes(faces, by)
+    classes, names = _classes(faces, column)
     unit = np.arange(len(faces)) if group is None else _groups(faces, group, classes, names)
     rng, parts = np.random.default_rng(seed), ([], [], [])
     for number in np.unique(classes):
@@ -80,11 +80,13 @@ def stratified(
         for part, chosen in zip(parts, np.split(shuffled, np.cumsum(sizes)[:-1]), strict=True):
             part.append(np.flatnonzero(np.isin(unit, chosen)))
     rows = [np.sort(np.concatenate(part)) for part in parts]
-    recipe = {"split": "stratified", "by": by or "identity", "train": train, "validation": validation, "group": group}
-    return Split(rows[0], rows[2], rows[1], recipe | {"seed": seed})
+    recipe = {"split": "stratified", "by": column or "identity", "train": train, "validation": validation}
+    return Split(rows[0], rows[2], rows[1], recipe | {"group": group, "seed": seed})
 
 
-def identity_disjoint(faces: FaceSet, train: int | float = 0.5, validation: int | float = 0, seed: int = 0) -> Split:
+def identity_disjoint_split(
+    faces: FaceSet, train: int | float = 0.5, validation: int | float = 0, seed: int = 0
+) -> Split:
     """Open set: nobody is in two parts.
 
     Args:
@@ -113,25 +115,27 @@ def identity_disjoint(faces: FaceSet, train: int | float = 0.5, validation: int 
     return Split(rows[0], rows[2], rows[1], recipe)
 
 
-def stored_people(faces: FaceSet, table: str = "orl-people") -> Split:
+def stored_people_split(faces: FaceSet, table: str = "orl-people") -> Split:
     """Open set by a list of ours, ``data/pairs/TABLE.csv``: for ORL and orl-wild, 20 people train and 20 others test.
 
     Raises:
         BadParameterError: a person of the set is not in the list.
     """
-    with open(own_data("pairs", f"{table}.csv"), encoding="utf-8", newline="") as file:
+    with open(project_data("pairs", f"{table}.csv"), encoding="utf-8", newline="") as file:
         part = {row["identity"]: row["part"] for row in csv.DictReader(file)}
     classes, names = _classes(faces, None)
     strange = [names[number] for number in np.unique(classes) if names[number] not in part]
     if strange:
-        raise BadParameterError(f"{strange[0]!r} of {faces.source} is not in {table}.", "Use identity_disjoint.")
+        raise BadParameterError(f"{strange[0]!r} of {faces.source} is not in {table}.", "Use identity_disjoint_split.")
     parts = np.array([part[names[number]] for number in classes])
     return Split(
         np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test"), recipe={"split": "stored", "table": table}
     )
 
 
-def label_fraction(faces: FaceSet, fraction: float, draw: int = 0, seed: int = 0, by: str | None = None) -> Selection:
+def select_label_fraction(
+    faces: FaceSet, fraction: float, draw: int = 0, seed: int = 0, column: str | None = None
+) -> Selection:
     """The few photographs whose labels a semi-supervised method may see: equally many of each class, at least one.
 
     The lists of one draw are nested (1 % lies within 10 %); draws are independent.
@@ -141,13 +145,13 @@ def label_fraction(faces: FaceSet, fraction: float, draw: int = 0, seed: int = 0
         fraction: of all photographs, between 0 and 1; fraction * N / classes of each class, rounded.
         draw: number of the draw, 0, 1, 2 ...
         seed: of the NumPy generator.
-        by: the column of the classes; None: the person.
+        column: of the classes; None: the person.
 
     Raises:
         BadParameterError: a fraction outside (0, 1), or a class with fewer photographs than its part.
     """
     _check_shares(fraction, 0)
-    classes, names = _classes(faces, by)
+    classes, names = _classes(faces, column)
     numbers = np.unique(classes)
     each = max(1, _round(fraction * len(faces) / len(numbers)))
     rng, rows = np.random.default_rng([seed, draw]), []
@@ -159,7 +163,7 @@ def label_fraction(faces: FaceSet, fraction: float, draw: int = 0, seed: int = 0
                 "Ask for a smaller fraction, or leave small classes out.",
             )
         rows.append(rng.permutation(own)[:each])
-    recipe = {"split": "label_fraction", "fraction": fraction, "by": by or "identity", "draw": draw, "seed": seed}
+    recipe = {"split": "label_fraction", "fraction": fraction, "by": column or "identity", "draw": draw, "seed": seed}
     return Selection(np.sort(np.concatenate(rows)), recipe | {"each": each})
 
 
@@ -188,11 +192,11 @@ def _sizes(count: int, train: float, validation: float, whose: str, unit: str) -
     return first, both - first, count - both
 
 
-def _classes(faces: FaceSet, by: str | None) -> tuple[np.ndarray, Sequence[str]]:
+def _classes(faces: FaceSet, column: str | None) -> tuple[np.ndarray, Sequence[str]]:
     """Class of each photograph and the names of the classes."""
-    if by is not None:
-        codes = column_codes(faces, by)
-        return codes, [f"{by} {value}" for value in np.unique(faces.attributes[by].to_numpy())]
+    if column is not None:
+        codes = column_codes(faces, column)
+        return codes, [f"{column} {value}" for value in np.unique(faces.attributes[column].to_numpy())]
     if (faces.identity == UNKNOWN).any():
         raise BadParameterError(
             f"{int((faces.identity == UNKNOWN).sum())} photographs of {faces.source} are of unknown people.",

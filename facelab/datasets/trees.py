@@ -17,11 +17,11 @@ NO_TEXT = "Its name is not text (UTF-8)."
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind; hidden files are litter too
 
 
-def below_data(*folders: str, holds: Callable[[Path], bool]) -> Path | None:
+def find_data_folder(*folders: str, contains_data: Callable[[Path], bool]) -> Path | None:
     """The first of these folders below ``FACELAB_DATA`` that is there and holds the data set."""
     for folder in folders:
         path = data_root() / folder
-        if path.is_dir() and holds(path):
+        if path.is_dir() and contains_data(path):
             return path
     return None
 
@@ -67,20 +67,20 @@ def walk(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield prefix + entry.name, ""
 
 
-def person_tree(root: Path, below: str = "") -> pd.DataFrame:
+def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
     """The photographs of a tree person/photo, at any depth below the person's folder.
 
     Args:
         root: folder that the paths in ``file`` start from.
-        below: the folder of people, relative to ``root``.
+        people_dir: the folder of people, relative to ``root``.
 
     Returns:
         Columns ``file``, ``identity`` (name of the first folder, Unicode NFC, so that it is the same on every system) and
         ``rejected``. A person without a photograph has one row that says so.
     """
     rows: list[tuple[str, str, str]] = []
-    prefix = f"{below}/" if below else ""
-    for entry in sorted_entries(root / below):
+    prefix = f"{people_dir}/" if people_dir else ""
+    for entry in sorted_entries(root / people_dir):
         if not is_text(entry.name):
             rows.append((prefix + ascii(entry.name)[1:-1], "", NO_TEXT))
             continue
@@ -96,24 +96,24 @@ def person_tree(root: Path, below: str = "") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "identity", "rejected"])
 
 
-def first_tree(root: Path, trees: Sequence[str], holds: Callable[[Path], bool]) -> str | None:
+def first_tree(root: Path, trees: Sequence[str], contains_data: Callable[[Path], bool]) -> str | None:
     """The first of these folders below ``root`` that holds photographs of the data set, or None."""
-    return next((tree for tree in trees if (root / tree).is_dir() and holds(root / tree)), None)
+    return next((tree for tree in trees if (root / tree).is_dir() and contains_data(root / tree)), None)
 
 
-def read_table(path: Path, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, columns: Iterable[str], text_columns: Iterable[str] = ()) -> pd.DataFrame:
     """A table of labels in CSV.
 
     Args:
         path: the file.
         columns: those that must be there.
-        text: those that are kept as text. Only an empty field is missing: a person may be called None.
+        text_columns: those that are kept as text. Only an empty field is missing: a person may be called None.
 
     Raises:
         FacelabError: it cannot be read, or lacks a column.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, dtype=dict.fromkeys(text_columns, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise FacelabError(f"{path} cannot be read as a table ({error}).", "Get it again.") from error
     if lacking := [column for column in columns if column not in table]:

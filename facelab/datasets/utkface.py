@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, first_tree, read_table, sorted_entries, walk
+from facelab.datasets.trees import find_data_folder, first_tree, read_table, sorted_entries, walk
 
 TREES = ("UTKFace", "crop_part1", "")
 GENDERS = ("male", "female")  #: as numbered in the names
@@ -22,7 +22,9 @@ def _holds_faces(folder: Path) -> bool:
 
 def locate() -> Path | None:
     """The folder that holds ``UTKFace`` with its photographs, or the photographs themselves."""
-    return below_data("utkface", "UTKFace", holds=lambda folder: first_tree(folder, TREES, _holds_faces) is not None)
+    return find_data_folder(
+        "utkface", "UTKFace", contains_data=lambda folder: first_tree(folder, TREES, _holds_faces) is not None
+    )
 
 
 def index(root: Path) -> pd.DataFrame:
@@ -62,8 +64,8 @@ UTKFACE = register(
         name="utkface",
         title="UTKFace, aligned and cropped",
         facts="23,708 faces, 200 x 200 colour, ages 0 to 116; identities unknown",
-        licence="Non-commercial research only; the photographs belong to their owners and must not be copied on or published",
-        obtain=(
+        license="Non-commercial research only; the photographs belong to their owners and must not be copied on or published",
+        instructions=(
             "Download UTKFace.tar.gz (aligned and cropped faces) from https://susanqq.github.io/UTKFace/ and unpack it so that "
             "there is FACELAB_DATA/utkface/UTKFace/25_0_1_20170116174525125.jpg.chip.jpg."
         ),
@@ -74,6 +76,6 @@ UTKFACE = register(
         locate=locate,
         index=index,
         read=read_files,
-        published={"images": 23708},
+        published_counts={"images": 23708},
     )
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import below_data, person_tree
+from facelab.datasets.trees import find_data_folder, person_tree
 
 SPLITS = ("train", "test")
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "test")
 def locate() -> Path | None:
     """The folder that holds ``train`` or ``test``."""
     folders = ("vggface2", "VGGFace2", "VGG-Face2/data")
-    return below_data(*folders, holds=lambda folder: any((folder / split).is_dir() for split in SPLITS))
+    return find_data_folder(*folders, contains_data=lambda folder: any((folder / split).is_dir() for split in SPLITS))
 
 
 def index(root: Path) -> pd.DataFrame:
@@ -29,8 +29,8 @@ VGGFACE2 = register(
         name="vggface2",
         title="VGGFace2",
         facts="9,131 people (8,631 for training, 500 for test), 3.31 million photographs, loosely cropped, sizes differ",
-        licence="Non-commercial research; copies are handed round as CC BY-NC 4.0, and its authors took down the download",
-        obtain=(
+        license="Non-commercial research; copies are handed round as CC BY-NC 4.0, and its authors took down the download",
+        instructions=(
             "Its home page (https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/) no longer hands it out; where you have it, "
             "unpack it so that there is FACELAB_DATA/vggface2/train/n000002/0001_01.jpg."
         ),
@@ -42,6 +42,6 @@ VGGFACE2 = register(
         locate=locate,
         index=index,
         read=read_files,
-        published={"people": 9131},
+        published_counts={"people": 9131},
     )
 )

@@ -1,31 +1,40 @@
-"""The protocols: every number with its interval, its n, and beside baselines that learn nothing."""
+"""The protocols' figures, from scores and embeddings: every number with its interval, its n, and beside baselines.
 
-from facelab.evaluation.agreement import agreement, agreement_by_label, binned, cluster_agreement, matched_accuracy
+Functions of arrays alone: no network and no training is known here. It may import ``datasets`` and what stands below it.
+"""
+
+from facelab.evaluation.agreement import (
+    agreement,
+    agreement_by_label,
+    bin_by_quantile,
+    cluster_agreement,
+    matched_accuracy,
+)
 from facelab.evaluation.balance import (
     assert_all_classes,
     assert_not_one_class,
     balanced_accuracy,
-    check_classes,
+    class_counts,
     recall_by_class,
 )
 from facelab.evaluation.baselines import BASELINES, raw_pixels, whitened_pca
 from facelab.evaluation.bootstrap import (
-    bootstrap_over_people,
+    bootstrap_pairs_over_people,
     paired_bootstrap,
-    verification_figures,
+    verification_estimates,
 )
-from facelab.evaluation.clusters import fit_kmeans, silhouette_of, silhouette_sweep, topk_by_clusters
+from facelab.evaluation.clusters import fit_kmeans, silhouette_estimate, silhouette_sweep, topk_by_clusters
 from facelab.evaluation.collapse import (
     active_units,
     alignment,
-    collapse_figures,
+    collapse_metrics,
     effective_rank,
-    largest_class,
+    largest_class_share,
     per_dimension_std,
-    predicted_shares,
+    predicted_class_shares,
     uniformity,
 )
-from facelab.evaluation.confusion import confusion, most_confused
+from facelab.evaluation.confusion import confusion_matrix, most_confused_pairs
 from facelab.evaluation.disparity import (
     fairness_discrepancy_rate,
     garbe,
@@ -33,48 +42,54 @@ from facelab.evaluation.disparity import (
     inequity_rate,
     max_over_geometric_mean,
 )
-from facelab.evaluation.fairness import GroupRates, fairness_figures, group_rates, threshold_at_fmr
+from facelab.evaluation.fairness import GroupRates, fairness_estimates, group_rates, threshold_at_fmr
 from facelab.evaluation.identification import (
-    OpenSet,
+    OpenSetSplit,
     Searches,
     accuracy_over_people,
     cmc,
     open_set_split,
     search_gallery,
 )
-from facelab.evaluation.intervals import Estimate, over_seeds, rate_by_group, wilson
-from facelab.evaluation.many import certain, holm, p_of_t_interval
-from facelab.evaluation.open_set import OpenSetCurve, false_alarms, fnir_at_fpir, fnir_estimate, misses, open_set_curve
+from facelab.evaluation.intervals import Estimate, mean_over_seeds, rate_by_group, wilson
+from facelab.evaluation.multiple_comparisons import holm, p_value_from_t_interval, significant_means
+from facelab.evaluation.open_set import (
+    OpenSetCurve,
+    false_negatives,
+    false_positives,
+    fnir_at_fpir,
+    fnir_estimate,
+    open_set_curve,
+)
 from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.rejection import excess_risk, risk_coverage
-from facelab.evaluation.resampling import jackknife_over_people, over_people
+from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people
 from facelab.evaluation.sample_size import design_effect, trials_needed
-from facelab.evaluation.topk import TopK, topk_by_neighbours, topk_by_scores, topk_leave_one_out
+from facelab.evaluation.topk import TopK, topk_by_neighbors, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
     Roc,
-    View2,
-    accuracy,
+    View2Result,
     auc,
     best_threshold,
+    cosine_scores,
     eer,
     lfw_view2,
+    pair_accuracy,
     roc,
-    scores,
-    tar_at_far,
+    tmr_at_fmr,
 )
 
 __all__ = [
     "BASELINES",
     "Estimate",
     "GroupRates",
-    "OpenSet",
     "OpenSetCurve",
+    "OpenSetSplit",
     "Probe",
     "Roc",
     "Searches",
     "TopK",
-    "View2",
-    "accuracy",
+    "View2Result",
     "accuracy_over_people",
     "active_units",
     "agreement",
@@ -85,21 +100,23 @@ __all__ = [
     "auc",
     "balanced_accuracy",
     "best_threshold",
-    "binned",
+    "bin_by_quantile",
     "bootstrap_over_people",
-    "certain",
-    "check_classes",
+    "bootstrap_pairs_over_people",
+    "class_counts",
     "cluster_agreement",
     "cmc",
-    "collapse_figures",
-    "confusion",
+    "collapse_metrics",
+    "confusion_matrix",
+    "cosine_scores",
     "design_effect",
     "eer",
     "effective_rank",
     "excess_risk",
     "fairness_discrepancy_rate",
-    "fairness_figures",
-    "false_alarms",
+    "fairness_estimates",
+    "false_negatives",
+    "false_positives",
     "fit_kmeans",
     "fit_probe",
     "fnir_at_fpir",
@@ -110,38 +127,37 @@ __all__ = [
     "holm",
     "inequity_rate",
     "jackknife_over_people",
-    "largest_class",
+    "largest_class_share",
     "lfw_view2",
     "matched_accuracy",
     "max_over_geometric_mean",
-    "misses",
-    "most_confused",
+    "mean_over_seeds",
+    "most_confused_pairs",
     "open_set_curve",
     "open_set_split",
-    "over_people",
-    "over_seeds",
-    "p_of_t_interval",
+    "p_value_from_t_interval",
+    "pair_accuracy",
     "paired_bootstrap",
     "per_dimension_std",
-    "predicted_shares",
+    "predicted_class_shares",
     "rate_by_group",
     "raw_pixels",
     "recall_by_class",
     "risk_coverage",
     "roc",
-    "scores",
     "search_gallery",
-    "silhouette_of",
+    "significant_means",
+    "silhouette_estimate",
     "silhouette_sweep",
-    "tar_at_far",
     "threshold_at_fmr",
+    "tmr_at_fmr",
     "topk_by_clusters",
-    "topk_by_neighbours",
+    "topk_by_neighbors",
     "topk_by_scores",
     "topk_leave_one_out",
     "trials_needed",
     "uniformity",
-    "verification_figures",
+    "verification_estimates",
     "whitened_pca",
     "wilson",
 ]

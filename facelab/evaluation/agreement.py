@@ -28,7 +28,7 @@ def matched_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(labels))
 
 
-AGREEMENT: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+AGREEMENT_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "nmi": normalized_mutual_info_score,
     "ami": adjusted_mutual_info_score,
     "ari": adjusted_rand_score,
@@ -54,7 +54,7 @@ def agreement(clusters: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         BadParameterError: clusters and labels differ in number, or there are none.
     """
     _check(clusters, labels)
-    return {name: float(figure(labels, clusters)) for name, figure in AGREEMENT.items()}
+    return {name: float(figure(labels, clusters)) for name, figure in AGREEMENT_METRICS.items()}
 
 
 def cluster_agreement(clusters: np.ndarray, labels: np.ndarray, person: np.ndarray) -> dict[str, Estimate]:
@@ -69,7 +69,7 @@ def cluster_agreement(clusters: np.ndarray, labels: np.ndarray, person: np.ndarr
         BadParameterError: the three differ in number, or show fewer than 3 people.
     """
     _check(clusters, labels, person)
-    return {name: _over_people(figure, clusters, labels, person) for name, figure in AGREEMENT.items()}
+    return {name: _over_people(figure, clusters, labels, person) for name, figure in AGREEMENT_METRICS.items()}
 
 
 def agreement_by_label(
@@ -84,7 +84,7 @@ def agreement_by_label(
         clusters: (N,), cluster of each photograph.
         attributes: one row a photograph (``FaceSet.attributes``). Rows where a column is missing or empty are left out of
             that column's figure.
-        columns: which to compare. Numbers of more than ``bins`` different values are cut by ``binned``.
+        columns: which to compare. Numbers of more than ``bins`` different values are cut by ``bin_by_quantile``.
         person: (N,), the person of each photograph.
         bins: see ``columns``.
 
@@ -104,11 +104,11 @@ def agreement_by_label(
         known = labels >= 0
         if len(np.unique(labels[known])) < 2:
             raise BadParameterError(f"The attribute {column!r} has one value, or one bin.", "Leave it out.")
-        found[column] = _over_people(AGREEMENT["ami"], clusters[known], labels[known], person[known])
+        found[column] = _over_people(AGREEMENT_METRICS["ami"], clusters[known], labels[known], person[known])
     return found
 
 
-def binned(values: np.ndarray | pd.Series, bins: int = 4) -> np.ndarray:
+def bin_by_quantile(values: np.ndarray | pd.Series, bins: int = 4) -> np.ndarray:
     """Numbers cut at their quantiles: int (N,), bin 0 ... bins-1, -1 where the number is missing.
 
     A value stands in one bin whole, so there are fewer bins where one value is frequent: a shadow that is mostly 0 has the
@@ -134,7 +134,7 @@ def binned(values: np.ndarray | pd.Series, bins: int = 4) -> np.ndarray:
 def _labels(column: pd.Series, bins: int) -> np.ndarray:
     """A column as int (N,), -1 where it is missing or empty."""
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > bins:
-        return binned(column, bins)
+        return bin_by_quantile(column, bins)
     return pd.factorize(column.mask(column.astype(str) == ""))[0]
 
 

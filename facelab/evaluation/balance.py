@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.collapse import largest_class, predicted_shares
+from facelab.evaluation.collapse import largest_class_share, predicted_class_shares
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, rate_by_group
 
 
@@ -18,12 +18,12 @@ def balanced_accuracy(
     unit: np.ndarray | None = None,
     draws: int = 1000,
     seed: int = 0,
-    counted: str = "people",
+    unit_name: str = "people",
 ) -> Estimate:
     """The share found right of each class, in the mean over the classes: a constant prediction of K classes gets 1 / K.
 
-    Brodersen et al. (ICPR 2010). The interval is that of ``over_people``, from counts instead of rows. A draw that has lost
-    a class is judged by the classes that it has; so a class of one or two units hardly widens the interval, and
+    Brodersen et al. (ICPR 2010). The interval is that of ``bootstrap_over_people``, from counts instead of rows. A draw that
+    has lost a class is judged by the classes that it has; so a class of one or two units hardly widens the interval, and
     ``recall_by_class`` should stand beside it.
 
     Args:
@@ -33,14 +33,14 @@ def balanced_accuracy(
             group of duplicates. None: each photograph by itself.
         draws: number of bootstrap draws, at least 100.
         seed: of the NumPy generator.
-        counted: what ``unit`` numbers: ``"people"``, or ``"photographs"`` where it joins duplicates. None are photographs.
+        unit_name: what ``unit`` numbers: ``"people"``, or ``"photographs"`` where it joins duplicates. None are photographs.
 
     Raises:
         BadParameterError: labels, predictions or units differ in number, a label below 0, fewer than 3 units, too few draws.
     """
     right = _found_right(labels, predicted)
     if unit is None:
-        unit, counted = np.arange(len(right)), "photographs"
+        unit, unit_name = np.arange(len(right)), "photographs"
     column = np.unique(labels, return_inverse=True)[1]
     row = np.unique(unit, return_inverse=True)[1]
     units = int(row.max()) + 1
@@ -55,7 +55,7 @@ def balanced_accuracy(
     times = np.random.default_rng(seed).multinomial(units, alike / units, size=check_draws(draws))
     values = _mean_share(np.tensordot(times.astype(np.float64), kinds, axes=1))
     return percentile_interval(
-        values, float(_mean_share(tally.sum(axis=0))), units, f"bootstrap over {counted}", counted
+        values, float(_mean_share(tally.sum(axis=0))), units, f"bootstrap over {unit_name}", unit_name
     )
 
 
@@ -71,11 +71,11 @@ def recall_by_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[s
         BadParameterError: labels and predictions differ in number, or a label has no name.
     """
     right = _found_right(labels, predicted)
-    check_classes({"labels": labels}, names)
+    class_counts({"labels": labels}, names)
     return rate_by_group(right, np.asarray(names, dtype=object)[np.asarray(labels, dtype=np.int64)])
 
 
-def check_classes(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> pd.DataFrame:
+def class_counts(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> pd.DataFrame:
     """How many photographs of each class each part of a split has.
 
     Args:
@@ -101,15 +101,15 @@ def check_classes(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> pd.D
 
 
 def assert_all_classes(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
-    """Proof that every part of a split has every class. Arguments as ``check_classes``.
+    """Proof that every part of a split has every class. Arguments as ``class_counts``.
 
     Raises:
         BadParameterError: a part lacks a class; it names all such parts and classes.
     """
-    counts = check_classes(parts, names)
+    counts = class_counts(parts, names)
     missing = [f"{part} has no {name}" for part in counts for name in counts.index[counts[part] == 0]]
     if missing:
-        raise BadParameterError(f"{'; '.join(missing)}.", "Stratify: splits.stratified(faces, by=column).")
+        raise BadParameterError(f"{'; '.join(missing)}.", "Stratify: splits.stratified_split(faces, column=column).")
 
 
 def assert_not_one_class(predicted: np.ndarray, classes: int, limit: float = 0.95) -> None:
@@ -121,10 +121,10 @@ def assert_not_one_class(predicted: np.ndarray, classes: int, limit: float = 0.9
         limit: the share up to which one class may be predicted. Give more where the test set itself is more uneven.
 
     Raises:
-        BadParameterError: a class is predicted more often; it gives the histogram. Others as ``predicted_shares``.
+        BadParameterError: a class is predicted more often; it gives the histogram. Others as ``predicted_class_shares``.
     """
-    if largest_class(predicted, classes) > limit:
-        shares = predicted_shares(predicted, classes)
+    if largest_class_share(predicted, classes) > limit:
+        shares = predicted_class_shares(predicted, classes)
         listed = ", ".join(f"{number}: {shares[number]:.1%}" for number in np.argsort(-shares, kind="stable")[:5])
         raise BadParameterError(
             f"Nearly everything is predicted as class {shares.argmax()}. Shares of the predictions by class: {listed}"

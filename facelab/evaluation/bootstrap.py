@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,42 +11,42 @@ from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
-from facelab.evaluation.verification import Roc, auc, eer, roc, tar_at_far
+from facelab.evaluation.verification import Roc, auc, eer, tmr_at_fmr
 
-#: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tar_at_far(curve, 0.01)``. The curve is exact at
+#: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tmr_at_fmr(curve, 0.01)``. The curve is exact at
 #: every genuine score; stretches that hold impostor pairs alone are one step, which neither of these can see.
 Statistic = Callable[[Roc], "float | Sequence[float]"]
 
 
-def verification_figures(
+def verification_estimates(
     scores: np.ndarray,
     pairs: Pairs,
     person: np.ndarray,
-    fars: Sequence[float] = (),
+    fmrs: Sequence[float] = (),
     draws: int = 1000,
     seed: int = 0,
     photographs: bool = True,
 ) -> dict[str, Estimate]:
-    """EER, AUC and TAR at each FAR with their intervals, all from the same draws: ``{"eer", "auc", "tar@0.01", ...}``.
+    """EER, AUC and TMR at each FMR with their intervals, all from the same draws: ``{"eer", "auc", "tar@0.01", ...}``.
 
-    Arguments as in ``bootstrap_over_people``. No pair is left out and no score is binned.
+    Arguments as in ``bootstrap_pairs_over_people``. No pair is left out and no score is binned.
 
     Raises:
-        BadParameterError: as ``bootstrap_over_people`` and ``tar_at_far``.
+        BadParameterError: as ``bootstrap_pairs_over_people`` and ``tmr_at_fmr``.
     """
 
     def figures(curve: Roc) -> list[float]:
-        return [eer(curve), auc(curve), *(tar_at_far(curve, far) for far in fars)]
+        return [eer(curve), auc(curve), *(tmr_at_fmr(curve, fmr) for fmr in fmrs)]
 
     values, centre, people = _draws(figures, [scores], pairs, person, draws, seed, photographs)
-    names = ["eer", "auc", *(f"tar@{far:g}" for far in fars)]
+    names = ["eer", "auc", *(f"tar@{fmr:g}" for fmr in fmrs)]
     return {
         name: percentile_interval(values[:, 0, column], centre[0, column], people, METHOD, "people")
         for column, name in enumerate(names)
     }
 
 
-def bootstrap_over_people(
+def bootstrap_pairs_over_people(
     statistic: Statistic,
     scores: np.ndarray,
     pairs: Pairs,
@@ -107,7 +106,7 @@ def paired_bootstrap(
     """The difference ``statistic(a) - statistic(b)`` of two models on the same pairs, both judged by the same draws.
 
     People who are hard for one model are hard for the other, so this interval is narrower than the two apart suggest.
-    The models differ at this confidence where it does not hold 0. Arguments as in ``bootstrap_over_people``.
+    The models differ at this confidence where it does not hold 0. Arguments as in ``bootstrap_pairs_over_people``.
     """
     values, centre, people = _draws(statistic, [scores_a, scores_b], pairs, person, draws, seed, photographs)
     difference = values[:, 0, 0] - values[:, 1, 0]
@@ -130,14 +129,11 @@ class _Scored:
         self.counts = (len(genuine), len(impostor))
 
     def curve(self, genuine: np.ndarray, impostor: np.ndarray) -> Roc:
-        both = [
-            np.bincount(self.genuine_slot, genuine, minlength=self.slots),
-            np.bincount(self.impostor_slot, impostor, minlength=self.slots),
-        ]
-        level = np.arange(self.slots)  # a ROC knows the order of the scores alone
-        same = np.repeat([True, False], self.slots)
-        curve = roc(np.concatenate([level, level]), same, np.concatenate(both))
-        return replace(curve, genuine=self.counts[0], impostors=self.counts[1])
+        """``verification.roc`` of pairs with these weights; the slots are in order already, and stand for the scores."""
+        both = ((self.impostor_slot, impostor), (self.genuine_slot, genuine))
+        counts = (np.bincount(slot, weight, minlength=self.slots)[::-1] for slot, weight in both)
+        fmr, tmr = (sums / sums[-1] for sums in (np.append(0.0, np.cumsum(count)) for count in counts))
+        return Roc(fmr, tmr, np.append(np.inf, np.arange(self.slots)[::-1]), *self.counts)
 
 
 def _draws(

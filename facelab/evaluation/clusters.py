@@ -16,8 +16,8 @@ from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate
-from facelab.evaluation.resampling import over_people
-from facelab.evaluation.topk import TopK, topk_by_neighbours
+from facelab.evaluation.resampling import bootstrap_over_people
+from facelab.evaluation.topk import TopK, topk_by_neighbors
 
 RESTARTS = 10  #: of k-means, from other starting centroids; the one of least inertia is kept
 
@@ -66,7 +66,7 @@ def silhouette_sweep(embeddings: np.ndarray, ks: Sequence[int], seed: int = 0) -
     return pd.DataFrame({"silhouette": found}, index=pd.Index(ks, name="clusters"))
 
 
-def silhouette_of(
+def silhouette_estimate(
     embeddings: np.ndarray, labels: np.ndarray, person: np.ndarray | None = None, draws: int = 1000, seed: int = 0
 ) -> Estimate:
     """Mean silhouette of given groups, such as the true people, with its interval over people.
@@ -79,7 +79,7 @@ def silhouette_of(
         seed: of the bootstrap.
 
     Raises:
-        BadParameterError: fewer than 2 groups, nothing but groups of one, or as ``over_people``.
+        BadParameterError: fewer than 2 groups, nothing but groups of one, or as ``bootstrap_over_people``.
     """
     groups = len(np.unique(labels))
     if len(labels) != len(embeddings) or not 2 <= groups < len(labels):
@@ -88,7 +88,7 @@ def silhouette_of(
             "Give each a label, 2 or more groups, and one of them with more than one embedding.",
         )
     values = silhouette_samples(_unit(embeddings), labels)
-    return over_people(lambda rows: values[rows].mean(), labels if person is None else person, draws, seed)
+    return bootstrap_over_people(lambda rows: values[rows].mean(), labels if person is None else person, draws, seed)
 
 
 def topk_by_clusters(
@@ -133,7 +133,7 @@ def topk_by_clusters(
         people = gallery_labels[members]
         present = np.isin(labels[here], people)
         sought = np.where(present, labels[here], people[0])  # ranks of people who are absent are not read
-        found = topk_by_neighbours(gallery[members], people, probes[here], sought)
+        found = topk_by_neighbors(gallery[members], people, probes[here], sought)
         rank[here[present]], predicted[here] = found.rank[present], found.predicted
     return TopK(rank, predicted)
 

@@ -92,7 +92,7 @@ def uniformity(z: np.ndarray, t: float = 2.0) -> float:
     return float(logsumexp(exponents) - np.log(len(exponents)))
 
 
-def collapse_figures(z1: np.ndarray, z2: np.ndarray) -> dict[str, float]:
+def collapse_metrics(z1: np.ndarray, z2: np.ndarray) -> dict[str, float]:
     """The figures above by name, for the log of a training: of the first views, and of the agreement of both.
 
     Args:
@@ -111,15 +111,15 @@ def collapse_figures(z1: np.ndarray, z2: np.ndarray) -> dict[str, float]:
     }
 
 
-def active_units(means: np.ndarray, least: float = 0.01) -> float:
-    """Share of the dimensions of a variational embedding whose mean varies over the photographs: var_n(mean_nd) > ``least``.
+def active_units(means: np.ndarray, min_variance: float = 0.01) -> float:
+    """Share of a variational embedding's dimensions whose mean varies over the photographs: var_n(mean_nd) > ``min_variance``.
 
     Burda, Grosse and Salakhutdinov (arXiv 1509.00519, section 5.2). Where the pull to the prior wins, the posterior collapses:
     a dimension says N(0, 1) of every photograph, its KL divergence is 0, and it is not active.
 
     Args:
         means: float (N, D), N >= 2, means of the distributions.
-        least: variance from which a dimension counts; .01 in the paper.
+        min_variance: variance from which a dimension counts; .01 in the paper.
 
     Returns:
         0 (all collapsed) to 1.
@@ -127,10 +127,10 @@ def active_units(means: np.ndarray, least: float = 0.01) -> float:
     Raises:
         BadParameterError: as ``per_dimension_std``.
     """
-    return float((_rows(means).var(axis=0) > least).mean())
+    return float((_rows(means).var(axis=0) > min_variance).mean())
 
 
-def predicted_shares(predicted: np.ndarray, classes: int) -> np.ndarray:
+def predicted_class_shares(predicted: np.ndarray, classes: int) -> np.ndarray:
     """Histogram of predicted classes.
 
     Args:
@@ -151,13 +151,13 @@ def predicted_shares(predicted: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(predicted, minlength=classes) / len(predicted)
 
 
-def largest_class(predicted: np.ndarray, classes: int) -> float:
+def largest_class_share(predicted: np.ndarray, classes: int) -> float:
     """Share of the class that is predicted most often: 1 / classes (evenly) to 1 (one class only).
 
     On a test set that is half one class, a classifier that knows no other reads as 50 % accuracy; here it reads as 1.
-    Arguments and errors as ``predicted_shares``.
+    Arguments and errors as ``predicted_class_shares``.
     """
-    return float(predicted_shares(predicted, classes).max())
+    return float(predicted_class_shares(predicted, classes).max())
 
 
 def _rows(embeddings: np.ndarray) -> np.ndarray:

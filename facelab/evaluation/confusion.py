@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
+from sklearn import metrics
 
 from facelab.errors import BadParameterError
 
 
-class Confused(NamedTuple):
+class ConfusedPair(NamedTuple):
     """Two classes that are taken for each other.
 
     Attributes:
@@ -26,7 +26,7 @@ class Confused(NamedTuple):
     second_as_first: int
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """The confusion matrix: int64 (classes, classes), rows the true class, columns the predicted one.
 
     Args:
@@ -40,14 +40,14 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
     both = np.concatenate([labels, predicted])
     if len(both) and not 0 <= both.min() <= both.max() < classes:
         raise BadParameterError(f"Classes {both.min()} to {both.max()} were given for {classes}.", "Count from 0.")
-    return confusion_matrix(labels, predicted, labels=np.arange(classes))
+    return metrics.confusion_matrix(labels, predicted, labels=np.arange(classes))
 
 
-def most_confused(matrix: np.ndarray, names: tuple[str, ...] | list[str], count: int = 5) -> list[Confused]:
+def most_confused_pairs(matrix: np.ndarray, names: tuple[str, ...] | list[str], count: int = 5) -> list[ConfusedPair]:
     """The pairs of classes with the most images taken for one another, both directions added, worst first.
 
     Args:
-        matrix: int (C, C), as ``confusion`` gives it.
+        matrix: int (C, C), as ``confusion_matrix`` gives it.
         names: the C names.
         count: at most so many; pairs that are never confused are not listed.
 
@@ -60,7 +60,7 @@ def most_confused(matrix: np.ndarray, names: tuple[str, ...] | list[str], count:
     total = matrix[first, second] + matrix[second, first]
     worst = np.argsort(-total, kind="stable")[:count]
     return [
-        Confused(names[a], names[b], int(matrix[a, b]), int(matrix[b, a]))
+        ConfusedPair(names[a], names[b], int(matrix[a, b]), int(matrix[b, a]))
         for a, b in zip(first[worst], second[worst], strict=True)
         if matrix[a, b] + matrix[b, a] > 0
     ]

@@ -1,7 +1,7 @@
 """Error rates of groups of people at one global threshold, as ISO/IEC 19795-10 and NISTIR 8280 report them.
 
     threshold = threshold_at_fmr(scores, pairs.same, 0.01)          # of all impostor pairs, best on other people
-    figures = fairness_figures(scores, pairs, faces.identity, gender, threshold)
+    figures = fairness_estimates(scores, pairs, faces.identity, gender, threshold)
 
 """  # fmt: skip
 
@@ -94,7 +94,7 @@ def group_rates(scores: np.ndarray, pairs: Pairs, group: np.ndarray, threshold: 
     return _Coded(scores, pairs, np.asarray(group, dtype=object)).rates(threshold)
 
 
-def fairness_figures(
+def fairness_estimates(
     scores: np.ndarray,
     pairs: Pairs,
     person: np.ndarray,
@@ -120,7 +120,7 @@ def fairness_figures(
         fmr: instead, set the threshold anew in each draw, at this rate over all its impostor pairs.
         draws: number of draws, at least 100.
         seed: of the NumPy generator.
-        photographs: as in ``bootstrap_over_people``.
+        photographs: as in ``bootstrap_pairs_over_people``.
 
     Returns:
         ``fnmr/G``, ``fmr/G`` (own group), ``fmr/G with H``, the differences ``fnmr/G - H`` and ``fmr/G - H``, ``fnmr

@@ -17,17 +17,17 @@ from sklearn.preprocessing import normalize
 
 from facelab.datasets import UNKNOWN, FaceSet
 from facelab.datasets.pairs import column_codes
-from facelab.datasets.splits import identity_disjoint
+from facelab.datasets.splits import identity_disjoint_split
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation.intervals import Estimate
-from facelab.evaluation.resampling import over_people
+from facelab.evaluation.resampling import bootstrap_over_people
 from facelab.evaluation.topk import TopK
 
-PIECE = 1024  #: probes that are scored at a time, so that the matrix of scores stays small
+PROBE_BATCH = 1024  #: probes that are scored at a time, so that the matrix of scores stays small
 
 
 @dataclass(frozen=True)
-class OpenSet:
+class OpenSetSplit:
     """Rows of one FaceSet for an open-set test.
 
     Attributes:
@@ -43,7 +43,7 @@ class OpenSet:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
 
-def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: int = 1, seed: int = 0) -> OpenSet:
+def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: int = 1, seed: int = 0) -> OpenSetSplit:
     """Who is enrolled, and by which photographs. Their others are the mated probes; other people the non-mated ones.
 
     Renderings of one photograph (equal values in the column ``photo``) stay together and count as one.
@@ -55,9 +55,9 @@ def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: 
         seed: of the NumPy generator.
 
     Raises:
-        BadParameterError: as ``splits.identity_disjoint``, or an enrolled person has no photograph left for a probe.
+        BadParameterError: as ``splits.identity_disjoint_split``, or an enrolled person has no photograph left for a probe.
     """
-    people = identity_disjoint(faces, enrolled, seed=seed)
+    people = identity_disjoint_split(faces, enrolled, seed=seed)
     photo = column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
     rng, chosen = np.random.default_rng([seed, 1]), []
     for person in np.unique(faces.identity[people.train]):
@@ -70,7 +70,7 @@ def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: 
         chosen.append(rng.permutation(own)[:gallery_photos])
     in_gallery = np.isin(photo[people.train], np.concatenate(chosen))
     recipe = {"split": "open_set", "enrolled": enrolled, "gallery_photos": gallery_photos, "seed": seed}
-    return OpenSet(people.train[in_gallery], people.train[~in_gallery], people.test, recipe)
+    return OpenSetSplit(people.train[in_gallery], people.train[~in_gallery], people.test, recipe)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Searches:
     non_mated_person: np.ndarray
 
 
-def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSet) -> Searches:
+def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetSplit) -> Searches:
     """Search each probe in the gallery. A person's score is the greatest cosine over that person's photographs there.
 
     Args:
@@ -112,8 +112,8 @@ def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSet)
 
     def person_scores(probes: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Scores (probes of the piece, people), piece by piece."""
-        for at in range(0, len(probes), PIECE):
-            part = slice(at, at + PIECE)
+        for at in range(0, len(probes), PROBE_BATCH):
+            part = slice(at, at + PROBE_BATCH)
             yield part, np.maximum.reduceat(unit[probes[part]] @ unit[gallery].T, starts, axis=1)
 
     mate_score = np.empty(len(split.mated))
@@ -128,9 +128,9 @@ def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSet)
 
 
 def accuracy_over_people(topk: TopK, person: np.ndarray, k: int = 1, draws: int = 1000, seed: int = 0) -> Estimate:
-    """Top-k accuracy with its interval over people. ``person`` (N,): who each photograph shows. Else as ``over_people``."""
+    """Top-k accuracy, its interval by ``bootstrap_over_people``; ``person`` (N,): who each photograph shows."""
     correct = topk.correct(k)
-    return over_people(lambda rows: correct[rows].mean(), person, draws, seed)
+    return bootstrap_over_people(lambda rows: correct[rows].mean(), person, draws, seed)
 
 
 def cmc(
@@ -142,7 +142,7 @@ def cmc(
     people are enrolled, the lower the curve.
 
     Args:
-        topk: of mated searches, from ``search_gallery`` or ``topk_by_neighbours``.
+        topk: of mated searches, from ``search_gallery`` or ``topk_by_neighbors``.
         person: (N,), who was searched.
         ranks: the R, from 1.
         draws: number of bootstrap draws, at least 100.
@@ -154,7 +154,7 @@ def cmc(
     return {rank: accuracy_over_people(topk, person, rank, draws, seed) for rank in ranks}
 
 
-def _check(embeddings: np.ndarray, identity: np.ndarray, split: OpenSet) -> None:
+def _check(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetSplit) -> None:
     if len(embeddings) != len(identity) or not all(len(rows) for rows in (split.gallery, split.mated, split.non_mated)):
         raise BadParameterError(
             f"{len(embeddings)} embeddings, {len(identity)} people; {len(split.gallery)} gallery, {len(split.mated)} mated "

@@ -42,7 +42,7 @@ class Estimate:
         """The fields for a JSON record."""
         return asdict(self)
 
-    def apart_from(self, other: Estimate) -> bool:
+    def is_disjoint_from(self, other: Estimate) -> bool:
         """Whether the two intervals do not touch."""
         return self.low > other.high or self.high < other.low
 
@@ -66,22 +66,22 @@ def wilson(successes: int, n: int, confidence: float = 0.95, unit: str = "") -> 
     return Estimate(successes / n, float(ends.low), float(ends.high), n, "wilson", unit, confidence)
 
 
-def rate_by_group(happened: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
+def rate_by_group(events: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
     """How often something happened in each group, with Wilson intervals; groups in sorted order.
 
     Args:
-        happened: bool (N,).
+        events: bool (N,), whether it happened.
         group: (N,) names; photographs whose group is empty or missing are left out.
     """
-    table = pd.DataFrame({"happened": np.asarray(happened, dtype=bool), "group": np.asarray(group)})
+    table = pd.DataFrame({"event": np.asarray(events, dtype=bool), "group": np.asarray(group)})
     table = table[table["group"].notna() & (table["group"].astype(str) != "")]
     return {
         str(name): wilson(int(part.sum()), len(part), unit="photographs")
-        for name, part in table.groupby("group")["happened"]
+        for name, part in table.groupby("group")["event"]
     }
 
 
-def over_seeds(values: Sequence[float], confidence: float = 0.95, unit: str = "seeds") -> Estimate:
+def mean_over_seeds(values: Sequence[float], confidence: float = 0.95, unit: str = "seeds") -> Estimate:
     """The mean of one figure over repeated runs with Student's t interval.
 
     The interval speaks of the choice of the seed alone, not of that of the test people.
@@ -110,12 +110,12 @@ def mean_interval(values: np.ndarray, method: str, unit: str, confidence: float 
 
 
 def percentile_interval(
-    values: np.ndarray, centre: float, n: int, method: str, unit: str, confidence: float = 0.95
+    values: np.ndarray, center: float, n: int, method: str, unit: str, confidence: float = 0.95
 ) -> Estimate:
-    """``centre`` with the interval between the percentiles of the figures of many draws, ``values`` (draws,)."""
+    """``center`` with the interval between the percentiles of the figures of many draws, ``values`` (draws,)."""
     tail = (1 - check_confidence(confidence)) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
-    return Estimate(float(centre), float(low), float(high), n, method, unit, confidence)
+    return Estimate(float(center), float(low), float(high), n, method, unit, confidence)
 
 
 def check_draws(draws: int) -> int:

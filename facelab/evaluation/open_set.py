@@ -19,12 +19,12 @@ from facelab.evaluation.resampling import METHOD, draw_people, rows_of_people
 from facelab.evaluation.verification import MIN_EXPECTED
 
 
-def false_alarms(searches: Searches, threshold: float) -> np.ndarray:
+def false_positives(searches: Searches, threshold: float) -> np.ndarray:
     """bool (N,): non-mated searches with at least one candidate at score >= T. FPIR(T) is their share."""
     return searches.top_score >= threshold
 
 
-def misses(searches: Searches, threshold: float, rank: int = 1) -> np.ndarray:
+def false_negatives(searches: Searches, threshold: float, rank: int = 1) -> np.ndarray:
     """bool (M,): mated searches whose mate is not among the best R candidates, or below T. FNIR(T, R) is their share."""
     return ~searches.mated.correct(rank) | (searches.mate_score < threshold)
 
@@ -35,8 +35,8 @@ class OpenSetCurve:
 
     Attributes:
         thresholds: float64 (T,), falling; the first is +inf (nobody is found).
-        fpir: float64 (T,), false positive identification rate, rising from 0: see ``false_alarms``.
-        fnir: float64 (T,), false negative identification rate, falling from 1: see ``misses``.
+        fpir: float64 (T,), false positive identification rate, rising from 0: see ``false_positives``.
+        fnir: float64 (T,), false negative identification rate, falling from 1: see ``false_negatives``.
         rank: R of FNIR(T, R).
         non_mated: number of non-mated searches.
     """
@@ -73,7 +73,8 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
 
     One draw takes the enrolled people who are searched and, apart from them, the non-mated people with replacement, each
     with all probes, and sets the threshold anew. The gallery stays as it is: the interval speaks of who is searched, not of
-    who is enrolled. At a threshold that was fixed on other people take ``over_people`` of ``false_alarms`` and ``misses``.
+    who is enrolled. At a threshold that was fixed on other people take ``bootstrap_over_people`` of ``false_positives``
+    and ``false_negatives``.
 
     Args:
         searches: from ``search_gallery``.

@@ -9,7 +9,7 @@ from facelab.errors import BadParameterError
 
 
 class PairWeights:
-    """Draws weights of pairs by the rule of ``bootstrap_over_people``; holds what does not change from draw to draw.
+    """Draws weights of pairs by the rule of ``bootstrap_pairs_over_people``; holds what does not change from draw to draw.
 
     Args:
         pairs: the M pairs.

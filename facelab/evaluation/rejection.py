@@ -7,7 +7,7 @@ import numpy as np
 from facelab.errors import BadParameterError
 
 
-def risk_coverage(wrong: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
+def risk_coverage(errors: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
     """Error among the k most certain, for k = 1 ... N: the risk-coverage curve (Geifman and El-Yaniv, NIPS 2017).
 
     Where some are equally uncertain, the mean over all orders of them is taken: a constant uncertainty gives a level line at
@@ -23,17 +23,17 @@ def risk_coverage(wrong: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
     Raises:
         BadParameterError: none of them, different lengths, or an uncertainty that is not finite.
     """
-    wrong, uncertainty = np.asarray(wrong, dtype=np.float64), np.asarray(uncertainty, dtype=np.float64)
-    if wrong.ndim != 1 or not len(wrong) or wrong.shape != uncertainty.shape:
-        raise BadParameterError(f"{wrong.shape} errors, {uncertainty.shape} uncertainties.", "Give one of each, (N,).")
+    errors, uncertainty = np.asarray(errors, dtype=np.float64), np.asarray(uncertainty, dtype=np.float64)
+    if errors.ndim != 1 or not len(errors) or errors.shape != uncertainty.shape:
+        raise BadParameterError(f"{errors.shape} errors, {uncertainty.shape} uncertainties.", "Give one of each, (N,).")
     if not np.isfinite(uncertainty).all():
         raise BadParameterError("Some uncertainties are not finite.", "Look for embeddings that are broken.")
     _, tied, count = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    expected = np.bincount(tied, wrong) / count
-    return np.cumsum(np.repeat(expected, count)) / np.arange(1, len(wrong) + 1)
+    expected = np.bincount(tied, errors) / count
+    return np.cumsum(np.repeat(expected, count)) / np.arange(1, len(errors) + 1)
 
 
-def excess_risk(wrong: np.ndarray, uncertainty: np.ndarray) -> float:
+def excess_risk(errors: np.ndarray, uncertainty: np.ndarray) -> float:
     """How much of what could be gained by refusing is *not* gained: 0 for an uncertainty that puts all errors last, 1 for one
     that knows nothing, above 1 for one that refuses the right ones first.
 
@@ -45,9 +45,9 @@ def excess_risk(wrong: np.ndarray, uncertainty: np.ndarray) -> float:
     Raises:
         BadParameterError: as there, or no error, or nothing but errors: there is nothing to gain.
     """  # fmt: skip
-    wrong = np.asarray(wrong, dtype=np.float64)
-    found = risk_coverage(wrong, uncertainty).mean()
-    best, none = risk_coverage(wrong, wrong).mean(), wrong.mean()
+    errors = np.asarray(errors, dtype=np.float64)
+    found = risk_coverage(errors, uncertainty).mean()
+    best, none = risk_coverage(errors, errors).mean(), errors.mean()
     if best == none:
-        raise BadParameterError(f"All {len(wrong)} errors are {none:g}.", "Give some that are right and some wrong.")
+        raise BadParameterError(f"All {len(errors)} errors are {none:g}.", "Give some that are right and some wrong.")
     return float((found - best) / (none - best))

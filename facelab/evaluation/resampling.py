@@ -13,7 +13,7 @@ from facelab.evaluation.intervals import Estimate, check_confidence, check_draws
 METHOD = "bootstrap over people"  #: percentile interval
 
 
-def over_people(
+def bootstrap_over_people(
     statistic: Callable[[np.ndarray], float],
     person: np.ndarray,
     draws: int = 1000,
@@ -25,12 +25,12 @@ def over_people(
     Photographs of one person are alike, so 20 people are 20 units, however many photographs there are. One draw takes P of
     the P people with replacement, each with all photographs (the cluster bootstrap; Davison and Hinkley 1997, section 3.8).
 
-        over_people(lambda rows: correct[rows].mean(), test.identity)
+        bootstrap_over_people(lambda rows: correct[rows].mean(), test.identity)
 
     Args:
         statistic: gets int64 row numbers within 0 ... N-1 and gives the figure of those rows. The rows of a person who was
             drawn twice are there twice, so it must not compare rows with each other: copies would look like hits. For
-            pairs take ``bootstrap_over_people``, for clusters ``jackknife_over_people``.
+            pairs take ``bootstrap_pairs_over_people``, for clusters ``jackknife_over_people``.
         person: (N,), the person of each photograph.
         draws: number of bootstrap draws, at least 100.
         seed: of the NumPy generator.
@@ -82,9 +82,9 @@ def jackknife_over_people(
     )
 
 
-def draw_people(rows_of: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Rows of as many people as there are, drawn with replacement, each with all rows; ``rows_of`` each person."""
-    return np.concatenate([rows_of[one] for one in rng.integers(len(rows_of), size=len(rows_of))])
+def draw_people(rows_by_person: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Rows of as many people as there are, drawn with replacement, each with all rows; ``rows_by_person``."""
+    return np.concatenate([rows_by_person[one] for one in rng.integers(len(rows_by_person), size=len(rows_by_person))])
 
 
 def rows_of_people(person: np.ndarray) -> list[np.ndarray]:

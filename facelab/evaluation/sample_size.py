@@ -39,7 +39,7 @@ def trials_needed(rate: float, difference: float, power: float = 0.8, confidence
     return math.ceil(((pooled + apart) / difference) ** 2)
 
 
-def design_effect(happened: np.ndarray, person: np.ndarray) -> float:
+def design_effect(events: np.ndarray, person: np.ndarray) -> float:
     """How many trials of these people are worth one independent trial (Kish, Survey Sampling, 1965).
 
     The variance of a rate over clusters, against that of as many independent trials:
@@ -49,18 +49,18 @@ def design_effect(happened: np.ndarray, person: np.ndarray) -> float:
     1 where photographs of one person are no more alike than others; n_p where all n_p of a person go the same way.
 
     Args:
-        happened: bool (N,).
+        events: bool (N,), whether it happened.
         person: (N,).
 
     Raises:
         BadParameterError: fewer than 3 people, or it happened always or never.
     """
-    happened = np.asarray(happened, dtype=np.float64)
+    events = np.asarray(events, dtype=np.float64)
     _, owner = np.unique(person, return_inverse=True)
-    people, n, rate = owner.max(initial=-1) + 1, len(happened), happened.mean() if len(happened) else 0.0
+    people, n, rate = owner.max(initial=-1) + 1, len(events), events.mean() if len(events) else 0.0
     if people < 3 or not 0 < rate < 1:
         raise BadParameterError(
             f"{people} people, a rate of {rate}.", "Give 3 people or more, and a rate within 0 ... 1."
         )
-    clustered = people / (people - 1) * (np.bincount(owner, happened - rate) ** 2).sum() / n**2
+    clustered = people / (people - 1) * (np.bincount(owner, events - rate) ** 2).sum() / n**2
     return float(clustered / (rate * (1 - rate) / n))

@@ -61,7 +61,7 @@ def topk_by_scores(scores: np.ndarray, labels: np.ndarray) -> TopK:
     return TopK(rank=(scores >= own).sum(1), predicted=scores.argmax(1))
 
 
-def topk_by_neighbours(
+def topk_by_neighbors(
     gallery: np.ndarray, gallery_labels: np.ndarray, probes: np.ndarray, labels: np.ndarray, metric: str = "cosine"
 ) -> TopK:
     """Top-k by nearest photographs: people in the order of their nearest gallery photograph to the probe.

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import integrate
+from sklearn.metrics import roc_curve
 from sklearn.preprocessing import normalize
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, mean_interval
 
-MIN_EXPECTED = 10  #: impostor pairs that a false accept rate must be able to show, or it is refused
+MIN_EXPECTED = 10  #: impostor pairs that a false match rate must be able to show, or it is refused
 
 
-def scores(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
+def cosine_scores(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Cosine similarity of each pair.
 
     Args:
@@ -44,15 +46,15 @@ class Roc:
     """A ROC curve: a pair is accepted where its score >= threshold.
 
     Attributes:
-        far: float64 (T,), false accept rate, from 0 to 1: accepted share of the impostor pairs.
-        tar: float64 (T,), true accept rate, from 0 to 1: accepted share of the genuine pairs.
+        fmr: float64 (T,), false match rate, from 0 to 1: accepted share of the impostor pairs.
+        tmr: float64 (T,), true match rate, 1 - FNMR, from 0 to 1: accepted share of the genuine pairs.
         thresholds: float64 (T,), falling; the first is +inf (nothing is accepted).
         genuine: number of genuine pairs.
         impostors: number of impostor pairs.
     """
 
-    far: np.ndarray
-    tar: np.ndarray
+    fmr: np.ndarray
+    tmr: np.ndarray
     thresholds: np.ndarray
     genuine: int
     impostors: int
@@ -64,7 +66,7 @@ def roc(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) 
     Args:
         scores: float (M,), greater is more alike.
         same: bool (M,), True for genuine pairs.
-        weight: float (M,) >= 0, how often each pair counts; None: once.
+        weight: float (M,) >= 0, how often each pair counts; those of weight 0 give no point; None: once.
 
     Raises:
         BadParameterError: a score is not finite, or one kind of pair is missing or has no weight.
@@ -72,53 +74,40 @@ def roc(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) 
     if not np.isfinite(scores).all():
         raise BadParameterError("Some scores are not finite.", "Look for embeddings that are zero or broken.")
     same = np.asarray(same, dtype=bool)
-    order = np.argsort(-np.asarray(scores), kind="stable")  # stable is quick where the caller has sorted already
-    falling, genuine = scores[order], same[order]
-    count = np.ones(len(order)) if weight is None else np.asarray(weight, dtype=np.float64)[order]
-    accepted = np.cumsum(count)
-    accepted_genuine = np.cumsum(np.where(genuine, count, 0.0))
-    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)  # last pair of each tied run
-    total = accepted_genuine[-1] if len(order) else 0.0
-    if not len(order) or total <= 0 or accepted[-1] - total <= 0:
+    count = np.ones(len(same)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not (count[same] > 0).any() or not (count[~same] > 0).any():
         raise BadParameterError("A ROC needs genuine and impostor pairs.", "Give pairs of both kinds.")
-    tar = accepted_genuine[last] / total
-    far = (accepted - accepted_genuine)[last] / (accepted[-1] - total)
-    positive = int(same.sum())
-    return Roc(
-        far=np.concatenate(([0.0], np.clip(far, 0, 1))),
-        tar=np.concatenate(([0.0], tar)),
-        thresholds=np.concatenate(([np.inf], falling[last])),
-        genuine=positive,
-        impostors=len(same) - positive,
-    )
+    fmr, tmr, thresholds = roc_curve(same, scores, sample_weight=weight, drop_intermediate=False)
+    genuine = int(same.sum())
+    return Roc(fmr, tmr, thresholds, genuine, len(same) - genuine)
 
 
 def auc(curve: Roc) -> float:
     """Area under the ROC, 0 to 1: the chance that a genuine pair scores above an impostor pair, a tie being a half."""
-    return float(np.trapezoid(curve.tar, curve.far) if hasattr(np, "trapezoid") else np.trapz(curve.tar, curve.far))
+    return float(integrate.trapezoid(curve.tmr, curve.fmr))
 
 
 def eer(curve: Roc) -> float:
-    """Equal error rate, 0 to 1: where the ROC, joined by straight lines, has FAR = 1 - TAR."""
-    gap = curve.far + curve.tar - 1.0  # rises from -1 to 1
+    """Equal error rate, 0 to 1: where the ROC, joined by straight lines, has FMR = FNMR."""
+    gap = curve.fmr + curve.tmr - 1.0  # rises from -1 to 1
     after = int(np.searchsorted(gap, 0.0))
     rise = gap[after] - gap[after - 1]
     share = -gap[after - 1] / rise
-    return float(curve.far[after - 1] + share * (curve.far[after] - curve.far[after - 1]))
+    return float(curve.fmr[after - 1] + share * (curve.fmr[after] - curve.fmr[after - 1]))
 
 
-def tar_at_far(curve: Roc, far: float) -> float:
-    """The greatest true accept rate that a threshold reaches with a false accept rate of at most ``far``.
+def tmr_at_fmr(curve: Roc, fmr: float) -> float:
+    """The greatest true match rate that a threshold reaches with a false match rate of at most ``fmr`` (TAR at FAR).
 
     Raises:
-        BadParameterError: ``far`` is below 10 / impostor pairs: it would rest on fewer than ten false accepts.
+        BadParameterError: ``fmr`` is below 10 / impostor pairs: it would rest on fewer than ten false matches.
     """
-    if not MIN_EXPECTED / curve.impostors <= far <= 1:
+    if not MIN_EXPECTED / curve.impostors <= fmr <= 1:
         raise BadParameterError(
-            f"FAR {far:g} cannot be measured with {curve.impostors} impostor pairs.",
+            f"FMR {fmr:g} cannot be measured with {curve.impostors} impostor pairs.",
             f"Ask for {min(1.0, MIN_EXPECTED / curve.impostors):.1g} or more, or give more pairs.",
         )
-    return float(curve.tar[np.searchsorted(curve.far, far * (1 + 1e-12), side="right") - 1])
+    return float(curve.tmr[np.searchsorted(curve.fmr, fmr * (1 + 1e-12), side="right") - 1])
 
 
 def best_threshold(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
@@ -139,7 +128,7 @@ def best_threshold(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | No
         positive, negative = float(curve.genuine), float(curve.impostors)
     else:
         positive, negative = float(weight[same].sum()), float(weight[~same].sum())
-    right = curve.tar * positive + (1 - curve.far) * negative
+    right = curve.tmr * positive + (1 - curve.fmr) * negative
     # Rates are quotients: without the tolerance, rounding and not the rule would choose among equal ones.
     best = int(np.flatnonzero(right >= right.max() - 1e-9 * (positive + negative))[0])
     edges = np.append(curve.thresholds[1:], curve.thresholds[-1] - 1.0)
@@ -147,13 +136,13 @@ def best_threshold(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | No
     return float(threshold), float(right[best] / (positive + negative))
 
 
-def accuracy(scores: np.ndarray, same: np.ndarray, threshold: float) -> float:
+def pair_accuracy(scores: np.ndarray, same: np.ndarray, threshold: float) -> float:
     """Share of the pairs that ``score >= threshold`` decides rightly: 0 to 1."""
     return float(np.mean((scores >= threshold) == same))
 
 
 @dataclass(frozen=True)
-class View2:
+class View2Result:
     """Result of LFW View 2.
 
     Attributes:
@@ -174,7 +163,7 @@ class View2:
         return f"{100 * self.mean:.2f} % +- {100 * self.standard_error:.2f} % ({len(self.folds)} folds)"
 
 
-def lfw_view2(scores: np.ndarray, same: np.ndarray, fold: np.ndarray, model: np.ndarray | None = None) -> View2:
+def lfw_view2(scores: np.ndarray, same: np.ndarray, fold: np.ndarray, model: np.ndarray | None = None) -> View2Result:
     """Accuracy by the protocol of LFW View 2 (Huang et al., UMass TR 07-49, section IV).
 
     For each fold the threshold is fitted by accuracy on the other folds and used on this one, which it has never seen.
@@ -203,8 +192,8 @@ def lfw_view2(scores: np.ndarray, same: np.ndarray, fold: np.ndarray, model: np.
                 f"Fold {number} has no other fold of its own model to fit a threshold on.", "Score two folds or more."
             )
         thresholds[row], _ = best_threshold(scores[fitting], same[fitting])
-        accuracies[row] = accuracy(scores[tested], same[tested], thresholds[row])
-    return View2(
+        accuracies[row] = pair_accuracy(scores[tested], same[tested], thresholds[row])
+    return View2Result(
         mean=float(accuracies.mean()),
         standard_error=float(accuracies.std(ddof=1) / np.sqrt(len(numbers))),
         folds=accuracies,

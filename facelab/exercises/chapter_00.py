@@ -28,11 +28,11 @@ def _check_cosine(answer) -> None:
     require_value(answer(3 * a, b), expected, "scaling one side by 3 must change nothing")
 
 
-COSINE = Exercise(
+COSINE_SIMILARITY = Exercise(
     "0.1 cosine similarity",
     cosine_similarity,
     _check_cosine,
-    wrong={
+    mistakes={
         "all pairs": (lambda a, b: a @ b.T, "every row with every row"),
         "dot product": (lambda a, b: (a * b).sum(axis=1), "dot products"),
         "one norm": (lambda a, b: (a * b).sum(axis=1) / np.linalg.norm(a, axis=1), "expected"),
@@ -59,11 +59,11 @@ def _check_people(answer) -> None:
     )
 
 
-PEOPLE = Exercise(
+PEOPLE_ON_BOTH_SIDES = Exercise(
     "0.2 people on both sides",
     people_on_both_sides,
     _check_people,
-    wrong={
+    mistakes={
         "with unknown": (lambda a, b: sorted(set(a.tolist()) & set(b.tolist())), "nobody knows"),
         "repeated": (lambda a, b: [x for x in b.tolist() if x in a and x >= 0], "each person once"),
         "union": (lambda a, b: sorted(set(a.tolist()) | set(b.tolist()) - {-1}), "nobody knows"),

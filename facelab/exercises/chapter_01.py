@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from facelab.cropping import iou as _iou
-from facelab.cropping import similarity
+from facelab.cropping import similarity_transform
 from facelab.evaluation.intervals import wilson as _wilson
 from facelab.exercises.exercise import Exercise, refuse, require, require_returned, require_value, require_written
 
 
-def overlap(a: tuple, b: tuple) -> float:
+def iou(a: tuple, b: tuple) -> float:
     """Intersection over union of two boxes (x, y, w, h)."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
@@ -43,9 +43,9 @@ def _unclipped(a, b):
 
 IOU = Exercise(
     "1.1 intersection over union",
-    overlap,
+    iou,
     _check_overlap,
-    wrong={
+    mistakes={
         "no clipping": (_unclipped, "negative width times negative height"),
         "over the smaller box": (
             lambda a, b: _iou(a, b) * (a[2] * a[3] + b[2] * b[3]) / (1 + _iou(a, b)) / min(a[2] * a[3], b[2] * b[3]),
@@ -60,7 +60,7 @@ IOU = Exercise(
 )
 
 
-def face_of_interest(boxes: list[tuple]) -> int | None:
+def largest_face(boxes: list[tuple]) -> int | None:
     """Number of the box with the largest area; None where there is no box."""
     return max(range(len(boxes)), key=lambda i: boxes[i][2] * boxes[i][3], default=None)
 
@@ -87,14 +87,14 @@ def _check_face(answer) -> None:
     )
 
 
-LARGEST = Exercise(
+LARGEST_FACE = Exercise(
     "1.2 the largest face, or none",
-    face_of_interest,
+    largest_face,
     _check_face,
-    wrong={
+    mistakes={
         "the first": (lambda boxes: 0 if boxes else None, "not the largest"),
         "the widest": (lambda b: max(range(len(b)), key=lambda i: b[i][2], default=None), "not the largest"),
-        "the whole frame where there is none": (lambda b: face_of_interest(b) if b else 0, "return None"),
+        "the whole frame where there is none": (lambda b: largest_face(b) if b else 0, "return None"),
         "the smallest": (
             lambda b: min(range(len(b)), key=lambda i: b[i][2] * b[i][3], default=None),
             "you chose number 2",
@@ -141,7 +141,7 @@ def _check_align(answer) -> None:
     rng = np.random.default_rng(1)
     for points in rng.normal(size=(20, 4, 2)) * 30:
         require_value(
-            answer(*points), similarity(points[:2], points[2:]), "for random eyes, the matrix", tolerance=1e-4
+            answer(*points), similarity_transform(points[:2], points[2:]), "for random eyes, the matrix", tolerance=1e-4
         )
 
 
@@ -168,11 +168,11 @@ def _small(right, left, to_right, to_left):
     return matrix
 
 
-ALIGN = Exercise(
+ALIGN_EYES = Exercise(
     "1.3 alignment by the eyes",
     align_eyes,
     _check_align,
-    wrong={
+    mistakes={
         "no turn": (_scale_only, "left eye lands"),
         "turned the wrong way": (_turned_back, "sign of the turn"),
         "x and y scaled apart": (_stretched, "stretched"),
@@ -215,11 +215,11 @@ def _wald(k, n):
     return p - half, p + half
 
 
-WILSON = Exercise(
+WILSON_INTERVAL = Exercise(
     "1.4 the interval of a rate",
     wilson_interval,
     _check_wilson,
-    wrong={
+    mistakes={
         "Wald": (_wald, "Wald's interval"),
         "per cent": (lambda k, n: tuple(100 * x for x in wilson_interval(k, n)), "shares between 0 and 1"),
         "z of 90 %": (lambda k, n: wilson_interval(k, n, 1.645), "expected"),

@@ -28,11 +28,11 @@ def _check_top_k(answer) -> None:
     require_value(answer(scores, labels, 7), 1.0, "with k = number of classes everything is right")
 
 
-TOP_K = Exercise(
+TOP_K_ACCURACY = Exercise(
     "2.1 top-k accuracy",
     top_k_accuracy,
     _check_top_k,
-    wrong={
+    mistakes={
         "top-1 for every k": (lambda s, y, k: float((s.argmax(1) == y).mean()), "top-3"),
         "lowest scores": (lambda s, y, k: top_k_accuracy(s if k == 1 else -s, y, k), "three lowest"),
         "counted k times": (lambda s, y, k: k * top_k_accuracy(s, y, k), "counted once"),
@@ -70,11 +70,11 @@ def _rows(photo, share, rng):
     return mask
 
 
-SPLIT = Exercise(
+SPLIT_BY_PHOTO = Exercise(
     "2.2 a split that keeps renderings together",
     split_by_photo,
     _check_split,
-    wrong={
+    mistakes={
         "by rows": (_rows, "both sides"),
         "the first photographs": (
             lambda p, s, rng: np.isin(p, np.unique(p)[: round(s * len(np.unique(p)))]),
@@ -115,11 +115,11 @@ def _pooled_errors(scores, same):
     return float(min((((scores >= t) != same).mean()) for t in thresholds))
 
 
-EER = Exercise(
+EQUAL_ERROR_RATE = Exercise(
     "2.3 the equal error rate",
     equal_error_rate,
     _check_eer,
-    wrong={
+    mistakes={
         "accuracy": (lambda s, y: 1 - equal_error_rate(s, y), "accuracy"),
         "least total error": (_pooled_errors, "expected"),
         "at zero": (lambda s, y: float(((s >= 0) != y).mean()), "expected"),

@@ -99,11 +99,11 @@ def _raw_exp(cosines, labels, t):
     return -(log_p.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)).mean()
 
 
-SUP_CON = Exercise(
+SUP_CON_LOSS = Exercise(
     "3.1 the supervised contrastive loss",
     sup_con_loss,
     _check_sup_con,
-    wrong={
+    mistakes={
         "positives out of the denominator": (_positives_out, "missing from the denominator"),
         "itself among the positives": (_itself_positive, "neither its own positive"),
         "mean over all pairs": (_over_pairs, "mean over all pairs"),
@@ -161,11 +161,11 @@ _NEAREST_MISTAKES = {
         "these are the least similar ones: the cosine is no distance.",
     ),
 }
-NEAREST = Exercise(
+NEAREST_PERSON = Exercise(
     "3.2 the nearest photograph that is not the probe",
     nearest_person,
     _check_nearest,
-    wrong=_NEAREST_MISTAKES
+    mistakes=_NEAREST_MISTAKES
     | {
         "in place": (_changes_its_input, "Work on a copy"),
         "rows instead of people": (
@@ -229,11 +229,11 @@ _VOTE_MISTAKES = {
         "somebody is named twice. Name each person once, at the place of the nearest of their photographs.",
     ),
 }
-VOTES = Exercise(
+PEOPLE_BY_DISTANCE = Exercise(
     "3.3 the people of a cluster, in the order of distance",
     people_by_distance,
     _check_votes,
-    wrong=_VOTE_MISTAKES
+    mistakes=_VOTE_MISTAKES
     | {
         "all people": (lambda p, m, y, k: people_by_distance(p, m, y, 99), "the shape is (4,)"),
         "filled up": (lambda p, m, y, k: (people_by_distance(p, m, y, k) + [-1])[:k], "a cluster of two people"),
@@ -272,11 +272,11 @@ def _check_clusters(answer) -> None:
     require_value(together, 6 / 18, "all photographs in one cluster: one person's are right")
 
 
-CLUSTERS = Exercise(
+CLUSTER_ACCURACY = Exercise(
     "3.4 the accuracy of clusters",
     cluster_accuracy,
     _check_clusters,
-    wrong={
+    mistakes={
         "purity": (lambda c, y: contingency_matrix(c, y).max(axis=1).sum() / len(y), "That is purity"),
         "each person's largest cluster": (
             lambda c, y: contingency_matrix(c, y).max(axis=0).sum() / len(y),

@@ -92,11 +92,11 @@ def _whole_batch(q, k, queue, t):
     return cross_entropy(logits, torch.arange(len(q)))
 
 
-INFO_NCE = Exercise(
+INFO_NCE_LOSS = Exercise(
     "4.1 InfoNCE with a queue",
     info_nce_loss,
     _check_info_nce,
-    wrong={
+    mistakes={
         "(N,) beside (N, 1)": (info_nce_broadcast, "each query with every positive"),
         "other keys of the batch": (_whole_batch, "among the negatives?"),
         "its key in the queue": (lambda q, k, queue, t: info_nce(q, k, torch.cat([k, queue]), t), "before this batch"),
@@ -192,7 +192,7 @@ ENQUEUE = Exercise(
     "4.2 the ring",
     enqueue,
     _check_enqueue,
-    wrong={
+    mistakes={
         "cut off at the end": (_truncated, "lost at the end"),
         "from 0 where it does not fit": (_from_the_start, "written from 0"),
         "pointer past the end": (_not_wrapped, "take the remainder"),
@@ -269,11 +269,11 @@ def _with_gradient(key, query, m):
         k.mul_(m).add_((1 - m) * q)
 
 
-EMA = Exercise(
+EMA_UPDATE = Exercise(
     "4.3 the key encoder's moving average",
     ema_update,
     _check_ema,
-    wrong={
+    mistakes={
         "swapped": (lambda key, query, m: ema_update(key, query, 1 - m), "swapped"),
         "a copy": (lambda key, query, m: ema_update(key, query, 0.0), "a copy of the query encoder"),
         "rebound": (_rebound, "nothing has changed"),
@@ -331,7 +331,7 @@ FALSE_NEGATIVES = Exercise(
     "4.4 false negatives in the queue",
     false_negatives,
     _check_false_negatives,
-    wrong=_COUNT_MISTAKES
+    mistakes=_COUNT_MISTAKES
     | {
         "whether there is one": (lambda y, queue: np.isin(y, queue) & (y >= 0), "among 8 keys"),
         "pairs": (lambda y, queue: (y[:, None] == queue) & (y[:, None] >= 0), "the shape is (5, 11)"),

@@ -83,11 +83,11 @@ _VARIANCE_MISTAKES = {
     ),
     "a sum": (lambda z: variance_term(z) * z.shape[1], "this is the sum over the dimensions. Take the mean."),
 }
-VARIANCE = Exercise(
+VARIANCE_TERM = Exercise(
     "6.1 the variance term",
     variance_term,
     _check_variance,
-    wrong=_VARIANCE_MISTAKES
+    mistakes=_VARIANCE_MISTAKES
     | {
         "1e-4 forgotten": (lambda z: relu(1 - torch.sqrt(z.var(dim=0))).mean(), "infinitely steep at 0"),
         "1e-4 after the root": (lambda z: relu(1 - torch.sqrt(z.var(dim=0)) - 1e-4).mean(), "before the root"),
@@ -176,11 +176,11 @@ _COVARIANCE_MISTAKES = {
         "you count each pair of dimensions once. The sum runs over both halves of the matrix.",
     ),
 }
-COVARIANCE = Exercise(
+COVARIANCE_TERM = Exercise(
     "6.2 the covariance term",
     covariance_term,
     _check_covariance,
-    wrong=_COVARIANCE_MISTAKES
+    mistakes=_COVARIANCE_MISTAKES
     | {
         "not centred": (
             lambda z: (z.T @ z / (len(z) - 1)).fill_diagonal_(0).square().sum() / z.shape[1],
@@ -242,7 +242,7 @@ COSINE_OF_ANGULAR = Exercise(
     "6.3 the cosine behind Annoy's distance",
     cosine_of_angular,
     _check_angular,
-    wrong=_ANGULAR_MISTAKES
+    mistakes=_ANGULAR_MISTAKES
     | {
         "one number only": (lambda d: float(np.mean(cosine_of_angular(d))), "one for each distance"),
         "arrays alone": (lambda d: 1 - d.clip(0, 2) ** 2 / 2, "raised AttributeError"),
@@ -251,13 +251,13 @@ COSINE_OF_ANGULAR = Exercise(
 )
 
 
-def recall_at_k(found: np.ndarray, exact: np.ndarray) -> float:
-    """The share of a query's exact neighbours that were found, in the mean over queries; -1 is a place without neighbour.
+def recall_at_k(results: np.ndarray, exact: np.ndarray) -> float:
+    """The share of a query's exact neighbours among its results, in the mean over queries; -1 is a place without neighbour.
 
     Both are ids (n, k); their order within a row says nothing, and each query has an exact neighbour at least.
     """
     real = exact >= 0
-    hit = (exact[:, :, None] == found[:, None, :]).any(axis=2) & real
+    hit = (exact[:, :, None] == results[:, None, :]).any(axis=2) & real
     return float((hit.sum(axis=1) / real.sum(axis=1)).mean())
 
 
@@ -307,11 +307,11 @@ _RECALL_MISTAKES = {
         "this is the share of all neighbours together. Take the share of each query first, then the mean.",
     ),
 }
-RECALL = Exercise(
+RECALL_AT_K = Exercise(
     "6.4 recall of a search",
     recall_at_k,
     _check_recall,
-    wrong=_RECALL_MISTAKES
+    mistakes=_RECALL_MISTAKES
     | {
         "place by place": (lambda found, exact: (found == exact).mean(), "not at which place"),
         "sorted, place by place": (

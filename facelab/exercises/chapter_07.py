@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.evaluation import accuracy, best_threshold
+from facelab.evaluation import best_threshold, pair_accuracy
 from facelab.exercises.exercise import Exercise, refuse, refuse_mistakes, require, require_returned, require_value
-from facelab.losses import arc_face, moved_centers
+from facelab.losses import arc_face, updated_centers
 
 
 def _of_degrees(degrees) -> Tensor:
@@ -85,16 +85,16 @@ _ARC_MISTAKES = {
     "times": (lambda c, m: torch.cos(m * _acos(c)), "this is cos(m theta): A-Softmax. ArcFace adds m to the angle."),
     "minus": (lambda c, m: torch.cos(_acos(c) - m), "this is cos(theta - m), which makes the task easier. Add m."),
     "easy": (
-        lambda c, m: arc_face(c, m, easy=True),
+        lambda c, m: arc_face(c, m, easy_margin=True),
         "beyond a right angle you leave out the margin. That is the easy margin; here it ends at theta = pi - m.",
     ),
     "the angle": (lambda c, m: _acos(c) + m, "this is the angle theta + m. Return its cosine."),
 }
-ARC_FACE = Exercise(
+ARC_FACE_TARGET = Exercise(
     "7.1 the margin of ArcFace",
     arc_face_target,
     _check_arc_face,
-    wrong=_ARC_MISTAKES
+    mistakes=_ARC_MISTAKES
     | {
         "no clamp": (lambda c, m: torch.cos(torch.acos(c) + m), "1.0000001 gives NaN"),
         "nothing above 1": (lambda c, m: torch.cos(torch.acos(torch.where(c > 1, 1, c)) + m), "is not finite"),
@@ -172,7 +172,7 @@ PSI = Exercise(
     "7.2 psi of A-Softmax",
     psi,
     _check_psi,
-    wrong=_PSI_MISTAKES
+    mistakes=_PSI_MISTAKES
     | {
         "floor(theta / pi)": (_psi_with(lambda x: torch.floor(x / 4)), "floor(theta / pi), which is 0?"),
         "gradient through floor": (lambda c, m: psi(c, m) + m * (_acos(c).detach() - _acos(c)), "k is a constant"),
@@ -185,7 +185,7 @@ PSI = Exercise(
 )
 
 
-def accuracy_on_others(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def fold_accuracies(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Accuracy of each fold, in the order of their numbers, at the threshold that is best on the other folds: (F,).
 
     Scores (M,), ``same`` bool (M,), fold int (M,). A pair is accepted where its score is the threshold or more.
@@ -194,7 +194,7 @@ def accuracy_on_others(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -
     for number in np.unique(fold):
         own = fold == number
         threshold, _ = best_threshold(scores[~own], same[~own])
-        found.append(accuracy(scores[own], same[own], threshold))
+        found.append(pair_accuracy(scores[own], same[own], threshold))
     return np.array(found)
 
 
@@ -210,7 +210,7 @@ def _check_threshold(answer) -> None:
     got = answer(scores.copy(), same.copy(), fold.copy())
     require_returned(got)
     refuse_mistakes(got, _THRESHOLD_MISTAKES, scores, same, fold)
-    require_value(got, accuracy_on_others(scores, same, fold), "three folds, numbered 1, 2 and 4")
+    require_value(got, fold_accuracies(scores, same, fold), "three folds, numbered 1, 2 and 4")
 
 
 def _by_fold(judge):
@@ -226,11 +226,11 @@ def _strictly(s, t, own):
 
 _THRESHOLD_MISTAKES = {
     "in-sample": (
-        _by_fold(lambda s, t, own: accuracy(s[own], t[own], best_threshold(s[own], t[own])[0])),
+        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], best_threshold(s[own], t[own])[0])),
         "each threshold is the best on the very fold that it is judged on: it has seen the answers. Fit it on the others.",
     ),
     "all folds": (
-        _by_fold(lambda s, t, own: accuracy(s[own], t[own], best_threshold(s, t)[0])),
+        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], best_threshold(s, t)[0])),
         "one threshold, the best on all folds: the fold that is judged is among them. Leave it out.",
     ),
     "judged on the others": (
@@ -238,32 +238,32 @@ _THRESHOLD_MISTAKES = {
         "these are the accuracies on the folds that the threshold was fitted on. Use it on the fold left out.",
     ),
     "one half": (
-        _by_fold(lambda s, t, own: accuracy(s[own], t[own], 0.5)),
+        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], 0.5)),
         "the threshold is 0.5 with you. Cosines have no such middle: fit it on the other folds.",
     ),
     "> for >=": (_by_fold(_strictly), "a pair whose score is the threshold is accepted: judge by >=, as you fitted."),
     "turned round": (
-        lambda s, t, fold: 1 - accuracy_on_others(s, t, fold),
+        lambda s, t, fold: 1 - fold_accuracies(s, t, fold),
         "these are the errors, or you accept what lies below the threshold: score >= threshold is one person.",
     ),
     "the mean": (
-        lambda s, t, fold: accuracy_on_others(s, t, fold).mean(),
+        lambda s, t, fold: fold_accuracies(s, t, fold).mean(),
         "this is the mean over the folds. Return one accuracy a fold: their spread tells how sure the mean is.",
     ),
 }
-THRESHOLD = Exercise(
+FOLD_ACCURACIES = Exercise(
     "7.3 a threshold from the other folds",
-    accuracy_on_others,
+    fold_accuracies,
     _check_threshold,
-    wrong=_THRESHOLD_MISTAKES
+    mistakes=_THRESHOLD_MISTAKES
     | {
-        "folds 0, 1, 2": (lambda s, t, fold: accuracy_on_others(s, t, fold)[1:], "1, 2 and 4: the shape is (2,)"),
+        "folds 0, 1, 2": (lambda s, t, fold: fold_accuracies(s, t, fold)[1:], "1, 2 and 4: the shape is (2,)"),
         "a constant": (lambda s, t, fold: np.full(3, 0.5), "numbered 1, 2 and 4: got"),
     },
 )
 
 
-def centres_after(centers: Tensor, x: Tensor, labels: Tensor, alpha: float) -> Tensor:
+def update_centers(centers: Tensor, x: Tensor, labels: Tensor, alpha: float) -> Tensor:
     """c_j - alpha sum(c_j - x_i) / (1 + n_j) over the n_j embeddings of class j: (C, D), x (N, D), labels (N,)."""
     moved = centers.clone()
     for j in labels.unique():
@@ -284,7 +284,7 @@ def _check_centers(answer) -> None:
     require_value(np.shape(got), (4, 3), "the shape of 4 centres")
     for alpha in (0.5, 0.2):
         found = answer(centers.clone(), x.clone(), labels.clone(), alpha)
-        require_value(found, moved_centers(x, labels, centers, alpha), f"4 centres, 6 embeddings, alpha = {alpha}")
+        require_value(found, updated_centers(x, labels, centers, alpha), f"4 centres, 6 embeddings, alpha = {alpha}")
 
 
 def _pull(centers, x, labels):
@@ -294,7 +294,7 @@ def _pull(centers, x, labels):
 
 def _one_by_one(centers, x, labels, alpha):
     for row, j in zip(x, labels, strict=True):
-        centers = centres_after(centers, row[None], j[None], alpha)
+        centers = update_centers(centers, row[None], j[None], alpha)
     return centers
 
 
@@ -319,10 +319,10 @@ _CENTER_MISTAKES = {
         "every centre moves towards all embeddings. Sum over those of its own class.",
     ),
     "wrong direction": (
-        lambda c, x, y, a: centres_after(c, x, y, -a),
+        lambda c, x, y, a: update_centers(c, x, y, -a),
         "your centres move away from their embeddings. c_j - x_i points away from x_i: subtract it.",
     ),
-    "alpha ignored": (lambda c, x, y, a: centres_after(c, x, y, 1.0), "alpha does nothing. Multiply the step by it."),
+    "alpha ignored": (lambda c, x, y, a: update_centers(c, x, y, 1.0), "alpha does nothing. Multiply the step by it."),
     "one after the other": (
         _one_by_one,
         "each photograph finds the centre where the one before has left it. Sum over the class, from the old centre.",
@@ -332,14 +332,17 @@ _CENTER_MISTAKES = {
         "of several photographs of a class only one counts: centers[labels] -= ... writes once for each. Sum them first.",
     ),
 }
-CENTERS = Exercise(
+UPDATE_CENTERS = Exercise(
     "7.4 the centres",
-    centres_after,
+    update_centers,
     _check_centers,
-    wrong=_CENTER_MISTAKES
+    mistakes=_CENTER_MISTAKES
     | {
-        "in place": (lambda c, x, y, a: c.copy_(moved_centers(x, y, c, a)), "change the given centres"),
-        "alpha fixed": (lambda c, x, y, a: centres_after(c, x, y, 0.5), "alpha = 0.2: got"),
-        "only those of the batch": (lambda c, x, y, a: centres_after(c, x, y, a)[y.unique()], "the shape of 4 centres"),
+        "in place": (lambda c, x, y, a: c.copy_(updated_centers(x, y, c, a)), "change the given centres"),
+        "alpha fixed": (lambda c, x, y, a: update_centers(c, x, y, 0.5), "alpha = 0.2: got"),
+        "only those of the batch": (
+            lambda c, x, y, a: update_centers(c, x, y, a)[y.unique()],
+            "the shape of 4 centres",
+        ),
     },
 )

@@ -18,11 +18,13 @@ from facelab.exercises.exercise import (
 Rates = dict[str, tuple[float, float]]
 
 
-def group_rates(scores: np.ndarray, same: np.ndarray, first: np.ndarray, second: np.ndarray, threshold: float) -> Rates:
-    """Group -> (FNMR, FMR among its own); ``first`` and ``second`` are the groups (M,) of both people of each pair."""
+def group_rates(
+    scores: np.ndarray, same: np.ndarray, first_group: np.ndarray, second_group: np.ndarray, threshold: float
+) -> Rates:
+    """Group -> (FNMR, FMR among its own); ``first_group`` and ``second_group`` (M,) are those of both people of each pair."""
     found = {}
-    for group in np.unique(first):
-        own = (first == group) & (second == group)
+    for group in np.unique(first_group):
+        own = (first_group == group) & (second_group == group)
         found[group] = (np.mean(scores[own & same] < threshold), np.mean(scores[own & ~same] >= threshold))
     return found
 
@@ -105,12 +107,12 @@ _RATE_MISTAKES = {
         "a pair whose score is the threshold is accepted: < for a miss, >= for a false match.",
     ),
 }
-RATES = Exercise("8.1 error rates of groups", group_rates, _check_rates, wrong=_RATE_MISTAKES)
+GROUP_RATES = Exercise("8.1 error rates of groups", group_rates, _check_rates, mistakes=_RATE_MISTAKES)
 
 
-def threshold_for_strangers(sure: np.ndarray, share: float) -> float:
-    """The lowest of the values such that at most ``share`` of the strangers are *above* it; ``sure`` (N,)."""
-    return float(np.quantile(sure, 1 - share, method="higher"))
+def threshold_for_strangers(confidence: np.ndarray, share: float) -> float:
+    """The lowest of the values such that at most ``share`` of the strangers are *above* it; ``confidence`` (N,)."""
+    return float(np.quantile(confidence, 1 - share, method="higher"))
 
 
 def _check_strangers(answer) -> None:
@@ -143,11 +145,11 @@ _STRANGER_MISTAKES = {
         "you take a stranger by place. Sort them first, or ask for a quantile.",
     ),
 }
-STRANGERS = Exercise(
+THRESHOLD_FOR_STRANGERS = Exercise(
     "8.2 a threshold for strangers",
     threshold_for_strangers,
     _check_strangers,
-    wrong=_STRANGER_MISTAKES | {"too low": (lambda sure, share: 0.5, "of the strangers are above your threshold")},
+    mistakes=_STRANGER_MISTAKES | {"too low": (lambda sure, share: 0.5, "of the strangers are above your threshold")},
 )
 
 
@@ -193,7 +195,7 @@ _WEIGHT_MISTAKES = {
         "this is the inverse root of the size: half-way. Here every group is to count as much as another.",
     ),
 }
-WEIGHTS = Exercise("8.3 weights for groups", class_weights, _check_weights, wrong=_WEIGHT_MISTAKES)
+CLASS_WEIGHTS = Exercise("8.3 weights for groups", class_weights, _check_weights, mistakes=_WEIGHT_MISTAKES)
 
 
 def gini(rates: np.ndarray) -> float:
@@ -236,4 +238,4 @@ _GINI_MISTAKES = {
         "this is the coefficient of variation. Gini takes absolute values.",
     ),
 }
-GINI = Exercise("8.4 Gini's coefficient", gini, _check_gini, wrong=_GINI_MISTAKES)
+GINI = Exercise("8.4 Gini's coefficient", gini, _check_gini, mistakes=_GINI_MISTAKES)

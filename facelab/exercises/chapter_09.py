@@ -62,7 +62,7 @@ _KL_MISTAKES = {
         "this is the divergence of N(0, 1) to your distribution: the other way round, another number.",
     ),
 }
-KL = Exercise("9.1 a KL divergence", kl_to_standard, _check_kl, wrong=_KL_MISTAKES)
+KL_TO_STANDARD = Exercise("9.1 a KL divergence", kl_to_standard, _check_kl, mistakes=_KL_MISTAKES)
 
 
 def sample(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ _SAMPLE_MISTAKES = {
     "fixed width": (lambda m, v, e: m + (v / 2).exp().detach() * e, "no gradient reaches log_var"),
     "fixed mean": (lambda m, v, e: m.detach() + (v / 2).exp() * e, "no gradient reaches mean"),
 }
-SAMPLE = Exercise("9.2 a draw that gradients pass", sample, _check_sample, wrong=_SAMPLE_MISTAKES)
+SAMPLE = Exercise("9.2 a draw that gradients pass", sample, _check_sample, mistakes=_SAMPLE_MISTAKES)
 
 
 def beta_scores(a: Tensor, b: Tensor, beta: float, sigma: float) -> Tensor:
@@ -183,13 +183,13 @@ _BETA_MISTAKES = {
         _EXPM1,
     ),
 }
-BETA = Exercise("9.3 the beta score", beta_scores, _check_beta, wrong=_BETA_MISTAKES)
+BETA_SCORES = Exercise("9.3 the beta score", beta_scores, _check_beta, mistakes=_BETA_MISTAKES)
 
 
-def error_left(wrong: np.ndarray, uncertainty: np.ndarray, refused: float) -> float:
-    """Error among what is left when the share ``refused`` of the most uncertain is sent away; ``wrong`` bool (N,)."""
-    kept = len(wrong) - math.floor(refused * len(wrong))
-    return float(np.mean(wrong[np.argsort(uncertainty, kind="stable")[:kept]]))
+def error_after_rejection(errors: np.ndarray, uncertainty: np.ndarray, rejected_share: float) -> float:
+    """Error among what is left when ``rejected_share`` of them, the most uncertain, is sent away; ``errors`` bool (N,)."""
+    kept = len(errors) - math.floor(rejected_share * len(errors))
+    return float(np.mean(errors[np.argsort(uncertainty, kind="stable")[:kept]]))
 
 
 def _check_rejection(answer) -> None:
@@ -199,17 +199,17 @@ def _check_rejection(answer) -> None:
     got = answer(wrong.copy(), uncertainty.copy(), 0.3)
     require_written(got)
     refuse_mistakes(got, _REJECTION_MISTAKES, wrong, uncertainty, 0.3)
-    require_value(got, error_left(wrong, uncertainty, 0.3), "12 of 40 refused")
+    require_value(got, error_after_rejection(wrong, uncertainty, 0.3), "12 of 40 refused")
     require_value(answer(wrong.copy(), uncertainty.copy(), 0.0), wrong.mean(), "nobody refused")
 
 
 _REJECTION_MISTAKES = {
     "the certain refused": (
-        lambda w, u, r: error_left(w, -u, r),
+        lambda w, u, r: error_after_rejection(w, -u, r),
         "you refuse the most certain. The most uncertain are the ones to be sent away.",
     ),
     "of all": (
-        lambda w, u, r: error_left(w, u, r) * (1 - r),
+        lambda w, u, r: error_after_rejection(w, u, r) * (1 - r),
         "you divide by all. Those who were refused are no right answers: divide by those who are left.",
     ),
     "of the refused": (
@@ -218,9 +218,11 @@ _REJECTION_MISTAKES = {
     ),
     "nobody refused": (lambda w, u, r: float(np.mean(w)), "this is the error of all: nobody was refused."),
     "share kept": (
-        lambda w, u, r: error_left(w, u, 1 - r),
+        lambda w, u, r: error_after_rejection(w, u, 1 - r),
         "you keep the share that is to be refused.",
     ),
-    "the accuracy": (lambda w, u, r: 1 - error_left(w, u, r), "this is the share of the right ones."),
+    "the accuracy": (lambda w, u, r: 1 - error_after_rejection(w, u, r), "this is the share of the right ones."),
 }
-REJECTION = Exercise("9.4 error against rejection", error_left, _check_rejection, wrong=_REJECTION_MISTAKES)
+ERROR_AFTER_REJECTION = Exercise(
+    "9.4 error against rejection", error_after_rejection, _check_rejection, mistakes=_REJECTION_MISTAKES
+)

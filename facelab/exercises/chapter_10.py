@@ -17,7 +17,7 @@ from facelab.exercises.exercise import (
 )
 
 
-def template(embeddings: np.ndarray) -> np.ndarray:
+def make_template(embeddings: np.ndarray) -> np.ndarray:
     """Mean direction of some embeddings (n, D), of norm 1: (D,)."""
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     mean = unit.mean(axis=0)
@@ -30,7 +30,7 @@ def _check_template(answer) -> None:
     got = answer(embeddings.copy())
     require_returned(got)
     refuse_mistakes(got, _TEMPLATE_MISTAKES, embeddings)
-    require_value(got, template(embeddings), "a template of 5 embeddings of unlike lengths")
+    require_value(got, make_template(embeddings), "a template of 5 embeddings of unlike lengths")
 
 
 _TEMPLATE_MISTAKES = {
@@ -52,10 +52,10 @@ _TEMPLATE_MISTAKES = {
         "these are five embeddings. Kept is one template, and nothing of the single photographs.",
     ),
 }
-TEMPLATE = Exercise("10.1 a template", template, _check_template, wrong=_TEMPLATE_MISTAKES)
+MAKE_TEMPLATE = Exercise("10.1 a template", make_template, _check_template, mistakes=_TEMPLATE_MISTAKES)
 
 
-def turn(landmarks: np.ndarray) -> float:
+def head_turn(landmarks: np.ndarray) -> float:
     """Distance of the nose from the line between eyes and mouth, over the distance of the eyes; > 0 to the picture's right."""
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     down, nose = mouth - eyes, landmarks[2] - eyes
@@ -75,10 +75,10 @@ def _check_turn(answer) -> None:
     got = answer(_FACE.copy())
     require_number(got)
     refuse_mistakes(got, {k: v for k, v in _TURN_MISTAKES.items() if k != "only upright"}, _FACE)
-    require_value(got, turn(_FACE), "an upright face")
-    require_value(answer(2.5 * _FACE), turn(_FACE), "the same face, nearer")
+    require_value(got, head_turn(_FACE), "an upright face")
+    require_value(answer(2.5 * _FACE), head_turn(_FACE), "the same face, nearer")
     tilted = answer(_tilted(20))
-    require(abs(tilted - turn(_FACE)) < 1e-6, _TURN_MISTAKES["only upright"][1])
+    require(abs(tilted - head_turn(_FACE)) < 1e-6, _TURN_MISTAKES["only upright"][1])
 
 
 _TURN_MISTAKES = {
@@ -88,33 +88,33 @@ _TURN_MISTAKES = {
         "of the picture.",
     ),
     "in pixels": (
-        lambda p: turn(p) * np.linalg.norm(p[1] - p[0]),
+        lambda p: head_turn(p) * np.linalg.norm(p[1] - p[0]),
         "this is in pixels: who comes nearer would seem to turn. Divide by the distance of the eyes.",
     ),
-    "the sign": (lambda p: -turn(p), "the sign: positive is to the right of the picture."),
+    "the sign": (lambda p: -head_turn(p), "the sign: positive is to the right of the picture."),
     "over the height": (
-        lambda p: turn(p) * np.linalg.norm(p[1] - p[0]) / np.linalg.norm(p[3:].mean(0) - p[:2].mean(0)),
+        lambda p: head_turn(p) * np.linalg.norm(p[1] - p[0]) / np.linalg.norm(p[3:].mean(0) - p[:2].mean(0)),
         "you divide by the height of the face. Divide by the distance of the eyes.",
     ),
 }
-TURN = Exercise("10.2 the turn of a head", turn, _check_turn, wrong=_TURN_MISTAKES)
+HEAD_TURN = Exercise("10.2 the turn of a head", head_turn, _check_turn, mistakes=_TURN_MISTAKES)
 
 
-def named(fmr: float, gallery: int) -> float:
-    """Chance that a stranger is given somebody's name: ``gallery`` comparisons, each false with the chance ``fmr``."""
-    return 1 - (1 - fmr) ** gallery
+def fpir(fmr: float, gallery_size: int) -> float:
+    """Chance that a stranger is given somebody's name: ``gallery_size`` comparisons, each false with the chance ``fmr``."""
+    return 1 - (1 - fmr) ** gallery_size
 
 
-def _check_named(answer) -> None:
+def _check_fpir(answer) -> None:
     got = answer(0.001, 2000)
     require_written(got)
-    refuse_mistakes(got, _NAMED_MISTAKES, 0.001, 2000)
+    refuse_mistakes(got, _FPIR_MISTAKES, 0.001, 2000)
     require_share(got)
-    require_value(got, named(0.001, 2000), "2000 templates at a false match rate of .1 %")
+    require_value(got, fpir(0.001, 2000), "2000 templates at a false match rate of .1 %")
     require_value(answer(0.2, 1), 0.2, "a gallery of one, which is a log-in")
 
 
-_NAMED_MISTAKES = {
+_FPIR_MISTAKES = {
     "added": (
         lambda f, n: f * n,
         "chances were added: this is the mean number of false names, and grows beyond 1. Ask for the chance of at least one.",
@@ -123,15 +123,15 @@ _NAMED_MISTAKES = {
     "all": (lambda f, n: f**n, "this is the chance that all templates match at once."),
     "one": (lambda f, n: f, "this is one comparison; the stranger is compared with everybody."),
 }
-NAMED = Exercise("10.3 a stranger before a gallery", named, _check_named, wrong=_NAMED_MISTAKES)
+FPIR = Exercise("10.3 a stranger before a gallery", fpir, _check_fpir, mistakes=_FPIR_MISTAKES)
 
 
-def allowed(times: list[float], now: float, most: int, seconds: float) -> bool:
-    """Whether one more try at ``now`` keeps to ``most`` tries in any ``seconds``; ``times`` of the tries before."""
-    return sum(1 for time in times if time > now - seconds) < most
+def attempt_allowed(attempts: list[float], now: float, limit: int, window: float) -> bool:
+    """Whether one more try at ``now`` keeps to ``limit`` tries in any ``window`` seconds; ``attempts``: the times before."""
+    return sum(1 for time in attempts if time > now - window) < limit
 
 
-def _check_allowed(answer) -> None:
+def _check_limit(answer) -> None:
     cases = [
         ([], 5.0, True, "the first try"),
         ([0.0, 1.0, 2.0], 3.0, False, "a fourth try within the window"),
@@ -145,7 +145,7 @@ def _check_allowed(answer) -> None:
         require_written(got)
         if not isinstance(got, bool | np.bool_):
             raise ExerciseError(f"return True or False; you return {type(got).__name__}.")
-    for label, (mistake, message) in _ALLOWED_MISTAKES.items():
+    for label, (mistake, message) in _LIMIT_MISTAKES.items():
         given = [mistake(list(times), now, 3, 10.0) for times, now, *_ in cases]
         if [answer(list(times), now, 3, 10.0) for times, now, *_ in cases] == given:
             require(label == "", message)
@@ -153,19 +153,19 @@ def _check_allowed(answer) -> None:
         require(answer(list(times), now, 3, 10.0) == expected, f"{what}: should be {expected}.")
 
 
-_ALLOWED_MISTAKES = {
+_LIMIT_MISTAKES = {
     "one too many": (
-        lambda times, now, most, seconds: sum(t > now - seconds for t in times) <= most,
-        "one too many: with `most` tries in the window already, the next one is refused.",
+        lambda times, now, limit, window: sum(t > now - window for t in times) <= limit,
+        "one too many: with `limit` tries in the window already, the next one is refused.",
     ),
     "for good": (
-        lambda times, now, most, seconds: len(times) < most,
+        lambda times, now, limit, window: len(times) < limit,
         "you count all tries there ever were: after three mistakes nobody could come in again.",
     ),
     "fixed windows": (
-        lambda times, now, most, seconds: sum(t // seconds == now // seconds for t in times) < most,
+        lambda times, now, limit, window: sum(t // window == now // window for t in times) < limit,
         "your windows begin at fixed times: at their border an attacker has twice as many tries. Count back from now.",
     ),
-    "never": (lambda times, now, most, seconds: True, "you allow everything."),
+    "never": (lambda times, now, limit, window: True, "you allow everything."),
 }
-ALLOWED = Exercise("10.4 so many tries", allowed, _check_allowed, wrong=_ALLOWED_MISTAKES)
+ATTEMPT_ALLOWED = Exercise("10.4 so many tries", attempt_allowed, _check_limit, mistakes=_LIMIT_MISTAKES)

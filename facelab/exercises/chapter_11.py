@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from facelab.evaluation import holm, over_seeds
+from facelab.evaluation import holm, mean_over_seeds
 from facelab.exercises.exercise import (
     Exercise,
     ExerciseError,
@@ -16,7 +16,7 @@ from facelab.exercises.exercise import (
 )
 
 
-def epochs_for(budget: int, photographs: int, batch_size: int, views: int) -> int:
+def epochs_for_budget(budget: int, photographs: int, batch_size: int, views: int) -> int:
     """Epochs that come nearest to a budget of views, one at least; a batch that is not full is left out of an epoch."""
     return max(1, round(budget / (photographs // batch_size * batch_size * views)))
 
@@ -37,12 +37,12 @@ def _check_epochs(answer) -> None:
     for mistake, message in _EPOCHS_MISTAKES.values():
         require(got != [mistake(*given) for given, _ in cases], message)
     for (given, what), one in zip(cases, got, strict=True):
-        require(one == epochs_for(*given), f"{what}: {one} epochs, expected {epochs_for(*given)}.")
+        require(one == epochs_for_budget(*given), f"{what}: {one} epochs, expected {epochs_for_budget(*given)}.")
 
 
 _EPOCHS_MISTAKES = {
     "photographs": (
-        lambda b, n, size, views: epochs_for(b, n, size, 1),
+        lambda b, n, size, views: epochs_for_budget(b, n, size, 1),
         "you count photographs. Who looks at two views of each has the budget of half as many.",
     ),
     "all of them": (
@@ -58,17 +58,17 @@ _EPOCHS_MISTAKES = {
         "a budget of less than half an epoch gives no training. One epoch at least.",
     ),
 }
-EPOCHS = Exercise("11.1 one budget", epochs_for, _check_epochs, wrong=_EPOCHS_MISTAKES)
+EPOCHS_FOR_BUDGET = Exercise("11.1 one budget", epochs_for_budget, _check_epochs, mistakes=_EPOCHS_MISTAKES)
 
 _T = stats.t.ppf(0.975, 4)
 #: EER of two methods with five seeds: the seeds differ more than the methods.
-ONE = np.array([0.30, 0.26, 0.34, 0.28, 0.32])
-OTHER = np.array([0.32, 0.275, 0.365, 0.295, 0.345])
+FIRST_EER = np.array([0.30, 0.26, 0.34, 0.28, 0.32])
+SECOND_EER = np.array([0.32, 0.275, 0.365, 0.295, 0.345])
 
 
-def interval_of_difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of ``one - other``, taken within each seed."""
-    found = over_seeds(np.asarray(one) - np.asarray(other))
+def paired_difference_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of ``first - second``, taken within each seed."""
+    found = mean_over_seeds(np.asarray(first) - np.asarray(second))
     return found.low, found.high
 
 
@@ -77,13 +77,17 @@ def _around(mean: float, half: float) -> tuple[float, float]:
 
 
 def _check_difference(answer) -> None:
-    got = answer(ONE.copy(), OTHER.copy())
+    got = answer(FIRST_EER.copy(), SECOND_EER.copy())
     require_written(got)
     require(np.shape(got) == (2,), f"return the lower and the upper end; yours has the shape {np.shape(got)}.")
-    refuse_mistakes(got, _DIFFERENCE_MISTAKES, ONE, OTHER)
-    require_value(got, interval_of_difference(ONE, OTHER), "two methods, five seeds")
-    three = answer(ONE[:3], OTHER[:3])
-    require_value(three, interval_of_difference(ONE[:3], OTHER[:3]), "three seeds, where t has two degrees of freedom")
+    refuse_mistakes(got, _DIFFERENCE_MISTAKES, FIRST_EER, SECOND_EER)
+    require_value(got, paired_difference_interval(FIRST_EER, SECOND_EER), "two methods, five seeds")
+    three = answer(FIRST_EER[:3], SECOND_EER[:3])
+    require_value(
+        three,
+        paired_difference_interval(FIRST_EER[:3], SECOND_EER[:3]),
+        "three seeds, where t has two degrees of freedom",
+    )
 
 
 _DIFFERENCE_MISTAKES = {
@@ -103,21 +107,21 @@ _DIFFERENCE_MISTAKES = {
         lambda a, b: _around((a - b).mean(), 1.96 * (a - b).std(ddof=1) / np.sqrt(5)),
         "1.96 is for many runs. With five the deviation is a guess itself: Student's t with four degrees of freedom.",
     ),
-    "turned round": (lambda a, b: interval_of_difference(b, a), "this is other - one."),
+    "turned round": (lambda a, b: paired_difference_interval(b, a), "this is second - first."),
 }
-DIFFERENCE = Exercise(
-    "11.2 a difference within each seed", interval_of_difference, _check_difference, wrong=_DIFFERENCE_MISTAKES
+PAIRED_DIFFERENCE_INTERVAL = Exercise(
+    "11.2 a difference within each seed", paired_difference_interval, _check_difference, mistakes=_DIFFERENCE_MISTAKES
 )
 
 P_VALUES = np.array([0.04, 0.001, 0.013, 0.2, 0.012, 0.049])
 
 
-def surely(p_values: np.ndarray, level: float) -> np.ndarray:
+def significant_comparisons(p_values: np.ndarray, level: float) -> np.ndarray:
     """Which comparisons hold all together, by Holm's procedure: bool (m,)."""
     return holm(p_values, level)
 
 
-def _check_surely(answer) -> None:
+def _check_holm(answer) -> None:
     got = answer(P_VALUES.copy(), 0.05)
     require_written(got)
     require(np.shape(got) == (6,), f"return one answer for each p, (6,); yours has the shape {np.shape(got)}.")
@@ -134,7 +138,7 @@ def _check_surely(answer) -> None:
         (np.array([0.1, 0.04]), 0.2, "another level"),
     ]
     given = [np.asarray(answer(p.copy(), level)).tolist() for p, level, _ in cases]
-    for mistake, message in _SURELY_MISTAKES.values():
+    for mistake, message in _HOLM_MISTAKES.values():
         require(given != [np.asarray(mistake(p, level)).tolist() for p, level, _ in cases], message)
     for (p, level, what), found in zip(cases, given, strict=True):
         require(found == holm(p, level).tolist(), f"{what}: expected {holm(p, level).tolist()}, got {found}.")
@@ -147,7 +151,7 @@ def _without_end(p_values: np.ndarray, level: float) -> np.ndarray:
     return found
 
 
-_SURELY_MISTAKES = {
+_HOLM_MISTAKES = {
     "each alone": (
         lambda p, level: p <= level,
         "each is compared with the level alone: of twenty comparisons of equals one is then found, on average.",
@@ -165,4 +169,6 @@ _SURELY_MISTAKES = {
         "your answers are in the order of p. They belong into the order that was given.",
     ),
 }
-SURELY = Exercise("11.3 many comparisons", surely, _check_surely, wrong=_SURELY_MISTAKES)
+SIGNIFICANT_COMPARISONS = Exercise(
+    "11.3 many comparisons", significant_comparisons, _check_holm, mistakes=_HOLM_MISTAKES
+)

@@ -3,8 +3,8 @@
 Who may be imported here: everything down to ``exercises``; no protocol, no command, no experiment.
 """
 
-from facelab.exercises import exercise
+from facelab.exercises import check_answer
 from facelab.labs.explorer import explore
 from facelab.labs.notebook import Run, begin
 
-__all__ = ["Run", "begin", "exercise", "explore"]
+__all__ = ["Run", "begin", "check_answer", "explore"]

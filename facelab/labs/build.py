@@ -1,14 +1,10 @@
-"""Notebooks from their sources: built, executed and normalised for the repository, or run with parameters into ``runs/``.
-
-``python -m facelab.labs.build [--text] [NN ...]`` rebuilds ``notebooks/NN_name.ipynb`` from ``notebooks/src/NN_name.py``.
-"""
+"""Notebooks from their sources: built, executed and normalised for the repository, or run with parameters into ``runs/``."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -20,12 +16,11 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
-from rich.console import Console
 
 from facelab.errors import FacelabError
-from facelab.files import atomic
-from facelab.labs.notebook import BUILDING
-from facelab.labs.parameters import find_source, given, label, sources
+from facelab.files import atomic_write
+from facelab.labs.notebook import BUILDING_VARIABLE
+from facelab.labs.parameters import resolve_parameters, run_label
 from facelab.paths import project_root, runs_root
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -35,7 +30,7 @@ _QUIET = [
 ]  # no word on encryption (it talks to this machine alone) nor on being stopped when done
 
 
-def from_source(source: Path) -> NotebookNode:
+def notebook_from_source(source: Path) -> NotebookNode:
     """The notebook that a jupytext source describes, without outputs; the same bytes each time."""
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
@@ -45,7 +40,7 @@ def from_source(source: Path) -> NotebookNode:
     return notebook
 
 
-def build(source: Path) -> Path:
+def build_notebook(source: Path) -> Path:
     """Execute a source at its default parameters and store the notebook with its outputs.
 
     Returns:
@@ -55,7 +50,7 @@ def build(source: Path) -> Path:
         FacelabError: a cell raised an error; it is named and nothing is stored.
     """
     _fix_folders()
-    notebook = from_source(source)
+    notebook = notebook_from_source(source)
     folder = project_root() / "notebooks"
     started = time.monotonic()
     client = NotebookClient(
@@ -65,13 +60,13 @@ def build(source: Path) -> Path:
         extra_arguments=_QUIET,
         resources={"metadata": {"path": str(folder)}},
     )
-    os.environ[BUILDING] = "1"  # the kernel inherits it
+    os.environ[BUILDING_VARIABLE] = "1"  # the kernel inherits it
     try:
         client.execute()
     except CellExecutionError as error:
         raise FacelabError(f"{source.name} failed: {str(error).strip()}", "Mend the cell.") from error
     finally:
-        del os.environ[BUILDING]
+        del os.environ[BUILDING_VARIABLE]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell["metadata"].pop("execution", None)
@@ -80,12 +75,12 @@ def build(source: Path) -> Path:
     notebook.metadata["facelab"] = {"seconds": round(time.monotonic() - started)}
     notebook.metadata["language_info"] = {"name": "python"}
     path = folder / f"{source.stem}.ipynb"
-    with atomic(path) as partial:
+    with atomic_write(path) as partial:
         nbformat.write(notebook, partial)
     return path
 
 
-def take_text(source: Path) -> Path:
+def update_text(source: Path) -> Path:
     """Bring the text cells of a stored notebook up to its source, without executing anything: the outputs stay true.
 
     Returns:
@@ -95,17 +90,19 @@ def take_text(source: Path) -> Path:
         FacelabError: the code differs too, so that the notebook must be built.
     """
     path = project_root() / "notebooks" / f"{source.stem}.ipynb"
-    stored, wanted = nbformat.read(path, as_version=4), from_source(source)
+    stored, wanted = nbformat.read(path, as_version=4), notebook_from_source(source)
 
     def code(notebook: NotebookNode) -> list[tuple[int, str, list[str]]]:
         cells = enumerate(notebook.cells)
         return [(n, c.source, c.metadata.get("tags", [])) for n, c in cells if c.cell_type == "code"]
 
     if code(stored) != code(wanted):
-        raise FacelabError(f"The code of {source.name} is not what {path.name} ran.", "Build it: make notebooks.")
+        raise FacelabError(
+            f"The code of {source.name} is not what {path.name} ran.", f"Build it: facelab build {source.stem}."
+        )
     for cell, new in zip(stored.cells, wanted.cells, strict=True):
         cell["source"] = new.source
-    with atomic(path) as partial:
+    with atomic_write(path) as partial:
         nbformat.write(stored, partial)
     return path
 
@@ -131,13 +128,13 @@ def _normalise(output: NotebookNode) -> None:
         output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()
 
 
-def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path:
+def run_notebook(source: Path, values: dict[str, object], *, parse: bool = False) -> Path:
     """Run a notebook by papermill with other parameters, into ``runs/notebooks``.
 
     Args:
         source: the notebook's source.
         values: parameters that differ from its defaults.
-        typed: whether the values are text from a command line.
+        parse: whether the values are text from a command line.
 
     Returns:
         Path of the executed notebook, also where it failed half way.
@@ -147,14 +144,14 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
         FacelabError: a cell raised an error, or it was stopped.
     """
     _fix_folders()
-    parameters = given(source, values, typed=typed)
+    parameters = resolve_parameters(source, values, parse=parse)
     out = runs_root() / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
     plain, executed = (
         out / f".{source.stem}-{os.getpid()}.ipynb",
-        out / f"{source.stem}-{label(source, parameters)}.ipynb",
+        out / f"{source.stem}-{run_label(source, parameters)}.ipynb",
     )
-    nbformat.write(from_source(source), plain)
+    nbformat.write(notebook_from_source(source), plain)
     try:
         papermill.execute_notebook(
             plain, executed, parameters, kernel_name="python3", cwd=project_root() / "notebooks", progress_bar=False,
@@ -167,18 +164,3 @@ def run(source: Path, values: dict[str, object], *, typed: bool = False) -> Path
     finally:
         plain.unlink(missing_ok=True)
     return executed
-
-
-def main(names: list[str]) -> None:
-    """Rebuild the notebooks named, or all; with ``--text``, bring only their text up to date."""
-    console = Console(stderr=True)
-    work = take_text if "--text" in names else build
-    for source in [find_source(name) for name in names if name != "--text"] or sources():
-        console.print(f"building {source.stem} ...")
-        path = work(source)
-        seconds = nbformat.read(path, as_version=4).metadata["facelab"]["seconds"]
-        console.print(f"  {seconds} s, {path.stat().st_size / 1024:.0f} kB")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -13,16 +13,16 @@ from matplotlib.figure import Figure
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate
-from facelab.files import atomic
+from facelab.files import atomic_write
 from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
-from facelab.paths import own_data, project_root, runs_root
+from facelab.paths import project_data, project_root, runs_root
 from facelab.plots import use_course_style
 from facelab.records import Metric, Record
 
 T = TypeVar("T")
 
-BUILDING = "FACELAB_BUILDING"  #: set in the environment while ``labs.build`` makes the stored notebooks
+BUILDING_VARIABLE = "FACELAB_BUILDING"  #: set in the environment while ``facelab build`` makes the stored notebooks
 
 
 class Run:
@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, notebook: str, parameters: dict[str, object]) -> None:
         self.notebook, self.parameters = notebook, parameters
-        declared = _parameters.declared(_parameters.find_source(notebook))
+        declared = _parameters.declared_parameters(_parameters.find_source(notebook))
         changed = " ".join(f"-p {k}={v}" for k, v in parameters.items() if k != "preset" and v != declared[k].default)
         self.record = Record(
             name=notebook,
@@ -49,12 +49,12 @@ class Run:
         """The value that belongs to the preset of this run."""
         return {"smoke": smoke, "laptop": laptop, "paper": paper}[str(self.parameters["preset"])]
 
-    def data(self, role: str, faces: FaceSet) -> FaceSet:
+    def record_data(self, role: str, faces: FaceSet) -> FaceSet:
         """Note in the record which pixels played a role (``"train"``, ``"test"``), and hand the set back."""
         self.record.data[role] = faces.describe()
         return faces
 
-    def metric(self, name: str, value: Estimate | float, *, n: int | None = None) -> None:
+    def record_metric(self, name: str, value: Estimate | float, *, n: int | None = None) -> None:
         """Put a measured number into the record.
 
         Args:
@@ -62,9 +62,11 @@ class Run:
             value: a number, or an estimate with its interval.
             n: what a plain number was measured on.
         """
-        self.record.metrics[name] = Metric.of(value) if isinstance(value, Estimate) else Metric(float(value), n)
+        self.record.metrics[name] = (
+            Metric.from_estimate(value) if isinstance(value, Estimate) else Metric(float(value), n)
+        )
 
-    def check(self, *names: str) -> None:
+    def check_references(self, *names: str) -> None:
         """Compare recorded metrics with the stored references and print a line each that says whether it holds.
 
         The measured values themselves are not printed here, so that the output is the same wherever the reference holds.
@@ -76,7 +78,7 @@ class Run:
         stored = _references.lookup(self.notebook, preset, dataset)
         for name in names:
             if name not in self.record.metrics:
-                raise BadParameterError(f"{name!r} was not recorded.", "Call run.metric with it first.")
+                raise BadParameterError(f"{name!r} was not recorded.", "Call run.record_metric with it first.")
             value = self.record.metrics[name].value
             if name not in stored:
                 print(
@@ -89,14 +91,14 @@ class Run:
 
     def save_figure(self, figure: Figure, name: str | None = None) -> None:
         """Keep a figure as a small PNG: in ``figures/`` while the stored notebooks are built, else below ``runs/figures``."""
-        folder = project_root() / "figures" if os.environ.get(BUILDING) else runs_root() / "figures"
-        with atomic(folder / f"{name or self.notebook}.png") as partial:
+        folder = project_root() / "figures" if os.environ.get(BUILDING_VARIABLE) else runs_root() / "figures"
+        with atomic_write(folder / f"{name or self.notebook}.png") as partial:
             figure.savefig(partial, format="png", dpi=80)
 
-    def own_file(self, *parts: str) -> Path:
+    def data_file(self, *parts: str) -> Path:
         """Where a table that the notebook makes for the project goes: ``data/`` while the stored notebooks are built, else
         ``runs/data``."""
-        return own_data(*parts) if os.environ.get(BUILDING) else runs_root().joinpath("data", *parts)
+        return project_data(*parts) if os.environ.get(BUILDING_VARIABLE) else runs_root().joinpath("data", *parts)
 
     def finish(self) -> None:
         """Write the record below ``runs/records``, where ``facelab leaderboard`` finds it."""
@@ -107,7 +109,7 @@ class Run:
 
 def record_path(notebook: str, parameters: dict[str, object]) -> Path:
     """Where the record of a run is written: below ``runs/records``."""
-    name = _parameters.label(_parameters.find_source(notebook), parameters)
+    name = _parameters.run_label(_parameters.find_source(notebook), parameters)
     return runs_root() / "records" / notebook / f"{name}.json"
 
 
@@ -121,7 +123,7 @@ def begin(notebook: str, **values: object) -> Run:
     Raises:
         BadParameterError: unknown name or wrong type, named.
     """
-    checked = _parameters.given(_parameters.find_source(notebook), values, typed=False)
+    checked = _parameters.resolve_parameters(_parameters.find_source(notebook), values, parse=False)
     use_course_style()
     pd.set_option("display.max_colwidth", None)  # a sentence in a table is there to be read
     return Run(notebook, checked)

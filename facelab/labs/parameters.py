@@ -65,7 +65,7 @@ class Parameter:
         return value
 
 
-def sources() -> list[Path]:
+def notebook_sources() -> list[Path]:
     """Sources of all notebooks, in the order of the course."""
     return sorted((project_root() / "notebooks" / "src").glob("[0-9][0-9]_*.py"))
 
@@ -76,7 +76,7 @@ def find_source(notebook: str) -> Path:
     Raises:
         BadParameterError: there is none; the message lists those that there are.
     """
-    found = sources()
+    found = notebook_sources()
     number = notebook.zfill(2) if notebook.isdigit() else None
     for path in found:
         if notebook == path.stem or path.stem.split("_")[0] == number:
@@ -84,7 +84,7 @@ def find_source(notebook: str) -> Path:
     raise BadParameterError(f"No notebook is called {notebook!r}.", f"There are: {', '.join(p.stem for p in found)}.")
 
 
-def declared(source: Path) -> dict[str, Parameter]:
+def declared_parameters(source: Path) -> dict[str, Parameter]:
     """The parameters that a notebook's source declares, in order.
 
     Raises:
@@ -108,34 +108,34 @@ def declared(source: Path) -> dict[str, Parameter]:
     return found
 
 
-def given(source: Path, values: dict[str, object], *, typed: bool) -> dict[str, object]:
+def resolve_parameters(source: Path, values: dict[str, object], *, parse: bool) -> dict[str, object]:
     """All parameters of a notebook: its defaults, overridden by ``values``.
 
     Args:
         source: the notebook's source.
-        values: name -> value; text where ``typed``, as from a command line, else of the parameter's own type.
-        typed: whether the values are text.
+        values: name -> value; text where ``parse``, as from a command line, else of the parameter's own type.
+        parse: whether the values are text.
 
     Raises:
         BadParameterError: a name that the notebook does not have, a value of another type, an unknown data set.
     """
-    known = declared(source)
+    known = declared_parameters(source)
     for name in values:
         if name not in known:
             raise BadParameterError(f"{source.stem} has no parameter {name!r}.", f"It has: {', '.join(known)}.")
     if "dataset" in values:
         for part in split_names(str(values["dataset"])):
             get_source(part)
-    read = {name: known[name].parse(str(v)) if typed else known[name].check(v) for name, v in values.items()}
+    read = {name: known[name].parse(str(v)) if parse else known[name].check(v) for name, v in values.items()}
     return {name: parameter.default for name, parameter in known.items()} | read
 
 
-def label(source: Path, parameters: dict[str, object]) -> str:
+def run_label(source: Path, parameters: dict[str, object]) -> str:
     """Name of a run's files: preset, data set and seed, then whatever else differs from the notebook's defaults."""
     always = ("preset", "dataset", "seed")
     changed = [
         f"{name}={parameters[name]}"
-        for name, parameter in declared(source).items()
+        for name, parameter in declared_parameters(source).items()
         if name not in always and parameters[name] != parameter.default
     ]
     text = "-".join([*(str(parameters[name]) for name in always), *changed])

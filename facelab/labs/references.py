@@ -11,7 +11,7 @@ from scipy import stats
 
 from facelab.errors import BadParameterError
 from facelab.files import write_json
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.records import Record
 
 MIN_SEEDS = 5
@@ -24,7 +24,7 @@ class Reference:
     Attributes:
         value: mean over the seeds.
         tolerance: a run within ``value +- tolerance`` agrees with it: four standard deviations over the seeds, and at
-            least ``least_tolerance``.
+            least ``min_tolerance``.
         seeds: how many runs.
     """
 
@@ -58,14 +58,14 @@ class Reference:
 
 def lookup(notebook: str, preset: str, dataset: str) -> dict[str, Reference]:
     """References of a notebook at a preset on a data set, by metric; empty where none were made."""
-    path = own_data("references", f"{notebook}.json")
+    path = project_data("references", f"{notebook}.json")
     if not path.is_file():
         return {}
     found = json.loads(path.read_text(encoding="utf-8")).get(f"{preset}/{dataset}", {})
     return {name: Reference(**entry) for name, entry in found.items()}
 
 
-def least_tolerance(value: float) -> float:
+def min_tolerance(value: float) -> float:
     """What another processor may change, since it adds in another order: .02, less for a figure of less than .1, so that a
     rate of one in a thousand can be missed, and never less than .001."""
     return max(0.001, min(0.02, abs(value) / 5))
@@ -88,7 +88,7 @@ def make(records: list[Record]) -> dict[str, Reference]:
     for name in records[0].metrics:
         values = [record.metrics[name].value for record in records]
         mean = statistics.mean(values)
-        tolerance = max(least_tolerance(mean), 4 * statistics.stdev(values))
+        tolerance = max(min_tolerance(mean), 4 * statistics.stdev(values))
         made[name] = Reference(round(mean, 4), round(tolerance, 4), len(values))
     return made
 
@@ -97,7 +97,7 @@ def store(records: list[Record]) -> None:
     """Make references from the records and put them into ``data/references``, in place of older ones of the same setting."""
     made = make(records)
     notebook, parameters = records[0].name, records[0].parameters
-    path = own_data("references", f"{notebook}.json")
+    path = project_data("references", f"{notebook}.json")
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     content[f"{parameters['preset']}/{parameters['dataset']}"] = {name: asdict(r) for name, r in made.items()}
     write_json(path, content)

@@ -17,7 +17,7 @@ def center_loss(x: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
     Args:
         x: float (N, D), not normalised.
         labels: int64 (N,), 0 ... C-1.
-        centers: float (C, D); they get no gradient: see ``moved_centers``.
+        centers: float (C, D); they get no gradient: see ``updated_centers``.
 
     Raises:
         ValueError: shapes that do not fit, or a label that is no class.
@@ -27,7 +27,7 @@ def center_loss(x: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def moved_centers(x: Tensor, labels: Tensor, centers: Tensor, rate: float = 0.5) -> Tensor:
+def updated_centers(x: Tensor, labels: Tensor, centers: Tensor, rate: float = 0.5) -> Tensor:
     """The centres after a batch (Eq. 4 and Algorithm 1):
 
         c_j  -  alpha  sum_{y_i = j} (c_j - x_i) / (1 + n_j),   n_j photographs of class j in the batch

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def unit(z: Tensor) -> Tensor:
+def normalize_rows(z: Tensor) -> Tensor:
     """Rows scaled to norm 1, in float32 or, where ``z`` is, float64.
 
     A row of zeros has no direction: it stays zero, at cosine 0 to everything, and gets no gradient.
@@ -29,10 +29,10 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     Mixed precision stops here: bfloat16 knows a cosine to 0.004, which a temperature of 0.01 turns into a factor of 1.5.
     """
     with torch.autocast(a.device.type, enabled=False):
-        return unit(a) @ unit(b).T
+        return normalize_rows(a) @ normalize_rows(b).T
 
 
-def check(temperature: float, **rows: Tensor) -> None:
+def check_inputs(temperature: float, **rows: Tensor) -> None:
     """Refuse a temperature that is not positive, and rows that are not all (n >= 1, D) of one D.
 
     Raises:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from facelab.losses.cosine import check, cosines, unit
+from facelab.losses.cosine import check_inputs, cosines, normalize_rows
 
 
 def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
@@ -18,7 +18,7 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
     of k, nor any row left out. Call it before k enters the queue, or the positive is a negative too.
 
     Args:
-        q: float (N, D), queries, N >= 1; any norm (a zero row: see ``cosine.unit``).
+        q: float (N, D), queries, N >= 1; any norm (a zero row: see ``cosine.normalize_rows``).
         k: float (N, D), their keys. No gradient flows into them, whether they carry one or not.
         queue: float (K, D), earlier keys, K >= 1, without gradient as well.
         temperature: t > 0. MoCo has 0.07, MoCo v2 0.2, the authors' notebook for CIFAR-10 0.1.
@@ -29,12 +29,12 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
     Raises:
         ValueError: q and k differ in shape, a shape is not (rows, D), or the temperature is not positive.
     """  # fmt: skip
-    check(temperature, q=q, k=k, queue=queue)
+    check_inputs(temperature, q=q, k=k, queue=queue)
     if q.shape != k.shape:
         raise ValueError(f"q has {len(q)} rows and k {len(k)}. Give one key for each query.")
 
     # keepdim: with (N,) beside (N, K), a sum of the two would quietly pair every query with every positive
-    positive = (unit(q) * unit(k.detach())).sum(dim=1, keepdim=True)
+    positive = (normalize_rows(q) * normalize_rows(k.detach())).sum(dim=1, keepdim=True)
     negatives = cosines(q, queue.detach())
     logits = torch.cat([positive, negatives], dim=1) / temperature
     return cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))

@@ -14,11 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Change = Callable[[Tensor], Tensor]  #: of the target's cosine: (N, 1) to (N, 1)
+MarginFunction = Callable[[Tensor], Tensor]  #: of the target's cosine: (N, 1) to (N, 1)
 
 
 def margin_softmax(
-    cosines: Tensor, labels: Tensor, change: Change, scale: float | Tensor, weight: Tensor | None = None
+    cosines: Tensor,
+    labels: Tensor,
+    margin_function: MarginFunction,
+    scale: float | Tensor,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy over scaled cosines, the target's after a change f:
 
@@ -29,7 +33,7 @@ def margin_softmax(
     Args:
         cosines: float (N, C), of each embedding to the direction of each class.
         labels: int64 (N,), 0 ... C-1.
-        change: f, for the target's cosines (N, 1).
+        margin_function: f, for the target's cosines (N, 1).
         scale: s > 0, or of each row (N, 1): the norm of its embedding, for A-Softmax.
         weight: float (C,) >= 0, how much each class counts in the mean; None: all the same.
 
@@ -48,11 +52,11 @@ def margin_softmax(
     if isinstance(scale, int | float) and not scale > 0:
         raise ValueError(f"The scale is {scale}. Give a positive one.")
     column = labels[:, None]
-    changed = cosines.scatter(1, column, change(cosines.gather(1, column)))
+    changed = cosines.scatter(1, column, margin_function(cosines.gather(1, column)))
     return F.cross_entropy(scale * changed, labels, weight)
 
 
-def unchanged(cos: Tensor) -> Tensor:
+def no_margin(cos: Tensor) -> Tensor:
     """f(c) = c: normalised softmax."""
     return cos
 
@@ -67,7 +71,7 @@ def cos_face(cos: Tensor, margin: float | Tensor = 0.35) -> Tensor:
     return cos - margin
 
 
-def arc_face(cos: Tensor, margin: float | Tensor = 0.5, easy: bool = False) -> Tensor:
+def arc_face(cos: Tensor, margin: float | Tensor = 0.5, easy_margin: bool = False) -> Tensor:
     """f(cos theta) = cos(theta + m), made monotonic. ArcFace, Deng et al. 2019, arXiv 1801.07698, Eq. 3.
 
     Beyond theta = pi - m the cosine would rise again; there the authors' code goes on with cos theta - m sin m, a step
@@ -76,11 +80,11 @@ def arc_face(cos: Tensor, margin: float | Tensor = 0.5, easy: bool = False) -> T
     Args:
         cos: float (N, 1), -1 ... 1 but for rounding: a float32 vector often has a cosine above 1 to itself.
         margin: m from 0 to pi radians, or of each row (N, 1).
-        easy: the margin only where theta < pi / 2, the cosine itself elsewhere.
+        easy_margin: the margin only where theta < pi / 2, the cosine itself elsewhere.
     """
     m = torch.as_tensor(margin, dtype=cos.dtype, device=cos.device)
     shifted = cos * m.cos() - sine(cos) * m.sin()
-    if easy:
+    if easy_margin:
         return torch.where(cos > 0, shifted, cos)
     return torch.where(cos > -m.cos(), shifted, cos - m * m.sin())
 
@@ -102,16 +106,16 @@ def a_softmax(cos: Tensor, m: int = 4, annealing: float | Tensor = 0.0) -> Tenso
     return (annealing * cos + psi) / (1 + annealing)
 
 
-def sphere_lambda(step: int | Tensor, until: int = 1659, floor: float = 5.0) -> float | Tensor:
+def sphere_lambda(step: int | Tensor, decay_steps: int = 1659, floor: float = 5.0) -> float | Tensor:
     """Annealing of A-Softmax: lambda = max(floor, 1000 / (1 + .12 t)) of the authors' Caffe code, on the scale of the run.
 
     Args:
         step: steps done, 0 or more.
-        until: the step at which lambda reaches 5; theirs does at 1659, of 28,000. A run of a few hundred steps at their pace
-            would train softmax and nothing else.
+        decay_steps: the step at which lambda reaches 5; theirs does at 1659, of 28,000. A run of a few hundred steps at their
+            pace would train softmax and nothing else.
         floor: where it ends.
     """
-    value = 1000 / (1 + 0.12 * 1659 / until * step)
+    value = 1000 / (1 + 0.12 * 1659 / decay_steps * step)
     return value.clamp(min=floor) if isinstance(value, Tensor) else max(floor, value)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from facelab.losses.cosine import check, cosines
+from facelab.losses.cosine import check_inputs, cosines
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
@@ -18,7 +18,7 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     log(2N - 1). It equals ``sup_con`` where each photograph is a class of its own.
 
     Args:
-        z1, z2: float (N, D), N >= 1, row n of both from one photograph; any norm (a zero row: see ``cosine.unit``).
+        z1, z2: float (N, D), N >= 1, row n of both from one photograph; any norm (a zero row: see ``cosine.normalize_rows``).
         temperature: t > 0. The paper has 0.1 on ImageNet and 0.5 on CIFAR-10.
 
     Returns:
@@ -28,7 +28,7 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     Raises:
         ValueError: shapes differ or are not (N, D), or the temperature is not positive.
     """  # fmt: skip
-    check(temperature, z1=z1, z2=z2)
+    check_inputs(temperature, z1=z1, z2=z2)
     if z1.shape != z2.shape:
         raise ValueError(f"z1 has {len(z1)} rows and z2 {len(z2)}. Give both views of the same photographs.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facelab.losses.cosine import check, cosines
+from facelab.losses.cosine import check_inputs, cosines
 
 
 def sup_con(z: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
@@ -18,7 +18,7 @@ def sup_con(z: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
         sup_con(torch.cat(views), labels.repeat(len(views)))
 
     Args:
-        z: float (M, D), M >= 2, one row a view, of any norm: scaled to norm 1 here (a zero row: see ``cosine.unit``).
+        z: float (M, D), M >= 2, one row a view, of any norm: scaled to norm 1 here (a zero row: see ``cosine.normalize_rows``).
         labels: (M,), the class of each row. Views of one photograph are rows with one label, nothing more.
         temperature: t > 0. The paper has 0.1, the authors' code 0.07 and a further factor t / 0.07.
 
@@ -30,7 +30,7 @@ def sup_con(z: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     Raises:
         ValueError: a shape does not fit, M < 2, or the temperature is not positive.
     """  # fmt: skip
-    check(temperature, z=z)
+    check_inputs(temperature, z=z)
     if len(z) < 2 or labels.shape != z.shape[:1]:
         raise ValueError(f"z has {len(z)} rows, labels {tuple(labels.shape)}. Give 2 rows or more, a label for each.")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from facelab.losses.cosine import check, unit
+from facelab.losses.cosine import check_inputs, normalize_rows
 from facelab.losses.nt_xent import nt_xent
 
 
@@ -112,12 +112,12 @@ def beta_nt_xent(z1: Tensor, z2: Tensor, temperature: float, beta: float = 0.005
     Raises:
         ValueError: shapes that differ, or a value out of its range.
     """  # fmt: skip
-    check(temperature, z1=z1, z2=z2)
+    check_inputs(temperature, z1=z1, z2=z2)
     if z1.shape != z2.shape:
         raise ValueError(f"z1 has {len(z1)} rows and z2 {len(z2)}. Give both views of the same photographs.")
     if beta == 0 and 0 < sigma < math.inf:
         return nt_xent(z1, z2, temperature * sigma**2)
-    z = unit(torch.cat([z1, z2]))
+    z = normalize_rows(torch.cat([z1, z2]))
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     logits = (beta_scores(z, z, beta, sigma) / temperature).masked_fill(itself, -torch.inf)
     partner = torch.arange(len(z), device=z.device).roll(len(z1))

@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss, relu
 EPSILON = 1e-4  #: keeps the gradient of the square root finite where a dimension does not vary (section 4.1)
 
 
-class Terms(NamedTuple):
+class VICRegTerms(NamedTuple):
     """The three terms, each a scalar and without its weight, and their weighted sum."""
 
     loss: Tensor
@@ -22,7 +22,7 @@ class Terms(NamedTuple):
 
 def vicreg(
     z1: Tensor, z2: Tensor, invariance_weight: float = 25, variance_weight: float = 25, covariance_weight: float = 1
-) -> Terms:
+) -> VICRegTerms:
     """The loss (Eq. 6) of two views, row n of both from one photograph:
 
         lambda s(z1, z2) + mu [v(z1) + v(z2)] / 2 + nu [c(z1) + c(z2)]
@@ -47,7 +47,7 @@ def vicreg(
         s = invariance(z1, z2)
         v = (variance(z1) + variance(z2)) / 2
         c = covariance(z1) + covariance(z2)
-        return Terms(invariance_weight * s + variance_weight * v + covariance_weight * c, s, v, c)
+        return VICRegTerms(invariance_weight * s + variance_weight * v + covariance_weight * c, s, v, c)
 
 
 def invariance(z1: Tensor, z2: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ def covariance(z: Tensor) -> Tensor:
         z: float (N, D), N >= 2; divided by N - 1, the rows really there.
     """
     n, d = z.shape
-    centred = z - z.mean(dim=0)
-    between = centred.T @ centred / (n - 1)
+    centered = z - z.mean(dim=0)
+    between = centered.T @ centered / (n - 1)
     itself = torch.eye(d, dtype=torch.bool, device=z.device)
     return between.masked_fill(itself, 0).square().sum() / d
 

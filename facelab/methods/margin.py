@@ -14,12 +14,12 @@ from facelab.augment import Augmentation
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.losses import arc_face, cos_face
-from facelab.methods.base import Method, in_batches
-from facelab.methods.margin_heads import Center, Cosine, Ring, Softmax, Sphere
+from facelab.methods.base import Method, apply_in_batches
+from facelab.methods.margin_heads import CenterHead, CosineHead, RingHead, SoftmaxHead, SphereHead
 
 
 @dataclass(frozen=True)
-class Loss:
+class MarginLoss:
     """A line of ``LOSSES``.
 
     Attributes:
@@ -33,26 +33,28 @@ class Loss:
     build: Callable[..., nn.Module]
 
 
-def _cosine(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., nn.Module]:
+def _cosine(margin_function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., nn.Module]:
     def build(features: int, classes: int, margin: float, scale: float, sample: float, annealing: int) -> nn.Module:
-        return Cosine(features, classes, change, margin, scale, sample)
+        return CosineHead(features, classes, margin_function, margin, scale, sample)
 
     return build
 
 
 LOSSES = {
-    "softmax": Loss("softmax", 0.0, lambda features, classes, margin, **_: Softmax(features, classes)),
-    "normalised": Loss("normalised softmax", 0.0, _cosine(lambda cos, margin: cos)),
-    "center": Loss("center loss", 0.003, lambda features, classes, margin, **_: Center(features, classes, margin)),
-    "sphereface": Loss(
+    "softmax": MarginLoss("softmax", 0.0, lambda features, classes, margin, **_: SoftmaxHead(features, classes)),
+    "normalised": MarginLoss("normalised softmax", 0.0, _cosine(lambda cos, margin: cos)),
+    "center": MarginLoss(
+        "center loss", 0.003, lambda features, classes, margin, **_: CenterHead(features, classes, margin)
+    ),
+    "sphereface": MarginLoss(
         "A-Softmax",
         4.0,
-        lambda features, classes, margin, annealing, **_: Sphere(features, classes, int(margin), annealing),
+        lambda features, classes, margin, annealing, **_: SphereHead(features, classes, int(margin), annealing),
     ),
-    "arcface": Loss("ArcFace", 0.5, _cosine(arc_face)),
-    "arcface-easy": Loss("ArcFace, easy margin", 0.5, _cosine(partial(arc_face, easy=True))),
-    "cosface": Loss("CosFace", 0.35, _cosine(cos_face)),
-    "ring": Loss("Ring loss", 0.01, lambda features, classes, margin, **_: Ring(features, classes, margin)),
+    "arcface": MarginLoss("ArcFace", 0.5, _cosine(arc_face)),
+    "arcface-easy": MarginLoss("ArcFace, easy margin", 0.5, _cosine(partial(arc_face, easy_margin=True))),
+    "cosface": MarginLoss("CosFace", 0.35, _cosine(cos_face)),
+    "ring": MarginLoss("Ring loss", 0.01, lambda features, classes, margin, **_: RingHead(features, classes, margin)),
 }
 
 
@@ -107,7 +109,7 @@ class Margin(Method):
         if loss.startswith("arcface") and m > math.pi:
             raise BadParameterError(f"ArcFace with m {m}.", "Its m is an angle in radians, 0 to pi.")
         self.loss, self.margin, self.scale, self.sample, self.annealing = loss, margin, scale, sample, annealing
-        self.embedding = nn.Linear(backbone.features, dimension, bias=False)
+        self.embedding = nn.Linear(backbone.num_features, dimension, bias=False)
         self.head = LOSSES[loss].build(dimension, classes, margin=m, scale=scale, sample=sample, annealing=annealing)
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
@@ -120,4 +122,4 @@ class Margin(Method):
 
     def predict(self, faces: FaceSet) -> np.ndarray:
         """Class probabilities of clean photographs, without margin: float32 (N, classes), rows sum to 1."""
-        return in_batches(self, lambda images: self.head.scores(self.embed(images)).softmax(dim=1), faces)
+        return apply_in_batches(self, lambda images: self.head.logits(self.embed(images)).softmax(dim=1), faces)

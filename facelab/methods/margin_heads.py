@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facelab.losses import a_softmax, center_loss, margin_softmax, moved_centers, ring_loss, sphere_lambda
+from facelab.losses import a_softmax, center_loss, margin_softmax, ring_loss, sphere_lambda, updated_centers
 from facelab.losses.cosine import cosines
-from facelab.methods.processes import gather, share_of_mean
+from facelab.methods.distributed import gather, weighted_mean_scale
 
 Terms = dict[str, Tensor]
 
 
-class Softmax(nn.Module):
+class SoftmaxHead(nn.Module):
     """A linear layer and cross-entropy: nothing is normalised.
 
     Args:
@@ -33,51 +33,51 @@ class Softmax(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """The loss of embeddings (N, D), and what else is worth logging: scalars."""
-        own = F.cross_entropy(self.scores(x), labels, self.importance)
-        return {"loss": own * share_of_mean(self.importance[labels])}
+        own = F.cross_entropy(self.logits(x), labels, self.importance)
+        return {"loss": own * weighted_mean_scale(self.importance[labels])}
 
-    def scores(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """Scores of all classes without margin, (N, C): their softmax is what the classifier believes."""
         return self.linear(x)
 
 
-class Center(Softmax):
+class CenterHead(SoftmaxHead):
     """Softmax and the center loss.
 
     Args:
-        share: lambda, weight of the center loss; .003 in the paper.
+        loss_weight: lambda, weight of the center loss; .003 in the paper.
         rate: alpha, pace of the centres; .5 in the paper.
 
     Attributes:
         centers: float32 (C, D), at 0 at the start as in the authors' code.
     """
 
-    def __init__(self, features: int, classes: int, share: float, rate: float = 0.5) -> None:
+    def __init__(self, features: int, classes: int, loss_weight: float, rate: float = 0.5) -> None:
         super().__init__(features, classes)
-        self.share, self.rate = share, rate
+        self.loss_weight, self.rate = loss_weight, rate
         self.register_buffer("centers", torch.zeros(classes, features))
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """Loss and ``center``. Then the centres move; in several processes by the photographs of all, everywhere alike."""
         center = center_loss(x, labels, self.centers)
         if self.training:
-            self.centers.copy_(moved_centers(gather(x.detach().float()), gather(labels), self.centers, self.rate))
-        return {"loss": super().forward(x, labels)["loss"] + self.share * center, "center": center.detach()}
+            self.centers.copy_(updated_centers(gather(x.detach().float()), gather(labels), self.centers, self.rate))
+        return {"loss": super().forward(x, labels)["loss"] + self.loss_weight * center, "center": center.detach()}
 
 
-class Ring(Softmax):
+class RingHead(SoftmaxHead):
     """Softmax and the ring loss.
 
     Args:
-        share: lambda, weight of the ring loss; .01 in the paper.
+        loss_weight: lambda, weight of the ring loss; .01 in the paper.
 
     Attributes:
         radius: R, a parameter; below 0 until the first batch, whose mean norm it then is.
     """
 
-    def __init__(self, features: int, classes: int, share: float) -> None:
+    def __init__(self, features: int, classes: int, loss_weight: float) -> None:
         super().__init__(features, classes)
-        self.share = share
+        self.loss_weight = loss_weight
         self.radius = nn.Parameter(torch.tensor(-1.0))
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
@@ -86,17 +86,17 @@ class Ring(Softmax):
             with torch.no_grad():
                 self.radius.copy_(torch.linalg.vector_norm(gather(x.detach().float()), dim=1).mean())
         ring = ring_loss(x, self.radius)
-        loss = super().forward(x, labels)["loss"] + self.share * ring
+        loss = super().forward(x, labels)["loss"] + self.loss_weight * ring
         return {"loss": loss, "ring": ring.detach(), "radius": self.radius.detach().clone()}
 
 
-class Cosine(nn.Module):
+class CosineHead(nn.Module):
     """A direction for each class, and softmax over the cosines to them: NormFace, CosFace, ArcFace.
 
     Args:
         features: D, length of the embedding.
         classes: C.
-        change: of the target's cosine: cosines (N, 1), margins (N, 1) -> (N, 1).
+        margin_function: of the target's cosine: cosines (N, 1), margins (N, 1) -> (N, 1).
         margin: of every class.
         scale: s.
         sample: share of the classes that a batch is compared with: its own, and others drawn at random (Partial FC, An et
@@ -112,7 +112,7 @@ class Cosine(nn.Module):
         self,
         features: int,
         classes: int,
-        change: Callable[[Tensor, Tensor], Tensor],
+        margin_function: Callable[[Tensor, Tensor], Tensor],
         margin: float,
         scale: float,
         sample: float = 1.0,
@@ -121,22 +121,22 @@ class Cosine(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, features)))
         self.register_buffer("margins", torch.full((classes,), float(margin)))
         self.register_buffer("importance", torch.ones(classes))
-        self.change, self.scale, self.sample = change, scale, sample
+        self.margin_function, self.scale, self.sample = margin_function, scale, sample
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """The loss of embeddings (N, D)."""
-        rows, among = self.compared(labels)
+        rows, among = self.sample_classes(labels)
         margins = self.margins[labels][:, None]
         own = margin_softmax(
             cosines(x, self.weight[rows]),
             among,
-            lambda cos: self.change(cos, margins),
+            lambda cos: self.margin_function(cos, margins),
             self.scale,
             self.importance[rows],
         )
-        return {"loss": own * share_of_mean(self.importance[labels])}
+        return {"loss": own * weighted_mean_scale(self.importance[labels])}
 
-    def compared(self, labels: Tensor) -> tuple[Tensor | slice, Tensor]:
+    def sample_classes(self, labels: Tensor) -> tuple[Tensor | slice, Tensor]:
         """Which classes a batch is compared with, and its labels among them.
 
         Raises:
@@ -154,36 +154,40 @@ class Cosine(nn.Module):
         others = chance.topk(max(wanted - len(own), 0)).indices
         return torch.cat([own, others]), among
 
-    def scores(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """s times the cosine to each class, without margin: (N, C)."""
         return self.scale * cosines(x, self.weight)
 
 
-class Sphere(nn.Module):
-    """A-Softmax: directions as in ``Cosine``, the margin multiplies the angle, and the norm of the embedding is the scale.
+class SphereHead(nn.Module):
+    """A-Softmax: directions as in ``CosineHead``, the margin multiplies the angle, and the norm of the embedding is the scale.
 
     Args:
         features: D, length of the embedding.
         classes: C.
         m: factor of the angle; 4 in the paper.
-        until: step at which the annealing reaches 5: see ``losses.sphere_lambda``. 0: no annealing, the whole margin from the
-            first step.
+        annealing_steps: step at which the annealing reaches 5: see ``losses.sphere_lambda``. 0: no annealing, the whole margin
+            from the first step.
 
     Attributes:
         weight: (C, D).
         steps: int64 scalar, steps done.
     """
 
-    def __init__(self, features: int, classes: int, m: int, until: int) -> None:
+    def __init__(self, features: int, classes: int, m: int, annealing_steps: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, features)))
         self.register_buffer("importance", torch.ones(classes))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        self.m, self.until = m, until
+        self.m, self.annealing_steps = m, annealing_steps
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """Loss and the ``annealing`` of this step."""
-        annealing = sphere_lambda(self.steps.float(), self.until) if self.until else torch.zeros((), device=x.device)
+        annealing = (
+            sphere_lambda(self.steps.float(), self.annealing_steps)
+            if self.annealing_steps
+            else torch.zeros((), device=x.device)
+        )
         if self.training:
             self.steps += 1
         own = margin_softmax(
@@ -193,9 +197,9 @@ class Sphere(nn.Module):
             _norms(x),
             self.importance,
         )
-        return {"loss": own * share_of_mean(self.importance[labels]), "annealing": annealing}
+        return {"loss": own * weighted_mean_scale(self.importance[labels]), "annealing": annealing}
 
-    def scores(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """Norm of x times the cosine to each class: (N, C)."""
         return _norms(x) * cosines(x, self.weight)
 

@@ -13,7 +13,7 @@ from facelab.backbones import mlp_head
 from facelab.errors import BadParameterError
 from facelab.losses import info_nce
 from facelab.methods.base import Method
-from facelab.methods.processes import gather, my_part, same_permutation
+from facelab.methods.distributed import gather, local_shard, shared_permutation
 
 
 class MoCo(Method):
@@ -61,7 +61,7 @@ class MoCo(Method):
                 f"A queue of {queue}, momentum {momentum}, {groups} groups.",
                 "Give a queue and groups of 1 or more, and a momentum from 0 to 1.",
             )
-        self.head = mlp_head(backbone.features, (hidden or backbone.features, projection))
+        self.head = mlp_head(backbone.num_features, (hidden or backbone.num_features, projection))
         self.key_backbone, self.key_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
         for parameter in (*self.key_backbone.parameters(), *self.key_head.parameters()):
             parameter.requires_grad = False
@@ -78,7 +78,7 @@ class MoCo(Method):
         queries, are of the query's person, and how many of the very scene: the photograph itself, unless ``fit`` was told more.
         """
         q, keys = self.queries(views[0]), self.keys(views[1])
-        terms = {"loss": info_nce(q, my_part(keys), self.queue, self.temperature)}
+        terms = {"loss": info_nce(q, local_shard(keys), self.queue, self.temperature)}
         terms |= self._false_negatives(labels, scenes)
         self._enqueue(keys, gather(labels), gather(scenes))
         return terms
@@ -97,8 +97,8 @@ class MoCo(Method):
     def keys(self, views: Tensor) -> Tensor:
         """Unit keys (W N, projection) of the views of all W processes; each computed among others than its query was."""
         views = gather(views)
-        shuffle = same_permutation(len(views), views.device)
-        shuffled = my_part(views[shuffle]).contiguous(memory_format=torch.channels_last)
+        shuffle = shared_permutation(len(views), views.device)
+        shuffled = local_shard(views[shuffle]).contiguous(memory_format=torch.channels_last)
         keys = gather(self._in_groups(lambda part: self.key_head(self.key_backbone(part)), shuffled))
         return F.normalize(keys[shuffle.argsort()].float())
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from facelab.augment import Augmentation
 from facelab.methods.base import Method
-from facelab.methods.processes import gather
+from facelab.methods.distributed import gather
 
 
 class Siamese(Method):

@@ -39,8 +39,8 @@ class SimCLR(Siamese):
     ) -> None:
         if layers < 2:
             raise BadParameterError(f"A head of {layers} layers.", "Give 2 (SimCLR) or 3 (its second version).")
-        sizes = (*[hidden or backbone.features] * (layers - 1), projection)
-        super().__init__(backbone, augmentation, mlp_head(backbone.features, sizes, norm=True, last_norm=True))
+        sizes = (*[hidden or backbone.num_features] * (layers - 1), projection)
+        super().__init__(backbone, augmentation, mlp_head(backbone.num_features, sizes, norm=True, last_norm=True))
         self.temperature = temperature
 
     def compare(self, z: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:

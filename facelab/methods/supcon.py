@@ -30,7 +30,9 @@ class SupCon(Siamese):
         hidden: int = 0,
         temperature: float = 0.1,
     ) -> None:
-        super().__init__(backbone, augmentation, mlp_head(backbone.features, (hidden or backbone.features, projection)))
+        super().__init__(
+            backbone, augmentation, mlp_head(backbone.num_features, (hidden or backbone.num_features, projection))
+        )
         self.temperature = temperature
 
     def compare(self, z: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:

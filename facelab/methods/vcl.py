@@ -9,7 +9,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.errors import BadParameterError
 from facelab.losses import beta_nt_xent, distribution_similarity, kl_to_standard
-from facelab.methods.processes import same_normal
+from facelab.methods.distributed import shared_normal
 from facelab.methods.siamese import Siamese
 
 
@@ -51,8 +51,8 @@ class VCL(Siamese):
                 f"similarity {similarity}, prior {prior}.",
                 "Give 2 layers or more, a dimension from 1, temperature and sigma above 0, the others from 0.",
             )
-        sizes = (*[hidden or backbone.features] * (layers - 1), 2 * dimension)
-        super().__init__(backbone, augmentation, mlp_head(backbone.features, sizes, norm=True))
+        sizes = (*[hidden or backbone.num_features] * (layers - 1), 2 * dimension)
+        super().__init__(backbone, augmentation, mlp_head(backbone.num_features, sizes, norm=True))
         self.temperature, self.beta, self.sigma = temperature, beta, sigma
         self.similarity, self.prior = similarity, prior
 
@@ -79,4 +79,4 @@ class VCL(Siamese):
 
 def _sample(mean: Tensor, log_var: Tensor) -> Tensor:
     """mean + deviation times noise: the gradient passes to both (Kingma and Welling, arXiv 1312.6114)."""
-    return mean + (log_var / 2).exp() * same_normal(mean)
+    return mean + (log_var / 2).exp() * shared_normal(mean)

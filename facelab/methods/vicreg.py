@@ -31,7 +31,7 @@ class VICReg(Siamese):
         variance: float = 25.0,
         covariance: float = 1.0,
     ) -> None:
-        super().__init__(backbone, augmentation, mlp_head(backbone.features, expander, norm=True, last_bias=False))
+        super().__init__(backbone, augmentation, mlp_head(backbone.num_features, expander, norm=True, last_bias=False))
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def compare(self, z: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:

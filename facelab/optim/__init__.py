@@ -1,4 +1,7 @@
-"""Optimisers by name, the groups of weights they work on, and learning rates."""
+"""Optimisers by name, the groups of weights they work on, and learning rates.
+
+Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+"""
 
 from facelab.optim.factory import OPTIMIZERS, make_optimizer
 from facelab.optim.groups import parameter_groups, split_by_shape

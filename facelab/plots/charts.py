@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from facelab.plots.style import COLOURS
+from facelab.plots.style import COLORS
 
 
 def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "") -> Figure:
@@ -44,7 +44,7 @@ def intervals(
     names = [(group, name) for group, row in groups.items() for name in row]
     scale = 100 if percent else 1
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.27 * len(names)))
-    colours = dict(zip(dict.fromkeys(name for _, name in names), COLOURS * 9, strict=False))
+    colours = dict(zip(dict.fromkeys(name for _, name in names), COLORS * 9, strict=False))
     for row, (group, name) in enumerate(names):
         estimate = groups[group][name]
         value, low, high = (scale * float(getattr(estimate, side)) for side in ("value", "low", "high"))
@@ -72,7 +72,7 @@ def interval_panels(panels: Mapping[str, Mapping[str, object]], title: str = "")
     for axes, (what, row) in zip(several[0], panels.items(), strict=True):
         for name, estimate in row.items():
             value, low, high = (100 * float(getattr(estimate, side)) for side in ("value", "low", "high"))
-            colour = COLOURS[names.index(name) % len(COLOURS)]
+            colour = COLORS[names.index(name) % len(COLORS)]
             axes.plot([low, high], [names.index(name)] * 2, color=colour, linewidth=2.5)
             axes.plot(value, names.index(name), "o", color=colour)
         axes.set(title=what, xlabel="per cent", ylim=(len(names) - 0.5, -0.5))
@@ -81,7 +81,7 @@ def interval_panels(panels: Mapping[str, Mapping[str, object]], title: str = "")
     return figure
 
 
-def confusion(matrix: np.ndarray, title: str = "", names: Sequence[str] | None = None) -> Figure:
+def confusion_matrix(matrix: np.ndarray, title: str = "", names: Sequence[str] | None = None) -> Figure:
     """A confusion matrix, true class in rows, each row in shares of its images.
 
     Args:
@@ -113,20 +113,20 @@ def rate_grids(grids: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     return figure
 
 
-def silhouette_curve(ks: Sequence[int], scores: Sequence[float], chosen: int, true: int, title: str = "") -> Figure:
+def silhouette_curve(ks: Sequence[int], scores: Sequence[float], chosen_k: int, true_k: int, title: str = "") -> Figure:
     """Mean silhouette over the number of clusters, with the number that was chosen and the true one.
 
     Args:
         ks: numbers of clusters.
         scores: silhouette of each, -1 to 1 (Rousseeuw, J. Comput. Appl. Math. 20, 1987).
-        chosen: the number that the scores led to.
-        true: how many people there are.
+        chosen_k: the number that the scores led to.
+        true_k: how many people there are.
         title: title.
     """
     figure, axes = plt.subplots()
-    axes.plot(ks, scores, "o-", color=COLOURS[0], markersize=4)
-    axes.axvline(chosen, color=COLOURS[1], label=f"chosen: {chosen}")
-    axes.axvline(true, color="black", linestyle="--", label=f"people: {true}")
+    axes.plot(ks, scores, "o-", color=COLORS[0], markersize=4)
+    axes.axvline(chosen_k, color=COLORS[1], label=f"chosen: {chosen_k}")
+    axes.axvline(true_k, color="black", linestyle="--", label=f"people: {true_k}")
     axes.set(xlabel="number of clusters", ylabel="mean silhouette", title=title)
     axes.legend()
     return figure

@@ -11,7 +11,7 @@ from IPython.display import Image
 
 from facelab.cropping.boxes import Box, Face
 from facelab.datasets.decode import resize
-from facelab.plots.style import COLOURS, rgb
+from facelab.plots.style import COLORS, hex_to_rgb
 
 
 def face_sheet(
@@ -91,7 +91,7 @@ def mark_faces(image: np.ndarray, faces: Sequence[Face], references: Sequence[Bo
         uint8 (H, W, 3), RGB.
     """
     marked = np.array(np.broadcast_to(image.reshape(*image.shape[:2], -1), (*image.shape[:2], 3)))
-    blue, orange = (rgb(colour) for colour in COLOURS[:2])
+    blue, orange = (hex_to_rgb(colour) for colour in COLORS[:2])
     thin = max(1, round(min(image.shape[:2]) / 150))
     boxes = [(box, blue, thin) for box in references]
     boxes += [(face.box, orange, 2 * thin if face is faces[0] else thin) for face in faces]

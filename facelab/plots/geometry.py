@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from facelab.errors import BadParameterError
-from facelab.plots.style import COLOURS
+from facelab.plots.style import COLORS
 
 _PEOPLE = plt.get_cmap("tab10").colors  # more than the seven of the course
 
 
 @dataclass(frozen=True)
-class Plane:
+class MarginGeometry:
     """Embeddings and the directions of their classes.
 
     Attributes:
@@ -40,28 +40,28 @@ class Plane:
         x, w = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (self.points, self.directions))
         return np.degrees(np.arccos((x @ w.T).clip(-1, 1)))
 
-    def own_and_other(self) -> tuple[np.ndarray, np.ndarray]:
+    def own_and_nearest_angles(self) -> tuple[np.ndarray, np.ndarray]:
         """Angles of each embedding to its own class and to the nearest other, in degrees: (N,) each."""
         angles, own = self.angles(), np.eye(len(self.directions), dtype=bool)[self.person]
         return angles[own], np.where(own, np.inf, angles).min(axis=1)
 
 
-def target_curves(changes: Mapping[str, Callable[[Tensor], Tensor]], gradient: bool = True) -> Figure:
+def target_curves(margin_functions: Mapping[str, Callable[[Tensor], Tensor]], gradient: bool = True) -> Figure:
     """What each loss makes of the target's cosine, over the angle; and how steep that is, by autograd.
 
     Args:
-        changes: name -> f of cosines (N, 1): ``{"ArcFace": partial(arc_face, margin=0.5)}``.
+        margin_functions: name -> f of cosines (N, 1): ``{"ArcFace": partial(arc_face, margin=0.5)}``.
         gradient: a second panel with the slope df / dtheta, per radian: what pulls at an embedding of that angle.
     """
     theta = torch.linspace(1e-3, math.pi - 1e-3, 721, dtype=torch.float64, requires_grad=True)
     degrees = theta.detach().rad2deg().numpy()
     figure, several = plt.subplots(1, 2 if gradient else 1, figsize=(7.5, 3.2), squeeze=False)
-    for number, (name, change) in enumerate(changes.items()):
+    for number, (name, margin_function) in enumerate(margin_functions.items()):
         width = max(4 - number, 1.3)  # curves that lie on each other are all seen
-        value = change(theta.cos()[:, None])[:, 0]
+        value = margin_function(theta.cos()[:, None])[:, 0]
         (slope,) = torch.autograd.grad(value.sum(), theta)
         for axes, heights in zip(several[0], (value.detach(), slope), strict=False):
-            axes.plot(degrees, heights.numpy(), color=COLOURS[number % len(COLOURS)], linewidth=width, label=name)
+            axes.plot(degrees, heights.numpy(), color=COLORS[number % len(COLORS)], linewidth=width, label=name)
     labels = ("target's score / s", "slope, per radian")
     for axes, label in zip(several[0], labels, strict=False):
         axes.set(xlabel="angle to the own class (degrees)", ylabel=label, xlim=(0, 180), xticks=range(0, 181, 45))
@@ -69,11 +69,11 @@ def target_curves(changes: Mapping[str, Callable[[Tensor], Tensor]], gradient: b
     return figure
 
 
-def plane(panels: Mapping[str, Plane]) -> Figure:
+def embedding_plane(panels: Mapping[str, MarginGeometry]) -> Figure:
     """Embeddings of two dimensions: colour is the person, a ray the direction of a class, the circle the mean norm.
 
     Args:
-        panels: loss -> embeddings (N, 2), ten people at most; from ``experiments.margin_geometry.plane_of``.
+        panels: loss -> embeddings (N, 2), ten people at most; from ``experiments.margin_geometry.train_plane``.
 
     Raises:
         BadParameterError: the embeddings have not two dimensions, or more than ten classes.
@@ -90,7 +90,7 @@ def plane(panels: Mapping[str, Plane]) -> Figure:
     return figure
 
 
-def on_the_circle(panels: Mapping[str, Plane], bins: int = 72) -> Figure:
+def direction_circle(panels: Mapping[str, MarginGeometry], bins: int = 72) -> Figure:
     """Directions alone: how many embeddings of each person point where, outwards from the unit circle; margins are gaps.
 
     The title says how many embeddings point nearest to their own class. Rays are the directions of the classes, dotted
@@ -102,7 +102,7 @@ def on_the_circle(panels: Mapping[str, Plane], bins: int = 72) -> Figure:
         bins: of the whole circle.
 
     Raises:
-        BadParameterError: as ``plane``.
+        BadParameterError: as ``embedding_plane``.
     """
     figure, several = _panels(panels)
     edges = np.linspace(-np.pi, np.pi, bins + 1)
@@ -117,13 +117,13 @@ def on_the_circle(panels: Mapping[str, Plane], bins: int = 72) -> Figure:
             axes.plot(*np.outer(_unit(panel.directions)[number], [0, 1]), color=_PEOPLE[number], linewidth=1)
         for angle in _between(panel.directions):
             axes.plot(*np.outer([np.cos(angle), np.sin(angle)], [0, 2]), color="grey", linewidth=0.8, linestyle=":")
-        own, other = panel.own_and_other()
+        own, other = panel.own_and_nearest_angles()
         axes.set_title(f"{name}\n{100 * np.mean(own < other):.0f} % right", fontsize="small")
         axes.set(xlim=(-2, 2), ylim=(-2, 2))
     return figure
 
 
-def norms_and_angles(panels: Mapping[str, Plane]) -> Figure:
+def norms_and_angles(panels: Mapping[str, MarginGeometry]) -> Figure:
     """Two panels: norms of the embeddings, and their angle to the own class (filled) and to the nearest other (line).
 
     Args:
@@ -131,12 +131,12 @@ def norms_and_angles(panels: Mapping[str, Plane]) -> Figure:
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.2))
     norms = {name: np.linalg.norm(panel.points, axis=1) for name, panel in panels.items()}
-    angles = {name: panel.own_and_other() for name, panel in panels.items()}
+    angles = {name: panel.own_and_nearest_angles() for name, panel in panels.items()}
     everything = np.concatenate(list(norms.values()))
     bins = np.geomspace(max(everything.min(), 1e-3), everything.max() * 1.001, 41)  # one loss has ten times another's
     degrees = np.linspace(0, max(np.max(both) for both in angles.values()), 61)
     filled, line = {"histtype": "stepfilled", "alpha": 0.35}, {"histtype": "step", "linewidth": 1.5}
-    for (name, (own, other)), colour in zip(angles.items(), COLOURS, strict=False):
+    for (name, (own, other)), colour in zip(angles.items(), COLORS, strict=False):
         left.hist(norms[name], bins=bins, color=colour, label=name, **filled)
         right.hist(own, bins=degrees, color=colour, **filled)
         right.hist(other, bins=degrees, color=colour, **line)
@@ -146,7 +146,7 @@ def norms_and_angles(panels: Mapping[str, Plane]) -> Figure:
     return figure
 
 
-def _panels(panels: Mapping[str, Plane]) -> tuple[Figure, list[Axes]]:
+def _panels(panels: Mapping[str, MarginGeometry]) -> tuple[Figure, list[Axes]]:
     """A square for each, four a row, without axes."""
     for name, panel in panels.items():
         if panel.points.shape[1] != 2 or len(panel.directions) > len(_PEOPLE):

@@ -17,13 +17,13 @@ from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
 from facelab.plots.faces import as_jpeg, thumbnails
-from facelab.plots.style import COLOURS
+from facelab.plots.style import COLORS
 
 _MARKERS = "os^DvP"  # with the colours, 42 people look different
-_LEGEND = len(COLOURS)  # names that a legend still shows
+_LEGEND = len(COLORS)  # names that a legend still shows
 
 
-def two_dimensions(embeddings: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
+def project_to_2d(embeddings: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
     """Points in the plane for embeddings of unit norm.
 
     t-SNE (van der Maaten and Hinton, JMLR 9, 2008) shows who is near whom; sizes of its groups and the distances between
@@ -56,7 +56,7 @@ def embedding_map(points: np.ndarray, labels: Mapping[str, Sequence] | pd.DataFr
     """The same points once for each label, coloured by it: what does the embedding sort by, the person or the light?
 
     Args:
-        points: float (N, 2), from ``two_dimensions``.
+        points: float (N, 2), from ``project_to_2d``.
         labels: name -> category of each point, (N,); a DataFrame gives its columns. Up to seven categories are named in
             a legend; more differ in colour and sign. Points without a category are grey.
         title: title of all.
@@ -86,8 +86,8 @@ def _scatter(axes: Axes, points: np.ndarray, name: str, category: pd.Categorical
     few = len(category.categories) <= _LEGEND
     for number, value in enumerate([None, *category.categories], start=-1):
         x, y = points[category.codes == number].T
-        colour = "lightgrey" if number < 0 else COLOURS[number % len(COLOURS)]
-        marker = _MARKERS[max(number, 0) // len(COLOURS) % len(_MARKERS)]
+        colour = "lightgrey" if number < 0 else COLORS[number % len(COLORS)]
+        marker = _MARKERS[max(number, 0) // len(COLORS) % len(_MARKERS)]
         label = str(value) if few and number >= 0 else None
         axes.scatter(x, y, s=size, color=colour, marker=marker, label=label, linewidths=0)
     axes.set_aspect("equal", adjustable="box")
@@ -101,7 +101,7 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side
     """Faces at their place in the map. Of faces that would cover each other the one in the earlier row is shown.
 
     Args:
-        points: float (N, 2), from ``two_dimensions``.
+        points: float (N, 2), from ``project_to_2d``.
         images: uint8 (N, S, S, C), grey or RGB.
         width: of the picture in pixels; its height follows the points.
         side: of each face in pixels.
@@ -132,4 +132,4 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side
 def check_points(points: np.ndarray) -> None:
     """Refuse what is not finite (N, 2), N >= 1, with a BadParameterError."""
     if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
-        raise BadParameterError(f"Points of {points.shape} give no map.", "Give finite (N, 2), from two_dimensions.")
+        raise BadParameterError(f"Points of {points.shape} give no map.", "Give finite (N, 2), from project_to_2d.")

@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from facelab.errors import BadParameterError
-from facelab.plots.style import COLOURS
+from facelab.plots.style import COLORS
 
 _APART = 0.006  #: sideways, so that the intervals of two groups do not cover each other
 
 
-def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, *, one_axis: bool = True) -> Figure:
+def share_trends(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, *, one_axis: bool = True) -> Figure:
     """Panels side by side, in each a line a group over its own share of the training.
 
     Args:
@@ -31,7 +31,7 @@ def over_share(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, *,
     width = max(7.5, 3.7 * len(panels))
     figure, several = plt.subplots(1, len(panels), figsize=(width, 3.4), sharey=one_axis, squeeze=False)
     names = list(dict.fromkeys(name for groups in panels.values() for name in groups))
-    colour = dict(zip(names, COLOURS * (1 + len(names) // len(COLOURS)), strict=False))
+    colour = dict(zip(names, COLORS * (1 + len(names) // len(COLORS)), strict=False))
     for axes, (title, groups) in zip(several[0], panels.items(), strict=True):
         for number, (name, table) in enumerate(groups.items()):
             x = 100 * (table["share"] + _APART * (number - (len(groups) - 1) / 2))

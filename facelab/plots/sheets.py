@@ -13,13 +13,13 @@ from facelab.datasets.faceset import UNKNOWN
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.plots.faces import as_jpeg, face_sheet, thumbnails
-from facelab.plots.style import COLOURS, rgb
+from facelab.plots.style import COLORS, hex_to_rgb
 
-_ALIKE, _OTHER, _QUERY = (rgb(COLOURS[number]) for number in (2, 1, 6))
+_ALIKE, _OTHER, _QUERY = (hex_to_rgb(COLORS[number]) for number in (2, 1, 6))
 _PAIRS_IN_A_ROW = 5
 
 
-def nearest(
+def nearest_neighbors(
     embeddings: np.ndarray, k: int, rows: Sequence[int] | None = None, group: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photographs with the greatest cosine to each of some rows, the row itself left out.
@@ -48,7 +48,7 @@ def nearest(
     return order, found
 
 
-def neighbours_sheet(
+def neighbor_sheet(
     images: np.ndarray,
     embeddings: np.ndarray,
     person: np.ndarray,
@@ -67,7 +67,7 @@ def neighbours_sheet(
         person: int (N,), who is shown.
         queries: rows that are looked up among all others.
         k: how many neighbours.
-        group: see ``nearest``.
+        group: see ``nearest_neighbors``.
         side: of each face in pixels.
 
     Returns:
@@ -76,33 +76,33 @@ def neighbours_sheet(
     Raises:
         BadParameterError: an unknown person, or fewer than k others.
     """
-    found, cosine = nearest(embeddings, k, queries, group)
-    return found_sheet(images, person, queries, found, cosine, side)
+    neighbors, cosine = nearest_neighbors(embeddings, k, queries, group)
+    return search_sheet(images, person, queries, neighbors, cosine, side)
 
 
-def found_sheet(
+def search_sheet(
     images: np.ndarray,
     person: np.ndarray,
     queries: Sequence[int],
-    found: np.ndarray,
+    neighbors: np.ndarray,
     cosine: np.ndarray,
     side: int = 70,
 ) -> Image:
-    """``neighbours_sheet`` of what was found already, by an index or otherwise.
+    """``neighbor_sheet`` of what was found already, by an index or otherwise.
 
     Args:
         images: uint8 (N, S, S, C), grey or RGB.
         person: int (N,), who is shown.
         queries: Q rows that were looked up.
-        found: int (Q, k), rows that were found for each, in the order to be shown.
+        neighbors: int (Q, k), rows that were found for each, in the order to be shown.
         cosine: float (Q, k), theirs.
         side: of each face in pixels.
 
     Raises:
         BadParameterError: an unknown person.
     """
-    k = found.shape[1]
-    rows = np.column_stack([queries, found])
+    k = neighbors.shape[1]
+    rows = np.column_stack([queries, neighbors])
     if (person[rows] == UNKNOWN).any():
         raise BadParameterError("Some people are unknown: who is right cannot be said.", "Leave their photographs out.")
     same = person[rows] == person[rows[:, :1]]
@@ -123,7 +123,7 @@ def pair_sheet(
     pairs: Pairs,
     scores: np.ndarray,
     threshold: float | np.ndarray,
-    each: int = 10,
+    per_kind: int = 10,
     side: int = 62,
 ) -> Image:
     """The pairs that a threshold decides wrongly, the worst first: one person refused, and two people accepted.
@@ -133,7 +133,7 @@ def pair_sheet(
         pairs: M pairs of rows.
         scores: float (M,), accepted where score >= threshold; printed below each pair.
         threshold: one for all, or (M,), one a pair, as in LFW View 2.
-        each: how many of each kind are shown at most.
+        per_kind: how many of each kind are shown at most.
         side: of each face in pixels.
 
     Returns:
@@ -149,7 +149,7 @@ def pair_sheet(
     parts = []
     for name, kind, right_by in kinds:
         wrong = kind & ((margin >= 0) != pairs.same)
-        worst = np.flatnonzero(wrong)[np.argsort(right_by[wrong], kind="stable")][:each]
+        worst = np.flatnonzero(wrong)[np.argsort(right_by[wrong], kind="stable")][:per_kind]
         tiles = np.full((len(worst), side, 2 * side + 6, 3), 255, np.uint8)
         tiles[:, :, :side] = thumbnails(images[pairs.first[worst]], side)
         tiles[:, :, side + 1 : 2 * side + 1] = thumbnails(images[pairs.second[worst]], side)

@@ -6,17 +6,17 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 
 #: colours that stay apart for colour-blind readers and in grey print (Okabe and Ito)
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
+def hex_to_rgb(color: str) -> tuple[int, int, int]:
     """``"#RRGGBB"`` as three numbers, 0 to 255."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def use_course_style() -> None:
     """One look for all figures of the course."""
-    sns.set_theme(context="notebook", style="whitegrid", palette=list(COLOURS))
+    sns.set_theme(context="notebook", style="whitegrid", palette=list(COLORS))
     plt.rcParams.update(
         {
             "figure.dpi": 88,

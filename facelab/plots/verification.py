@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from facelab.plots.style import COLOURS
+from facelab.plots.style import COLORS
 
 
 def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
@@ -29,12 +29,12 @@ def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = 
 
 
 def score_histograms(
-    same: np.ndarray, different: np.ndarray, threshold: float | None = None, title: str = ""
+    genuine: np.ndarray, impostor: np.ndarray, threshold: float | None = None, title: str = ""
 ) -> Figure:
     """Distributions of the scores of pairs of one person and of two people."""
     figure, axes = plt.subplots()
-    bins = np.linspace(min(same.min(), different.min()), max(same.max(), different.max()), 61)
-    for scores, name, colour in ((different, "two people", COLOURS[1]), (same, "one person", COLOURS[0])):
+    bins = np.linspace(min(genuine.min(), impostor.min()), max(genuine.max(), impostor.max()), 61)
+    for scores, name, colour in ((impostor, "two people", COLORS[1]), (genuine, "one person", COLORS[0])):
         axes.hist(scores, bins=bins, density=True, alpha=0.6, label=f"{name} (n = {len(scores)})", color=colour)
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.2f}")

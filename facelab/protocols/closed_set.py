@@ -17,16 +17,16 @@ from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone, freeze, parameter_layers
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.splits import Split, stratified
+from facelab.datasets.splits import Split, stratified_split
 from facelab.errors import BadParameterError
-from facelab.evaluation import BASELINES, TopK, topk_by_neighbours, topk_by_scores
+from facelab.evaluation import BASELINES, TopK, topk_by_neighbors, topk_by_scores
 from facelab.evaluation.clusters import topk_by_clusters
 from facelab.methods import Classifier, Method, embed_faces
 from facelab.training import History, Plan, fit
 
 
 @dataclass(frozen=True)
-class ClosedSet:
+class ClosedSetResult:
     """What one closed-set experiment gave.
 
     Attributes:
@@ -43,15 +43,15 @@ class ClosedSet:
     results: dict[str, TopK]
 
 
-def split_closed(faces: FaceSet, seed: int) -> Split:
+def split_closed_set(faces: FaceSet, seed: int) -> Split:
     """60 % of each person's photographs for training, 10 % to choose the epoch, 30 % for the test.
 
     Renderings of one photograph stay together, and the test is proved to hold no picture of the training.
     """
     group = "photo" if "photo" in faces.attributes else None
-    split = stratified(faces, train=0.6, validation=0.1, seed=seed, group=group)
+    split = stratified_split(faces, train=0.6, validation=0.1, seed=seed, group=group)
     known = np.concatenate([split.train, split.validation])
-    assert_disjoint(faces.subset(known), faces.subset(split.test), by=("file", "hash"))
+    assert_disjoint(faces.subset(known), faces.subset(split.test), kinds=("file", "hash"))
     return split
 
 
@@ -62,9 +62,9 @@ def new_classifier(faces: FaceSet, name: str = "resnet10", width: int | None = N
     return Classifier(network, CLASSIFIER, classes=len(faces.people))
 
 
-def closed_set(
+def run_closed_set(
     faces: FaceSet, build: Callable[[FaceSet], Classifier], plan: Plan, folder: Path | None = None
-) -> ClosedSet:
+) -> ClosedSetResult:
     """Split, train, and look up the test photographs: the network, and what needs no training.
 
     Args:
@@ -73,36 +73,36 @@ def closed_set(
         plan: its training; its seed also decides the split.
         folder: where the checkpoint is kept; None: nowhere.
     """
-    split = split_closed(faces, plan.seed)
+    split = split_closed_set(faces, plan.seed)
     train, test, validation = (faces.subset(rows) for rows in (split.train, split.test, split.validation))
     method = build(faces)
-    results = without_training(method, train, test)
-    history = fit(method, train, plan, validate=right_share(validation), folder=folder)
-    results["CNN, nearest photograph"] = nearest_photograph(method, train, test)
+    results = rank_by_baselines(method, train, test)
+    history = fit(method, train, plan, validate=top1_scorer(validation), folder=folder)
+    results["CNN, nearest photograph"] = rank_by_nearest_photograph(method, train, test)
     results["CNN + MLP"] = topk_by_scores(method.predict(test), test.labels())
-    return ClosedSet(split, method, history, results)
+    return ClosedSetResult(split, method, history, results)
 
 
-def without_training(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
+def rank_by_baselines(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
     """What needs no training, by the nearest photograph: the baselines, and the network of a method before it learns."""
     found = {}
     for name, baseline in BASELINES.items():
         embed = baseline(train.images)
-        found[name] = topk_by_neighbours(embed(train.images), train.identity, embed(test.images), test.identity)
-    return found | {"random network": nearest_photograph(method, train, test)}
+        found[name] = topk_by_neighbors(embed(train.images), train.identity, embed(test.images), test.identity)
+    return found | {"random network": rank_by_nearest_photograph(method, train, test)}
 
 
-def nearest_photograph(method: Method, train: FaceSet, test: FaceSet) -> TopK:
+def rank_by_nearest_photograph(method: Method, train: FaceSet, test: FaceSet) -> TopK:
     """People in the order of their training photograph that is nearest to the test photograph in the embedding."""
-    return topk_by_neighbours(embed_faces(method, train), train.identity, embed_faces(method, test), test.identity)
+    return topk_by_neighbors(embed_faces(method, train), train.identity, embed_faces(method, test), test.identity)
 
 
-def right_share(faces: FaceSet) -> Callable[[Classifier], float]:
+def top1_scorer(faces: FaceSet) -> Callable[[Classifier], float]:
     """What chooses the epoch of a classifier: its top-1 on some photographs, never those of the test."""
     return lambda method: topk_by_scores(method.predict(faces), faces.labels()).accuracy(1).value
 
 
-def by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
+def rank_by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
     """Who is on the test photographs, by the embeddings of a method and without a classifier.
 
     Args:
@@ -115,7 +115,7 @@ def by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[str, To
     """
     gallery, probes = embed_faces(method, train), embed_faces(method, test)
     return {
-        "nearest photograph": topk_by_neighbours(gallery, train.identity, probes, test.identity),
+        "nearest photograph": topk_by_neighbors(gallery, train.identity, probes, test.identity),
         "k-means": topk_by_clusters(gallery, train.identity, probes, test.identity, len(train.people)),
     }
 
@@ -136,7 +136,7 @@ def new_head(method: Method, classes: int, frozen: bool, seed: int) -> Classifie
     return Classifier(network, replace(CLASSIFIER, size=seen.size, mean=seen.mean, std=seen.std), classes)
 
 
-def head_on_top(method: Method, train: FaceSet, validation: FaceSet, plan: Plan, frozen: bool, seed: int) -> Classifier:
+def train_head(method: Method, train: FaceSet, validation: FaceSet, plan: Plan, frozen: bool, seed: int) -> Classifier:
     """``new_head``, trained on names: what a method has learned, asked as a classifier is asked.
 
     Args:
@@ -148,21 +148,21 @@ def head_on_top(method: Method, train: FaceSet, validation: FaceSet, plan: Plan,
         seed: of the initial weights of the head.
     """
     classifier = new_head(method, len(train.people), frozen, seed)
-    fit(classifier, train, plan, validate=right_share(validation))
+    fit(classifier, train, plan, validate=top1_scorer(validation))
     return classifier
 
 
-def with_photos(faces: FaceSet, least: int) -> FaceSet:
+def people_with_photos(faces: FaceSet, min_photos: int) -> FaceSet:
     """The people with at least so many photographs.
 
     Raises:
         BadParameterError: fewer than two people have.
     """
     numbers, counts = np.unique(faces.identity[faces.identity >= 0], return_counts=True)
-    kept = numbers[counts >= least]
+    kept = numbers[counts >= min_photos]
     if len(kept) < 2:
         raise BadParameterError(
-            f"{len(kept)} people of {faces.source} have {least} or more photographs.",
+            f"{len(kept)} people of {faces.source} have {min_photos} or more photographs.",
             "Ask for fewer, or take a set with identities.",
         )
-    return faces.of_people(kept)
+    return faces.select_people(kept)

@@ -16,20 +16,20 @@ from facelab.augment import CLASSIFIER, Augmentation
 from facelab.backbones import Backbone
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import column_codes
-from facelab.datasets.splits import label_fraction
+from facelab.datasets.splits import select_label_fraction
 from facelab.errors import BadParameterError
-from facelab.evaluation import fit_probe, over_seeds
+from facelab.evaluation import fit_probe, mean_over_seeds
 from facelab.methods import Classifier, Method, embed_faces
 from facelab.records import Metric, Record
 from facelab.training import Plan, fit
 
-PIXELS = 24  #: side of the photographs that logistic regression on pixels sees
-LEAST = 10  #: labels of each class from which on the strength of a probe is chosen among them
+PIXEL_SIDE = 24  #: side of the photographs that logistic regression on pixels sees
+MIN_LABELS_PER_CLASS = 10  #: labels of each class from which on the strength of a probe is chosen among them
 STRENGTHS = {"features": (0.001, 0.01, 0.1), "pixels": (1e-4, 1e-3, 1e-2)}  #: to choose C from; the middle with fewer
 
 
 @dataclass(frozen=True)
-class Question:
+class LabelTask:
     """What is asked of photographs, and of whom.
 
     Attributes:
@@ -48,8 +48,8 @@ class Question:
     test_labels: np.ndarray
 
     @classmethod
-    def of(cls, column: str | None, pool: FaceSet, test: FaceSet) -> Question:
-        """The question of a column, or of the person where there is none.
+    def from_column(cls, column: str | None, pool: FaceSet, test: FaceSet) -> LabelTask:
+        """The task of telling the values of a column, or people where there is none.
 
         Raises:
             BadParameterError: no such column, a value is missing, or the test asks for a class that the pool has not.
@@ -73,9 +73,9 @@ class Question:
             )
         return cls(column, names, pool, test, *labels)
 
-    def labelled(self, fraction: float, draw: int) -> np.ndarray:
+    def draw_labeled_rows(self, fraction: float, draw: int) -> np.ndarray:
         """Rows of the pool whose labels may be seen: equally many of each class, a fixed list for each draw."""
-        return label_fraction(self.pool, fraction, draw, by=self.column).rows
+        return select_label_fraction(self.pool, fraction, draw, column=self.column).rows
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class FineTuning:
         steps: of the optimiser.
         batch_size: photographs a step; all of them, where there are fewer.
         lr: peak learning rate.
-        views: augmentation of the labelled photographs.
+        augmentation: of the labelled photographs.
     """
 
     steps: int
     batch_size: int = 50
     lr: float = 1e-3
-    views: Augmentation = CLASSIFIER
+    augmentation: Augmentation = CLASSIFIER
 
     def plan(self, photographs: int, seed: int) -> Plan:
         """The plan for so many labelled photographs."""
@@ -101,13 +101,13 @@ class FineTuning:
         return Plan(epochs=epochs, batch_size=batch, lr=self.lr, seed=seed)
 
 
-def answers(
-    question: Question, networks: Mapping[str, Method], fraction: float, draw: int, tuning: FineTuning | None
+def predict_with_few_labels(
+    task: LabelTask, networks: Mapping[str, Method], fraction: float, draw: int, tuning: FineTuning | None
 ) -> dict[str, np.ndarray]:
     """Classes that are given to the test photographs, after some labels of the pool were seen.
 
     Args:
-        question: what is asked.
+        task: what is asked.
         networks: name -> method, trained or not, that has seen nobody of the test; they stay as they are.
         fraction: share of the pool that is labelled.
         draw: number of the draw of labels, and the seed of the fine-tuning.
@@ -117,19 +117,19 @@ def answers(
         ``pixels, linear`` (logistic regression on 24 x 24 pixels), and of each network ``NAME, linear`` (the same on its
         embeddings) and ``NAME, fine-tuned``: int64 (N,) each.
     """
-    rows = question.labelled(fraction, draw)
-    pool, labels = question.pool.subset(rows), question.pool_labels[rows]
-    found = {"pixels, linear": _probed(pixels(pool), labels, pixels(question.test), "pixels", draw)}
+    rows = task.draw_labeled_rows(fraction, draw)
+    pool, labels = task.pool.subset(rows), task.pool_labels[rows]
+    found = {"pixels, linear": _probed(pixel_features(pool), labels, pixel_features(task.test), "pixels", draw)}
     for name, method in networks.items():
-        z = [embed_faces(method, part) for part in (pool, question.test)]
+        z = [embed_faces(method, part) for part in (pool, task.test)]
         found[f"{name}, linear"] = _probed(z[0], labels, z[1], "features", draw)
         if tuning is not None:
-            classifier = fine_tuned(method, pool, labels, len(question.names), tuning, draw)
-            found[f"{name}, fine-tuned"] = classifier.predict(question.test).argmax(axis=1)
+            classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw)
+            found[f"{name}, fine-tuned"] = classifier.predict(task.test).argmax(axis=1)
     return found
 
 
-def fine_tuned(
+def fine_tune(
     method: Method, faces: FaceSet, labels: np.ndarray, classes: int, tuning: FineTuning, seed: int
 ) -> Classifier:
     """One linear layer on a copy of a method's backbone, both trained on labels. The method's own head is thrown away.
@@ -144,40 +144,42 @@ def fine_tuned(
     """
     network, seen = copy.deepcopy(method.backbone), method.augmentation
     torch.manual_seed(seed)
-    views = replace(tuning.views, size=seen.size, mean=seen.mean, std=seen.std)  # pixels as the backbone knows them
+    views = replace(
+        tuning.augmentation, size=seen.size, mean=seen.mean, std=seen.std
+    )  # pixels as the backbone knows them
     classifier = Classifier(network, views, classes, hidden=())
     fit(classifier, faces, tuning.plan(len(faces), seed), labels=labels)
     return classifier
 
 
-def untrained(method: Method, network: Backbone) -> Method:
-    """A copy of a method around a network that has learned nothing: the same pixels come to it."""
+def replace_backbone(method: Method, backbone: Backbone) -> Method:
+    """A copy of a method around another network, such as one that has learned nothing: the same pixels come to it."""
     copied = copy.deepcopy(method)
-    copied.backbone = copy.deepcopy(network)
+    copied.backbone = copy.deepcopy(backbone)
     return copied
 
 
-def pixels(faces: FaceSet) -> np.ndarray:
+def pixel_features(faces: FaceSet) -> np.ndarray:
     """Photographs of 24 x 24 pixels, in a row: float64 (N, 24 * 24 * C), 0 to 1."""
-    small = [cv2.resize(image, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA) for image in faces.images]
+    small = [cv2.resize(image, (PIXEL_SIDE, PIXEL_SIDE), interpolation=cv2.INTER_AREA) for image in faces.images]
     return np.stack(small).reshape(len(faces), -1) / 255
 
 
-def over_seeds_of(seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Metric]:
+def metrics_over_seeds(matrices_by_seed: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Metric]:
     """``balanced/KEY`` and ``accuracy/KEY`` over the seeds, intervals by Student's t.
 
     Args:
-        seeds: of each seed, key -> confusion matrix (classes, classes), true class in rows.
+        matrices_by_seed: of each seed, key -> confusion matrix (classes, classes), true class in rows.
     """
     values: dict[str, list[float]] = defaultdict(list)
-    for found in seeds:
+    for found in matrices_by_seed:
         for key, matrix in found.items():
             values[f"balanced/{key}"].append(float((matrix.diagonal() / matrix.sum(axis=1)).mean()))
             values[f"accuracy/{key}"].append(float(matrix.trace() / matrix.sum()))
-    return {name: Metric.of(over_seeds(of_seeds)) for name, of_seeds in values.items()}
+    return {name: Metric.from_estimate(mean_over_seeds(of_seeds)) for name, of_seeds in values.items()}
 
 
-def confused(matrix: np.ndarray, names: Sequence[str], key: str) -> dict[str, Metric]:
+def confusion_metrics(matrix: np.ndarray, names: Sequence[str], key: str) -> dict[str, Metric]:
     """A confusion matrix for a record: ``KEY: TRUE taken for GIVEN``, each a share of the true class."""
     return {
         f"{key}: {true} taken for {given}": Metric(float(count / row.sum()), int(row.sum()))
@@ -188,11 +190,11 @@ def confused(matrix: np.ndarray, names: Sequence[str], key: str) -> dict[str, Me
 
 def _probed(z: np.ndarray, labels: np.ndarray, test_z: np.ndarray, kind: str, seed: int) -> np.ndarray:
     strengths = STRENGTHS[kind]
-    grid = strengths if np.bincount(labels).min() >= LEAST else strengths[1:2]
+    grid = strengths if np.bincount(labels).min() >= MIN_LABELS_PER_CLASS else strengths[1:2]
     return fit_probe(z, labels, grid=grid, seed=seed).model.predict(test_z)
 
 
-def matrix_of(record: Record, key: str) -> pd.DataFrame:
+def read_confusion_matrix(record: Record, key: str) -> pd.DataFrame:
     """The shares that ``confused`` put into a record: true class in rows, given class in columns.
 
     Raises:

@@ -11,15 +11,15 @@ import pandas as pd
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pairs import Pairs, all_pairs
-from facelab.datasets.splits import identity_disjoint, stored_people
+from facelab.datasets.splits import identity_disjoint_split, stored_people_split
 from facelab.errors import BadParameterError
-from facelab.evaluation import BASELINES, Estimate, scores, verification_figures
+from facelab.evaluation import BASELINES, Estimate, cosine_scores, verification_estimates
 from facelab.methods import Method, embed_faces
 from facelab.training import History, Monitor, Plan, fit
 
 
 @dataclass(frozen=True)
-class UnseenPeople:
+class UnseenPeopleResult:
     """What one experiment on unseen people gave.
 
     Attributes:
@@ -29,7 +29,7 @@ class UnseenPeople:
         history: of its training.
         embeddings: name -> of the test photographs, by the baselines, the random network and the trained one (``CNN``).
         scores: name -> cosine of each pair.
-        figures: name -> ``eer``, ``auc`` and TAR at the FARs asked for, intervals by bootstrap over people.
+        metrics: name -> ``eer``, ``auc`` and TAR at the FARs asked for, intervals by bootstrap over people.
     """
 
     test: FaceSet
@@ -38,10 +38,10 @@ class UnseenPeople:
     history: History
     embeddings: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
-    figures: dict[str, dict[str, Estimate]]
+    metrics: dict[str, dict[str, Estimate]]
 
 
-def unseen_people(
+def run_unseen_people(
     faces: FaceSet,
     build: Callable[[FaceSet], Method],
     plan: Plan,
@@ -51,55 +51,55 @@ def unseen_people(
     name: str = "CNN",
     scene: str | None = None,
     monitors: Sequence[Monitor] = (),
-) -> UnseenPeople:
+) -> UnseenPeopleResult:
     """Train on half of the people, compare photographs of the other half.
 
     Args:
         faces: photographs of known people.
         build: makes the untrained method for the training people; called twice with the same result.
-        plan: its training; its seed also decides the halves, as ``split_unseen`` has it.
+        plan: its training; its seed also decides the halves, as ``split_unseen_people`` has it.
         fars: false accept rates at which the true accept rate is given.
         draws: of the bootstrap.
         name: what the trained network is called in the results.
         scene: column of the attribute table; photographs with one value there are one scene for ``fit``.
         monitors: of the training.
     """
-    train, test = split_unseen(faces, plan.seed)
-    pairs, method = pairs_of(test), build(train)
-    embeddings = without_training(method, train, test)
-    history = fit(method, train, plan, scenes=scenes_of(train, scene), monitors=monitors)
+    train, test = split_unseen_people(faces, plan.seed)
+    pairs, method = verification_pairs(test), build(train)
+    embeddings = embed_baselines(method, train, test)
+    history = fit(method, train, plan, scenes=scene_ids(train, scene), monitors=monitors)
     embeddings[name] = embed_faces(method, test)
-    found = {label: scores(rows, pairs) for label, rows in embeddings.items()}
-    figures = figures_of(found, test, pairs, fars, draws, plan.seed)
-    return UnseenPeople(test, pairs, method, history, embeddings, found, figures)
+    found = {label: cosine_scores(rows, pairs) for label, rows in embeddings.items()}
+    metrics = verification_metrics(found, test, pairs, fars, draws, plan.seed)
+    return UnseenPeopleResult(test, pairs, method, history, embeddings, found, metrics)
 
 
-def split_unseen(faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
+def split_unseen_people(faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
     """The photographs of one half of the people, to train on, and of the other, for the test; proved to share nothing.
 
     For ORL and orl-wild the halves are the stored ones (``data/pairs/orl-people.csv``), so that all methods and seeds are
     judged on the same people; elsewhere they are drawn by the seed.
     """
     stored = faces.source.startswith("orl")
-    split = stored_people(faces) if stored else identity_disjoint(faces, train=0.5, seed=seed)
+    split = stored_people_split(faces) if stored else identity_disjoint_split(faces, train=0.5, seed=seed)
     train, test = faces.subset(split.train), faces.subset(split.test)
-    assert_disjoint(train, test, by=("identity", "file", "hash"))
+    assert_disjoint(train, test, kinds=("identity", "file", "hash"))
     return train, test
 
 
-def pairs_of(test: FaceSet) -> Pairs:
+def verification_pairs(test: FaceSet) -> Pairs:
     """All pairs of some photographs, but for renderings of one photograph."""
     return all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
 
 
-def without_training(method: Method, train: FaceSet, test: FaceSet) -> dict[str, np.ndarray]:
+def embed_baselines(method: Method, train: FaceSet, test: FaceSet) -> dict[str, np.ndarray]:
     """Embeddings of the test photographs that need no training: by the baselines, and by a method before it learns."""
     found = {label: baseline(train.images)(test.images) for label, baseline in BASELINES.items()}
     return found | {"random network": embed_faces(method, test)}
 
 
-def figures_of(
-    found: Mapping[str, np.ndarray],
+def verification_metrics(
+    pair_scores: Mapping[str, np.ndarray],
     test: FaceSet,
     pairs: Pairs,
     fars: tuple[float, ...],
@@ -108,11 +108,12 @@ def figures_of(
 ) -> dict[str, dict[str, Estimate]]:
     """``eer``, ``auc`` and TAR at some FARs, by the scores that each method gives the pairs: name -> figure -> estimate."""
     return {
-        name: verification_figures(values, pairs, test.identity, fars, draws, seed) for name, values in found.items()
+        name: verification_estimates(values, pairs, test.identity, fars, draws, seed)
+        for name, values in pair_scores.items()
     }
 
 
-def scenes_of(faces: FaceSet, column: str | None) -> np.ndarray | None:
+def scene_ids(faces: FaceSet, column: str | None) -> np.ndarray | None:
     """Scenes for ``fit``: int (N,), equal where a column of the attribute table is; None without a column.
 
     Raises:

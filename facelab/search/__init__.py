@@ -2,22 +2,24 @@
 
 index = build_index(embeddings, photograph_names, "annoy", model=sha256_of_the_weights)
 ids, cosine = index.search(queries, k=5)
+
+It may import ``evaluation`` (the interval of a recall), ``errors`` and ``files``. It takes embeddings and knows no network.
 """
 
-from facelab.search.annoy import AnnoyBrokenWarning, annoy_works, cosine_of_angular
-from facelab.search.index import KINDS, Index, build_index
-from facelab.search.recall import recall_at_k, recall_of
+from facelab.search.annoy import AnnoyBrokenWarning, cosine_of_angular, is_annoy_reliable
+from facelab.search.index import ENGINES, Index, build_index
+from facelab.search.recall import recall_at_k, recall_from_ids
 from facelab.search.storage import load_index, save_index
 
 __all__ = [
-    "KINDS",
+    "ENGINES",
     "AnnoyBrokenWarning",
     "Index",
-    "annoy_works",
     "build_index",
     "cosine_of_angular",
+    "is_annoy_reliable",
     "load_index",
     "recall_at_k",
-    "recall_of",
+    "recall_from_ids",
     "save_index",
 ]

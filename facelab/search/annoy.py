@@ -19,7 +19,7 @@ from annoy import AnnoyIndex
 
 from facelab.search.checks import unit_vectors
 from facelab.search.engine import Engine
-from facelab.search.exact import Exact
+from facelab.search.exact import ExactEngine
 
 
 class AnnoyBrokenWarning(UserWarning):
@@ -36,7 +36,7 @@ def cosine_of_angular(distance: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Annoy(Engine):
+class AnnoyEngine(Engine):
     """A forest; see ``Engine``.
 
     Options:
@@ -46,14 +46,14 @@ class Annoy(Engine):
         seed: of the random planes. One thread builds, so that equal seeds give equal forests.
     """
 
-    KNOWN: ClassVar[Mapping[str, tuple[int, int]]] = {"trees": (50, 1), "search_k": (-1, -1), "seed": (0, 0)}
-    AT_SEARCH: ClassVar[tuple[str, ...]] = ("search_k",)
+    OPTIONS: ClassVar[Mapping[str, tuple[int, int]]] = {"trees": (50, 1), "search_k": (-1, -1), "seed": (0, 0)}
+    SEARCH_OPTIONS: ClassVar[tuple[str, ...]] = ("search_k",)
 
     forest: AnnoyIndex
     options: dict[str, int]
 
     @classmethod
-    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> Annoy:
+    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> AnnoyEngine:
         """Plant the trees."""
         forest = AnnoyIndex(vectors.shape[1], "angular")
         forest.set_seed(options["seed"])
@@ -67,14 +67,14 @@ class Annoy(Engine):
         """N and D."""
         return self.forest.get_n_items(), self.forest.f
 
-    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As ``Engine.nearest``, query by query."""
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As ``Engine.search``, query by query."""
         rows, distance = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
         for at, query in enumerate(queries):
-            rows[at], distance[at] = self.of_one(query.tolist(), k)
+            rows[at], distance[at] = self.search_one(query.tolist(), k)
         return rows, cosine_of_angular(distance)
 
-    def of_one(self, query: list[float], k: int) -> tuple[list[int], list[float]]:
+    def search_one(self, query: list[float], k: int) -> tuple[list[int], list[float]]:
         """Rows and distances of the up to k nearest of one query."""
         trees, wanted = self.options["trees"], self.options["search_k"]
         wanted = wanted if wanted > 0 else k * trees
@@ -93,7 +93,7 @@ class Annoy(Engine):
                 shutil.copyfileobj(source, stream)
 
     @classmethod
-    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> Annoy:
+    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> AnnoyEngine:
         """What ``write`` wrote."""
         forest = AnnoyIndex(dimension, "angular")
         with tempfile.TemporaryDirectory() as folder:
@@ -105,15 +105,15 @@ class Annoy(Engine):
 
 
 @cache
-def annoy_works() -> bool:
+def is_annoy_reliable() -> bool:
     """Whether Annoy, as built on this machine, finds what an exact search finds. Some builds give one neighbour only.
 
     100 vectors are searched so widely that each is compared: the neighbours must be the right ones. Tested once a process.
     """
     vectors = unit_vectors(np.random.default_rng(0).normal(size=(100, 8)), "vectors")
-    k, forest = 10, Annoy.build(vectors, {"trees": 5, "search_k": 1000, "seed": 0})
-    found = [forest.of_one(query.tolist(), k) for query in vectors]
-    rows, cosine = Exact(vectors, {}).nearest(vectors, k)
+    k, forest = 10, AnnoyEngine.build(vectors, {"trees": 5, "search_k": 1000, "seed": 0})
+    found = [forest.search_one(query.tolist(), k) for query in vectors]
+    rows, cosine = ExactEngine(vectors, {}).search(vectors, k)
     return all(
         list(one) == list(right) and np.allclose(cosine_of_angular(distance), near, atol=1e-5)
         for (one, distance), right, near in zip(found, rows, cosine, strict=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from facelab.errors import BadParameterError
 
-GREATEST = 2**31 - 1  #: of an option: Annoy and faiss keep them as C ints
-LEAST_NORM = 1e-30  #: below it float32 holds a direction no longer
+MAX_OPTION = 2**31 - 1  #: of an option: Annoy and faiss keep them as C ints
+MIN_NORM = 1e-30  #: below it float32 holds a direction no longer
 
 
 def unit_vectors(vectors: np.ndarray, what: str, dimension: int | None = None) -> np.ndarray:
@@ -38,7 +38,7 @@ def unit_vectors(vectors: np.ndarray, what: str, dimension: int | None = None) -
     precision = np.float64 if vectors.dtype == np.float64 else np.float32
     vectors = vectors.astype(precision)  # a copy, to be divided in place
     norm = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    wrong = np.flatnonzero(~np.isfinite(norm) | (norm < LEAST_NORM))
+    wrong = np.flatnonzero(~np.isfinite(norm) | (norm < MIN_NORM))
     if len(wrong):
         raise BadParameterError(
             f"{_first(wrong)} of the {len(vectors)} {what}: all zero, or NaN or infinity in it, so without a direction.",
@@ -54,7 +54,7 @@ def _first(rows: np.ndarray, shown: int = 5) -> str:
     return f"Row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:shown]))}{more}"
 
 
-def checked_ids(ids: Sequence | np.ndarray, what: str = "ids") -> np.ndarray:
+def check_ids(ids: Sequence | np.ndarray, what: str = "ids") -> np.ndarray:
     """The ids as an array, int64 or of strings, of their own shape.
 
     Raises:
@@ -78,13 +78,13 @@ def _is_int64(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
-def unique_ids(ids: Sequence | np.ndarray, count: int) -> np.ndarray:
-    """``checked_ids`` of shape (count,), each of them once.
+def check_unique_ids(ids: Sequence | np.ndarray, count: int) -> np.ndarray:
+    """``check_ids`` of shape (count,), each of them once.
 
     Raises:
         BadParameterError: another number of ids, or one that is there twice.
     """
-    array = checked_ids(ids)
+    array = check_ids(ids)
     if array.shape != (count,):
         raise BadParameterError(f"{count} vectors, ids of shape {array.shape}.", "Give one id a vector.")
     values, seen = np.unique(array, return_counts=True)
@@ -96,25 +96,25 @@ def unique_ids(ids: Sequence | np.ndarray, count: int) -> np.ndarray:
     return array
 
 
-def checked_options(kind: str, known: Mapping[str, tuple[int, int]], given: Mapping[str, object]) -> dict[str, int]:
-    """All options of a kind of index: those given, else the defaults.
+def check_options(kind: str, specs: Mapping[str, tuple[int, int]], options: Mapping[str, object]) -> dict[str, int]:
+    """All options of a kind of index: those of ``options``, else the defaults.
 
     Args:
         kind: its name in an error.
-        known: option -> default and least value.
-        given: option -> value.
+        specs: option -> default and least value.
+        options: option -> value.
 
     Raises:
         BadParameterError: no such option, or no whole number of at least the least value.
     """
-    for name, value in given.items():
-        if name not in known:
+    for name, value in options.items():
+        if name not in specs:
             raise BadParameterError(
-                f"A search of kind {kind!r} has no option {name!r}.", f"It has: {', '.join(known) or 'none'}."
+                f"A search of kind {kind!r} has no option {name!r}.", f"It has: {', '.join(specs) or 'none'}."
             )
-        least = known[name][1]
-        if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= GREATEST:
+        least = specs[name][1]
+        if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= MAX_OPTION:
             raise BadParameterError(
-                f"The option {name} is {value!r}.", f"Give a whole number from {least} to {GREATEST}."
+                f"The option {name} is {value!r}.", f"Give a whole number from {least} to {MAX_OPTION}."
             )
-    return {name: operator.index(given.get(name, default)) for name, (default, _) in known.items()}
+    return {name: operator.index(options.get(name, default)) for name, (default, _) in specs.items()}

@@ -13,13 +13,13 @@ class Engine(ABC):
     """Vectors of unit norm, numbered 0 ... N-1, that can be searched by cosine.
 
     Attributes:
-        KNOWN: option -> default and least value.
-        AT_SEARCH: those of them that can change after the building.
+        OPTIONS: option -> default and least value.
+        SEARCH_OPTIONS: those of them that can change after the building.
         options: their values, all of them.
     """
 
-    KNOWN: ClassVar[Mapping[str, tuple[int, int]]] = {}
-    AT_SEARCH: ClassVar[tuple[str, ...]] = ()
+    OPTIONS: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    SEARCH_OPTIONS: ClassVar[tuple[str, ...]] = ()
     options: dict[str, int]
 
     @classmethod
@@ -36,7 +36,7 @@ class Engine(ABC):
         return self.shape[0]
 
     @abstractmethod
-    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows int64 (n, k) and cosines (n, k), greatest first, of queries float32 (n, D) of unit norm; 1 <= k <= N."""
 
     @abstractmethod

@@ -9,18 +9,18 @@ import numpy as np
 
 from facelab.search.engine import Engine
 
-SCORES = 2**24  #: cosines that are held at a time, 64 MB
+MAX_SCORES = 2**24  #: cosines that are held at a time, 64 MB
 
 
 @dataclass(frozen=True, eq=False)
-class Exact(Engine):
+class ExactEngine(Engine):
     """All vectors, float32 (N, D); see ``Engine``."""
 
     vectors: np.ndarray
     options: dict[str, int]
 
     @classmethod
-    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> Exact:
+    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> ExactEngine:
         """Nothing is built: the vectors are the index."""
         return cls(vectors, options)
 
@@ -29,12 +29,12 @@ class Exact(Engine):
         """N and D."""
         return self.vectors.shape
 
-    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As ``Engine.nearest``; equal cosines come in the order of their rows."""
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As ``Engine.search``; equal cosines come in the order of their rows."""
         count = len(self.vectors)
         rows = np.empty((len(queries), k), np.int64)
         cosine = np.empty((len(queries), k), np.float32)
-        step = max(1, SCORES // count)
+        step = max(1, MAX_SCORES // count)
         for at in range(0, len(queries), step):
             part = slice(at, at + step)
             scores = queries[part] @ self.vectors.T
@@ -49,6 +49,6 @@ class Exact(Engine):
         np.lib.format.write_array(stream, self.vectors, allow_pickle=False)
 
     @classmethod
-    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> Exact:
+    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> ExactEngine:
         """What ``write`` wrote."""
         return cls(np.lib.format.read_array(stream, allow_pickle=False), options)

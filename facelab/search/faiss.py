@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Hnsw(Engine):
+class HnswEngine(Engine):
     """A graph; see ``Engine``. Several threads build it, so that two graphs may differ in a few edges.
 
     Options:
@@ -32,14 +32,14 @@ class Hnsw(Engine):
         ef_search: candidates that a search keeps, k at least; 64: at 16, as in faiss, the edges of crowds are missed.
     """
 
-    KNOWN: ClassVar[Mapping[str, tuple[int, int]]] = {"m": (16, 2), "ef_construction": (40, 1), "ef_search": (64, 1)}
-    AT_SEARCH: ClassVar[tuple[str, ...]] = ("ef_search",)
+    OPTIONS: ClassVar[Mapping[str, tuple[int, int]]] = {"m": (16, 2), "ef_construction": (40, 1), "ef_search": (64, 1)}
+    SEARCH_OPTIONS: ClassVar[tuple[str, ...]] = ("ef_search",)
 
     graph: faiss.IndexHNSWFlat
     options: dict[str, int]
 
     @classmethod
-    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> Hnsw:
+    def build(cls, vectors: np.ndarray, options: dict[str, int]) -> HnswEngine:
         """Add the vectors one by one.
 
         Raises:
@@ -56,8 +56,8 @@ class Hnsw(Engine):
         """N and D."""
         return self.graph.ntotal, self.graph.d
 
-    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As ``Engine.nearest``. A query whose walk meets fewer than k vectors is compared with all of them."""
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As ``Engine.search``. A query whose walk meets fewer than k vectors is compared with all of them."""
         faiss = _faiss()
         effort = faiss.SearchParametersHNSW(efSearch=self.options["ef_search"])
         cosine, rows = self.graph.search(queries, k, params=effort)
@@ -71,7 +71,7 @@ class Hnsw(Engine):
         np.lib.format.write_array(stream, _faiss().serialize_index(self.graph), allow_pickle=False)
 
     @classmethod
-    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> Hnsw:
+    def read(cls, stream: BinaryIO, dimension: int, options: dict[str, int]) -> HnswEngine:
         """What ``write`` wrote.
 
         Raises:

@@ -10,13 +10,13 @@ from numbers import Integral
 import numpy as np
 
 from facelab.errors import BadParameterError
-from facelab.search.annoy import Annoy, AnnoyBrokenWarning, annoy_works
-from facelab.search.checks import checked_ids, checked_options, unique_ids, unit_vectors
+from facelab.search.annoy import AnnoyBrokenWarning, AnnoyEngine, is_annoy_reliable
+from facelab.search.checks import check_ids, check_options, check_unique_ids, unit_vectors
 from facelab.search.engine import Engine
-from facelab.search.exact import Exact
-from facelab.search.faiss import Hnsw
+from facelab.search.exact import ExactEngine
+from facelab.search.faiss import HnswEngine
 
-KINDS: dict[str, type[Engine]] = {"exact": Exact, "annoy": Annoy, "faiss": Hnsw}
+ENGINES: dict[str, type[Engine]] = {"exact": ExactEngine, "annoy": AnnoyEngine, "faiss": HnswEngine}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Index:
     Attributes:
         ids: int64 or strings (N,), in the order of the vectors.
         model: what made the embeddings, as the caller named it.
-        kind: key in ``KINDS`` of what searches.
+        kind: key in ``ENGINES`` of what searches.
         engine: searches by rows 0 ... N-1. Annoy makes room up to its greatest number, so it never sees the ids.
     """
 
@@ -57,8 +57,8 @@ class Index:
         Raises:
             BadParameterError: no such option, or one that only a new building can change.
         """
-        known = {name: self.engine.KNOWN[name] for name in self.engine.AT_SEARCH}
-        checked = checked_options(f"{self.kind} (once built)", known, options)
+        known = {name: self.engine.OPTIONS[name] for name in self.engine.SEARCH_OPTIONS}
+        checked = check_options(f"{self.kind} (once built)", known, options)
         changed = {name: checked[name] for name in options}
         return replace(self, engine=replace(self.engine, options=self.options | changed))
 
@@ -96,7 +96,7 @@ class Index:
                 f"{k} neighbours, {barred.shape[1]} excluded, of an index of {len(self)}.",
                 f"Ask for 1 to {len(self) - barred.shape[1]}.",
             )
-        rows, cosine = self.engine.nearest(-queries if farthest else queries, wanted)
+        rows, cosine = self.engine.search(-queries if farthest else queries, wanted)
         ids, cosine = self.ids[rows], np.clip(-cosine if farthest else cosine, -1, 1).astype(np.float32)
         # those to keep first, else in the order that they are in
         order = np.argsort((ids[:, :, None] == barred[:, None, :]).any(2), axis=1, kind="stable")[:, :k]
@@ -106,7 +106,7 @@ class Index:
         """Ids (count, E) to leave out of each query's neighbours."""
         if exclude is None:
             return np.empty((count, 0), self.ids.dtype)
-        barred = checked_ids(exclude, "ids to exclude")
+        barred = check_ids(exclude, "ids to exclude")
         barred = barred[:, None] if barred.ndim == 1 else barred
         if barred.ndim != 2 or len(barred) != count:
             raise BadParameterError(
@@ -132,7 +132,7 @@ def build_index(
         ids: (N,) whole numbers or strings, each once; with gaps and in any order, if you like.
         kind: ``"exact"``, ``"annoy"`` or ``"faiss"`` (HNSW). Exact is fast enough for some ten thousand faces.
         model: what made the embeddings, such as the SHA-256 of the weights; ``load_index`` asks for the same.
-        options: of the kind, see ``Annoy`` and ``Hnsw``.
+        options: of the kind, see ``AnnoyEngine`` and ``HnswEngine``.
 
     Returns:
         The index; an exact one, with an ``AnnoyBrokenWarning``, where Annoy does not work on this machine.
@@ -141,18 +141,18 @@ def build_index(
         BadParameterError: unsuitable vectors, ids, kind, model or options.
         FacelabError: faiss is not installed.
     """
-    if kind not in KINDS:
-        raise BadParameterError(f"No search is of the kind {kind!r}.", f"There are: {', '.join(KINDS)}.")
+    if kind not in ENGINES:
+        raise BadParameterError(f"No search is of the kind {kind!r}.", f"There are: {', '.join(ENGINES)}.")
     if not isinstance(model, str) or not model:
         raise BadParameterError(
             f"The model is {model!r}.", "Name what made the embeddings, by the hash of its weights."
         )
-    options = checked_options(kind, KINDS[kind].KNOWN, options)
+    options = check_options(kind, ENGINES[kind].OPTIONS, options)
     unit = unit_vectors(vectors, "vectors")
-    ids = unique_ids(ids, len(unit))
-    if kind == "annoy" and not annoy_works():
+    ids = check_unique_ids(ids, len(unit))
+    if kind == "annoy" and not is_annoy_reliable():
         warnings.warn(
             "Annoy finds wrong neighbours on this machine. The search is exact.", AnnoyBrokenWarning, stacklevel=2
         )
         kind, options = "exact", {}
-    return Index(ids, model, kind, KINDS[kind].build(unit, options))
+    return Index(ids, model, kind, ENGINES[kind].build(unit, options))

@@ -31,11 +31,11 @@ def recall_at_k(
             f"A recall against an index of kind {exact.kind!r} with {len(exact)} faces, of one with {len(index)}.",
             "Compare with an exact index of the same vectors, ids and model.",
         )
-    return recall_of(index.search(queries, k, exclude)[0], exact.search(queries, k, exclude)[0])
+    return recall_from_ids(index.search(queries, k, exclude)[0], exact.search(queries, k, exclude)[0])
 
 
-def recall_of(found: np.ndarray, right: np.ndarray) -> Estimate:
-    """``recall_at_k`` of what two searches found: ids (n, k), and those of the exact one.
+def recall_from_ids(ids: np.ndarray, exact_ids: np.ndarray) -> Estimate:
+    """``recall_at_k`` of what two searches gave: ids (n, k), and those of the exact one.
 
     Of two equally near embeddings one may be among the k and the other not, so that finding the other is a miss.
 
@@ -43,7 +43,7 @@ def recall_of(found: np.ndarray, right: np.ndarray) -> Estimate:
         The mean over queries. A query's share varies no more than a yes or no of the same mean would, so Wilson's interval of
         n trials, with the hits rounded outwards, holds for it and is rather wide; it takes the queries as independent.
     """
-    n, k = right.shape
-    hits = int((found[:, :, None] == right[:, None, :]).sum())
+    n, k = exact_ids.shape
+    hits = int((ids[:, :, None] == exact_ids[:, None, :]).sum())
     low, high = wilson(hits // k, n).low, wilson(-(-hits // k), n).high
     return Estimate(hits / (n * k), low, high, n, "wilson", "queries")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import atomic
-from facelab.search.annoy import annoy_works
-from facelab.search.checks import checked_options, unique_ids
-from facelab.search.index import KINDS, Index
+from facelab.files import atomic_write
+from facelab.search.annoy import is_annoy_reliable
+from facelab.search.checks import check_options, check_unique_ids
+from facelab.search.index import ENGINES, Index
 
 SCHEMA = 1  #: raised when the meaning of a field changes
 HEADER, IDS, DATA = "index.json", "ids.npy", "data"  #: what the archive holds
@@ -35,7 +35,7 @@ def save_index(index: Index, path: Path) -> None:
         "count": len(index),
         "options": index.options,
     }
-    with atomic(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         archive.writestr(HEADER, json.dumps(header, indent=1))
         with archive.open(IDS, "w", force_zip64=True) as stream:
             np.lib.format.write_array(stream, index.ids, allow_pickle=False)
@@ -85,13 +85,13 @@ def _check_origin(path: Path, header: dict, model: str, dimension: int) -> None:
 
 def _read(archive: zipfile.ZipFile, header: dict) -> Index:
     kind, count, dimension = header["kind"], header["count"], header["dimension"]
-    if kind == "annoy" and not annoy_works():
+    if kind == "annoy" and not is_annoy_reliable():
         raise FacelabError("Annoy finds wrong neighbours on this machine.", "Build an exact index instead.")
-    options = checked_options(kind, KINDS[kind].KNOWN, header["options"])
+    options = check_options(kind, ENGINES[kind].OPTIONS, header["options"])
     with archive.open(IDS) as stream:
-        ids = unique_ids(np.lib.format.read_array(stream, allow_pickle=False), count)
+        ids = check_unique_ids(np.lib.format.read_array(stream, allow_pickle=False), count)
     with archive.open(DATA) as stream:
-        engine = KINDS[kind].read(stream, dimension, options)
+        engine = ENGINES[kind].read(stream, dimension, options)
     if engine.shape != (count, dimension):
         raise BadParameterError(f"The header tells {(count, dimension)}, the data {engine.shape}.", "Build it again.")
     return Index(ids, header["model"], kind, engine)

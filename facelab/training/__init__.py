@@ -1,8 +1,20 @@
-"""fit(): one training loop for all methods. It stops anywhere and goes on as if nothing had been."""
+"""fit(): one training loop for all methods, its plan, its checkpoints. It stops anywhere and goes on as if nothing had been.
 
-from facelab.training.cached import in_chunks
+It may import ``methods``, ``datasets``, ``optim`` and what stands below them; what a protocol measures comes in as a function.
+"""
+
+from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.loop import Monitor, Validate, fit
-from facelab.training.order import epoch_order, same_scene
+from facelab.training.order import draw_scene_partners, epoch_order
 from facelab.training.plan import History, Plan
 
-__all__ = ["History", "Monitor", "Plan", "Validate", "epoch_order", "fit", "in_chunks", "same_scene"]
+__all__ = [
+    "History",
+    "Monitor",
+    "Plan",
+    "Validate",
+    "draw_scene_partners",
+    "epoch_order",
+    "fit",
+    "with_gradient_cache",
+]

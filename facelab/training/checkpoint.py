@@ -13,7 +13,7 @@ from torch import Tensor
 
 from facelab.errors import TrainingError
 from facelab.methods import Method
-from facelab.methods.stored import save_whole
+from facelab.methods.storage import save_atomically
 from facelab.training.plan import History
 
 
@@ -65,16 +65,16 @@ class Checkpoint:
         self.optimizer.load_state_dict(state["optimizer"])
         return Position(**state["position"] | {"history": History(**state["history"])})
 
-    def write(self, at: Position) -> None:
+    def write(self, position: Position) -> None:
         """Write the state of the run, whole or not at all, from the first process."""
         if self.path is None or not self.fabric.is_global_zero:
             return
-        position = {name: getattr(at, name) for name in ("epoch", "step", "sums", "best_score", "best_weights")}
+        fields = {name: getattr(position, name) for name in ("epoch", "step", "sums", "best_score", "best_weights")}
         state = {
             "fingerprint": self.fingerprint,
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "position": position,
-            "history": asdict(at.history),
+            "position": fields,
+            "history": asdict(position.history),
         }
-        save_whole(state, self.path)
+        save_atomically(state, self.path)

@@ -24,10 +24,10 @@ from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
 from facelab.methods import Method
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
-from facelab.progress import bar
-from facelab.training.cached import in_chunks
+from facelab.progress import progress_bar
 from facelab.training.checkpoint import Checkpoint, Position
-from facelab.training.order import epoch_order, same_scene
+from facelab.training.gradient_cache import with_gradient_cache
+from facelab.training.order import draw_scene_partners, epoch_order
 from facelab.training.plan import History, Plan
 
 Validate = Callable[[Method], float]
@@ -83,7 +83,7 @@ def fit(
         checkpoint.write(at)
         return time.monotonic()
 
-    with bar(f"training {type(method).__name__}", plan.epochs * loop.steps) as progress:
+    with progress_bar(f"training {type(method).__name__}", plan.epochs * loop.steps) as progress:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
             order = epoch_order(loop.labels, plan.per_class, np.random.default_rng([plan.seed, at.epoch]))
@@ -102,7 +102,7 @@ def fit(
 
 def _prepare(
     method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, scenes: np.ndarray | None, fabric: Fabric
-) -> Loop:
+) -> TrainingLoop:
     """Method, optimiser and labels, set up for the devices."""
     if len(faces) < plan.batch_size:
         raise BadParameterError(
@@ -118,17 +118,17 @@ def _prepare(
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
-    wrapped, optimizer = fabric.setup(in_chunks(method, plan.chunk), optimizer)
-    return Loop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
+    wrapped, optimizer = fabric.setup(with_gradient_cache(method, plan.chunk), optimizer)
+    return TrainingLoop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
 
 
 @dataclass
-class Loop:
-    """What stays the same from step to step. ``wrapped`` is the method as Fabric calls it (DDP, mixed precision, chunks)."""
+class TrainingLoop:
+    """What stays the same from step to step; ``wrapped_method`` is the method as Fabric calls it (DDP, precision, chunks)."""
 
     fabric: Fabric
     method: Method
-    wrapped: nn.Module
+    wrapped_method: nn.Module
     optimizer: torch.optim.Optimizer
     faces: FaceSet
     labels: np.ndarray
@@ -150,32 +150,32 @@ class Loop:
         """Steps of one epoch."""
         return len(self.faces) // self.plan.batch_size
 
-    def step(self, at: Position, rows: np.ndarray) -> float:
-        """One step of the optimiser on some photographs; ``at`` moves on by one; the loss, the mean over the processes."""
+    def step(self, position: Position, rows: np.ndarray) -> float:
+        """One step of the optimiser on some photographs; moves ``position`` on. The mean loss over the processes."""
         plan, fabric = self.plan, self.fabric
-        seeds = np.random.SeedSequence([plan.seed, at.epoch, at.step])
+        seeds = np.random.SeedSequence([plan.seed, position.epoch, position.step])
         torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
         # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
         mine = slice(fabric.global_rank, None, fabric.world_size)
         generator = np.random.default_rng(seeds)
-        others = same_scene(self.scenes, rows, generator)
+        others = draw_scene_partners(self.scenes, rows, generator)
         views = self.method.draw_views(self.faces.images[rows], generator, self.faces.images[others])
-        self.wrapped.train()
+        self.wrapped_method.train()
         labels, scenes = (
             torch.from_numpy(numbers[rows][mine]).to(fabric.device) for numbers in (self.labels, self.scenes)
         )
-        terms = self.wrapped([view[mine] for view in views], labels, scenes)
+        terms = self.wrapped_method([view[mine] for view in views], labels, scenes)
         means = fabric.all_reduce(torch.stack([term.detach().float() for term in terms.values()]), reduce_op="mean")
         values = dict(zip(terms, means.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             raise TrainingError(
-                f"Epoch {at.epoch + 1}, step {at.step + 1}: {values}.",
+                f"Epoch {position.epoch + 1}, step {position.step + 1}: {values}.",
                 "Lower the learning rate, or look at this batch.",
             )
-        self._descend(terms["loss"], at.epoch * self.steps + at.step)
+        self._descend(terms["loss"], position.epoch * self.steps + position.step)
         for name, value in values.items():
-            at.sums[name] = at.sums.get(name, 0.0) + value
-        at.step += 1
+            position.sums[name] = position.sums.get(name, 0.0) + value
+        position.step += 1
         return values["loss"]
 
     def _descend(self, loss: Tensor, step: int) -> None:
@@ -186,7 +186,9 @@ class Loop:
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if plan.clip_norm:
-            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False)
+            self.fabric.clip_gradients(
+                self.wrapped_method, self.optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False
+            )
         self.optimizer.step()
         self.method.after_step()
 

@@ -28,7 +28,7 @@ def epoch_order(labels: np.ndarray, per_class: int, generator: np.random.Generat
     return by_class[np.argsort(place[group], kind="stable")]
 
 
-def same_scene(scenes: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def draw_scene_partners(scenes: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """For each of some rows, one of the rows of its scene, itself included: int (n,).
 
     Args:

@@ -25,7 +25,7 @@ class Plan:
             of one person where classes are many; 1: any order.
         seed: of the order, the augmentation and dropout. The initial weights are the caller's.
         chunk: photographs that go through the network of each device at a time, 2 or more, for a batch that memory cannot
-            hold; the loss still compares the whole batch (``training.in_chunks``). 0: all of them.
+            hold; the loss still compares the whole batch (``training.with_gradient_cache``). 0: all of them.
     """
 
     epochs: int
@@ -56,10 +56,10 @@ class Plan:
                 f"A warm-up of {self.warmup_epochs} epochs in a run of {self.epochs}.", "Give fewer than the run has."
             )
 
-    def as_long_as(self, photographs: int, other: int) -> Plan:
-        """The plan for ``other`` photographs that takes as many steps as this one does on ``photographs``."""
+    def with_equal_steps(self, photographs: int, other_photographs: int) -> Plan:
+        """The plan for ``other_photographs`` that takes as many steps as this one does on ``photographs``."""
         steps = self.epochs * (photographs // self.batch_size)
-        epochs = max(1, round(steps / max(1, other // self.batch_size)))
+        epochs = max(1, round(steps / max(1, other_photographs // self.batch_size)))
         return replace(self, epochs=epochs, warmup_epochs=min(self.warmup_epochs, epochs / 2))
 
 

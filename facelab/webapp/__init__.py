@@ -1,1 +1,21 @@
-"""Face-ID: a small service that lets people log in by their face, and the page to it. Start it with ``facelab app``."""
+"""Face-ID: a small service that lets people log in by their face, and the page to it. Start it with ``facelab app``.
+
+A frame
+    ``frames`` bytes to a photograph; ``pose`` head turn; ``quality`` hints; ``replay`` frames that were sent before;
+    ``frame_analysis`` all of these, once a frame; ``template`` what is kept of a face, and the comparison score.
+A dialogue
+    ``signup`` enrolment by five shots; ``login`` the challenge; ``service`` both, sessions and identification, without HTTP.
+What is kept
+    ``account_store`` the database; ``vault`` sealed templates; ``token_store`` what is under way, in memory;
+    ``consent`` the text that people agree to.
+HTTP
+    ``api`` the operations; ``messages`` their JSON; ``problems`` refusals; ``middleware`` checks of every request; ``limits``
+    on attempts; ``account_names``; ``settings``; ``server`` address, certificate and uvicorn; ``page/`` HTML, CSS, JavaScript.
+Measured
+    ``calibration`` the thresholds, with FMR, FNMR and FPIR; ``face_set_embeddings`` a data set through the service's detector.
+For notebook 10
+    ``demo`` a server in a thread, and people of ORL as its clients; ``attacks`` presentation attack by a print, hill climbing.
+
+May be imported here: methods, plots, records, search, evaluation, cropping, datasets, augment, backbones, losses, errors,
+files, paths, progress. Commands, experiments and notebooks import this room; no room in that list does.
+"""

@@ -18,66 +18,66 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from facelab.webapp.frames import TYPES
-from facelab.webapp.guard import Guard, answer
+from facelab.webapp.account_store import Account
+from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
-    ErrorAnswer,
-    FrameResult,
-    LogInAnswer,
+    AccountResponse,
+    ErrorResponse,
+    FrameResponse,
+    IdentificationResponse,
     LogInRequest,
-    MeAnswer,
-    NameAnswer,
-    ShotResult,
-    SignUpAnswer,
+    LogInResponse,
+    NameResponse,
+    ShotResponse,
     SignUpRequest,
-    StateAnswer,
-    WhoResult,
+    SignUpResponse,
+    StateResponse,
 )
+from facelab.webapp.middleware import SecurityMiddleware, problem_response
 from facelab.webapp.problems import Problem
-from facelab.webapp.service import Answer, Service, shots_of_the_page
+from facelab.webapp.service import FaceIdService, FrameOutcome, shot_instructions
 from facelab.webapp.signup import SHOTS
-from facelab.webapp.store import Account
 
-PAGE = Path(__file__).with_name("page")
-COOKIE = "faceid"
+PAGE_FOLDER = Path(__file__).with_name("page")
+SESSION_COOKIE = "faceid"
 _DAY = 86_400
 _LOG = logging.getLogger("uvicorn.error")  # the log that the server prints
 _PHOTOGRAPH = {"schema": {"type": "string", "format": "binary"}}
-_FRAME_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(TYPES, _PHOTOGRAPH)}}
+_FRAME_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, _PHOTOGRAPH)}}
 
 
 async def _frame(request: Request) -> bytes:
-    """The bytes of a photograph; ``Guard`` has seen to their number."""
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() not in TYPES:
+    """The bytes of a photograph; ``SecurityMiddleware`` has seen to their number."""
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() not in MEDIA_TYPES:
         raise Problem("wrong_type")
     return await request.body()
 
 
 def _from_the_page(x_faceid: Annotated[str, Header(pattern="^1$", description="Always 1.")]) -> None:
-    """Only so that the description names the header; ``Guard`` has checked it."""
+    """Only so that the description names the header; ``SecurityMiddleware`` has checked it."""
 
 
-Session = Annotated[str | None, Cookie(alias=COOKIE, description="Set by a log-in.")]
+SessionToken = Annotated[str | None, Cookie(alias=SESSION_COOKIE, description="Set by a log-in.")]
 
 
-def _account(request: Request, session: Session = None) -> Account:
-    account = request.app.state.service.account_of(session)
+def _account(request: Request, session: SessionToken = None) -> Account:
+    account = request.app.state.service.session_account(session)
     if account is None:
         raise Problem("not_signed_in")
     return account
 
 
-Frame = Annotated[bytes, Depends(_frame)]
-SignedIn = Annotated[Account, Depends(_account)]
+FrameBytes = Annotated[bytes, Depends(_frame)]
+SignedInAccount = Annotated[Account, Depends(_account)]
 _CHANGES = [Depends(_from_the_page)]
 
 
 def _errors(*statuses: int) -> dict[int | str, dict]:
     """The refusals of an operation, for the description."""
-    return {status: {"model": ErrorAnswer, "description": "Refused."} for status in sorted({403, *statuses})}
+    return {status: {"model": ErrorResponse, "description": "Refused."} for status in sorted({403, *statuses})}
 
 
-def new_app(service: Service, hosts: Collection[str]) -> FastAPI:
+def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
     """The application.
 
     Args:
@@ -93,7 +93,7 @@ def new_app(service: Service, hosts: Collection[str]) -> FastAPI:
 
     app = FastAPI(title="facelab Face-ID", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts)
     _add_errors(app)
     _add_sign_up(app, service)
     _add_log_in(app, service)
@@ -102,7 +102,7 @@ def new_app(service: Service, hosts: Collection[str]) -> FastAPI:
     return app
 
 
-async def _purge_daily(service: Service) -> None:
+async def _purge_daily(service: FaceIdService) -> None:
     while True:
         await asyncio.sleep(_DAY)
         await asyncio.to_thread(service.purge)
@@ -111,45 +111,45 @@ async def _purge_daily(service: Service) -> None:
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
-        return answer(error)
+        return problem_response(error)
 
     @app.exception_handler(sqlite3.Error)
     async def storage(_: Request, error: sqlite3.Error) -> JSONResponse:
         _LOG.error("The database cannot be used: %s", error)
-        return answer(Problem("storage"))
+        return problem_response(Problem("storage"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         unread = any(fault["type"] == "json_invalid" for fault in error.errors())
-        return answer(Problem("not_json" if unread else "bad_request"))
+        return problem_response(Problem("not_json" if unread else "bad_request"))
 
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> JSONResponse:
         code = {400: "not_json", 405: "wrong_method"}.get(error.status_code, "not_found")
-        told = answer(Problem(code))
-        told.headers.update(error.headers or {})
-        return told
+        response = problem_response(Problem(code))
+        response.headers.update(error.headers or {})
+        return response
 
 
-def _add_sign_up(app: FastAPI, service: Service) -> None:
+def _add_sign_up(app: FastAPI, service: FaceIdService) -> None:
     @app.get("/api/state", responses=_errors())
-    def state(session: Session = None) -> StateAnswer:
+    def state(session: SessionToken = None) -> StateResponse:
         """What the page needs at its start."""
-        account = service.account_of(session)
-        return StateAnswer(
+        account = service.session_account(session)
+        return StateResponse(
             signed_in=account.name if account else None,
-            lab=service.settings.lab,
+            lab=service.settings.lab_mode,
             embedder=service.calibration.embedder,
             keep_days=service.settings.idle_days,
-            consent={"version": service.terms.version, "text": list(service.terms.text)},
-            shots=shots_of_the_page(),
+            consent={"version": service.consent_text.version, "text": list(service.consent_text.paragraphs)},
+            shots=shot_instructions(),
         )
 
     @app.post("/api/sign-up", status_code=201, responses=_errors(400, 409, 413, 422, 429), dependencies=_CHANGES)
-    def begin_sign_up(asked: SignUpRequest, request: Request) -> SignUpAnswer:
+    def begin_sign_up(body: SignUpRequest, request: Request) -> SignUpResponse:
         """Begin a sign-up."""
-        token = service.begin_sign_up(asked.name, asked.consent, asked.findable, _address(request))
-        return SignUpAnswer(sign_up=token, taken=0, needed=len(SHOTS), say=SHOTS[0].say)
+        token = service.begin_sign_up(body.name, body.consent, body.findable, _address(request))
+        return SignUpResponse(sign_up=token, taken=0, needed=len(SHOTS), say=SHOTS[0].instruction)
 
     @app.post(
         "/api/sign-up/{token}/shots",
@@ -158,20 +158,25 @@ def _add_sign_up(app: FastAPI, service: Service) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def shot(token: str, frame: Frame, request: Request) -> ShotResult:
+    def shot(token: str, frame: FrameBytes, request: Request) -> ShotResponse:
         """A frame for the next shot."""
-        found = service.shot(token, frame, _address(request))
-        accepted = found.state == "taken"
-        return ShotResult(
-            accepted=accepted, hint=_hint(found), taken=found.taken, needed=len(SHOTS), say=found.say, **_lab(found)
+        outcome = service.submit_shot(token, frame, _address(request))
+        accepted = outcome.state == "taken"
+        return ShotResponse(
+            accepted=accepted,
+            hint=_hint(outcome),
+            taken=outcome.shots_taken,
+            needed=len(SHOTS),
+            say=outcome.instruction,
+            **_lab(outcome),
         )
 
     @app.post(
         "/api/sign-up/{token}/finish", status_code=201, responses=_errors(404, 409, 413, 422), dependencies=_CHANGES
     )
-    def finish_sign_up(token: str) -> NameAnswer:
+    def finish_sign_up(token: str) -> NameResponse:
         """Keep the account."""
-        return NameAnswer(name=service.finish_sign_up(token))
+        return NameResponse(name=service.finish_sign_up(token))
 
     @app.delete("/api/sign-up/{token}", status_code=204, responses=_errors(404, 413, 422), dependencies=_CHANGES)
     def forget_sign_up(token: str) -> None:
@@ -179,12 +184,12 @@ def _add_sign_up(app: FastAPI, service: Service) -> None:
         service.forget_sign_up(token)
 
 
-def _add_log_in(app: FastAPI, service: Service) -> None:
+def _add_log_in(app: FastAPI, service: FaceIdService) -> None:
     @app.post("/api/log-in", status_code=201, responses=_errors(400, 413, 422, 429), dependencies=_CHANGES)
-    def begin_log_in(asked: LogInRequest, request: Request) -> LogInAnswer:
+    def begin_log_in(body: LogInRequest, request: Request) -> LogInResponse:
         """Begin a log-in. The answer is the same for names that do not exist."""
-        nonce = service.begin_log_in(asked.name, _address(request))
-        return LogInAnswer(challenge=nonce, say=SHOTS[0].say, seconds=service.settings.log_in_seconds)
+        nonce = service.begin_log_in(body.name, _address(request))
+        return LogInResponse(challenge=nonce, say=SHOTS[0].instruction, seconds=service.settings.log_in_seconds)
 
     @app.post(
         "/api/log-in/{nonce}/frames",
@@ -193,14 +198,14 @@ def _add_log_in(app: FastAPI, service: Service) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def frame(nonce: str, frame: Frame, request: Request, response: Response) -> FrameResult:
+    def frame(nonce: str, frame: FrameBytes, request: Request, response: Response) -> FrameResponse:
         """A frame of a log-in."""
-        found = service.frame(nonce, frame, _address(request))
-        if found.session is not None:
+        outcome = service.submit_log_in_frame(nonce, frame, _address(request))
+        if outcome.session is not None:
             length = int(service.settings.session_seconds)
-            response.set_cookie(COOKIE, found.session, max_age=length, **_cookie_flags(service))
-        name = {} if found.name is None else {"name": found.name}
-        return FrameResult(state=found.state, say=found.say, hint=_hint(found), **name, **_lab(found))
+            response.set_cookie(SESSION_COOKIE, outcome.session, max_age=length, **_cookie_flags(service))
+        name = {} if outcome.name is None else {"name": outcome.name}
+        return FrameResponse(state=outcome.state, say=outcome.instruction, hint=_hint(outcome), **name, **_lab(outcome))
 
     @app.post(
         "/api/who-am-i",
@@ -209,51 +214,51 @@ def _add_log_in(app: FastAPI, service: Service) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def who_am_i(frame: Frame, request: Request) -> WhoResult:
+    def who_am_i(frame: FrameBytes, request: Request) -> IdentificationResponse:
         """Who a frame shows, among those who may be found."""
-        found = service.who_am_i(frame, _address(request))
-        return WhoResult(name=found.name, hint=_hint(found), **_lab(found))
+        outcome = service.identify(frame, _address(request))
+        return IdentificationResponse(name=outcome.name, hint=_hint(outcome), **_lab(outcome))
 
 
-def _add_account(app: FastAPI, service: Service) -> None:
+def _add_account(app: FastAPI, service: FaceIdService) -> None:
     @app.post("/api/log-out", status_code=204, responses=_errors(413, 422), dependencies=_CHANGES)
-    def log_out(response: Response, session: Session = None) -> None:
+    def log_out(response: Response, session: SessionToken = None) -> None:
         """End the session."""
         service.log_out(session)
-        response.delete_cookie(COOKIE, **_cookie_flags(service))
+        response.delete_cookie(SESSION_COOKIE, **_cookie_flags(service))
 
     @app.get("/api/me", responses=_errors(401))
-    def me(account: SignedIn) -> MeAnswer:
+    def me(account: SignedInAccount) -> AccountResponse:
         """All that is stored about the account."""
-        return MeAnswer(
+        return AccountResponse(
             name=account.name,
             created=_date(account.created),
             last_login=None if account.last_login is None else _date(account.last_login),
-            consent={"version": account.consent, "time": _date(account.created)},
+            consent={"version": account.consent_version, "time": _date(account.created)},
             findable=account.findable,
-            templates=service.store.templates(account.id),
+            templates=service.store.count_templates(account.id),
             embedder=service.calibration.embedder,
-            audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.events(account.id)],
+            audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.newest_events(account.id)],
         )
 
     @app.delete("/api/me", status_code=204, responses=_errors(401, 413, 422), dependencies=_CHANGES)
-    def delete_me(account: SignedIn, response: Response) -> None:
+    def delete_me(account: SignedInAccount, response: Response) -> None:
         """Delete the account for good."""
-        service.delete(account)
-        response.delete_cookie(COOKIE, **_cookie_flags(service))
+        service.delete_account(account)
+        response.delete_cookie(SESSION_COOKIE, **_cookie_flags(service))
 
 
 def _add_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE_FOLDER / "index.html")
 
-    app.mount("/page", StaticFiles(directory=PAGE))
+    app.mount("/page", StaticFiles(directory=PAGE_FOLDER))
 
 
-def _cookie_flags(service: Service) -> dict:
+def _cookie_flags(service: FaceIdService) -> dict:
     """No script reads it, no other site sends it, and where the page came by https it travels by https alone."""
-    return {"httponly": True, "samesite": "strict", "secure": service.settings.secure}
+    return {"httponly": True, "samesite": "strict", "secure": service.settings.https}
 
 
 def _address(request: Request) -> str:
@@ -264,10 +269,10 @@ def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _hint(found: Answer) -> dict[str, str] | None:
-    return None if found.hint is None else asdict(found.hint)
+def _hint(outcome: FrameOutcome) -> dict[str, str] | None:
+    return None if outcome.hint is None else asdict(outcome.hint)
 
 
-def _lab(found: Answer) -> dict[str, dict[str, float]]:
+def _lab(outcome: FrameOutcome) -> dict[str, dict[str, float]]:
     """Figures are in an answer in lab mode alone; otherwise not even their name is."""
-    return {} if found.lab is None else {"lab": found.lab}
+    return {} if outcome.lab_figures is None else {"lab": outcome.lab_figures}

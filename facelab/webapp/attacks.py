@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 
-def held_aslant(photograph: np.ndarray, degrees: float, distance: float = 2.0) -> np.ndarray:
+def rotated_print(photograph: np.ndarray, degrees: float, distance: float = 2.0) -> np.ndarray:
     """A print of a photograph, turned about its upright middle line and seen by a camera.
 
     A print is flat: nose and cheeks turn together, and the nose stays between the eyes.
@@ -30,7 +30,7 @@ def held_aslant(photograph: np.ndarray, degrees: float, distance: float = 2.0) -
     )
 
 
-def climb(
+def hill_climb(
     score: Callable[[np.ndarray], float],
     start: np.ndarray,
     directions: np.ndarray,

@@ -1,8 +1,9 @@
 """The threshold of the service, measured: a file that says on whom, at which target rate, and how sure that is.
 
-    found = embed_all(faces, embedder)
-    calibration = measure(found.embeddings, faces.identity[found.rows], embedder, faces.describe(), target_fmr=0.001)
-    write(calibration, own_data("calibration", "sface.json"))
+    found = embed_face_set(faces, embedder)
+    comparisons = compare_with_templates(found.embeddings, faces.identity[found.rows])
+    calibration = calibrate(comparisons, embedder, faces.describe(), target_fmr=0.001)
+    write_calibration(calibration, project_data("calibration", "sface.json"))
 
 """  # fmt: skip
 
@@ -18,22 +19,22 @@ import numpy as np
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError, FacelabError
-from facelab.evaluation import Estimate, over_people, threshold_at_fmr, wilson
+from facelab.evaluation import Estimate, bootstrap_over_people, threshold_at_fmr, wilson
 from facelab.evaluation.intervals import percentile_interval
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.files import write_json
 from facelab.methods.embedders import SFACE, Embedder
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.webapp import template
 
-SCHEMA = 1  #: raised when the meaning of a field changes
-SHOTS = 5  #: photographs of a template, as many as a sign-up takes
+SCHEMA_VERSION = 1  #: raised when the meaning of a field changes
+SHOTS_PER_TEMPLATE = 5  #: photographs of a template, as many as a sign-up takes
 _METHOD = "bootstrap over people"
 
 
 @dataclass(frozen=True)
-class Identify:
-    """The threshold of who-am-I: a stranger's photograph against all templates.
+class IdentificationThreshold:
+    """The threshold of an identification (who-am-I): a stranger's photograph against all templates.
 
     Attributes:
         threshold: least score of the best template; never below that of a log-in.
@@ -66,7 +67,7 @@ class Calibration:
             construction; its interval over people is what it tells.
         fnmr: share of a person's other photographs refused.
         genuine, impostors: numbers of comparisons.
-        identify: see ``Identify``.
+        identify: see ``IdentificationThreshold``.
         command: what made the file.
         date: when, UTC.
     """
@@ -83,7 +84,7 @@ class Calibration:
     fnmr: Estimate
     genuine: int
     impostors: int
-    identify: Identify
+    identify: IdentificationThreshold
     command: str
     date: str
 
@@ -96,7 +97,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class TemplateComparisons:
     """Photographs against templates, each comparison a pair of rows: N photographs, then P templates.
 
     Attributes:
@@ -104,18 +105,27 @@ class Compared:
         pairs: a photograph and a template; none of a photograph with a template that it is in.
         person: int (N + P,), whose the rows are, 0 to P - 1.
         templates: float32 (P, D).
-        best_of_others: float64 (N,), of each photograph the best score with another person's template.
+        best_impostor_scores: float64 (N,), of each photograph the best score with another person's template.
+        shots: photographs of each template.
+        seed: of their choice.
     """
 
     scores: np.ndarray
     pairs: Pairs
     person: np.ndarray
     templates: np.ndarray
-    best_of_others: np.ndarray
+    best_impostor_scores: np.ndarray
+    shots: int
+    seed: int
 
 
-def compare(embeddings: np.ndarray, identity: np.ndarray, shots: int = SHOTS, seed: int = 0) -> Compared:
+def compare_with_templates(
+    embeddings: np.ndarray, identity: np.ndarray, shots: int = SHOTS_PER_TEMPLATE, seed: int = 0
+) -> TemplateComparisons:
     """Enrol everybody by ``shots`` photographs drawn at random, and compare the photographs with all templates.
+
+    Genuine comparisons: a person's other photographs with the own template. Impostor comparisons: all photographs with every
+    other person's template; none of them is in it.
 
     Args:
         embeddings: float (N, D), photographs of people with more than ``shots`` each.
@@ -134,89 +144,82 @@ def compare(embeddings: np.ndarray, identity: np.ndarray, shots: int = SHOTS, se
         )
     rng = np.random.default_rng(seed)
     enrolled = np.concatenate([rng.permutation(np.flatnonzero(owner == p))[:shots] for p in range(len(people))])
-    templates = np.stack([template.make(embeddings[rows]) for rows in enrolled.reshape(len(people), shots)])
+    templates = np.stack([template.make_template(embeddings[rows]) for rows in enrolled.reshape(len(people), shots)])
     scores = np.asarray(embeddings, np.float64) @ templates.T.astype(np.float64)  # (N, P)
     own = owner[:, None] == np.arange(len(people))
 
     photo, column = (part.ravel() for part in np.indices(scores.shape))
     kept = ~(own.ravel() & np.isin(photo, enrolled))
     photo, column = photo[kept], column[kept]
-    pairs = Pairs(photo, len(owner) + column, own[photo, column], np.zeros(len(photo), np.int64))
-    person = np.concatenate([owner, np.arange(len(people))])
-    return Compared(scores[photo, column], pairs, person, templates, np.where(own, -np.inf, scores).max(axis=1))
+    return TemplateComparisons(
+        scores=scores[photo, column],
+        pairs=Pairs(photo, len(owner) + column, own[photo, column], np.zeros(len(photo), np.int64)),
+        person=np.concatenate([owner, np.arange(len(people))]),
+        templates=templates,
+        best_impostor_scores=np.where(own, -np.inf, scores).max(axis=1),
+        shots=shots,
+        seed=seed,
+    )
 
 
-def measure(
-    embeddings: np.ndarray,
-    identity: np.ndarray,
+def calibrate(
+    comparisons: TemplateComparisons,
     embedder: Embedder,
     dataset: Mapping[str, object],
     *,
     target_fmr: float = 0.001,
     target_fpir: float = 0.05,
-    shots: int = SHOTS,
-    seed: int = 0,
     draws: int = 1000,
     missed: int = 0,
     command: str = "",
 ) -> Calibration:
     """Set the thresholds at target rates, and measure what they do.
 
-    Genuine comparisons: a person's other photographs with the own template. Impostor comparisons: all photographs with every
-    other person's template; none of them is in it (``compare``).
-    The intervals draw people again: an impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_over_people``),
-    a genuine one m_p. Where no genuine photograph is refused, a bootstrap would give an interval of width 0, and it is
-    Wilson's over people instead.
-
     Args:
-        embeddings: float (N, D), photographs of people with more than ``shots`` each.
-        identity: int (N,).
-        embedder: what made them.
+        comparisons: of ``compare_with_templates``; its seed draws the intervals too.
+        embedder: what made the embeddings.
         dataset: ``FaceSet.describe()``.
         target_fmr: from 10 / impostor comparisons to below 1.
         target_fpir: from 10 / N to below 1.
-        shots: photographs of a template.
-        seed: of the NumPy generator.
         draws: of the bootstrap, at least 100.
         missed: how many photographs had no face.
         command: what made the file.
 
     Raises:
-        BadParameterError: fewer than 3 people, a person with too few photographs, or a target that so few comparisons
-            cannot show.
+        BadParameterError: a target that so few comparisons cannot show.
     """
-    compared = compare(embeddings, identity, shots, seed)
-    flat, pairs = compared.scores, compared.pairs
-    threshold = threshold_at_fmr(flat, pairs.same, target_fmr)
-    fmr, fnmr = _rates(flat >= threshold, pairs, compared.person, draws, seed)
-
-    strangers, owner = compared.best_of_others, compared.person[: len(compared.best_of_others)]
-    alarm = max(threshold, threshold_at_fmr(strangers, np.zeros(len(strangers), bool), target_fpir))
-    fpir = over_people(lambda rows: float((strangers[rows] >= alarm).mean()), owner, draws, seed)
+    genuine = comparisons.pairs.same
+    threshold = threshold_at_fmr(comparisons.scores, genuine, target_fmr)
+    fmr, fnmr = _verification_rates(comparisons, threshold, draws)
     return Calibration(
         embedder=embedder.name,
         fingerprint=embedder.fingerprint,
         dataset=dict(dataset),
         missed=missed,
-        shots=shots,
-        seed=seed,
+        shots=comparisons.shots,
+        seed=comparisons.seed,
         target_fmr=target_fmr,
         threshold=threshold,
         fmr=fmr,
         fnmr=fnmr,
-        genuine=int(pairs.same.sum()),
-        impostors=int((~pairs.same).sum()),
-        identify=Identify(alarm, target_fpir, fpir, len(compared.templates) - 1, len(strangers)),
+        genuine=int(genuine.sum()),
+        impostors=int((~genuine).sum()),
+        identify=_identification_threshold(comparisons, threshold, target_fpir, draws),
         command=command,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
 
-def _rates(accepted: np.ndarray, pairs: Pairs, person: np.ndarray, draws: int, seed: int) -> tuple[Estimate, Estimate]:
-    """FMR and FNMR at a fixed threshold, with intervals over people from the same draws."""
-    weights, rng = PairWeights(pairs, person, photographs=False), np.random.default_rng(seed)
-    matched, refused = accepted[~pairs.same], ~accepted[pairs.same]
-    values = np.empty((draws, 2))
+def _verification_rates(comparisons: TemplateComparisons, threshold: float, draws: int) -> tuple[Estimate, Estimate]:
+    """FMR and FNMR at a fixed threshold, with intervals over people from the same draws.
+
+    An impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_pairs_over_people``), a genuine one m_p. Where no
+    genuine photograph is refused, a bootstrap would give an interval of width 0, and it is Wilson's over people instead.
+    """
+    accepted, same = comparisons.scores >= threshold, comparisons.pairs.same
+    matched, refused = accepted[~same], ~accepted[same]
+    weights = PairWeights(comparisons.pairs, comparisons.person, photographs=False)
+    rng, values = np.random.default_rng(comparisons.seed), np.empty((draws, 2))
     for draw in range(draws):
         genuine, impostor = weights.draw(rng)
         values[draw] = impostor @ matched / impostor.sum(), genuine @ refused / genuine.sum()
@@ -226,12 +229,24 @@ def _rates(accepted: np.ndarray, pairs: Pairs, person: np.ndarray, draws: int, s
     return fmr, percentile_interval(values[:, 1], refused.mean(), weights.people, _METHOD, "people")
 
 
-def write(calibration: Calibration, path: Path) -> None:
+def _identification_threshold(
+    comparisons: TemplateComparisons, least: float, target_fpir: float, draws: int
+) -> IdentificationThreshold:
+    """The threshold at the target rate, or ``least`` where that is higher; each photograph is a stranger's to all others."""
+    best = comparisons.best_impostor_scores
+    threshold = max(least, threshold_at_fmr(best, np.zeros(len(best), bool), target_fpir))
+    fpir = bootstrap_over_people(
+        lambda rows: float((best[rows] >= threshold).mean()), comparisons.person[: len(best)], draws, comparisons.seed
+    )
+    return IdentificationThreshold(threshold, target_fpir, fpir, len(comparisons.templates) - 1, len(best))
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
     """Keep a calibration as JSON, whole or not at all."""
-    write_json(path, {"schema": SCHEMA, **asdict(calibration)})
+    write_json(path, {"schema": SCHEMA_VERSION, **asdict(calibration)})
 
 
-def read(path: Path, embedder: Embedder) -> Calibration:
+def read_calibration(path: Path, embedder: Embedder) -> Calibration:
     """The calibration in a file, if it is of this embedder.
 
     Raises:
@@ -240,14 +255,16 @@ def read(path: Path, embedder: Embedder) -> Calibration:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content.pop("schema")
-        if schema == SCHEMA:
+        if schema == SCHEMA_VERSION:
             calibration = _built(content)
     except FileNotFoundError as error:
         raise FacelabError(f"There is no calibration {path}.", "Make one with notebook 10, and name it.") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FacelabError(f"{path} is not a calibration ({error}).", "Make one with notebook 10.") from error
-    if schema != SCHEMA:
-        raise FacelabError(f"{path} has schema {schema}, this facelab reads {SCHEMA}.", "Make it again, notebook 10.")
+    if schema != SCHEMA_VERSION:
+        raise FacelabError(
+            f"{path} has schema {schema}, this facelab reads {SCHEMA_VERSION}.", "Make it again, notebook 10."
+        )
     if calibration.fingerprint != embedder.fingerprint:
         raise FacelabError(
             f"{path} was measured for another embedder ({calibration.embedder}) than {embedder.name}: its threshold means "
@@ -261,7 +278,7 @@ def _built(content: dict) -> Calibration:
     identify = content.pop("identify")
     found = Calibration(
         **{**content, "fmr": Estimate(**content["fmr"]), "fnmr": Estimate(**content["fnmr"])},
-        identify=Identify(**{**identify, "fpir": Estimate(**identify["fpir"])}),
+        identify=IdentificationThreshold(**{**identify, "fpir": Estimate(**identify["fpir"])}),
     )
     for value in (found.threshold, found.identify.threshold):
         if not isinstance(value, float) or not -1 <= value <= 1:
@@ -269,7 +286,7 @@ def _built(content: dict) -> Calibration:
     return found
 
 
-def default_file(embedder_name: str) -> Path:
+def default_calibration_file(embedder_name: str) -> Path:
     """The calibration that comes with the project: there is one for SFace.
 
     Raises:
@@ -280,4 +297,4 @@ def default_file(embedder_name: str) -> Path:
             f"No calibration comes with facelab for {embedder_name}.",
             "Make one with notebook 10, and name it: facelab app --calibration FILE.",
         )
-    return own_data("calibration", f"{SFACE}.json")
+    return project_data("calibration", f"{SFACE}.json")

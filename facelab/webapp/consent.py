@@ -8,21 +8,21 @@ EDITION = "2"  #: a change of the meaning raises it
 
 
 @dataclass(frozen=True)
-class Terms:
+class ConsentText:
     """A text as it was shown.
 
     Attributes:
         version: kept with the account, so that it stays known what was agreed to.
-        text: its paragraphs.
+        paragraphs: what it says.
     """
 
     version: str
-    text: tuple[str, ...]
+    paragraphs: tuple[str, ...]
 
 
-def terms(idle_days: float) -> Terms:
+def consent_text(idle_days: float) -> ConsentText:
     """The text of a service that deletes an account which nobody logged in to for ``idle_days``."""
-    return Terms(
+    return ConsentText(
         f"{EDITION} ({idle_days:g} days)",
         (
             "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "

@@ -12,14 +12,14 @@ from facelab.datasets.decode import decode
 from facelab.errors import BadImageError
 from facelab.webapp.problems import Problem
 
-TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+MEDIA_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 MAX_BYTES = 2_000_000  #: a frame of 1280 x 720 as JPEG has about 200 kB
 MIN_SIDE = 64  #: pixels; YuNet sees nothing on less
 MAX_SIDE = 4096  #: pixels
 MAX_PIXELS = 4_000_000  #: 12 MB when unpacked; a camera's 1920 x 1080 are two million
 
 
-def read(data: bytes) -> np.ndarray:
+def decode_frame(data: bytes) -> np.ndarray:
     """A photograph, uint8 (H, W, 3), upright; a grey one has three equal channels.
 
     The size is read from the header, and refused, before a pixel is unpacked: a file of 100 kB may claim 20 000 x 20 000.
@@ -32,7 +32,7 @@ def read(data: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(io.BytesIO(data), formats=tuple(TYPES.values())) as image:
+            with Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES.values())) as image:
                 width, height = image.size
         if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise Problem("bad_photograph")

@@ -11,32 +11,32 @@ from collections.abc import Callable
 from facelab.webapp.problems import Problem
 
 
-class Window:
-    """Lets a key do something at most ``most`` times in any ``seconds``.
+class AttemptLimiter:
+    """Lets a key do something at most ``max_attempts`` times in any ``seconds``.
 
-    Its memory is bounded: of more than ``keys`` keys the one that was quiet for longest is forgotten.
+    Its memory is bounded: of more than ``max_keys`` keys the one that was quiet for longest is forgotten.
 
     Args:
-        most: how often.
+        max_attempts: how often.
         seconds: in how long.
         clock: seconds, rising.
-        keys: how many keys are remembered.
+        max_keys: how many keys are remembered.
     """
 
     def __init__(
-        self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic, keys: int = 10_000
+        self, max_attempts: int, seconds: float, clock: Callable[[], float] = time.monotonic, max_keys: int = 10_000
     ) -> None:
-        self._most, self._seconds, self._clock, self._keys = most, seconds, clock, keys
+        self._max_attempts, self._seconds, self._clock, self._max_keys = max_attempts, seconds, clock, max_keys
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def check(self, key: str) -> None:
-        """Problem ``too_often`` if ``take`` would refuse; counts nothing."""
+        """Problem ``too_often`` if ``record_attempt`` would refuse; counts nothing."""
         with self._lock:
-            if len(self._recent(key)) >= self._most:
+            if len(self._recent(key)) >= self._max_attempts:
                 raise Problem("too_often")
 
-    def take(self, key: str) -> None:
+    def record_attempt(self, key: str) -> None:
         """Count one.
 
         Raises:
@@ -44,16 +44,16 @@ class Window:
         """
         with self._lock:
             times = self._recent(key)
-            if len(times) >= self._most:
+            if len(times) >= self._max_attempts:
                 raise Problem("too_often")
             times.append(self._clock())
             self._times[key] = times
             self._times.move_to_end(key)
-            if len(self._times) > self._keys:
+            if len(self._times) > self._max_keys:
                 self._times.popitem(last=False)
 
-    def give_back(self, key: str) -> None:
-        """Undo the last ``take``: it turned out well."""
+    def undo_attempt(self, key: str) -> None:
+        """Undo the last ``record_attempt``: it turned out well."""
         with self._lock:
             times = self._recent(key)
             if times:
@@ -66,7 +66,7 @@ class Window:
         return times
 
 
-def network_of(address: str) -> str:
+def network_key(address: str) -> str:
     """The key that an address is counted by: an IPv6 customer has a whole /64, so that is one key; else the address."""
     try:
         found = ipaddress.ip_address(address.split("%")[0])

@@ -23,46 +23,46 @@ class LogInRequest(_Request):
     name: StrictStr = Field(min_length=1, max_length=200)
 
 
-class ErrorAnswer(BaseModel):
+class ErrorResponse(BaseModel):
     """Why a request was refused: a code for programs, a sentence for people."""
 
     error: str
     message: str
 
 
-class HintAnswer(BaseModel):
+class HintSchema(BaseModel):
     """What was wrong with a frame."""
 
     code: str
     message: str
 
 
-class ConsentAnswer(BaseModel):
+class ConsentSchema(BaseModel):
     """The text that people agree to."""
 
     version: str
     text: list[str]
 
 
-class ShotAnswer(BaseModel):
+class ShotSchema(BaseModel):
     """One of the shots of a sign-up."""
 
     key: str
     say: str
 
 
-class StateAnswer(BaseModel):
+class StateResponse(BaseModel):
     """What the page needs at its start."""
 
     signed_in: str | None
     lab: bool
     embedder: str
     keep_days: float = Field(description="An account that nobody logs in to for so many days is deleted.")
-    consent: ConsentAnswer
-    shots: list[ShotAnswer]
+    consent: ConsentSchema
+    shots: list[ShotSchema]
 
 
-class SignUpAnswer(BaseModel):
+class SignUpResponse(BaseModel):
     """A sign-up has begun."""
 
     sign_up: str
@@ -71,24 +71,24 @@ class SignUpAnswer(BaseModel):
     say: str
 
 
-class ShotResult(BaseModel):
+class ShotResponse(BaseModel):
     """What came of a shot."""
 
     accepted: bool
-    hint: HintAnswer | None
+    hint: HintSchema | None
     taken: int
     needed: int
     say: str | None
     lab: dict[str, float] | None = None
 
 
-class NameAnswer(BaseModel):
+class NameResponse(BaseModel):
     """Whose account it is."""
 
     name: str
 
 
-class LogInAnswer(BaseModel):
+class LogInResponse(BaseModel):
     """A log-in has begun."""
 
     challenge: str
@@ -96,25 +96,25 @@ class LogInAnswer(BaseModel):
     seconds: float
 
 
-class FrameResult(BaseModel):
+class FrameResponse(BaseModel):
     """What came of a frame of a log-in."""
 
     state: str
     say: str
-    hint: HintAnswer | None
+    hint: HintSchema | None
     name: str | None = None
     lab: dict[str, float] | None = None
 
 
-class WhoResult(BaseModel):
+class IdentificationResponse(BaseModel):
     """Who a frame shows."""
 
     name: str | None
-    hint: HintAnswer | None
+    hint: HintSchema | None
     lab: dict[str, float] | None = None
 
 
-class EventAnswer(BaseModel):
+class AuditEventSchema(BaseModel):
     """A row of the audit."""
 
     time: str
@@ -122,7 +122,7 @@ class EventAnswer(BaseModel):
     outcome: str
 
 
-class MeAnswer(BaseModel):
+class AccountResponse(BaseModel):
     """All that is stored about an account."""
 
     name: str
@@ -132,4 +132,4 @@ class MeAnswer(BaseModel):
     findable: bool
     templates: int
     embedder: str
-    audit: list[EventAnswer]
+    audit: list[AuditEventSchema]

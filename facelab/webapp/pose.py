@@ -7,7 +7,7 @@ import numpy as np
 from facelab.errors import BadParameterError
 
 
-def turn(landmarks: np.ndarray) -> float:
+def head_turn(landmarks: np.ndarray) -> float:
     """The turn of a head as ``turn`` in ``data/orl/labels.csv`` defines it.
 
     Distance of the nose from the line between the middle of the eyes and the middle of the mouth, divided by the distance

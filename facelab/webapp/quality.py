@@ -8,23 +8,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facelab.cropping import Face, align, similarity, template_points
+from facelab.cropping import Face, align, similarity_transform, template_points
 
 # The limits were set on ORL as it was photographed (eyes 29 to 45 pixels apart): 100 photographs that are in no template,
 # against templates of 5, at the threshold of data/calibration/sface.json. None of ORL's photographs is refused by any of them.
-MIN_EYES = 24.0  #: pixels. ORL halved (14 to 21) was recognised as well; but there a turn is measured in too few pixels
-SECOND_FACE = 1 / 3  #: a face whose side is a larger share of the first one's is a second person
-OUTSIDE = (
-    0.38  #: share of the aligned face outside the frame: ORL, cut close, has up to .376; an eye at the edge gives .4
-)
-DARK = 25.0  #: mean grey. Down to .3 of the light (23 to 43) all were recognised, at .2 (15 to 30) 13 % were not
-BRIGHT = 205.0  #: mean grey. Overexposed twice (154 to 233, mean 196) 5 % were not recognised, 2.25 times (208) 14 %
-FLAT = (
-    8.0  #: standard deviation of grey. At a quarter of the contrast (8 to 12) 1 % was not recognised and 4 % not found
-)
+#: Pixels. ORL halved (14 to 21) was recognised as well; but there a turn is measured in too few pixels.
+MIN_EYE_DISTANCE = 24.0
+#: A face whose side is a larger share of the first one's is a second person.
+SECOND_FACE_RATIO = 1 / 3
+#: Share of the aligned face outside the frame: ORL, cut close, has up to .376; an eye at the edge gives .4.
+MAX_OUTSIDE = 0.38
+#: Mean grey. Down to .3 of the light (23 to 43) all were recognised, at .2 (15 to 30) 13 % were not.
+MIN_BRIGHTNESS = 25.0
+#: Mean grey. Overexposed twice (154 to 233, mean 196) 5 % were not recognised, 2.25 times (208) 14 %.
+MAX_BRIGHTNESS = 205.0
+#: Standard deviation of grey. At a quarter of the contrast (8 to 12) 1 % was not recognised and 4 % not found.
+MIN_CONTRAST = 8.0
 #: See ``sharpness``. ORL has .005 and more; blurred by a Gaussian of 2 pixels (median .0019) all were recognised, 2.5 (.0011)
 #: 97 %, 3 (.0007) 71 %. Blur in one direction alone passes: of 9 pixels, 11 % were not recognised.
-SHARP = 0.002
+MIN_SHARPNESS = 0.002
 
 _SIDE = 112  # of the aligned face
 
@@ -77,12 +79,12 @@ class Quality:
     sharpness: float
 
 
-def measure(image: np.ndarray, face: Face) -> Quality:
+def measure_quality(image: np.ndarray, face: Face) -> Quality:
     """Figures of one face with landmarks on a photograph, uint8 (H, W, C)."""
     crop = align(image, face.landmarks, _SIDE, template="arcface")
     grey = crop[:, :, 0] if crop.shape[2] == 1 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     frame = np.ones(image.shape[:2], np.float32)
-    matrix = similarity(face.landmarks, template_points("arcface", _SIDE))
+    matrix = similarity_transform(face.landmarks, template_points("arcface", _SIDE))
     return Quality(
         eyes=float(np.hypot(*(face.landmarks[1] - face.landmarks[0]))),
         outside=1 - float(cv2.warpAffine(frame, matrix, (_SIDE, _SIDE), borderValue=0).mean()),
@@ -92,31 +94,31 @@ def measure(image: np.ndarray, face: Face) -> Quality:
     )
 
 
-def sharpness(grey: np.ndarray) -> float:
+def sharpness(gray: np.ndarray) -> float:
     """Variance of the Laplacian over the variance of the picture itself, uint8 (H, W): contrast alone does not change it.
 
     The picture is smoothed by a Gaussian of one pixel first, so that noise does not pass for detail.
     """
-    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+    smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 1.0)
     return float(cv2.Laplacian(smooth, cv2.CV_32F).var() / max(float(smooth.var()), 1.0))
 
 
-def count_fault(faces: Sequence[Face]) -> Hint | None:
+def face_count_fault(faces: Sequence[Face]) -> Hint | None:
     """Whether there is not exactly one face that matters; ``faces`` as a detector gives them, largest first."""
     if not faces:
         return HINTS["no_face"]
     sides = [max(face.box.w, face.box.h) for face in faces]
-    return HINTS["several_faces"] if len(faces) > 1 and sides[1] > SECOND_FACE * sides[0] else None
+    return HINTS["several_faces"] if len(faces) > 1 and sides[1] > SECOND_FACE_RATIO * sides[0] else None
 
 
-def fault(quality: Quality) -> Hint | None:
+def quality_fault(quality: Quality) -> Hint | None:
     """The first thing that is wrong with a face, the easiest to mend first."""
     checks = (
-        ("too_small", quality.eyes < MIN_EYES),
-        ("at_the_edge", quality.outside > OUTSIDE),
-        ("too_dark", quality.brightness < DARK),
-        ("too_bright", quality.brightness > BRIGHT),
-        ("flat", quality.contrast < FLAT),
-        ("blurred", quality.sharpness < SHARP),
+        ("too_small", quality.eyes < MIN_EYE_DISTANCE),
+        ("at_the_edge", quality.outside > MAX_OUTSIDE),
+        ("too_dark", quality.brightness < MIN_BRIGHTNESS),
+        ("too_bright", quality.brightness > MAX_BRIGHTNESS),
+        ("flat", quality.contrast < MIN_CONTRAST),
+        ("blurred", quality.sharpness < MIN_SHARPNESS),
     )
     return next((HINTS[code] for code, wrong in checks if wrong), None)

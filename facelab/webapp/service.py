@@ -1,4 +1,4 @@
-"""The service without HTTP: sign-ups, log-ins, sessions and who-am-I, put together from their parts."""
+"""The service without HTTP: sign-ups, log-ins, sessions and identification, put together from their parts."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from dataclasses import dataclass
 import numpy as np
 
 from facelab.errors import FacelabError
-from facelab.webapp import consent, names, template
+from facelab.webapp import account_names, consent, template
+from facelab.webapp.account_store import Account, AccountStore
 from facelab.webapp.calibration import Calibration
-from facelab.webapp.limits import Window, network_of
-from facelab.webapp.login import SAY, LogIn, Step
-from facelab.webapp.pending import Pending
+from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
+from facelab.webapp.limits import AttemptLimiter, network_key
+from facelab.webapp.login import INSTRUCTIONS, LogIn, LogInStep
 from facelab.webapp.problems import Problem
 from facelab.webapp.quality import Hint
 from facelab.webapp.replay import ReplayCache
 from facelab.webapp.settings import Settings
 from facelab.webapp.signup import SHOTS, SignUp
-from facelab.webapp.store import Account, Store
+from facelab.webapp.token_store import TokenStore
 from facelab.webapp.vault import Vault
-from facelab.webapp.view import Looker, View
 
 _DECOY = "decoy"  # account of the template that unknown names are compared with
 _CHECK = b"facelab faceid"
 
 
 @dataclass(frozen=True)
-class Answer:
+class FrameOutcome:
     """What came of a frame.
 
     Attributes:
         state: of the dialogue; of a sign-up ``taken`` or ``again``, of a log-in ``straight``, ``turn``, ``in`` or ``refused``.
-        say: what to do now; None when there is nothing more.
+        instruction: what to do now; None when there is nothing more.
         hint: what was wrong with the frame.
-        taken: shots of a sign-up so far.
+        shots_taken: of a sign-up so far.
         name: of the account, where one was recognised.
         session: token of the session that began.
-        lab: scores and figures, for lab mode alone.
+        lab_figures: scores and figures, for lab mode alone.
     """
 
     state: str
-    say: str | None = None
+    instruction: str | None = None
     hint: Hint | None = None
-    taken: int = 0
+    shots_taken: int = 0
     name: str | None = None
     session: str | None = None
-    lab: dict[str, float] | None = None
+    lab_figures: dict[str, float] | None = None
 
 
-class Service:
+class FaceIdService:
     """Face-ID for one folder, one embedder and one calibration.
 
     Args:
         settings: how it is run.
-        looker: looks at frames.
-        calibration: of the looker's embedder.
+        analyser: analyses the frames.
+        calibration: of the analyser's embedder.
         vault: of the key.
         store: the database.
         clock: seconds, rising; of dialogues, sessions and limits.
@@ -70,36 +70,36 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        looker: Looker,
+        analyser: FrameAnalyser,
         calibration: Calibration,
         vault: Vault,
-        store: Store,
+        store: AccountStore,
         clock: Callable[[], float] = time.monotonic,
         rng=None,
     ) -> None:
         self.settings, self.calibration, self.store = settings, calibration, store
-        self.terms = consent.terms(settings.idle_days)
-        self._looker, self._vault, self._rng = looker, vault, rng
-        self._fingerprint = looker.embedder.fingerprint
+        self.consent_text = consent.consent_text(settings.idle_days)
+        self._analyser, self._vault, self._rng = analyser, vault, rng
+        self._fingerprint = analyser.embedder.fingerprint
         limits = settings.limits
-        self._refused_names = Window(*limits.refused_per_name, clock)
-        self._refused_addresses = Window(*limits.refused_per_address, clock)
-        self._log_in_starts = Window(*limits.log_ins, clock)
-        self._sign_up_starts = Window(*limits.sign_ups, clock)
-        self._questions = Window(*limits.who_am_i, clock)
-        self._frames = Window(*limits.frames, clock)
-        self._sign_ups: Pending[SignUp] = Pending(limits.open_dialogues, settings.sign_up_seconds, clock)
-        self._log_ins: Pending[LogIn] = Pending(limits.open_dialogues, settings.log_in_seconds, clock)
-        self._sessions: Pending[str] = Pending(limits.sessions, settings.session_seconds, clock)
+        self._refused_names = AttemptLimiter(*limits.refusals_per_name, clock)
+        self._refused_addresses = AttemptLimiter(*limits.refusals_per_address, clock)
+        self._log_in_starts = AttemptLimiter(*limits.log_ins, clock)
+        self._sign_up_starts = AttemptLimiter(*limits.sign_ups, clock)
+        self._questions = AttemptLimiter(*limits.identifications, clock)
+        self._frames = AttemptLimiter(*limits.frames, clock)
+        self._sign_ups: TokenStore[SignUp] = TokenStore(limits.open_dialogues, settings.sign_up_seconds, clock)
+        self._log_ins: TokenStore[LogIn] = TokenStore(limits.open_dialogues, settings.log_in_seconds, clock)
+        self._sessions: TokenStore[str] = TokenStore(limits.sessions, settings.session_seconds, clock)
         self._replay = ReplayCache(clock=clock)
         self._check_key()
-        stranger = np.random.default_rng(secrets.randbits(128)).normal(size=looker.embedder.dimension)
-        self._decoy = self._seal(template.make(stranger[None]), _DECOY)
+        stranger = np.random.default_rng(secrets.randbits(128)).normal(size=analyser.embedder.dimension)
+        self._decoy = self._seal(template.make_template(stranger[None]), _DECOY)
         self.purge()
 
     def close(self) -> None:
         """Let go of threads and file."""
-        self._looker.close()
+        self._analyser.close()
         self.store.close()
 
     def purge(self) -> int:
@@ -108,25 +108,27 @@ class Service:
 
     # ---- sign up
 
-    def begin_sign_up(self, name: str, agreed: bool, findable: bool, address: str) -> str:
+    def begin_sign_up(self, name: str, consent_given: bool, findable: bool, address: str) -> str:
         """Begin a sign-up; its token."""
-        self._sign_up_starts.take(network_of(address))
-        shown, key = names.clean(name), names.key(name)
-        if not agreed:
+        self._sign_up_starts.record_attempt(network_key(address))
+        shown, key = account_names.display_name(name), account_names.comparison_key(name)
+        if not consent_given:
             raise Problem("no_consent")
-        if self.store.has(key):
+        if self.store.has_name(key):
             raise Problem("name_taken")
         return self._sign_ups.put(SignUp(shown, key, findable, self.calibration.threshold))
 
-    def shot(self, token: str, data: bytes, address: str) -> Answer:
+    def submit_shot(self, token: str, data: bytes, address: str) -> FrameOutcome:
         """A frame for the next shot of a sign-up."""
         sign_up = self._sign_ups.get(token)
-        view = self._look(data, address)
+        frame = self._analyse(data, address)
         with sign_up.lock:
-            hint = sign_up.offer(view) if sign_up.next_shot else None
+            hint = sign_up.offer(frame) if sign_up.next_shot else None
             shot = sign_up.next_shot
             state = "again" if hint else "taken"
-            return Answer(state, shot.say if shot else None, hint, sign_up.taken, lab=self._lab(view))
+            return FrameOutcome(
+                state, shot.instruction if shot else None, hint, sign_up.shots_taken, lab_figures=self._lab(frame)
+            )
 
     def finish_sign_up(self, token: str) -> str:
         """Keep the account, all of it or nothing; its name."""
@@ -136,10 +138,12 @@ class Service:
                 raise Problem("too_few_shots")
             if not self._sign_ups.drop(token):  # another request finished it a moment ago
                 raise Problem("expired")
-            account = self.store.new_id()
+            account = self.store.new_account_id()
             sealed = self._seal(sign_up.template(), account)
-            agreed = self.terms.version
-            self.store.add(account, sign_up.name, sign_up.key, agreed, sign_up.findable, self._fingerprint, sealed)
+            agreed = self.consent_text.version
+            self.store.add_account(
+                account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint, sealed
+            )
             return sign_up.name
 
     def forget_sign_up(self, token: str) -> None:
@@ -151,103 +155,107 @@ class Service:
 
     def begin_log_in(self, name: str, address: str) -> str:
         """Begin a log-in; its nonce. Whether the name exists makes no difference."""
-        key, network = names.key(name), network_of(address)
-        self._log_in_starts.take(network)
+        key, network = account_names.comparison_key(name), network_key(address)
+        self._log_in_starts.record_attempt(network)
         self._refused_names.check(key)
         self._refused_addresses.check(network)
         return self._log_ins.put(
-            LogIn(key, network, self.calibration.threshold, self.settings.log_in_frames, self._rng)
+            LogIn(key, network, self.calibration.threshold, self.settings.max_log_in_frames, self._rng)
         )
 
-    def frame(self, nonce: str, data: bytes, address: str) -> Answer:
+    def submit_log_in_frame(self, nonce: str, data: bytes, address: str) -> FrameOutcome:
         """A frame of a log-in."""
         log_in = self._log_ins.get(nonce)
-        view = self._look(data, address)
+        frame = self._analyse(data, address)
         with log_in.lock:
-            if log_in.over:  # another frame ended it while this one was looked at
+            if log_in.is_over:  # another frame ended it while this one was looked at
                 raise Problem("expired")
-            step = log_in.offer(view)
-            log_in.replayed |= self._replay.seen(view.digests, view.bits if step.used else None, nonce, log_in.key)
+            step = log_in.offer(frame)
+            log_in.is_replay |= self._replay.check_and_remember(
+                frame.digests, frame.face_hash if step.is_decisive else None, nonce, log_in.name_key
+            )
             if step.state in ("straight", "turn"):
-                return Answer(step.state, step.say, step.hint, lab=self._lab(view))
-            log_in.over = True
+                return FrameOutcome(step.state, step.instruction, step.hint, lab_figures=self._lab(frame))
+            log_in.is_over = True
             self._log_ins.drop(nonce)
-            return self._decide(log_in, step, view)
+            return self._decide(log_in, step, frame)
 
-    def _decide(self, log_in: LogIn, step: Step, view: View) -> Answer:
+    def _decide(self, log_in: LogIn, step: LogInStep, frame: FrameAnalysis) -> FrameOutcome:
         """The one decision. Whatever the reason of a refusal, the work and the answer are the same."""
-        found = self.store.sealed(log_in.key, self._fingerprint)
-        account, sealed = (found.account, found.sealed) if found else (_DECOY, self._decoy)
+        found = self.store.find_template(log_in.name_key, self._fingerprint)
+        account, sealed = (found.account_id, found.sealed_bytes) if found else (_DECOY, self._decoy)
         claimed = self._open(sealed, account)
-        views = (log_in.straight or view, log_in.turned or view)
-        scores = [template.score(claimed, one.embedding) for one in views if one.embedding is not None]
-        lab = self._lab(view, min(scores, default=None))
+        frames = (log_in.straight_frame or frame, log_in.turned_frame or frame)
+        scores = [template.comparison_score(claimed, one.embedding) for one in frames if one.embedding is not None]
+        lab = self._lab(frame, min(scores, default=None))
         alike = len(scores) == 2 and min(scores) >= self.calibration.threshold
-        within = self._take_refusal(
-            log_in
-        )  # counted first and given back after, so that no two can slip through at once
-        if step.state == "ready" and alike and found and within and not log_in.replayed:
-            self._refused_names.give_back(log_in.key)
-            self._refused_addresses.give_back(log_in.address)
-            self.store.audit("log_in", "ok", account)  # nobody is let in without a row
-            return Answer("in", SAY["in"], name=found.name, session=self._sessions.put(account), lab=lab)
-        self.store.audit("log_in", "refused", found.account if found else None)
-        return Answer("refused", SAY["refused"], lab=lab)
+        within = self._take_refusal(log_in)  # counted first, undone after: no two can slip through at once
+        if step.state == "ready" and alike and found and within and not log_in.is_replay:
+            self._refused_names.undo_attempt(log_in.name_key)
+            self._refused_addresses.undo_attempt(log_in.address)
+            self.store.record_event("log_in", "ok", account)  # nobody is let in without a row
+            return FrameOutcome(
+                "in", INSTRUCTIONS["in"], name=found.name, session=self._sessions.put(account), lab_figures=lab
+            )
+        self.store.record_event("log_in", "refused", found.account_id if found else None)
+        return FrameOutcome("refused", INSTRUCTIONS["refused"], lab_figures=lab)
 
     def _take_refusal(self, log_in: LogIn) -> bool:
         try:
-            self._refused_names.take(log_in.key)
+            self._refused_names.record_attempt(log_in.name_key)
         except Problem:
             return False
         try:
-            self._refused_addresses.take(log_in.address)
+            self._refused_addresses.record_attempt(log_in.address)
         except Problem:
-            self._refused_names.give_back(log_in.key)
+            self._refused_names.undo_attempt(log_in.name_key)
             return False
         return True
 
-    # ---- who am I
+    # ---- identification
 
-    def who_am_i(self, data: bytes, address: str) -> Answer:
+    def identify(self, data: bytes, address: str) -> FrameOutcome:
         """The account that a frame shows, among those that may be found."""
-        self._questions.take(network_of(address))
-        view = self._look(data, address)
-        if view.embedding is None:
-            return Answer("nobody", hint=view.hint, lab=self._lab(view))
+        self._questions.record_attempt(network_key(address))
+        frame = self._analyse(data, address)
+        if frame.embedding is None:
+            return FrameOutcome("nobody", hint=frame.hint, lab_figures=self._lab(frame))
         scored = [
-            (template.score(self._open(one.sealed, one.account), view.embedding), one)
-            for one in self.store.findable(self._fingerprint)
+            (template.comparison_score(self._open(one.sealed_bytes, one.account_id), frame.embedding), one)
+            for one in self.store.findable_templates(self._fingerprint)
         ]
         best, found = max(scored, key=lambda pair: pair[0], default=(None, None))
         known = found is not None and best >= self.calibration.identify.threshold
-        self.store.audit("who_am_i", "found" if known else "nobody", found.account if known else None)
-        return Answer("found" if known else "nobody", name=found.name if known else None, lab=self._lab(view, best))
+        self.store.record_event("who_am_i", "found" if known else "nobody", found.account_id if known else None)
+        return FrameOutcome(
+            "found" if known else "nobody", name=found.name if known else None, lab_figures=self._lab(frame, best)
+        )
 
     # ---- sessions
 
-    def account_of(self, session: str | None) -> Account | None:
+    def session_account(self, session: str | None) -> Account | None:
         """Who is logged in with a session; None where nobody is."""
         try:
-            return self.store.account(self._sessions.get(session)) if session else None
+            return self.store.find_account(self._sessions.get(session)) if session else None
         except Problem:
             return None
 
     def log_out(self, session: str | None) -> None:
         """End a session."""
-        account = self.account_of(session)
+        account = self.session_account(session)
         if account is not None and self._sessions.drop(session):
-            self.store.audit("log_out", "ok", account.id)
+            self.store.record_event("log_out", "ok", account.id)
 
-    def delete(self, account: Account) -> None:
+    def delete_account(self, account: Account) -> None:
         """Delete an account for good and end all its sessions."""
-        self.store.delete(account.id)
+        self.store.delete_account(account.id)
         self._sessions.drop_where(lambda owner: owner == account.id)
 
     # ---- parts
 
-    def _look(self, data: bytes, address: str) -> View:
-        self._frames.take(network_of(address))
-        return self._looker.look(data)
+    def _analyse(self, data: bytes, address: str) -> FrameAnalysis:
+        self._frames.record_attempt(network_key(address))
+        return self._analyser.analyse(data)
 
     def _seal(self, vector: np.ndarray, account: str) -> bytes:
         return self._vault.seal(vector.astype("<f4").tobytes(), account, self._fingerprint)
@@ -257,21 +265,21 @@ class Service:
 
     def _check_key(self) -> None:
         """A wrong key is found at the start, not at the first log-in."""
-        kept = self.store.about("check")
+        kept = self.store.read_value("check")
         if kept is None:
-            self.store.set_about("check", self._vault.seal(_CHECK, "check", ""))
+            self.store.write_value("check", self._vault.seal(_CHECK, "check", ""))
         elif self._vault.open(kept, "check", "") != _CHECK:
             raise FacelabError("The key does not belong to the database.", "Put back the key file of this folder.")
 
-    def _lab(self, view: View, score: float | None = None) -> dict[str, float] | None:
-        if not self.settings.lab:
+    def _lab(self, frame: FrameAnalysis, score: float | None = None) -> dict[str, float] | None:
+        if not self.settings.lab_mode:
             return None
-        figures = {"score": score, "threshold": self.calibration.threshold, "turn": view.turn}
-        if view.quality is not None:
-            figures |= vars(view.quality)
+        figures = {"score": score, "threshold": self.calibration.threshold, "turn": frame.turn}
+        if frame.quality is not None:
+            figures |= vars(frame.quality)
         return {key: round(float(value), 4) for key, value in figures.items() if value is not None}
 
 
-def shots_of_the_page() -> list[dict[str, str]]:
+def shot_instructions() -> list[dict[str, str]]:
     """The shots of a sign-up, for the page to tell beforehand."""
-    return [{"key": shot.key, "say": shot.say} for shot in SHOTS]
+    return [{"key": shot.key, "say": shot.instruction} for shot in SHOTS]

@@ -28,21 +28,21 @@ class Limits:
     """How much one name or one address may ask for; each pair is a number and the seconds that it counts for.
 
     Attributes:
-        refused_per_name: log-ins that were refused, by the name that was claimed, whether it exists or not.
-        refused_per_address: the same, by the address of the network.
+        refusals_per_name: log-ins that were refused, by the name that was claimed, whether it exists or not.
+        refusals_per_address: the same, by the address of the network.
         log_ins: dialogues that are started, by address.
         sign_ups: the same.
-        who_am_i: questions, by address.
+        identifications: questions, by address.
         frames: frames of all kinds, by address; a page sends about three in a second.
         open_dialogues: sign-ups, and log-ins, that are under way at one time.
         sessions: people who are logged in at one time.
     """
 
-    refused_per_name: tuple[int, float] = (5, 600)
-    refused_per_address: tuple[int, float] = (20, 600)
+    refusals_per_name: tuple[int, float] = (5, 600)
+    refusals_per_address: tuple[int, float] = (20, 600)
     log_ins: tuple[int, float] = (120, 600)
     sign_ups: tuple[int, float] = (60, 600)
-    who_am_i: tuple[int, float] = (60, 600)
+    identifications: tuple[int, float] = (60, 600)
     frames: tuple[int, float] = (600, 60)
     open_dialogues: int = 256
     sessions: int = 1024
@@ -55,23 +55,23 @@ class Settings:
     Attributes:
         folder: of the database.
         key_file: outside that folder; made at the first start.
-        lab: answers to frames carry scores.
-        secure: the page is served by https, so the cookie must be too.
+        lab_mode: answers to frames carry scores.
+        https: the page is served by https, so the cookie must be too.
         idle_days: accounts that nobody logged in to for so long are deleted.
         audit_days: rows of the audit older than this are deleted.
         sign_up_seconds, log_in_seconds, session_seconds: how long each lasts.
-        log_in_frames: most frames of one log-in.
+        max_log_in_frames: most frames of one log-in.
         limits: see ``Limits``.
     """
 
     folder: Path = field(default_factory=default_folder)
     key_file: Path = field(default_factory=default_key_file)
-    lab: bool = False
-    secure: bool = False
+    lab_mode: bool = False
+    https: bool = False
     idle_days: float = 90
     audit_days: float = 365
     sign_up_seconds: float = 300
     log_in_seconds: float = 45
     session_seconds: float = 1800
-    log_in_frames: int = 60
+    max_log_in_frames: int = 60
     limits: Limits = field(default_factory=Limits)

@@ -7,7 +7,7 @@ import numpy as np
 from facelab.errors import BadParameterError
 
 
-def make(embeddings: np.ndarray) -> np.ndarray:
+def make_template(embeddings: np.ndarray) -> np.ndarray:
     """The template of some embeddings: the mean of their directions, of norm 1.
 
     Args:
@@ -30,6 +30,6 @@ def make(embeddings: np.ndarray) -> np.ndarray:
     return (mean / length).astype(np.float32)
 
 
-def score(template: np.ndarray, embedding: np.ndarray) -> float:
+def comparison_score(template: np.ndarray, embedding: np.ndarray) -> float:
     """Cosine of a template and an embedding, both float (D,) of norm 1: -1 to 1."""
     return float(np.dot(template.astype(np.float64), embedding.astype(np.float64)))

@@ -29,19 +29,21 @@ class Vault:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def seal(self, plain: bytes, account: str, fingerprint: str) -> bytes:
-        """The nonce, fresh each time, then the encrypted data and its tag: 28 bytes longer than ``plain``."""
+    def seal(self, plaintext: bytes, account_id: str, fingerprint: str) -> bytes:
+        """The nonce, fresh each time, then the encrypted data and its tag: 28 bytes longer than ``plaintext``."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, _bound_to(account, fingerprint))
+        return nonce + self._cipher.encrypt(nonce, plaintext, _bound_to(account_id, fingerprint))
 
-    def open(self, sealed: bytes, account: str, fingerprint: str) -> bytes:
+    def open(self, sealed: bytes, account_id: str, fingerprint: str) -> bytes:
         """What was sealed.
 
         Raises:
             FacelabError: another key, another account or embedder, or changed bytes.
         """
         try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(account, fingerprint))
+            return self._cipher.decrypt(
+                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(account_id, fingerprint)
+            )
         except (InvalidTag, ValueError) as error:
             raise FacelabError(
                 "A sealed template does not open: the key is another one, or the database was changed.",
@@ -68,7 +70,7 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
         raise FacelabError(f"The key {key_file} lies in the folder {folder}.", "Set FACELAB_KEY_FILE to another place.")
     try:
         if not key_file.exists():
-            _make(key_file)
+            _make_key_file(key_file)
         rights, key = stat.S_IMODE(key_file.stat().st_mode), key_file.read_bytes()
     except OSError as error:
         raise FacelabError(
@@ -85,7 +87,7 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
     return Vault(key)
 
 
-def _make(path: Path) -> None:
+def _make_key_file(path: Path) -> None:
     """Whole or not at all; of two that are started at once, both get the key of the first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}")

@@ -34,16 +34,16 @@ import numpy as np
 import pandas as pd
 
 from facelab import datasets, labs, plots
-from facelab.datasets import catalogue
+from facelab.datasets import catalog
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pairs import all_pairs
-from facelab.datasets.splits import identity_disjoint, stratified
+from facelab.datasets.splits import identity_disjoint_split, stratified_split
 from facelab.errors import LeakageError
-from facelab.evaluation import BASELINES, roc, scores, verification_figures, wilson
+from facelab.evaluation import BASELINES, cosine_scores, roc, verification_estimates, wilson
 from facelab.exercises import chapter_00 as exercises
 
 run = labs.begin("00_start_here", preset=preset, dataset=dataset, seed=seed)
-faces = run.data("faces", datasets.load(dataset, run.choose(32, 64, 112)))
+faces = run.record_data("faces", datasets.load(dataset, run.choose(32, 64, 112)))
 faces
 
 # %% [markdown]
@@ -56,7 +56,7 @@ faces
 # %%
 orl = datasets.load("orl", 64)
 sample = np.random.default_rng(seed).permutation(orl.people)[:3]
-plots.show_faces(np.concatenate([orl.of_people([person]).images for person in sample]), columns=10, zoom=1.2)
+plots.show_faces(np.concatenate([orl.select_people([person]).images for person in sample]), columns=10, zoom=1.2)
 
 # %% [markdown]
 # They sat still before a dark wall in even light. Nobody who opens a phone does. So the course works on `orl-wild`:
@@ -65,7 +65,7 @@ plots.show_faces(np.concatenate([orl.of_people([person]).images for person in sa
 
 # %%
 wild = datasets.load("orl-wild", 64)
-plots.show_faces(np.concatenate([wild.of_people([person]).images[::4] for person in sample]), columns=10, zoom=1.2)
+plots.show_faces(np.concatenate([wild.select_people([person]).images[::4] for person in sample]), columns=10, zoom=1.2)
 
 # %%
 wild.attributes.loc[[0, 1, 2, 3], ["file", "turn_degrees", "shadow", "occlusion", "blur_sigma", "noise_sigma"]]
@@ -101,7 +101,7 @@ print(
 # What this course can read, and what each set's terms say:
 
 # %%
-terms = {source.name: (source.facts, source.licence) for source in catalogue.all_sources()}
+terms = {source.name: (source.facts, source.license) for source in catalog.all_sources()}
 pd.set_option("display.max_colwidth", 90)
 pd.DataFrame.from_dict(terms, orient="index", columns=["what", "licence and terms"])
 
@@ -117,12 +117,12 @@ pd.DataFrame.from_dict(terms, orient="index", columns=["what", "licence and term
 # that show two.
 
 # %%
-halves = identity_disjoint(faces, train=0.5, seed=seed)
+halves = identity_disjoint_split(faces, train=0.5, seed=seed)
 train, test = faces.subset(halves.train), faces.subset(halves.test)
 if preset == "smoke":
-    test = test.of_people(test.people[:6])
+    test = test.select_people(test.people[:6])
 pairs = all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
-compared = {name: scores(baseline(train.images)(test.images), pairs) for name, baseline in BASELINES.items()}
+compared = {name: cosine_scores(baseline(train.images)(test.images), pairs) for name, baseline in BASELINES.items()}
 pixel = compared["raw pixels"]
 figure = plots.score_histograms(pixel[pairs.same], pixel[~pairs.same], title="raw pixels")
 plt.show()
@@ -134,7 +134,7 @@ plt.show()
 
 # %%
 curves = {name: roc(values, pairs.same) for name, values in compared.items()}
-plots.det_curves({name: (curve.far, 1 - curve.tar) for name, curve in curves.items()}, "People never seen in training")
+plots.det_curves({name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training")
 plt.show()
 
 # %% [markdown]
@@ -144,18 +144,18 @@ plt.show()
 
 # %%
 for name, values in compared.items():
-    figures = verification_figures(values, pairs, test.identity, draws=run.choose(100, 1000, 1000), seed=seed)
-    run.metric(f"eer/{name}", figures["eer"])
+    figures = verification_estimates(values, pairs, test.identity, draws=run.choose(100, 1000, 1000), seed=seed)
+    run.record_metric(f"eer/{name}", figures["eer"])
 
 # %% tags=["nbval-ignore-output"]
 for name in compared:
     print(f"{name:14} EER {run.record.metrics[f'eer/{name}']} people")
 
 # %%
-run.check("eer/raw pixels", "eer/whitened PCA")
+run.check_references("eer/raw pixels", "eer/whitened PCA")
 
 # %% [markdown]
-# These two lines are how the course keeps its word. `run.check` compares what was just measured with a stored
+# These two lines are how the course keeps its word. `run.check_references` compares what was just measured with a stored
 # reference, measured over several seeds, and says whether it holds within the tolerance. The measured value itself
 # goes to a record, with its interval, the parameters, the versions and the hash of the data: `facelab leaderboard`
 # shows them all. No number is typed into the text.
@@ -168,7 +168,7 @@ overview, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), width_ratios=(1.
 left.imshow(sheet)
 left.set_axis_off()
 for name, curve in curves.items():
-    right.plot(curve.far, 1 - curve.tar, label=name)
+    right.plot(curve.fmr, 1 - curve.tmr, label=name)
 right.plot([0, 1], [0, 1], ":", color="grey", label="equal error rate")
 right.set(xlabel="strangers accepted", ylabel="same person refused", title="before any learning")
 right.legend()
@@ -204,11 +204,11 @@ plt.show()
 # %%
 assert_disjoint(train, test)
 print("train and test share nobody, no file, no picture and no near-duplicate")
-by_photo = stratified(faces, train=0.7, seed=seed)
+by_photo = stratified_split(faces, train=0.7, seed=seed)
 try:
-    assert_disjoint(faces.subset(by_photo.train), faces.subset(by_photo.test), by=("identity",))
+    assert_disjoint(faces.subset(by_photo.train), faces.subset(by_photo.test), kinds=("identity",))
 except LeakageError as error:
-    print("a split by photograph:", error.what)
+    print("a split by photograph:", error.problem)
 
 # %% [markdown]
 # ## On LFW
@@ -232,7 +232,7 @@ def cosine_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return ...
 
 
-cosine_similarity = labs.exercise(exercises.COSINE, cosine_similarity)
+cosine_similarity = labs.check_answer(exercises.COSINE_SIMILARITY, cosine_similarity)
 
 # %% [markdown]
 # **0.2** The people who are in both sets. `-1` stands for "not known".
@@ -244,7 +244,7 @@ def people_on_both_sides(train: np.ndarray, test: np.ndarray) -> list:
     return ...
 
 
-people_on_both_sides = labs.exercise(exercises.PEOPLE, people_on_both_sides)
+people_on_both_sides = labs.check_answer(exercises.PEOPLE_ON_BOTH_SIDES, people_on_both_sides)
 
 # %% [markdown]
 # ## References

@@ -48,11 +48,11 @@ import pandas as pd
 
 from facelab import datasets, labs, records
 from facelab.cropping import HaarDetector, YuNetDetector
-from facelab.cropping.survey import reference_boxes, survey, uncropped_orl, wild_landmarks
+from facelab.cropping.survey import reference_boxes, survey_detectors, uncropped_orl, wild_landmarks
 from facelab.evaluation.intervals import rate_by_group, wilson
 from facelab.exercises import chapter_01 as exercises
 from facelab.experiments.cropping_survey import SETTINGS
-from facelab.paths import own_data
+from facelab.paths import project_data
 
 run = labs.begin("01_cropping", preset=preset, dataset=dataset, seed=seed, sweep_photos=sweep_photos)
 rng = np.random.default_rng(seed)
@@ -98,10 +98,10 @@ copied = {
     "frontal_alt": HaarDetector(("frontal_alt",), scale_factor=1.3),
     "frontal_alt2": HaarDetector(("frontal_alt2",), scale_factor=1.3),
 }
-tutorial = survey(photos[every], [known[i] for i in every], copied)
+tutorial = survey_detectors(photos[every], [known[i] for i in every], copied)
 for name, part in tutorial.groupby("detector", sort=False):
-    run.metric(f"orl found/{name} 1.3/5", wilson(part["found"].sum(), len(part), unit="photographs"))
-run.check(*[f"orl found/{name} 1.3/5" for name in copied])
+    run.record_metric(f"orl found/{name} 1.3/5", wilson(part["found"].sum(), len(part), unit="photographs"))
+run.check_references(*[f"orl found/{name} 1.3/5" for name in copied])
 missed = every[~tutorial.loc[tutorial["detector"] == "frontal", "found"]]
 plots.show_faces(photos[missed[:: max(1, len(missed) // 5)]][:5], columns=5)
 
@@ -163,12 +163,14 @@ plt.show()
 
 # %%
 for name, grid in grids.items():
-    run.metric(f"orl sweep/{name}, 1.3/5", wilson(round(grid.loc[1.3, 5] * len(drawn)), len(drawn), unit="photographs"))
-run.metric(
+    run.record_metric(
+        f"orl sweep/{name}, 1.3/5", wilson(round(grid.loc[1.3, 5] * len(drawn)), len(drawn), unit="photographs")
+    )
+run.record_metric(
     "orl sweep/padded, 2x, 1.1/5",
     wilson(round(grids["padded, 2x"].loc[1.1, 5] * len(drawn)), len(drawn), unit="photographs"),
 )
-run.check(*[f"orl sweep/{name}, 1.3/5" for name in grids], "orl sweep/padded, 2x, 1.1/5")
+run.check_references(*[f"orl sweep/{name}, 1.3/5" for name in grids], "orl sweep/padded, 2x, 1.1/5")
 
 # %% [markdown]
 # The border does it, not the enlargement. Doubling alone does not help: the faces are large already, and the window's
@@ -188,12 +190,14 @@ run.check(*[f"orl sweep/{name}, 1.3/5" for name in grids], "orl sweep/padded, 2x
 
 # %%
 loose = HaarDetector(scale_factor=1.05, min_neighbors=1)
-judged = survey(photos[drawn], [known[i] for i in drawn], {"loose": loose, "padded": HaarDetector(padding=0.25)})
+judged = survey_detectors(
+    photos[drawn], [known[i] for i in drawn], {"loose": loose, "padded": HaarDetector(padding=0.25)}
+)
 for name, part in judged.groupby("detector", sort=False):
     for verdict in ("found", "right"):
-        run.metric(f"orl {verdict}/{name}", wilson(part[verdict].sum(), len(part), unit="photographs"))
-    run.metric(f"orl mean IoU/{name}", part.loc[part["found"], "iou"].mean(), n=int(part["found"].sum()))
-run.check(*[f"orl {what}/{name}" for name in ("loose", "padded") for what in ("found", "right", "mean IoU")])
+        run.record_metric(f"orl {verdict}/{name}", wilson(part[verdict].sum(), len(part), unit="photographs"))
+    run.record_metric(f"orl mean IoU/{name}", part.loc[part["found"], "iou"].mean(), n=int(part["found"].sum()))
+run.check_references(*[f"orl {what}/{name}" for name in ("loose", "padded") for what in ("found", "right", "mean IoU")])
 worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:5]
 marked = [plots.mark_faces(photos[i], loose.detect(photos[i]), [known[i]]) for i in drawn[worst]]
 plots.show_faces(np.stack(marked), columns=5)
@@ -216,7 +220,7 @@ plots.show_faces(np.stack(marked), columns=5)
 # %%
 views = {view: HaarDetector((view,), padding=0.25) for view in ("frontal", "profile", "profile_flipped")}
 half = every[:: run.choose(2, 2, 1)]
-alone = survey(photos[half], [known[i] for i in half], views)
+alone = survey_detectors(photos[half], [known[i] for i in half], views)
 turns = "head " + pd.Series(table["head_turn"].to_numpy()[half])
 by_turn = {name: rate_by_group(part["right"], turns) for name, part in alone.groupby("detector", sort=False)}
 plots.intervals(by_turn, "face found in the right place, per cent")
@@ -225,11 +229,11 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 for view, rates in by_turn.items():
     for turn, rate in rates.items():
-        run.metric(f"orl right/{view}/{turn}", rate)
+        run.record_metric(f"orl right/{view}/{turn}", rate)
         print(f"{view:16} {turn:13} {rate}")
 
 # %%
-run.check(*[f"orl right/{view}/{turn}" for view, rates in by_turn.items() for turn in rates])
+run.check_references(*[f"orl right/{view}/{turn}" for view, rates in by_turn.items() for turn in rates])
 
 # %% [markdown]
 # The profile cascade sees heads turned to one side and is blind to the other; mirrored, it is the other way round.
@@ -254,8 +258,10 @@ plt.show()
 
 # %%
 for threshold in (0.6, 0.9):
-    run.metric(f"orl found/yunet {threshold}", wilson((scores > threshold).sum(), len(scores), unit="photographs"))
-run.check("orl found/yunet 0.6", "orl found/yunet 0.9")
+    run.record_metric(
+        f"orl found/yunet {threshold}", wilson((scores > threshold).sum(), len(scores), unit="photographs")
+    )
+run.check_references("orl found/yunet 0.6", "orl found/yunet 0.9")
 
 # %% [markdown]
 # A threshold is a choice between missing faces and inventing them; this course takes .6 and then looks at what came
@@ -275,12 +281,12 @@ run.check("orl found/yunet 0.6", "orl found/yunet 0.9")
 # %%
 eyes = found[0].landmarks[:2]
 target = cropping.template_points("eyes", 64)
-matrix = cropping.similarity(eyes, target)
+matrix = cropping.similarity_transform(eyes, target)
 print("the eyes land on the template:", np.allclose(matrix @ np.vstack([eyes.T, np.ones(2)]), target.T))
 tilted = [
     cv2.warpAffine(hopper, cv2.getRotationMatrix2D((256, 240), angle, 1), (512, 600)) for angle in (-30, -10, 10, 30)
 ]
-aligned = [cropping.crop_largest(photo, YuNetDetector(), 64) for photo in tilted]
+aligned = [cropping.crop_largest_face(photo, YuNetDetector(), 64) for photo in tilted]
 boxed = [cropping.crop_box(photo, YuNetDetector().detect(photo)[0].box, 64) for photo in tilted]
 plots.show_faces(np.stack(boxed + aligned), columns=4)
 
@@ -293,7 +299,7 @@ plots.show_faces(np.stack(boxed + aligned), columns=4)
 
 # %%
 detector = YuNetDetector()
-faces = {i: cropping.largest(detector.detect(photos[i])) for i in every}
+faces = {i: cropping.largest_face(detector.detect(photos[i])) for i in every}
 faces = {i: face for i, face in faces.items() if face is not None}
 by_box = [cropping.crop_box(photos[i], face.box, 64) for i, face in faces.items()]
 by_eyes = [cropping.align(photos[i], face.landmarks, 64) for i, face in faces.items()]
@@ -319,11 +325,11 @@ for i, face in faces.items():
     side = max(face.box.w, face.box.h)
     middle = np.array([face.box.x + face.box.w / 2, face.box.y + face.box.h / 2])
     places["box"].append((landmarks[i] - middle) / side)
-    matrix = cropping.similarity(face.landmarks[:2], target)
+    matrix = cropping.similarity_transform(face.landmarks[:2], target)
     places["eyes"].append(landmarks[i] @ matrix[:, :2].T + matrix[:, 2])
 for name, points in places.items():
-    run.metric(f"orl spread/{name}", spread(np.array(points)), n=len(points))
-run.check("orl spread/box", "orl spread/eyes")
+    run.record_metric(f"orl spread/{name}", spread(np.array(points)), n=len(points))
+run.check_references("orl spread/box", "orl spread/eyes")
 
 # %% [markdown]
 # ### When two eyes are bad advisers
@@ -351,7 +357,7 @@ size_of = np.array([box.w for box in reference_boxes(points)])
 five = cropping.template_points("arcface", 112)
 scale = {
     "two eyes": 1 / np.linalg.norm(points[:, 0] - points[:, 1], axis=1),
-    "five points": np.array([np.hypot(*cropping.similarity(p, five)[:, 0]) for p in points]),
+    "five points": np.array([np.hypot(*cropping.similarity_transform(p, five)[:, 0]) for p in points]),
 }
 band = pd.cut(
     wild.attributes["turn_degrees"].abs(), [-1, 10, 20, 30, 90], labels=["0-10", "10-20", "20-30", "30 and more"]
@@ -365,7 +371,7 @@ pd.DataFrame({name: sizes.median().round(2) for name, sizes in shown_size.items(
 # ## No face is an answer
 #
 # What should happen where no face is found? An earlier version of the Face-ID application kept the whole frame, and so
-# enrolled a photograph of a wall as somebody's face. Here `crop_largest` returns `None`, and `crop_tree` (the command
+# enrolled a photograph of a wall as somebody's face. Here `crop_largest_face` returns `None`, and `crop_tree` (the command
 # `facelab crop IN OUT`) writes no crop, counts, and names the file. It can be stopped at any moment and goes on where
 # it was.
 
@@ -405,29 +411,29 @@ class WholeFrame:
 count = run.choose(40, 600, None)
 if dataset == "orl":
     images, about, marks = photos, table, landmarks
-    run.data("survey", datasets.load("orl"))
+    run.record_data("survey", datasets.load("orl"))
 else:
-    faces = run.data("survey", datasets.load(dataset, run.choose(64, 112, 112)))
+    faces = run.record_data("survey", datasets.load(dataset, run.choose(64, 112, 112)))
     images, about = faces.images, faces.attributes
     marks = wild_landmarks(faces) if dataset == "orl-wild" else None
 chosen = np.sort(rng.permutation(len(images))[:count])
 known_there = None if marks is None else reference_boxes(marks[chosen])
 about = about.iloc[chosen].reset_index(drop=True)
-measured = survey([images[i] for i in chosen], known_there, {"whole frame": WholeFrame()} | SETTINGS)
+measured = survey_detectors([images[i] for i in chosen], known_there, {"whole frame": WholeFrame()} | SETTINGS)
 verdict = "found" if marks is None else "right"
 
 # %% tags=["nbval-ignore-output"]
 results = {}
 for name, part in measured.groupby("detector", sort=False):
     results[name] = wilson(part[verdict].sum(), len(part), unit="photographs")
-    run.metric(f"{verdict}/{name}", results[name])
-    run.metric(f"found/{name}", wilson(part["found"].sum(), len(part), unit="photographs"))
+    run.record_metric(f"{verdict}/{name}", results[name])
+    run.record_metric(f"found/{name}", wilson(part["found"].sum(), len(part), unit="photographs"))
     print(f"{name:23} {verdict}: {results[name]}   mean IoU where found: {part.loc[part['found'], 'iou'].mean():.2f}")
 
 # %%
 plots.intervals({verdict: results}, f"face {verdict}, per cent of {dataset}")
 plt.show()
-run.check(*[f"{verdict}/{name}" for name in results])
+run.check_references(*[f"{verdict}/{name}" for name in results])
 
 # %% [markdown]
 # Read it from the top. On `orl-wild` the whole frame is right, because these photographs were cut to the face before we
@@ -467,12 +473,12 @@ if failures:
 # %% tags=["nbval-ignore-output"]
 for group, rates in failures.items():
     for name, rate in rates.items():
-        run.metric(f"failed/{name}/{group}", rate)
+        run.record_metric(f"failed/{name}/{group}", rate)
         print(f"{group:18} {name:20} {rate}")
 
 # %%
 telling = ("uncovered", "sunglasses", "scarf", "turned 28 or more")
-run.check(*[f"failed/{name}/{group}" for group in telling if group in failures for name in failures[group]])
+run.check_references(*[f"failed/{name}/{group}" for group in telling if group in failures for name in failures[group]])
 
 # %% [markdown]
 # On `orl-wild` a covered mouth costs more than covered eyes, and more than the head's turn. That matters beyond this
@@ -481,12 +487,12 @@ run.check(*[f"failed/{name}/{group}" for group in telling if group in failures f
 #
 # ## On LFW
 #
-# Measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `python -m
-# facelab.experiments.cropping_survey`. Numbers only: the photographs are not ours to show. The reference is the centre square
-# of 1/2.2 of the side, since LFW was cut around a Haar detector's box made 2.2 times as large.
+# Measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `facelab experiment run
+# 01_cropping_lfw`. Numbers only: the photographs are not ours to show. The reference is the centre square of 1/2.2 of the
+# side, since LFW was cut around a Haar detector's box made 2.2 times as large.
 
 # %%
-lfw = records.read(own_data("results", "01_cropping_lfw.json"))
+lfw = records.read_record(project_data("results", "01_cropping_lfw.json"))
 
 
 def cell(name: str) -> str:
@@ -540,24 +546,24 @@ plt.show()
 
 
 # %%
-def overlap(a: tuple, b: tuple) -> float:
+def iou(a: tuple, b: tuple) -> float:
     """Intersection over union."""
     return ...
 
 
-overlap = labs.exercise(exercises.IOU, overlap)
+iou = labs.check_answer(exercises.IOU, iou)
 
 # %% [markdown]
 # **1.2** The number of the largest of a list of boxes `(x, y, w, h)`. What if the list is empty?
 
 
 # %%
-def face_of_interest(boxes: list) -> int | None:
+def largest_face(boxes: list) -> int | None:
     """Number of the largest box."""
     return ...
 
 
-face_of_interest = labs.exercise(exercises.LARGEST, face_of_interest)
+largest_face = labs.check_answer(exercises.LARGEST_FACE, largest_face)
 
 # %% [markdown]
 # **1.3** The 2 x 3 matrix that brings two eyes to two points. Python knows complex numbers: `complex(*eye)`.
@@ -569,7 +575,7 @@ def align_eyes(right: np.ndarray, left: np.ndarray, to_right: np.ndarray, to_lef
     return ...
 
 
-align_eyes = labs.exercise(exercises.ALIGN, align_eyes)
+align_eyes = labs.check_answer(exercises.ALIGN_EYES, align_eyes)
 
 # %% [markdown]
 # **1.4** Wilson's interval. With $p = k / n$, it is centred at $(p + z^2 / 2n) / (1 + z^2 / n)$, and half as wide as
@@ -582,7 +588,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     return ...
 
 
-wilson_interval = labs.exercise(exercises.WILSON, wilson_interval)
+wilson_interval = labs.check_answer(exercises.WILSON_INTERVAL, wilson_interval)
 
 # %% [markdown]
 # ## References

@@ -34,22 +34,22 @@ from torch.nn.functional import cross_entropy
 from facelab import datasets, labs, plots, records
 from facelab.augment import CLASSIFIER
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.splits import stratified
+from facelab.datasets.splits import stratified_split
 from facelab.errors import LeakageError
-from facelab.evaluation import BASELINES, confusion, rate_by_group, roc, topk_by_neighbours, topk_by_scores
+from facelab.evaluation import BASELINES, confusion_matrix, rate_by_group, roc, topk_by_neighbors, topk_by_scores
 from facelab.exercises import chapter_02 as exercises
 from facelab.methods import embed_faces
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs)
 size = run.choose(32, 48, 240)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.with_photos(datasets.load(dataset, size), least)
+faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
 if preset == "smoke":
-    faces = faces.of_people(faces.people[:8])
-run.data("faces", faces)
+    faces = faces.select_people(faces.people[:8])
+run.record_data("faces", faces)
 faces
 
 # %% [markdown]
@@ -72,7 +72,7 @@ plots.show_faces(faces.images[np.concatenate(first)], columns=10, zoom=80 / size
 # without occlusion and strong turn; frontal ones only. `orl-wild` has the same three, by rule.
 
 # %%
-rules = list(datasets.derived.RULES) if "turn_degrees" in faces.attributes else ["all"]
+rules = list(datasets.derived_sets.RULES) if "turn_degrees" in faces.attributes else ["all"]
 derived = {rule: datasets.derived_set(faces, rule) for rule in rules}
 pd.DataFrame(
     {
@@ -101,36 +101,36 @@ def pca_top1(split):
     """Nearest neighbour under whitened PCA, training rows against test rows."""
     train, test = faces.subset(split.train), faces.subset(split.test)
     embed = BASELINES["whitened PCA"](train.images)
-    return topk_by_neighbours(embed(train.images), train.identity, embed(test.images), test.identity).accuracy(1)
+    return topk_by_neighbors(embed(train.images), train.identity, embed(test.images), test.identity).accuracy(1)
 
 
 group = "photo" if "photo" in faces.attributes else None
-careful = stratified(faces, train=0.7, seed=seed, group=group)
-careless = stratified(faces, train=0.7, seed=seed)  # renderings of one photograph fall on both sides
-run.metric("PCA top1/split by photograph", pca_top1(careful))
-run.metric("PCA top1/split by row", pca_top1(careless))
+careful = stratified_split(faces, train=0.7, seed=seed, group=group)
+careless = stratified_split(faces, train=0.7, seed=seed)  # renderings of one photograph fall on both sides
+run.record_metric("PCA top1/split by photograph", pca_top1(careful))
+run.record_metric("PCA top1/split by row", pca_top1(careless))
 
 # %% tags=["nbval-ignore-output"]
 for name in ("photograph", "row"):
     print(f"whitened PCA, split by {name}: {run.record.metrics[f'PCA top1/split by {name}']}")
 
 # %%
-run.check("PCA top1/split by photograph", "PCA top1/split by row")
+run.check_references("PCA top1/split by photograph", "PCA top1/split by row")
 
 # %% [markdown]
 # The same method, as much data, and a better figure for nothing: the careless split asks whether a *photograph* is
 # recognised, and calls it a person. The same happens when a project augments first and splits afterwards, as one of
 # the projects did that this course grew from. So here the split comes first, and an assertion guards it:
-# `split_closed` ends in `assert_disjoint`, which compares file names and the pixels themselves. Let it catch the
+# `split_closed_set` ends in `assert_disjoint`, which compares file names and the pixels themselves. Let it catch the
 # careless split:
 
 # %%
-clean = closed_set.split_closed(faces, seed)
+clean = closed_set.split_closed_set(faces, seed)
 try:
-    assert_disjoint(faces.subset(careless.train), faces.subset(careless.test), by=("file", "hash"))
+    assert_disjoint(faces.subset(careless.train), faces.subset(careless.test), kinds=("file", "hash"))
     print("nothing is shared (this data set has no renderings)")
 except LeakageError as error:
-    print(error.what)
+    print(error.problem)
 
 # %% [markdown]
 # ## Augmentation
@@ -212,12 +212,12 @@ gallery, labels = train.labels(), test.labels()
 ranks = {}
 for name, baseline in BASELINES.items():
     embed = baseline(train.images)
-    ranks[name] = topk_by_neighbours(embed(train.images), gallery, embed(test.images), labels)
+    ranks[name] = topk_by_neighbors(embed(train.images), gallery, embed(test.images), labels)
 untrained = closed_set.new_classifier(train, network, width, seed)
-ranks["random network"] = topk_by_neighbours(
+ranks["random network"] = topk_by_neighbors(
     embed_faces(untrained, train), gallery, embed_faces(untrained, test), labels
 )
-ranks["CNN, nearest photograph"] = topk_by_neighbours(
+ranks["CNN, nearest photograph"] = topk_by_neighbors(
     embed_faces(method, train), gallery, embed_faces(method, test), labels
 )
 ranks["CNN + MLP"] = topk_by_scores(method.predict(test), labels)
@@ -226,9 +226,9 @@ closed = {"all": ranks}
 # %% tags=["nbval-ignore-output"]
 for name, found in ranks.items():
     for k in (1, 2, 3):
-        run.metric(f"top{k}/all/{name}", found.accuracy(k))
+        run.record_metric(f"top{k}/all/{name}", found.accuracy(k))
     of_each = [found.correct(1)[labels == person].mean() for person in np.unique(labels)]
-    run.metric(f"top1, mean over people/all/{name}", np.mean(of_each), n=len(of_each))
+    run.record_metric(f"top1, mean over people/all/{name}", np.mean(of_each), n=len(of_each))
     print(f"{name:24}", *(f"top-{k} {found.accuracy(k)}" for k in (1, 3)), sep="   ")
 
 # %%
@@ -238,7 +238,7 @@ plots.intervals(
     "Closed set: people who were in training",
 )
 plt.show()
-run.check("top1/all/CNN + MLP", "top3/all/CNN + MLP", "top1/all/whitened PCA", "top1/all/raw pixels")
+run.check_references("top1/all/CNN + MLP", "top3/all/CNN + MLP", "top1/all/whitened PCA", "top1/all/raw pixels")
 print(
     "the interval of the CNN is above that of whitened PCA:",
     ranks["CNN + MLP"].accuracy(1).low > ranks["whitened PCA"].accuracy(1).high,
@@ -251,8 +251,8 @@ print(
 # Where is it wrong? Each row of the confusion matrix is a person. And the errors by what covers the face:
 
 # %%
-matrix = confusion(labels, ranks["CNN + MLP"].predicted, len(train.people))
-plots.confusion(matrix, "CNN + MLP, test photographs")
+matrix = confusion_matrix(labels, ranks["CNN + MLP"].predicted, len(train.people))
+plots.confusion_matrix(matrix, "CNN + MLP, test photographs")
 plt.show()
 
 # %%
@@ -273,18 +273,20 @@ plots.show_faces(test.images[wrong], columns=10, zoom=80 / size) if show_them el
 
 # %%
 for rule in rules[1:]:
-    photographs = len(closed_set.split_closed(derived[rule], seed).train)
-    done = closed_set.closed_set(
+    photographs = len(closed_set.split_closed_set(derived[rule], seed).train)
+    done = closed_set.run_closed_set(
         derived[rule],
         lambda part: closed_set.new_classifier(part, network, width, seed),
-        plan.as_long_as(len(train), photographs),
+        plan.with_equal_steps(len(train), photographs),
     )
     closed[rule] = done.results
     for name, found in done.results.items():
         for k in (1, 2, 3):
-            run.metric(f"top{k}/{rule}/{name}", found.accuracy(k))
+            run.record_metric(f"top{k}/{rule}/{name}", found.accuracy(k))
 
-founding = pd.read_csv(own_data("founding.csv")).query("method == 'CNN + MLP'").set_index(["data", "metric"])["value"]
+founding = (
+    pd.read_csv(project_data("founding.csv")).query("method == 'CNN + MLP'").set_index(["data", "metric"])["value"]
+)
 table = pd.DataFrame(
     {
         (whose, f"top-{k}"): {
@@ -307,7 +309,7 @@ plots.intervals(
     "top-1, per cent",
 )
 plt.show()
-run.check(*[f"top1/{rule}/CNN + MLP" for rule in rules])
+run.check_references(*[f"top1/{rule}/CNN + MLP" for rule in rules])
 
 # %% [markdown]
 # Two things changed from row to row: how much the network could learn from, *and how hard the test is*. Whitened PCA,
@@ -319,7 +321,7 @@ run.check(*[f"top1/{rule}/CNN + MLP" for rule in rules])
 # set is seen more often and not trained less.
 
 # %%
-size_record = records.read(own_data("results", "02_data_size.json"))
+size_record = records.read_record(project_data("results", "02_data_size.json"))
 print(size_record.command)
 by_number = {
     f"{name.split('/')[1]} a person": m for name, m in size_record.metrics.items() if name.startswith("photographs/")
@@ -365,27 +367,27 @@ cross
 
 # %%
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
-strangers_plan = plan.as_long_as(len(train), len(faces) // 2)  # half of the people train: as many steps as before
-never = unseen_people.unseen_people(
+strangers_plan = plan.with_equal_steps(len(train), len(faces) // 2)  # half of the people train: as many steps as before
+never = unseen_people.run_unseen_people(
     faces, lambda known: closed_set.new_classifier(known, network, width, seed), strangers_plan, draws=draws
 )
-for name, figures in never.figures.items():
-    run.metric(f"eer/{name}", figures["eer"])
-    run.metric(f"auc/{name}", figures["auc"])
+for name, figures in never.metrics.items():
+    run.record_metric(f"eer/{name}", figures["eer"])
+    run.record_metric(f"auc/{name}", figures["auc"])
 
 # %% tags=["nbval-ignore-output"]
 print(f"{len(never.pairs):,} pairs of {len(never.test.people)} people, none of whom was in training")
-for name, figures in never.figures.items():
+for name, figures in never.metrics.items():
     print(f"{name:20} EER {figures['eer']}   AUC {figures['auc'].value:.3f}")
 
 # %%
 curves = {name: roc(scores, never.pairs.same) for name, scores in never.scores.items()}
-plots.det_curves({name: (curve.far, 1 - curve.tar) for name, curve in curves.items()}, "People never seen in training")
+plots.det_curves({name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training")
 plt.show()
-run.check(*[f"eer/{name}" for name in never.figures])
+run.check_references(*[f"eer/{name}" for name in never.metrics])
 print(
     "the interval of the CNN is below that of whitened PCA:",
-    never.figures["CNN"]["eer"].high < never.figures["whitened PCA"]["eer"].low,
+    never.metrics["CNN"]["eer"].high < never.metrics["whitened PCA"]["eer"].low,
 )
 
 # %% [markdown]
@@ -401,7 +403,7 @@ overview = {
     "known people, top-1": {
         name: ranks[name].accuracy(1) for name in ("raw pixels", "whitened PCA", "random network", "CNN + MLP")
     },
-    "strangers, 1 - EER": {name: unseen_people.complement(figures["eer"]) for name, figures in never.figures.items()},
+    "strangers, 1 - EER": {name: unseen_people.complement(figures["eer"]) for name, figures in never.metrics.items()},
 }
 figure = plots.intervals(overview, "per cent, with 95 % intervals", f"{dataset}: two questions, two answers")
 run.save_figure(figure)
@@ -415,32 +417,32 @@ plt.show()
 
 # %%
 plain = datasets.load("orl", size)
-plain_split = closed_set.split_closed(plain, seed)
+plain_split = closed_set.split_closed_set(plain, seed)
 plain_train, plain_test = plain.subset(plain_split.train), plain.subset(plain_split.test)
 for name, baseline in BASELINES.items():
     embed = baseline(plain_train.images)
-    found = topk_by_neighbours(
+    found = topk_by_neighbors(
         embed(plain_train.images), plain_train.identity, embed(plain_test.images), plain_test.identity
     )
-    run.metric(f"orl top1/{name}", found.accuracy(1))
-strangers = unseen_people.unseen_people(
+    run.record_metric(f"orl top1/{name}", found.accuracy(1))
+strangers = unseen_people.run_unseen_people(
     plain, lambda known: closed_set.new_classifier(known, network, width, seed), plan, draws=draws
 )
-for name, figures in strangers.figures.items():
-    run.metric(f"orl eer/{name}", figures["eer"])
+for name, figures in strangers.metrics.items():
+    run.record_metric(f"orl eer/{name}", figures["eer"])
 
 # %% tags=["nbval-ignore-output"]
-for name in ("orl top1/raw pixels", "orl top1/whitened PCA", *[f"orl eer/{name}" for name in strangers.figures]):
+for name in ("orl top1/raw pixels", "orl top1/whitened PCA", *[f"orl eer/{name}" for name in strangers.metrics]):
     print(f"{name:24} {run.record.metrics[name]}")
 
 # %%
 plots.intervals(
-    {"EER": {name: figures["eer"] for name, figures in strangers.figures.items()}},
+    {"EER": {name: figures["eer"] for name, figures in strangers.metrics.items()}},
     "EER, per cent",
     "ORL as it is, 20 people never seen",
 )
 plt.show()
-run.check("orl top1/raw pixels", "orl top1/whitened PCA", *[f"orl eer/{name}" for name in strangers.figures])
+run.check_references("orl top1/raw pixels", "orl top1/whitened PCA", *[f"orl eer/{name}" for name in strangers.metrics])
 
 # %% [markdown]
 # Nine of ten photographs are found by plain pixels, and strangers are told apart by them about as well as by a
@@ -453,7 +455,7 @@ run.check("orl top1/raw pixels", "orl top1/whitened PCA", *[f"orl eer/{name}" fo
 # The same notebook on LFW, people with 20 or more photographs: `facelab run 02 -p dataset=lfw`. Its record:
 
 # %%
-lfw = records.read(own_data("results", "02_lfw.json"))
+lfw = records.read_record(project_data("results", "02_lfw.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "images of", lfw.data["faces"]["people"], "people")
 shown_of_lfw = ("top1/all/", "top1, mean over people/all/", "eer/")
 rows = {name: str(m) for name, m in lfw.metrics.items() if name.startswith(shown_of_lfw)}
@@ -488,7 +490,7 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     return ...
 
 
-top_k_accuracy = labs.exercise(exercises.TOP_K, top_k_accuracy)
+top_k_accuracy = labs.check_answer(exercises.TOP_K_ACCURACY, top_k_accuracy)
 
 # %% [markdown]
 # **2.2** A test mask that keeps all rows of one photograph on one side. `photo` names the photograph of each row.
@@ -500,7 +502,7 @@ def split_by_photo(photo: np.ndarray, test_share: float, rng: np.random.Generato
     return ...
 
 
-split_by_photo = labs.exercise(exercises.SPLIT, split_by_photo)
+split_by_photo = labs.check_answer(exercises.SPLIT_BY_PHOTO, split_by_photo)
 
 # %% [markdown]
 # **2.3** The equal error rate of scored pairs. `same` is true where a pair shows one person; higher scores mean more
@@ -513,7 +515,7 @@ def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     return ...
 
 
-equal_error_rate = labs.exercise(exercises.EER, equal_error_rate)
+equal_error_rate = labs.check_answer(exercises.EQUAL_ERROR_RATE, equal_error_rate)
 
 # %% [markdown]
 # ## References

@@ -43,7 +43,7 @@ from facelab.exercises import faults
 from facelab.labs import references
 from facelab.losses import sup_con
 from facelab.methods import SupCon, embed_faces
-from facelab.paths import own_data, runs_root
+from facelab.paths import project_data, runs_root
 from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
@@ -52,10 +52,10 @@ run = labs.begin(
 )
 size = run.choose(32, 48, 112)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.with_photos(datasets.load(dataset, size), least)
+faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
 if preset == "smoke":
-    faces = faces.of_people(faces.people[:16])
-run.data("faces", faces)
+    faces = faces.select_people(faces.people[:16])
+run.record_data("faces", faces)
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
 group = faces.attributes["photo"].to_numpy() if "photo" in faces.attributes else None
 faces
@@ -102,10 +102,10 @@ print("by hand equals facelab.losses.sup_con:", torch.isclose(by_hand, sup_con(z
 # the check that catches it runs on any implementation, yours too:
 
 # %% tags=["nbval-ignore-output"]
-overflow = next(fault for fault in faults.lessons() if fault.check is faults.check_exp)
+overflow = next(fault for fault in faults.all_faults() if fault.check is faults.check_exp)
 print(overflow.name, "|", overflow.effect)
-print("as found:", overflow.check(overflow.faulty))
-print("ours:    ", overflow.check(overflow.right))
+print("as found:", overflow.check(overflow.faulty_version))
+print("ours:    ", overflow.check(overflow.correct_version))
 
 # %% [markdown]
 # What should the loss be before any training? Directions that know nothing have cosines near 0 in a space of many
@@ -139,7 +139,7 @@ plots.show_faces(shown, columns=6, zoom=80 / size) if show_them else "not shown"
 # a collapse: the network gives everything one direction, and no loss says so as plainly.
 
 # %%
-split = closed_set.split_closed(faces, seed)
+split = closed_set.split_closed_set(faces, seed)
 train, validation, test = (faces.subset(rows) for rows in (split.train, split.validation, split.test))
 network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
 
@@ -157,7 +157,7 @@ def watch(candidate):
     pair = candidate.draw_views(validation.images, np.random.default_rng(0))
     with torch.no_grad():
         first, second = (candidate.embed(view).numpy(force=True) for view in pair)
-    return evaluation.collapse_figures(first, second)
+    return evaluation.collapse_metrics(first, second)
 
 
 plan = Plan(
@@ -167,7 +167,7 @@ plan = Plan(
     seed=seed,
 )
 method = new_method(train)
-baselines = closed_set.without_training(method, train, test)
+baselines = closed_set.rank_by_baselines(method, train, test)
 history = fit(method, train, plan, monitors=[watch])
 figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.6))
 for panel, name in zip(axes, ("loss", "alignment", "effective_rank"), strict=True):
@@ -188,20 +188,22 @@ plt.show()
 # it is (frozen) or learning on with it (fine-tuned); validation chooses the epoch.
 
 # %%
-ranks = baselines | {f"SupCon, {name}": found for name, found in closed_set.by_embeddings(method, train, test).items()}
+ranks = baselines | {
+    f"SupCon, {name}": found for name, found in closed_set.rank_by_embeddings(method, train, test).items()
+}
 head_plan = Plan(epochs=run.choose(2, 10, 50), batch_size=plan.batch_size, lr=run.choose(3e-3, 3e-3, 1e-3), seed=seed)
 for frozen, name in ((True, "frozen"), (False, "fine-tuned")):
-    on_top = closed_set.head_on_top(method, train, validation, head_plan, frozen=frozen, seed=seed)
+    on_top = closed_set.train_head(method, train, validation, head_plan, frozen=frozen, seed=seed)
     ranks[f"SupCon + MLP, {name}"] = evaluation.topk_by_scores(on_top.predict(test), test.labels())
 over_people = {name: evaluation.accuracy_over_people(found, test.identity) for name, found in ranks.items()}
 for name, found in ranks.items():
-    run.metric(f"top1/all/{name}", over_people[name])
+    run.record_metric(f"top1/all/{name}", over_people[name])
     for k in (2, 3):
-        run.metric(f"top{k}/all/{name}", found.accuracy(k))
+        run.record_metric(f"top{k}/all/{name}", found.accuracy(k))
 
 # %% tags=["nbval-ignore-output"]
 founding = (
-    pd.read_csv(own_data("founding.csv"))
+    pd.read_csv(project_data("founding.csv"))
     .query("data == 'GTAV all'")
     .pivot(index="method", columns="metric", values="value")
 )
@@ -211,7 +213,7 @@ pd.DataFrame({f"top-{k}": {name: str(run.record.metrics[f"top{k}/all/{name}"]) f
 # %%
 plots.intervals({"": over_people}, "top-1, per cent, interval over people", f"{dataset}: people who were in training")
 plt.show()
-run.check(*[f"top1/all/{name}" for name in ranks if name != "random network"])
+run.check_references(*[f"top1/all/{name}" for name in ranks if name != "random network"])
 classifier = references.lookup("02_cnn_mlp", preset, dataset).get("top1/all/CNN + MLP")
 if classifier:
     print("CNN + MLP of notebook 02, the same split:", classifier)
@@ -226,7 +228,9 @@ if classifier:
 # answers the question:
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.check_knn, faults.check_kmeans_topk)])
+faults.fault_table(
+    [fault for fault in faults.all_faults() if fault.check in (faults.check_knn, faults.check_kmeans_topk)]
+)
 
 # %% [markdown]
 # ## Looking at the space
@@ -236,7 +240,7 @@ faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.c
 
 # %%
 of_test = embed_faces(method, test)
-points = plots.two_dimensions(of_test, seed=seed)
+points = plots.project_to_2d(of_test, seed=seed)
 by = {"person": [test.names[person] for person in test.identity]}
 by |= {"occlusion": test.attributes["occlusion"]} if "occlusion" in test.attributes else {}
 plots.embedding_map(points, by)
@@ -250,7 +254,7 @@ plt.show()
 test_group = None if group is None else group[split.test]
 columns = [name for name in ("photo", "occlusion", "glasses", "head_turn", "exposure") if name in test.attributes]
 table = test.attributes[columns].assign(person=by["person"])
-neighbours, _ = plots.nearest(of_test, k=8, group=test_group)
+neighbours, _ = plots.nearest_neighbors(of_test, k=8, group=test_group)
 labs.explore(points, test.images, table, neighbours) if show_them else "not shown"
 
 # %% [markdown]
@@ -258,7 +262,7 @@ labs.explore(points, test.images, table, neighbours) if show_them else "not show
 
 # %%
 queries = np.linspace(0, len(test) - 1, 3).astype(int)
-plots.neighbours_sheet(
+plots.neighbor_sheet(
     test.images, of_test, test.identity, queries, k=6, group=test_group, side=56
 ) if show_them else "not shown"
 
@@ -267,7 +271,9 @@ plots.neighbours_sheet(
 # sheet of faces, for `tensorboard --logdir` or projector.tensorflow.org. They stay on your machine.
 
 # %%
-written = projector.export(runs_root() / "projector" / "03_supcon", of_test, table, test.images if show_them else None)
+written = projector.export_embeddings(
+    runs_root() / "projector" / "03_supcon", of_test, table, test.images if show_them else None
+)
 print("written:", *sorted(path.name for path in written.parent.iterdir()))
 
 # %% [markdown]
@@ -283,9 +289,9 @@ sweep = evaluation.silhouette_sweep(of_test, ks, seed=seed)
 chosen = int(sweep["silhouette"].idxmax())
 plots.silhouette_curve(sweep.index, sweep["silhouette"], chosen, people)
 plt.show()
-run.metric("silhouette/chosen k", chosen)
-silhouette = evaluation.silhouette_of(of_test, test.identity)
-run.metric("silhouette/true people", silhouette)
+run.record_metric("silhouette/chosen k", chosen)
+silhouette = evaluation.silhouette_estimate(of_test, test.identity)
+run.record_metric("silhouette/true people", silhouette)
 
 # %% tags=["nbval-ignore-output"]
 print(f"chosen {chosen} clusters; there are {people} people")
@@ -302,14 +308,14 @@ print(f"the founding project, on the photographs that it had trained on: {foundi
 clusters = evaluation.fit_kmeans(of_test, people, seed=seed)(of_test)
 agreement = evaluation.cluster_agreement(clusters, test.identity, test.identity)
 for name, estimate in agreement.items():
-    run.metric(f"clusters/{name}", estimate)
+    run.record_metric(f"clusters/{name}", estimate)
 nuisances = [
     name for name in ("occlusion", "light_azimuth", "turn_degrees", "exposure", "glasses") if name in test.attributes
 ]
 by_nuisance = evaluation.agreement_by_label(clusters, test.attributes, nuisances, test.identity) if nuisances else {}
 of_people = evaluation.agreement_by_label(test.identity, test.attributes, nuisances, test.identity) if nuisances else {}
 for name, estimate in by_nuisance.items():
-    run.metric(f"AMI with/{name}", estimate)
+    run.record_metric(f"AMI with/{name}", estimate)
 
 # %% tags=["nbval-ignore-output"]
 print("clusters against people:", {name: round(estimate.value, 2) for name, estimate in agreement.items()})
@@ -321,7 +327,7 @@ plots.intervals(
     percent=False,
 )
 plt.show()
-run.check("clusters/nmi", "clusters/ami", "clusters/accuracy", "silhouette/true people")
+run.check_references("clusters/nmi", "clusters/ami", "clusters/accuracy", "silhouette/true people")
 
 # %% [markdown]
 # Glasses need care: people wear them or do not, so perfect clusters of people agree with them as well, and the lower rows
@@ -334,24 +340,24 @@ run.check("clusters/nmi", "clusters/ami", "clusters/accuracy", "silhouette/true 
 # %%
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
 strangers_plan = Plan(epochs=epochs or run.choose(2, 30, 200), batch_size=plan.batch_size, lr=plan.lr, seed=seed)
-never = unseen_people.unseen_people(faces, new_method, strangers_plan, draws=draws, name="SupCon")
-for name, figures in never.figures.items():
-    run.metric(f"eer/{name}", figures["eer"])
-    run.metric(f"auc/{name}", figures["auc"])
-ours = never.figures["SupCon"]["eer"]
-others = {name: figures["eer"] for name, figures in never.figures.items() if name != "SupCon"}
-run.metric("SupCon is clear of every baseline", all(ours.high < other.low for other in others.values()))
+never = unseen_people.run_unseen_people(faces, new_method, strangers_plan, draws=draws, name="SupCon")
+for name, figures in never.metrics.items():
+    run.record_metric(f"eer/{name}", figures["eer"])
+    run.record_metric(f"auc/{name}", figures["auc"])
+ours = never.metrics["SupCon"]["eer"]
+others = {name: figures["eer"] for name, figures in never.metrics.items() if name != "SupCon"}
+run.record_metric("SupCon is clear of every baseline", all(ours.high < other.low for other in others.values()))
 
 # %% tags=["nbval-ignore-output"]
 print(f"{len(never.pairs):,} pairs of {len(never.test.people)} people, none of whom was in training")
-for name, figures in never.figures.items():
+for name, figures in never.metrics.items():
     print(f"{name:20} EER {figures['eer']}   AUC {figures['auc'].value:.3f}")
 
 # %%
 curves = {name: roc(scores, never.pairs.same) for name, scores in never.scores.items()}
-plots.det_curves({name: (curve.far, 1 - curve.tar) for name, curve in curves.items()}, "People never seen in training")
+plots.det_curves({name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training")
 plt.show()
-run.check(*[f"eer/{name}" for name in never.figures])
+run.check_references(*[f"eer/{name}" for name in never.metrics])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     lowest = min(other.low for other in others.values())
@@ -367,9 +373,9 @@ if stored:
 
 # %%
 curve = curves["SupCon"]
-at = int(np.abs(curve.far - (1 - curve.tar)).argmin())
+at = int(np.abs(curve.fmr - (1 - curve.tmr)).argmin())
 plots.pair_sheet(
-    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), each=5, side=48
+    never.test.images, never.pairs, never.scores["SupCon"], float(curve.thresholds[at]), per_kind=5, side=48
 ) if show_them else "not shown"
 
 # %% [markdown]
@@ -387,15 +393,15 @@ searched = {}
 for name, embeddings in never.embeddings.items():
     searches = evaluation.search_gallery(embeddings, never.test.identity, open_set)
     searched[name] = evaluation.fnir_estimate(searches, fpir, draws=draws, seed=seed)
-    run.metric(f"fnir at fpir {fpir}/{name}", searched[name])
-    run.metric(f"rank 1/{name}", evaluation.accuracy_over_people(searches.mated, searches.mated_person))
+    run.record_metric(f"fnir at fpir {fpir}/{name}", searched[name])
+    run.record_metric(f"rank 1/{name}", evaluation.accuracy_over_people(searches.mated, searches.mated_person))
 
 # %%
 plots.intervals(
     {"": searched}, f"enrolled people missed (FNIR), per cent, where {100 * fpir:.0f} % of strangers raise an alarm"
 )
 plt.show()
-run.check(*[f"fnir at fpir {fpir}/{name}" for name in ("whitened PCA", "SupCon")])
+run.check_references(*[f"fnir at fpir {fpir}/{name}" for name in ("whitened PCA", "SupCon")])
 
 # %% [markdown]
 # Even with the best of these spaces half of the enrolled or more is turned away when nine of ten strangers are. And look at
@@ -409,7 +415,7 @@ overview = {
         name: over_people[name]
         for name in ("raw pixels", "whitened PCA", "random network", "SupCon, nearest photograph")
     },
-    "strangers, 1 - EER": {name: unseen_people.complement(figures["eer"]) for name, figures in never.figures.items()},
+    "strangers, 1 - EER": {name: unseen_people.complement(figures["eer"]) for name, figures in never.metrics.items()},
 }
 figure = plots.intervals(overview, "per cent, with 95 % intervals", f"{dataset}: a space without class scores")
 run.save_figure(figure)
@@ -423,7 +429,7 @@ plt.show()
 
 # %%
 few = {
-    method: records.read(own_data("results", f"{name}_data_size.json"))
+    method: records.read_record(project_data("results", f"{name}_data_size.json"))
     for method, name in (("CNN + MLP", "02"), ("SupCon", "03"))
 }
 print(few["SupCon"].command)
@@ -454,7 +460,7 @@ pd.DataFrame(
 # down the columns: trained on clear faces alone, SupCon did better in this time even on all conditions, while the CNN + MLP
 # of notebook 02 did worse. The founding project, which trained for 3000 epochs on 1756 photographs, saw its figures fall
 # from the largest to the smallest set, with another test for each. What holds of an experiment holds at its length:
-# change `EPOCHS` in `labs/data_size.py` and see.
+# change `EPOCHS` in `facelab/experiments/data_size.py` and see.
 #
 # ## On LFW
 #
@@ -462,7 +468,7 @@ pd.DataFrame(
 # recipe was chosen on View 1. The first interval is over the ten folds, that of SupCon over the seeds.
 
 # %%
-lfw = records.read(own_data("results", "lfw_view2_supcon.json"))
+lfw = records.read_record(project_data("results", "lfw_view2_supcon.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "images of", lfw.data["faces"]["people"], "people")
 shown = {name.removeprefix("accuracy/"): m for name, m in lfw.metrics.items() if name.startswith("accuracy/")}
 plots.intervals({"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW, people never seen", chance=0.5)
@@ -500,7 +506,7 @@ def sup_con_loss(cosines: torch.Tensor, labels: torch.Tensor, temperature: float
     return ...
 
 
-sup_con_loss = labs.exercise(exercises.SUP_CON, sup_con_loss)
+sup_con_loss = labs.check_answer(exercises.SUP_CON_LOSS, sup_con_loss)
 
 # %% [markdown]
 # **3.2** For each of N photographs, the person of the nearest *other* photograph, from all cosines (N, N). Two
@@ -513,7 +519,7 @@ def nearest_person(cosines: np.ndarray, person: np.ndarray) -> np.ndarray:
     return ...
 
 
-nearest_person = labs.exercise(exercises.NEAREST, nearest_person)
+nearest_person = labs.check_answer(exercises.NEAREST_PERSON, nearest_person)
 
 # %% [markdown]
 # **3.3** The probe fell into a cluster. Its first k people, in the order of the distance of their photographs to the
@@ -526,7 +532,7 @@ def people_by_distance(probe: np.ndarray, members: np.ndarray, person: np.ndarra
     return ...
 
 
-people_by_distance = labs.exercise(exercises.VOTES, people_by_distance)
+people_by_distance = labs.check_answer(exercises.PEOPLE_BY_DISTANCE, people_by_distance)
 
 # %% [markdown]
 # **3.4** Hungarian accuracy: every cluster gets one person, no person twice, in the best way. What share is then right?
@@ -538,7 +544,7 @@ def cluster_accuracy(cluster: np.ndarray, person: np.ndarray) -> float:
     return ...
 
 
-cluster_accuracy = labs.exercise(exercises.CLUSTERS, cluster_accuracy)
+cluster_accuracy = labs.check_answer(exercises.CLUSTER_ACCURACY, cluster_accuracy)
 
 # %% [markdown]
 # ## References

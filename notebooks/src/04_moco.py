@@ -45,7 +45,7 @@ from facelab.exercises import faults
 from facelab.labs import references
 from facelab.losses import info_nce
 from facelab.methods import MoCo
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan
 
@@ -61,10 +61,10 @@ run = labs.begin(
 )
 size = run.choose(32, 48, 112)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.with_photos(datasets.load(dataset, size), least)
+faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
 if preset == "smoke":
-    faces = faces.of_people(faces.people[:16])
-run.data("faces", faces)
+    faces = faces.select_people(faces.people[:16])
+run.record_data("faces", faces)
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
 faces
 
@@ -91,10 +91,10 @@ print("within 5 % of log(1 + K):", abs(info_nce(q, k, others, temperature=0.5).i
 # complains:
 
 # %% tags=["nbval-ignore-output"]
-broadcast = next(fault for fault in faults.lessons() if fault.check is faults.check_broadcast)
+broadcast = next(fault for fault in faults.all_faults() if fault.check is faults.check_broadcast)
 print(broadcast.effect)
-print("as found:", broadcast.check(broadcast.faulty))
-print("ours:    ", broadcast.check(broadcast.right))
+print("as found:", broadcast.check(broadcast.faulty_version))
+print("ours:    ", broadcast.check(broadcast.correct_version))
 
 # %% [markdown]
 # ## The key encoder follows slowly
@@ -125,8 +125,8 @@ for step in range(3):
 # a queue as long as the data set holds a key of the very photograph, an epoch old, as a negative. Each has a check:
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table(
-    [fault for fault in faults.lessons() if fault.check in (faults.check_encoders, faults.check_queue_size)]
+faults.fault_table(
+    [fault for fault in faults.all_faults() if fault.check in (faults.check_encoders, faults.check_queue_size)]
 )
 
 # %% [markdown]
@@ -170,11 +170,11 @@ def watch(candidate):
     pair = candidate.draw_views(faces.images[:: max(1, len(faces) // 200)], np.random.default_rng(0))
     with torch.no_grad():
         first, second = (candidate.queries(view).numpy(force=True) for view in pair)
-    return evaluation.collapse_figures(first, second)
+    return evaluation.collapse_metrics(first, second)
 
 
 short = replace(plan, epochs=epochs or run.choose(2, 16, 800))  # enough to see where it goes
-pictures = unseen_people.unseen_people(
+pictures = unseen_people.run_unseen_people(
     faces, new_method(MOCO_V2), short, draws=draws, name="MoCo, views of a picture", monitors=[watch]
 )
 
@@ -187,12 +187,12 @@ plt.show()
 people = len(np.setdiff1d(faces.people, pictures.test.people))
 expected = keys / people
 counted = pictures.history.series("same_person")[-1]
-run.metric("keys of the query's person in the queue", counted)
+run.record_metric("keys of the query's person in the queue", counted)
 print(f"{keys} keys over {people} people: the count is near K / people:", abs(counted / expected - 1) < 0.25)
 
 # %% tags=["nbval-ignore-output"]
-for name, figures in pictures.figures.items():
-    run.metric(f"eer/{name}", figures["eer"])
+for name, figures in pictures.metrics.items():
+    run.record_metric(f"eer/{name}", figures["eer"])
     print(f"{name:26} EER {figures['eer']}   AUC {figures['auc'].value:.3f}")
 
 # %% [markdown]
@@ -216,7 +216,7 @@ def sorts_by(embeddings, test):
 by_pictures = sorts_by(pictures.embeddings["MoCo, views of a picture"], pictures.test)
 by_pca = sorts_by(pictures.embeddings["whitened PCA"], pictures.test)
 for name, estimate in by_pictures.items():
-    run.metric(f"AMI with {name}/views of a picture", estimate)
+    run.record_metric(f"AMI with {name}/views of a picture", estimate)
 plots.intervals(
     {"whitened PCA": by_pca, "MoCo, views of a picture": by_pictures},
     "AMI: 0 is chance, 1 is the same partition",
@@ -236,7 +236,7 @@ plt.show()
 # strange to each other as before. Only the views now differ in what is to be ignored.
 
 # %%
-moments = unseen_people.unseen_people(
+moments = unseen_people.run_unseen_people(
     faces,
     new_method(CLASSIFIER),
     plan,
@@ -245,9 +245,9 @@ moments = unseen_people.unseen_people(
     scene=renderings,
     monitors=[watch],
 )
-ours = moments.figures["MoCo, views of a moment"]
-run.metric("eer/MoCo, views of a moment", ours["eer"])
-run.metric("auc/MoCo, views of a moment", ours["auc"])
+ours = moments.metrics["MoCo, views of a moment"]
+run.record_metric("eer/MoCo, views of a moment", ours["eer"])
+run.record_metric("auc/MoCo, views of a moment", ours["auc"])
 difference = evaluation.paired_bootstrap(
     evaluation.eer,
     moments.scores["MoCo, views of a moment"],
@@ -259,26 +259,26 @@ difference = evaluation.paired_bootstrap(
 )
 clear = all(
     ours["eer"].high < figures["eer"].low
-    for name, figures in moments.figures.items()
+    for name, figures in moments.metrics.items()
     if name != "MoCo, views of a moment"
 )
-run.metric("eer/MoCo, views of a moment, less whitened PCA", difference)
-run.metric("views of a moment are better than whitened PCA, paired", difference.high < 0)
-run.metric("views of a moment are clear of every baseline", clear)
+run.record_metric("eer/MoCo, views of a moment, less whitened PCA", difference)
+run.record_metric("views of a moment are better than whitened PCA, paired", difference.high < 0)
+run.record_metric("views of a moment are clear of every baseline", clear)
 
 # %%
 runs = {"views of a picture": pictures.history, "views of a moment": moments.history}
 plots.curves({name: history.series("effective_rank") for name, history in runs.items()}, "epoch", "effective rank")
 plt.show()
 curves = {name: roc(scores, moments.pairs.same) for name, scores in (pictures.scores | moments.scores).items()}
-plots.det_curves({name: (curve.far, 1 - curve.tar) for name, curve in curves.items()}, "People never seen in training")
+plots.det_curves({name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training")
 plt.show()
-figures = pictures.figures | moments.figures
+figures = pictures.metrics | moments.metrics
 overview = {"strangers, 1 - EER": {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}}
 figure = plots.intervals(overview, "per cent, with 95 % intervals", f"{dataset}: no names were used")
 run.save_figure(figure)
 plt.show()
-run.check(
+run.check_references(
     *[f"eer/{name}" for name in ("raw pixels", "whitened PCA", "random network")],
     "eer/MoCo, views of a picture",
     "eer/MoCo, views of a moment",
@@ -286,7 +286,7 @@ run.check(
 )
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
-    low = moments.figures["whitened PCA"]["eer"].low
+    low = moments.metrics["whitened PCA"]["eer"].low
     paired = stored["views of a moment are better than whitened PCA, paired"]
     clear = stored["eer/MoCo, views of a moment"].high < low
     print("over seeds, its interval lies below that of whitened PCA:", clear)
@@ -313,7 +313,7 @@ for name, found in figures.items():
 # %%
 names = {"views of a picture": pictures, "views of a moment": moments}
 for title, result in names.items():
-    points = plots.two_dimensions(result.embeddings[f"MoCo, {title}"], seed=seed)
+    points = plots.project_to_2d(result.embeddings[f"MoCo, {title}"], seed=seed)
     labels = {"person": [result.test.names[person] for person in result.test.identity]}
     labels |= {"occlusion": result.test.attributes["occlusion"]} if "occlusion" in result.test.attributes else {}
     plots.embedding_map(points, labels, title)
@@ -323,21 +323,21 @@ for title, result in names.items():
 of_moment = moments.embeddings["MoCo, views of a moment"]
 group = moments.test.attributes[renderings].to_numpy() if renderings else None
 queries = np.linspace(0, len(moments.test) - 1, 3).astype(int)
-plots.neighbours_sheet(
+plots.neighbor_sheet(
     moments.test.images, of_moment, moments.test.identity, queries, group=group, side=56
 ) if show_them else "not shown"
 
 # %%
 by_moments = sorts_by(of_moment, moments.test)
 for name, estimate in by_moments.items():
-    run.metric(f"AMI with {name}/views of a moment", estimate)
+    run.record_metric(f"AMI with {name}/views of a moment", estimate)
 plots.intervals(
     {"views of a picture": by_pictures, "views of a moment": by_moments},
     "AMI: 0 is chance, 1 is the same partition",
     percent=False,
 )
 plt.show()
-run.check("AMI with people/views of a picture", "AMI with people/views of a moment")
+run.check_references("AMI with people/views of a picture", "AMI with people/views of a moment")
 
 # %% [markdown]
 # ## People by nearest photographs and clusters
@@ -350,7 +350,7 @@ looked_up, spaces = {}, pictures.embeddings | moments.embeddings
 for name in ("whitened PCA", "MoCo, views of a picture", "MoCo, views of a moment"):
     found = evaluation.topk_leave_one_out(spaces[name], moments.test.identity, group)
     looked_up[name] = evaluation.accuracy_over_people(found, moments.test.identity)
-    run.metric(f"nearest photograph/{name}", looked_up[name])
+    run.record_metric(f"nearest photograph/{name}", looked_up[name])
 ks = sorted({max(2, round(len(moments.test.people) * share)) for share in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3)})
 sweep = evaluation.silhouette_sweep(of_moment, ks, seed=seed)
 plots.intervals({"": looked_up}, "top-1 of the nearest photograph, per cent")
@@ -359,10 +359,10 @@ plots.silhouette_curve(
     sweep.index, sweep["silhouette"], int(sweep["silhouette"].idxmax()), len(moments.test.people), "views of a moment"
 )
 plt.show()
-run.check("nearest photograph/MoCo, views of a picture", "nearest photograph/MoCo, views of a moment")
+run.check_references("nearest photograph/MoCo, views of a picture", "nearest photograph/MoCo, views of a moment")
 
 # %% tags=["nbval-ignore-output"]
-founding = pd.read_csv(own_data("founding.csv")).query("method in ('MoCo kNN', 'MoCo k-means')")
+founding = pd.read_csv(project_data("founding.csv")).query("method in ('MoCo kNN', 'MoCo k-means')")
 (100 * founding.pivot(index=["method", "data"], columns="metric", values="value")).round(1)
 
 # %% [markdown]
@@ -376,7 +376,7 @@ founding = pd.read_csv(own_data("founding.csv")).query("method in ('MoCo kNN', '
 # 20 strangers. The command that makes the record:
 
 # %%
-experiments = records.read(own_data("results", "04_experiments.json"))
+experiments = records.read_record(project_data("results", "04_experiments.json"))
 print(experiments.command)
 found = {name.removeprefix("eer/"): metric for name, metric in experiments.metrics.items()}
 screws = {name: metric for name, metric in found.items() if not name.startswith("pretraining/")}
@@ -411,8 +411,8 @@ plt.show()
 # View 2 by halves, as in notebook 03, MoCo beside SupCon:
 
 # %%
-lfw = records.read(own_data("results", "lfw_view2_moco.json"))
-named = records.read(own_data("results", "lfw_view2_supcon.json"))
+lfw = records.read_record(project_data("results", "lfw_view2_moco.json"))
+named = records.read_record(project_data("results", "lfw_view2_supcon.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "images of", lfw.data["faces"]["people"], "people")
 shown = {name: lfw.metrics[f"accuracy/{name}"] for name in ("raw pixels", "whitened PCA", "random network")}
 shown |= {"MoCo, no names": lfw.metrics["accuracy/moco"], "SupCon, with names": named.metrics["accuracy/supcon"]}
@@ -446,7 +446,7 @@ def info_nce_loss(q: torch.Tensor, k: torch.Tensor, queue: torch.Tensor, tempera
     return ...
 
 
-info_nce_loss = labs.exercise(exercises.INFO_NCE, info_nce_loss)
+info_nce_loss = labs.check_answer(exercises.INFO_NCE_LOSS, info_nce_loss)
 
 # %% [markdown]
 # **4.2** Put keys (B, D) into the ring (K, D), in place, from `pointer` on; return the new pointer. K need not be a
@@ -459,7 +459,7 @@ def enqueue(queue: torch.Tensor, pointer: int, keys: torch.Tensor) -> int:
     return ...
 
 
-enqueue = labs.exercise(exercises.ENQUEUE, enqueue)
+enqueue = labs.check_answer(exercises.ENQUEUE, enqueue)
 
 # %% [markdown]
 # **4.3** Move the key encoder, in place: m times itself and 1 - m times the query encoder.
@@ -471,7 +471,7 @@ def ema_update(key: torch.nn.Module, query: torch.nn.Module, m: float) -> None:
     return ...
 
 
-ema_update = labs.exercise(exercises.EMA, ema_update)
+ema_update = labs.check_answer(exercises.EMA_UPDATE, ema_update)
 
 # %% [markdown]
 # **4.4** For each of N queries: how many keys in the queue show the same person? -1 is an unknown person, -2 a place that no
@@ -484,7 +484,7 @@ def false_negatives(person: np.ndarray, queue_person: np.ndarray) -> np.ndarray:
     return ...
 
 
-false_negatives = labs.exercise(exercises.FALSE_NEGATIVES, false_negatives)
+false_negatives = labs.check_answer(exercises.FALSE_NEGATIVES, false_negatives)
 
 # %% [markdown]
 # ## References

@@ -36,27 +36,28 @@ import torch
 from facelab import datasets, evaluation, labs, plots, records
 from facelab.augment import CLASSIFIER, SIMCLR
 from facelab.backbones import backbone
-from facelab.datasets.splits import stratified
+from facelab.datasets.splits import stratified_split
 from facelab.errors import BadParameterError
 from facelab.exercises import chapter_05 as exercises
+from facelab.exercises import chapter_05_labels as label_exercises
 from facelab.exercises import faults
 from facelab.experiments.memory import PeakMemory
 from facelab.labs import references
 from facelab.losses import nt_xent
 from facelab.methods import SimCLR, embed_faces
 from facelab.optim import LARS, parameter_groups, scaled_lr
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.protocols import few_labels, unseen_people
-from facelab.training import Plan, fit, in_chunks
+from facelab.training import Plan, fit, with_gradient_cache
 
 run = labs.begin("05_simclr", preset=preset, dataset=dataset, seed=seed, epochs=epochs, temperature=temperature)
 size = run.choose(32, 48, 112)
 faces = datasets.load(dataset, size)
 if not {"glasses", "facial_hair", "smile", "gender"} <= set(faces.attributes):
     raise BadParameterError(f"{dataset} has not the attributes that are asked for.", "Take orl-wild or orl.")
-train, test = unseen_people.split_unseen(faces, seed)
-run.data("train", train)
-run.data("test", test)
+train, test = unseen_people.split_unseen_people(faces, seed)
+run.record_data("train", train)
+run.record_data("test", test)
 print(train, test, sep="\n")
 
 # %% [markdown]
@@ -133,7 +134,7 @@ for chunk in (0, 128, 64, 32):
     drawn = method.draw_views(batch, np.random.default_rng(seed))
     nobody = torch.full((len(batch),), -1)
     with PeakMemory() as memory:
-        in_chunks(method, chunk)(drawn, nobody, nobody)["loss"].backward()
+        with_gradient_cache(method, chunk)(drawn, nobody, nobody)["loss"].backward()
     peaks[f"chunks of {chunk}" if chunk else "whole"] = memory.peak / 2**20
 figure, axes = plt.subplots(figsize=(7.5, 2.2))
 axes.barh(list(peaks), list(peaks.values()))
@@ -159,7 +160,7 @@ axes.set(
     xlabel="layer, from the first convolution to the head", ylabel="|w| / |g|", title="At the start, no step taken yet"
 )
 plt.show()
-run.metric("largest to smallest ratio", max(ratio) / min(ratio))
+run.record_metric("largest to smallest ratio", max(ratio) / min(ratio))
 
 # %% [markdown]
 # One rate for all of them is too large for the layers at the bottom of this curve and too small for those at its top. LARS
@@ -177,7 +178,7 @@ print("every kernel moved by one part in a thousand:", np.allclose(moved, 1e-3, 
 # batch, the large batch in chunks:
 
 # %%
-optimisers = records.read(own_data("results", "05_lars.json"))
+optimisers = records.read_record(project_data("results", "05_lars.json"))
 print(optimisers.command)
 rows = {name.removeprefix("eer/"): metric for name, metric in optimisers.metrics.items()}
 plots.intervals({"": rows}, "EER on strangers, per cent, mean over 3 seeds (lower is better)")
@@ -208,7 +209,7 @@ plan = Plan(
     weight_decay=run.choose(0.05, 0.05, 1e-4),
     seed=seed,
 )
-scenes = unseen_people.scenes_of(train, "photo" if "photo" in train.attributes else None)
+scenes = unseen_people.scene_ids(train, "photo" if "photo" in train.attributes else None)
 
 
 def watch(candidate):
@@ -217,7 +218,7 @@ def watch(candidate):
 
 
 start = new_simclr()
-simclr = few_labels.untrained(start, start.backbone)
+simclr = few_labels.replace_backbone(start, start.backbone)
 history = fit(simclr, train, plan, scenes=scenes, monitors=[watch])
 plots.curves({"loss": history.series("loss")}, "epoch", "NT-Xent")
 plt.show()
@@ -225,17 +226,17 @@ plots.curves({"effective rank": history.series("effective_rank")}, "epoch", "eff
 plt.show()
 
 # %%
-pairs = unseen_people.pairs_of(test)
-embeddings = unseen_people.without_training(start, train, test) | {"SimCLR": embed_faces(simclr, test)}
-similar = {name: evaluation.scores(rows, pairs) for name, rows in embeddings.items()}
+pairs = unseen_people.verification_pairs(test)
+embeddings = unseen_people.embed_baselines(start, train, test) | {"SimCLR": embed_faces(simclr, test)}
+similar = {name: evaluation.cosine_scores(rows, pairs) for name, rows in embeddings.items()}
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
-figures = unseen_people.figures_of(similar, test, pairs, (0.01,), draws, seed)
+figures = unseen_people.verification_metrics(similar, test, pairs, (0.01,), draws, seed)
 for name, found in figures.items():
-    run.metric(f"eer/{name}", found["eer"])
+    run.record_metric(f"eer/{name}", found["eer"])
 overview = {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}
 plots.intervals({"": overview}, "1 - EER on strangers, per cent, with 95 % intervals")
 plt.show()
-run.check(*[f"eer/{name}" for name in figures])
+run.check_references(*[f"eer/{name}" for name in figures])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     clear = stored["eer/SimCLR"].high < figures["whitened PCA"]["eer"].low
@@ -266,16 +267,16 @@ networks = {"SimCLR": simclr, "random start": start}
 fractions = (0.01, 0.1, 0.3)
 balanced = {}
 for column in columns:
-    question = few_labels.Question.of(column, train, test)
+    question = few_labels.LabelTask.from_column(column, train, test)
     for share in fractions:
         # fine-tuning takes its time: the first attribute only
-        tuning = few_labels.FineTuning(run.choose(2, 60, 1000), views=views) if column == columns[0] else None
-        given = [few_labels.answers(question, networks, share, draw, tuning) for draw in range(3)]
+        tuning = few_labels.FineTuning(run.choose(2, 60, 1000), augmentation=views) if column == columns[0] else None
+        given = [few_labels.predict_with_few_labels(question, networks, share, draw, tuning) for draw in range(3)]
         for name in given[0]:
             predicted = np.concatenate([answer[name] for answer in given])
             labels, people = np.tile(question.test_labels, 3), np.tile(test.identity, 3)
             key = f"{column}/{share:g}/{name}"
-            run.metric(key, evaluation.balanced_accuracy(labels, predicted, people, draws=draws, seed=seed))
+            run.record_metric(key, evaluation.balanced_accuracy(labels, predicted, people, draws=draws, seed=seed))
             balanced.setdefault(f"{column}, {100 * share:.0f} %", {})[name] = run.record.metrics[key]
 first = {name: rows for name, rows in balanced.items() if name.startswith(columns[0])}
 figure = plots.intervals(
@@ -290,7 +291,7 @@ plots.intervals(
     chance=0.5,
 )
 plt.show()
-run.check(*[f"{columns[0]}/{share:g}/{name}" for share in fractions for name in next(iter(first.values()))])
+run.check_references(*[f"{columns[0]}/{share:g}/{name}" for share in fractions for name in next(iter(first.values()))])
 
 # %% tags=["nbval-ignore-output"]
 for group, rows in balanced.items():
@@ -307,21 +308,21 @@ for group, rows in balanced.items():
 # **One class for everybody.** A network at its random start, all training photographs labelled, in their natural shares:
 
 # %%
-question = few_labels.Question.of("gender", train, test)
-tuning = few_labels.FineTuning(run.choose(2, 40, 1000), views=views)
-careless = few_labels.fine_tuned(start, train, question.pool_labels, 2, tuning, seed)
+question = few_labels.LabelTask.from_column("gender", train, test)
+tuning = few_labels.FineTuning(run.choose(2, 40, 1000), augmentation=views)
+careless = few_labels.fine_tune(start, train, question.pool_labels, 2, tuning, seed)
 predicted = careless.predict(test).argmax(axis=1)
 accuracy = (predicted == question.test_labels).mean()
-plots.confusion(
-    evaluation.confusion(question.test_labels, predicted, 2), "what was predicted, in per cent", question.names
+plots.confusion_matrix(
+    evaluation.confusion_matrix(question.test_labels, predicted, 2), "what was predicted, in per cent", question.names
 )
 plt.show()
-run.metric("careless/accuracy", accuracy, n=len(test))
+run.record_metric("careless/accuracy", accuracy, n=len(test))
 found = evaluation.balanced_accuracy(question.test_labels, predicted, test.identity, draws=draws)
-run.metric("careless/balanced accuracy", found)
-run.metric("careless/largest class", evaluation.largest_class(predicted, 2))
+run.record_metric("careless/balanced accuracy", found)
+run.record_metric("careless/largest class", evaluation.largest_class_share(predicted, 2))
 print("accuracy of 85 % or more, which reads well:", accuracy >= 0.85)
-run.check("careless/accuracy", "careless/balanced accuracy", "careless/largest class")
+run.check_references("careless/accuracy", "careless/balanced accuracy", "careless/largest class")
 
 # %% [markdown]
 # The histogram of what was *predicted* would have told, and so would balanced accuracy. Both are one line, and a guard that
@@ -344,12 +345,12 @@ for name, guess in {
 # %%
 names, gender = np.unique(faces.attributes["gender"], return_inverse=True)
 cut = len(faces) * 7 // 8
-split = stratified(faces, train=7 / 8, seed=seed, by="gender")
+split = stratified_split(faces, train=7 / 8, seed=seed, column="gender")
 for title, parts in {
     "the last eighth of the files": {"training": gender[:cut], "validation": gender[cut:]},
     "an eighth of each class": {"training": gender[split.train], "validation": gender[split.test]},
 }.items():
-    print(title, evaluation.check_classes(parts, names), sep="\n")
+    print(title, evaluation.class_counts(parts, names), sep="\n")
     try:
         evaluation.assert_all_classes(parts, names)
         print("passes\n")
@@ -357,11 +358,13 @@ for title, parts in {
         print(f"refused: {refused}\n")
 
 # %% [markdown]
-# `stratified` shares each class out, so that every class is in every part. The same two faults as lessons, with a
+# `stratified_split` shares each class out, so that every class is in every part. The same two faults as lessons, with a
 # check for any implementation:
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.check_summary, faults.check_split)])
+faults.fault_table(
+    [fault for fault in faults.all_faults() if fault.check in (faults.check_summary, faults.check_split)]
+)
 
 # %% [markdown]
 # ## On UTKFace
@@ -372,7 +375,7 @@ faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.c
 # a classifier of them is an exercise in measuring, and nothing that should be built into a product.
 
 # %%
-utkface = records.read(own_data("results", "05_utkface.json"))
+utkface = records.read_record(project_data("results", "05_utkface.json"))
 learned, judged = (utkface.data[part]["images"] for part in ("pool", "test"))
 print(f"{utkface.command} | {learned} photographs to learn from, {judged} to judge")
 names = ("pixels, linear", "random start, linear", "SimCLR, linear", "random start, fine-tuned", "SimCLR, fine-tuned")
@@ -406,8 +409,8 @@ print(*[f"  {name:26} {metric}" for name, metric in plain.items()], sep="\n")
 # larger, trained for a day, and had seen the photographs it was tested on.)
 
 # %%
-matrix = few_labels.matrix_of(utkface, "seed 0/race/0.3/SimCLR, fine-tuned")
-plots.confusion(matrix.to_numpy(), "race, UTKFace's own labels, per cent", matrix.index)
+matrix = few_labels.read_confusion_matrix(utkface, "seed 0/race/0.3/SimCLR, fine-tuned")
+plots.confusion_matrix(matrix.to_numpy(), "race, UTKFace's own labels, per cent", matrix.index)
 plt.show()
 
 # %% [markdown]
@@ -417,7 +420,7 @@ plt.show()
 # then 1 and 10 % of the labels.
 
 # %%
-cifar = records.read(own_data("results", "05_cifar.json"))
+cifar = records.read_record(project_data("results", "05_cifar.json"))
 print(cifar.command, "|", cifar.parameters["seeds"], "seeds")
 rows = {
     f"{100 * share:.0f} %": {name: cifar.metrics[f"accuracy/{share:g}/{name}"] for name in names}
@@ -425,8 +428,8 @@ rows = {
 }
 plots.intervals(rows, "accuracy on CIFAR-10's test, per cent", chance=0.1)
 plt.show()
-matrix = few_labels.matrix_of(cifar, "seed 0/0.1/SimCLR, fine-tuned")
-plots.confusion(matrix.to_numpy(), "CIFAR-10, 10 % of the labels, per cent", matrix.index)
+matrix = few_labels.read_confusion_matrix(cifar, "seed 0/0.1/SimCLR, fine-tuned")
+plots.confusion_matrix(matrix.to_numpy(), "CIFAR-10, 10 % of the labels, per cent", matrix.index)
 plt.show()
 
 # %% [markdown]
@@ -455,7 +458,7 @@ def nt_xent_loss(z1: torch.Tensor, z2: torch.Tensor, temperature: float) -> torc
     return ...
 
 
-nt_xent_loss = labs.exercise(exercises.NT_XENT, nt_xent_loss)
+nt_xent_loss = labs.check_answer(exercises.NT_XENT_LOSS, nt_xent_loss)
 
 # %% [markdown]
 # **5.2** One step of LARS for one weight matrix, as in SimCLR's code: $g' = g + \beta w$; $q = \eta |w| / |g'|$, 1 where
@@ -469,7 +472,7 @@ def lars_step(w, g, v, lr: float, eta: float, momentum: float, weight_decay: flo
     return ...
 
 
-lars_step = labs.exercise(exercises.LARS_STEP, lars_step)
+lars_step = labs.check_answer(exercises.LARS_STEP, lars_step)
 
 # %% [markdown]
 # **5.3** Balanced accuracy: the mean over the classes that occur in the labels of the share found right.
@@ -481,7 +484,7 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -
     return ...
 
 
-balanced_accuracy = labs.exercise(exercises.BALANCED, balanced_accuracy)
+balanced_accuracy = labs.check_answer(label_exercises.BALANCED_ACCURACY, balanced_accuracy)
 
 # %% [markdown]
 # **5.4** A list of rows to be labelled: `each` of every class, drawn without replacement, sorted. A class that has
@@ -494,7 +497,7 @@ def label_list(labels: np.ndarray, each: int, rng: np.random.Generator) -> np.nd
     return ...
 
 
-label_list = labs.exercise(exercises.LABEL_LIST, label_list)
+label_list = labs.check_answer(label_exercises.LABEL_LIST, label_list)
 
 # %% [markdown]
 # ## References

@@ -38,15 +38,15 @@ from facelab import datasets, evaluation, labs, plots, records, search
 from facelab.augment import CLASSIFIER, VICREG
 from facelab.backbones import backbone
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.splits import stratified
+from facelab.datasets.splits import stratified_split
 from facelab.exercises import chapter_06 as exercises
 from facelab.exercises import faults
 from facelab.experiments import search_times
 from facelab.labs import references
 from facelab.losses.vicreg import covariance, invariance, variance
 from facelab.methods import VICReg, embed_faces
-from facelab.methods.base import in_batches
-from facelab.paths import own_data
+from facelab.methods.base import apply_in_batches
+from facelab.paths import project_data
 from facelab.protocols import closed_set, few_labels, unseen_people
 from facelab.training import Plan, fit
 
@@ -55,10 +55,10 @@ run = labs.begin(
 )
 size = run.choose(32, 48, 112)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.with_photos(datasets.load(dataset, size), least)
-train, test = unseen_people.split_unseen(faces, seed)
-run.data("people A, to learn from", train)
-run.data("people B, to ask about", test)
+faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
+train, test = unseen_people.split_unseen_people(faces, seed)
+run.record_data("people A, to learn from", train)
+run.record_data("people B, to ask about", test)
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
 print(train, test, sep="\n")
 
@@ -103,7 +103,7 @@ plt.show()
 # that are really there. An earlier project divided by a constant, and its last, smaller batch counted for less:
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table([fault for fault in faults.lessons() if fault.check is faults.check_covariance])
+faults.fault_table([fault for fault in faults.all_faults() if fault.check is faults.check_covariance])
 
 # %% [markdown]
 # ## Training, and two trainings that fail on purpose
@@ -135,17 +135,17 @@ plan = Plan(
     seed=seed,
 )
 short = replace(plan, epochs=max(2, plan.epochs // 4))
-scenes = unseen_people.scenes_of(train, "photo" if "photo" in train.attributes else None)
+scenes = unseen_people.scene_ids(train, "photo" if "photo" in train.attributes else None)
 
 
 def watch(candidate):
     """Rank and spread of the training photographs behind the expander, where the loss looks."""
-    z = in_batches(candidate, candidate.project, train)
+    z = apply_in_batches(candidate, candidate.project, train)
     return {"effective_rank": evaluation.effective_rank(z), "std": float(z.std(axis=0).mean())}
 
 
 start = new_vicreg()
-vicreg = few_labels.untrained(start, start.backbone)
+vicreg = few_labels.replace_backbone(start, start.backbone)
 histories = {"all three terms": fit(vicreg, train, plan, scenes=scenes, monitors=[watch])}
 for name, off in {"without variance": {"variance": 0.0}, "without covariance": {"covariance": 0.0}}.items():
     histories[name] = fit(new_vicreg(**off), train, short, scenes=scenes, monitors=[watch])
@@ -166,8 +166,8 @@ run.save_figure(figure)
 plt.show()
 last = {name: history.epochs[-1] for name, history in histories.items()}
 for name, values in last.items():
-    run.metric(f"std/{name}", values["std"])
-    run.metric(f"rank/{name}", values["effective_rank"])
+    run.record_metric(f"std/{name}", values["std"])
+    run.record_metric(f"rank/{name}", values["effective_rank"])
 print(
     "without variance, all photographs end at one point:",
     last["without variance"]["std"] < 0.1 * last["all three terms"]["std"],
@@ -187,18 +187,18 @@ print(
 # What is it worth for people whom the network never saw? First pairs of them, then names with very few labels.
 
 # %%
-pairs = unseen_people.pairs_of(test)
-embeddings = unseen_people.without_training(start, train, test)
-embeddings |= {"VICReg": embed_faces(vicreg, test), "VICReg, expander": in_batches(vicreg, vicreg.project, test)}
-similar = {name: evaluation.scores(rows, pairs) for name, rows in embeddings.items()}
+pairs = unseen_people.verification_pairs(test)
+embeddings = unseen_people.embed_baselines(start, train, test)
+embeddings |= {"VICReg": embed_faces(vicreg, test), "VICReg, expander": apply_in_batches(vicreg, vicreg.project, test)}
+similar = {name: evaluation.cosine_scores(rows, pairs) for name, rows in embeddings.items()}
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
-figures = unseen_people.figures_of(similar, test, pairs, (0.01,), draws, seed)
+figures = unseen_people.verification_metrics(similar, test, pairs, (0.01,), draws, seed)
 for name, found in figures.items():
-    run.metric(f"eer/{name}", found["eer"])
+    run.record_metric(f"eer/{name}", found["eer"])
 overview = {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}
 plots.intervals({"": overview}, "1 - EER on strangers, per cent, with 95 % intervals")
 plt.show()
-run.check(*[f"eer/{name}" for name in figures])
+run.check_references(*[f"eer/{name}" for name in figures])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     clear = stored["eer/VICReg"].high < figures["whitened PCA"]["eer"].low
@@ -219,32 +219,32 @@ for name, found in figures.items():
 # share. An earlier project indexed it all the same, without knowing. The check looks at what depends on the head:
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table([fault for fault in faults.lessons() if fault.check is faults.check_embedding])
+faults.fault_table([fault for fault in faults.all_faults() if fault.check is faults.check_embedding])
 
 # %% [markdown]
 # Now names. Of each of people B some photographs are held back for the test; of the others a few are labelled, one a person
 # and about a tenth. Logistic regression on the embeddings, and the whole network fine-tuned, three draws of the labels:
 
 # %%
-split = stratified(test, train=0.6, seed=seed, group="photo" if "photo" in test.attributes else None)
-question = few_labels.Question.of(None, test.subset(split.train), test.subset(split.test))
-assert_disjoint(question.pool, question.test, by=("file", "hash"))
-tuning = few_labels.FineTuning(run.choose(2, 60, 1000), views=views)
+split = stratified_split(test, train=0.6, seed=seed, group="photo" if "photo" in test.attributes else None)
+question = few_labels.LabelTask.from_column(None, test.subset(split.train), test.subset(split.test))
+assert_disjoint(question.pool, question.test, kinds=("file", "hash"))
+tuning = few_labels.FineTuning(run.choose(2, 60, 1000), augmentation=views)
 networks = {"VICReg": vicreg, "random start": start}
 top1 = {}
 for share in (0.01, 0.1):
-    labelled = len(question.labelled(share, 0))
-    given = [few_labels.answers(question, networks, share, draw, tuning) for draw in range(3)]
+    labelled = len(question.draw_labeled_rows(share, 0))
+    given = [few_labels.predict_with_few_labels(question, networks, share, draw, tuning) for draw in range(3)]
     for name in given[0]:
         right = [(answer[name] == question.test_labels).mean() for answer in given]
         key = f"top1/{share:g}/{name}"
-        run.metric(key, evaluation.over_seeds(right, unit="draws"))
+        run.record_metric(key, evaluation.mean_over_seeds(right, unit="draws"))
         top1.setdefault(f"{labelled} labels", {})[name] = run.record.metrics[key]
 plots.intervals(
     top1, "people found, per cent, mean and interval over 3 draws of the labels", chance=1 / len(question.names)
 )
 plt.show()
-run.check(*[f"top1/{share:g}/{name}" for share in (0.01, 0.1) for name in next(iter(top1.values()))])
+run.check_references(*[f"top1/{share:g}/{name}" for share in (0.01, 0.1) for name in next(iter(top1.values()))])
 
 # %% [markdown]
 # An interval over draws says how much hangs on *which* photographs were labelled; that over seeds is in the references.
@@ -255,7 +255,7 @@ run.check(*[f"top1/{share:g}/{name}" for share in (0.01, 0.1) for name in next(i
 # CIFAR-10, three seeds, beside the same network at its random start.
 
 # %%
-cifar = records.read(own_data("results", "06_cifar.json"))
+cifar = records.read_record(project_data("results", "06_cifar.json"))
 print(
     cifar.command,
     "|",
@@ -309,8 +309,8 @@ def by_annoy(vectors, farthest=False):
 
 
 backbone_vectors = embed_faces(vicreg, gallery)
-expander_vectors = in_batches(vicreg, vicreg.project, gallery)
-plots.found_sheet(
+expander_vectors = apply_in_batches(vicreg, vicreg.project, gallery)
+plots.search_sheet(
     gallery.images, gallery.identity, queries, *by_annoy(backbone_vectors), side=64
 ) if show_them else "not shown"
 
@@ -318,7 +318,7 @@ plots.found_sheet(
 # The same three by the expander's output:
 
 # %%
-plots.found_sheet(
+plots.search_sheet(
     gallery.images, gallery.identity, queries, *by_annoy(expander_vectors), side=64
 ) if show_them else "not shown"
 
@@ -327,7 +327,7 @@ plots.found_sheet(
 # asked for it:
 
 # %%
-plots.found_sheet(
+plots.search_sheet(
     gallery.images, gallery.identity, queries, *by_annoy(backbone_vectors, farthest=True), side=64
 ) if show_them else "not shown"
 
@@ -336,7 +336,9 @@ plots.found_sheet(
 # 2\cos}$, which is between 0 and 2; a percentage of what would that be?
 
 # %% tags=["nbval-ignore-output"]
-faults.as_table([fault for fault in faults.lessons() if fault.check in (faults.check_similarity, faults.check_ids)])
+faults.fault_table(
+    [fault for fault in faults.all_faults() if fault.check in (faults.check_similarity, faults.check_ids)]
+)
 
 # %% [markdown]
 # ## How much does Annoy miss?
@@ -350,8 +352,8 @@ grid = search_times.recall_grid(everybody, trees=(2, 5, 10, 20), search_k=(50, 1
 table = grid.pivot(index="trees", columns="search_k", values="recall")
 plots.rate_grids({f"recall@10, per cent, {len(everybody)} photographs": table})
 plt.show()
-chosen = search_times.cheapest(grid)
-run.metric("recall@10 of the chosen setting", chosen["recall"])
+chosen = search_times.cheapest_setting(grid)
+run.record_metric("recall@10 of the chosen setting", chosen["recall"])
 print("the setting with the least search that finds 95 %: recall at least .95:", chosen["recall"] >= 0.95)
 
 # %% tags=["nbval-ignore-output"]
@@ -374,19 +376,19 @@ for direction, farthest in {"nearest": False, "farthest": True}.items():
     found, right = (
         index.search(everybody[asked], 10, exclude=asked, farthest=farthest)[0] for index in (forest, exact)
     )
-    run.metric(f"recall@10/{direction}", search.recall_of(found, right))
+    run.record_metric(f"recall@10/{direction}", search.recall_from_ids(found, right))
 plots.intervals(
     {"": {name: run.record.metrics[f"recall@10/{name}"] for name in ("nearest", "farthest")}},
     "recall@10 at the chosen setting, per cent",
 )
 plt.show()
-run.check("recall@10 of the chosen setting", "recall@10/nearest", "recall@10/farthest")
+run.check_references("recall@10 of the chosen setting", "recall@10/nearest", "recall@10/farthest")
 
 # %% [markdown]
 # What does it cost? Simulated faces, ten photographs a person, from a thousand to a million, on one core:
 
 # %%
-times = records.read(own_data("results", "06_search_times.json"))
+times = records.read_record(project_data("results", "06_search_times.json"))
 print(times.command)
 figure, axes = plt.subplots(1, 4, figsize=(12, 3))
 settings = sorted({name.split("/")[0] for name in times.metrics})
@@ -419,7 +421,7 @@ plt.show()
 # SupCon with their names. Nobody of a tested pair is in the training that is tested: it is asserted.
 
 # %%
-lfw = records.read(own_data("results", "06_lfw.json"))
+lfw = records.read_record(project_data("results", "06_lfw.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "photographs,", lfw.parameters["seeds"], "seeds")
 names = (
     "raw pixels",
@@ -429,7 +431,7 @@ names = (
     "UTKFace, then LFW with names",
 )
 shown = {name: lfw.metrics[f"accuracy/{name}"] for name in names}
-scratch = records.read(own_data("results", "lfw_view2_supcon.json"))
+scratch = records.read_record(project_data("results", "lfw_view2_supcon.json"))
 shown["LFW with names, from scratch (notebook 03)"] = scratch.metrics["accuracy/supcon"]
 plots.intervals({"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW, people never seen", chance=0.5)
 plt.show()
@@ -473,7 +475,7 @@ def variance_term(z: torch.Tensor) -> torch.Tensor:
     return ...
 
 
-variance_term = labs.exercise(exercises.VARIANCE, variance_term)
+variance_term = labs.check_answer(exercises.VARIANCE_TERM, variance_term)
 
 # %% [markdown]
 # **6.2** The covariance term: the sum of the squared covariances of different dimensions, divided by D.
@@ -485,7 +487,7 @@ def covariance_term(z: torch.Tensor) -> torch.Tensor:
     return ...
 
 
-covariance_term = labs.exercise(exercises.COVARIANCE, covariance_term)
+covariance_term = labs.check_answer(exercises.COVARIANCE_TERM, covariance_term)
 
 # %% [markdown]
 # **6.3** Annoy's angular distance is $\sqrt{2 - 2\cos}$. What is the cosine?
@@ -497,20 +499,20 @@ def cosine_of_angular(distance: np.ndarray) -> np.ndarray:
     return ...
 
 
-cosine_of_angular = labs.exercise(exercises.COSINE_OF_ANGULAR, cosine_of_angular)
+cosine_of_angular = labs.check_answer(exercises.COSINE_OF_ANGULAR, cosine_of_angular)
 
 # %% [markdown]
-# **6.4** Recall: ids found (n, k) and ids of the exact search (n, k); the share of the right ones that were found, in any
-# order. -1 stands for no neighbour, and is no hit.
+# **6.4** Recall: ids that a search gave (n, k) and ids of the exact search (n, k); the share of the right ones that were
+# found, in any order. -1 stands for no neighbour, and is no hit.
 
 
 # %%
-def recall_at_k(found: np.ndarray, exact: np.ndarray) -> float:
+def recall_at_k(results: np.ndarray, exact: np.ndarray) -> float:
     """Mean over the queries."""
     return ...
 
 
-recall_at_k = labs.exercise(exercises.RECALL, recall_at_k)
+recall_at_k = labs.check_answer(exercises.RECALL_AT_K, recall_at_k)
 
 # %% [markdown]
 # ## References

@@ -40,29 +40,29 @@ from facelab import datasets, evaluation, labs, plots, records
 from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.cropping import YuNetDetector
-from facelab.datasets.folds import folds_of_people
+from facelab.datasets.folds import sample_fold_pairs
 from facelab.exercises import chapter_07 as exercises
 from facelab.experiments import lfw_view2, margin_geometry
 from facelab.labs import references
-from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, sphere_lambda, unchanged
-from facelab.losses.cosine import cosines, unit
+from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, no_margin, sphere_lambda
+from facelab.losses.cosine import cosines, normalize_rows
 from facelab.losses.margin import sine
 from facelab.methods import Margin, embed_faces
 from facelab.methods.margin import LOSSES
-from facelab.methods.margin_heads import Cosine
-from facelab.paths import own_data
-from facelab.protocols import closed_set, found_faces, unseen_people
+from facelab.methods.margin_heads import CosineHead
+from facelab.paths import project_data
+from facelab.protocols import closed_set, face_alignment, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin("07_margin", preset=preset, dataset=dataset, seed=seed, epochs=epochs, scale=scale)
 size = run.choose(32, 48, 112)
 least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.with_photos(datasets.load(dataset, size), least)
+faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
 if preset == "smoke":
-    faces = faces.of_people(faces.people[:16])
-train, test = unseen_people.split_unseen(faces, seed)
-run.data("people A, to learn from", train)
-run.data("people B, strangers", test)
+    faces = faces.select_people(faces.people[:16])
+train, test = unseen_people.split_unseen_people(faces, seed)
+run.record_data("people A, to learn from", train)
+run.record_data("people B, strangers", test)
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
 print(train, test, sep="\n")
 
@@ -103,7 +103,7 @@ print("by hand equals facelab.losses.margin_softmax with cos_face:", torch.isclo
 
 # %%
 changes = {
-    "normalised softmax": unchanged,
+    "normalised softmax": no_margin,
     "CosFace, m .35": partial(cos_face, margin=0.35),
     "ArcFace, m .5": partial(arc_face, margin=0.5),
     "A-Softmax, m 4": partial(a_softmax, m=4),
@@ -122,12 +122,12 @@ plt.show()
 steps = np.arange(0, 400)
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 axes.semilogy(steps, [sphere_lambda(int(t)) for t in steps], label="the authors' pace")
-axes.semilogy(steps, [sphere_lambda(int(t), until=250) for t in steps], label="scaled to this run: 5 at step 250")
+axes.semilogy(steps, [sphere_lambda(int(t), decay_steps=250) for t in steps], label="scaled to this run: 5 at step 250")
 axes.set(xlabel="step", ylabel="lambda")
 axes.legend()
 plt.show()
 print("share of psi in the target at step 250, the authors' pace:", f"{1 / (1 + sphere_lambda(250)):.0%}")
-print("share of psi in the target at step 250, scaled:", f"{1 / (1 + sphere_lambda(250, until=250)):.0%}")
+print("share of psi in the target at step 250, scaled:", f"{1 / (1 + sphere_lambda(250, decay_steps=250)):.0%}")
 
 # %% [markdown]
 # ## At the edge of float32
@@ -137,7 +137,7 @@ print("share of psi in the target at step 250, scaled:", f"{1 / (1 + sphere_lamb
 
 # %%
 z = torch.randn(10_000, 128, generator=generator)
-self_cosine = (unit(z) * unit(3 * z)).sum(dim=1)
+self_cosine = (normalize_rows(z) * normalize_rows(3 * z)).sum(dim=1)
 share_above = (self_cosine > 1).float().mean().item()
 print("more than a tenth of these vectors have a cosine above 1 to themselves:", share_above > 0.1)
 
@@ -189,9 +189,9 @@ print("sin of cos .6, 1 and 1 + 1.2e-7:", *[f"{v:.2f}" for v in sine(torch.tenso
 # them. Rays are the class directions $w_j$, the dashed circle is the mean norm.
 
 # %%
-few = train.of_people(train.people[: run.choose(4, 8, 8)])
+few = train.select_people(train.people[: run.choose(4, 8, 8)])
 short = Plan(run.choose(2, 12, 12), batch_size=run.choose(16, 32, 32), lr=1e-3, seed=seed)
-knows_them = margin_geometry.network_of(few, replace(short, epochs=run.choose(2, 20, 20), lr=3e-3), seed)
+knows_them = margin_geometry.train_network(few, replace(short, epochs=run.choose(2, 20, 20), lr=3e-3), seed)
 in_the_plane = {
     "softmax": {},
     "center": {"margin": 0.1},
@@ -202,10 +202,10 @@ in_the_plane = {
     "cosface": {"scale": 8, "margin": 0.2},
 }
 planes = {
-    LOSSES[loss].title: margin_geometry.plane_of(few, loss, short, seed, knows_them, **options)
+    LOSSES[loss].title: margin_geometry.train_plane(few, loss, short, seed, knows_them, **options)
     for loss, options in in_the_plane.items()
 }
-plots.plane(planes)
+plots.embedding_plane(planes)
 plt.show()
 
 # %% [markdown]
@@ -214,7 +214,7 @@ plt.show()
 # person point where. Dotted lines are half-way between two classes, which is where a photograph changes sides.
 
 # %%
-plots.on_the_circle(planes)
+plots.direction_circle(planes)
 plt.show()
 titles = [LOSSES[loss].title for loss in ("softmax", "ring", "cosface")]
 plots.norms_and_angles({title: planes[title] for title in titles})
@@ -222,7 +222,7 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 lengths = {name: np.linalg.norm(panel.points, axis=1) for name, panel in planes.items()}
-angles = {name: [np.median(side) for side in panel.own_and_other()] for name, panel in planes.items()}
+angles = {name: [np.median(side) for side in panel.own_and_nearest_angles()] for name, panel in planes.items()}
 pd.DataFrame(
     {
         "spread of the lengths, share of their mean": {n: f"{v.std() / v.mean():.2f}" for n, v in lengths.items()},
@@ -250,9 +250,9 @@ for probability in (0.9, 0.99, 0.999):
     axes[0].semilogx(counts, [margin_geometry.least_scale(int(n), probability) for n in counts], label=probability)
 axes[0].set(xlabel="people", ylabel="least s", title="believed with probability")
 for s in (1, 4, 16, 64):
-    axes[1].plot(degrees, margin_geometry.belief(degrees, people, s), label=f"s {s}")
+    axes[1].plot(degrees, margin_geometry.target_probability(degrees, people, s), label=f"s {s}")
 for m in (0.0, 0.2, 0.35, 0.5):
-    believed = margin_geometry.belief(degrees, people, 16, partial(cos_face, margin=m))
+    believed = margin_geometry.target_probability(degrees, people, 16, partial(cos_face, margin=m))
     axes[2].plot(degrees, believed, label=f"m {m}")
 for panel, title in zip(axes[1:], ("no margin", "CosFace, s 16"), strict=True):
     panel.set(xlabel="angle to the own class, degrees", ylabel="probability of it", title=title)
@@ -309,14 +309,14 @@ for name, options in settings.items():
     histories[name] = fit(methods[name], train, plan)
 
 # %%
-pairs = unseen_people.pairs_of(test)
-embeddings = unseen_people.without_training(new_margin(train, loss="softmax"), train, test)
+pairs = unseen_people.verification_pairs(test)
+embeddings = unseen_people.embed_baselines(new_margin(train, loss="softmax"), train, test)
 embeddings |= {name: embed_faces(method, test) for name, method in methods.items()}
-similar = {name: evaluation.scores(rows, pairs) for name, rows in embeddings.items()}
+similar = {name: evaluation.cosine_scores(rows, pairs) for name, rows in embeddings.items()}
 draws = run.choose(100, 300, 1000)  # of the bootstrap
-figures = unseen_people.figures_of(similar, test, pairs, (0.01,), draws, seed)
+figures = unseen_people.verification_metrics(similar, test, pairs, (0.01,), draws, seed)
 for name, found in figures.items():
-    run.metric(f"eer/{name}", found["eer"])
+    run.record_metric(f"eer/{name}", found["eer"])
 figure = plots.intervals(
     {"": {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}},
     "1 - EER on strangers, per cent, with 95 % intervals over people",
@@ -324,7 +324,7 @@ figure = plots.intervals(
 )
 run.save_figure(figure)
 plt.show()
-run.check(*[f"eer/{name}" for name in figures])
+run.check_references(*[f"eer/{name}" for name in figures])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     by_seeds = {name: stored[f"eer/{name}"] for name in settings}
@@ -363,20 +363,20 @@ plt.show()
 # four, as in LFW's View 2. The in-sample figure stands beside it:
 
 # %%
-folds = folds_of_people(
+folds = sample_fold_pairs(
     test, run.choose(2, 5, 5), run.choose(50, 500, 300), seed, "photo" if "photo" in test.attributes else None
 )
 honest, in_sample = {}, {}
 for name in ("whitened PCA", *settings):
-    values = evaluation.scores(embeddings[name], folds)
+    values = evaluation.cosine_scores(embeddings[name], folds)
     honest[name] = evaluation.lfw_view2(values, folds.same, folds.fold)
     each = [folds.fold == number for number in np.unique(folds.fold)]
     in_sample[name] = np.mean([evaluation.best_threshold(values[own], folds.same[own])[1] for own in each])
-    run.metric(f"accuracy/{name}", honest[name].estimate)
-    run.metric(f"in-sample/{name}", in_sample[name])
+    run.record_metric(f"accuracy/{name}", honest[name].estimate)
+    run.record_metric(f"in-sample/{name}", in_sample[name])
 gain = np.mean([in_sample[name] - honest[name].mean for name in honest])
-run.metric("in-sample gain, mean", gain)
-run.check("accuracy/softmax", "accuracy/CosFace", "in-sample gain, mean")
+run.record_metric("in-sample gain, mean", gain)
+run.check_references("accuracy/softmax", "accuracy/CosFace", "in-sample gain, mean")
 print("in-sample is better in every row:", all(in_sample[name] > honest[name].mean for name in honest))
 
 # %% tags=["nbval-ignore-output"]
@@ -394,7 +394,7 @@ pd.DataFrame(
 # 02: 60 % of each person's photographs train, 30 % judge. One matrix for each:
 
 # %%
-split = closed_set.split_closed(faces, seed)
+split = closed_set.split_closed_set(faces, seed)
 known, judged = faces.subset(split.train), faces.subset(split.test)
 ring = new_margin(known, loss="ring")
 fit(ring, known, plan)
@@ -402,15 +402,15 @@ top1 = {}
 figure, several = plt.subplots(1, 2, figsize=(9, 3.8))
 for panel, (part, some) in zip(several, {"training": known, "test": judged}.items(), strict=True):
     predicted = ring.predict(some).argmax(axis=1)
-    matrix = evaluation.confusion(some.labels(), predicted, len(known.people))
+    matrix = evaluation.confusion_matrix(some.labels(), predicted, len(known.people))
     panel.imshow(matrix / matrix.sum(axis=1, keepdims=True), vmin=0, vmax=1, cmap="viridis")
     panel.set(title=f"{part}: share of each person", xlabel="predicted", ylabel="true")
     panel.grid(False)
     right = predicted == some.labels()
-    top1[part] = evaluation.over_people(lambda rows, right=right: right[rows].mean(), some.identity)
-    run.metric(f"closed/Ring loss/{part}", top1[part])
+    top1[part] = evaluation.bootstrap_over_people(lambda rows, right=right: right[rows].mean(), some.identity)
+    run.record_metric(f"closed/Ring loss/{part}", top1[part])
 plt.show()
-run.check("closed/Ring loss/training", "closed/Ring loss/test")
+run.check_references("closed/Ring loss/training", "closed/Ring loss/test")
 print("training is better than test, intervals apart:", top1["training"].low > top1["test"].high)
 
 # %% [markdown]
@@ -422,11 +422,11 @@ print("training is better than test, intervals apart:", top1["training"].low > t
 # aligned ones:
 
 # %%
-large = datasets.load(dataset, 112).of_people(faces.people)
+large = datasets.load(dataset, 112).select_people(faces.people)
 sets, found = {}, {}
-for part, some in zip(("train", "test"), unseen_people.split_unseen(large, seed), strict=True):
-    sets[part], found[part] = found_faces.found_faces(some, YuNetDetector(), size)
-run.metric("faces found/test", found["test"].mean(), n=len(found["test"]))
+for part, some in zip(("train", "test"), unseen_people.split_unseen_people(large, seed), strict=True):
+    sets[part], found[part] = face_alignment.alignment_variants(some, YuNetDetector(), size)
+run.record_metric("faces found/test", found["test"].mean(), n=len(found["test"]))
 shown = np.linspace(0, len(test) - 1, 6).astype(int)
 rows = np.concatenate([one.images[shown] for one in sets["test"].values()])
 plots.show_faces(rows, columns=6, zoom=72 / size) if show_them else "not shown"
@@ -437,13 +437,13 @@ on_aligned = new_margin(train, **settings["CosFace"])
 fit(on_aligned, sets["train"]["detected and aligned"], plan)
 for trained_on, method in {"as they are": methods["CosFace"], "detected and aligned": on_aligned}.items():
     for tested_on, some in sets["test"].items():
-        values = evaluation.scores(embed_faces(method, some), folds)
+        values = evaluation.cosine_scores(embed_faces(method, some), folds)
         key = f"trained {trained_on}, tested {tested_on}"
         prepared[key] = evaluation.lfw_view2(values, folds.same, folds.fold).estimate
-        run.metric(f"prepared/{key}", prepared[key])
+        run.record_metric(f"prepared/{key}", prepared[key])
 plots.intervals({"": prepared}, "accuracy on strangers, per cent, threshold of other folds", "CosFace", chance=0.5)
 plt.show()
-run.check("faces found/test", *[f"prepared/{key}" for key in prepared])
+run.check_references("faces found/test", *[f"prepared/{key}" for key in prepared])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     before, after, both = (
@@ -474,7 +474,7 @@ if stored:
 identities, seen = run.choose(10_000, 100_000, 100_000), 200
 prototypes = torch.randn(seen, 32, generator=generator)
 torch.manual_seed(seed)
-head = Cosine(32, identities, lambda c, margins: c - margins, margin=0.2, scale=16.0, sample=0.02)
+head = CosineHead(32, identities, lambda c, margins: c - margins, margin=0.2, scale=16.0, sample=0.02)
 optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
 
 
@@ -488,7 +488,7 @@ def right_among_all():
     """Share of new photographs whose nearest class of all is theirs."""
     photographs, who = noisy_photographs()
     with torch.no_grad():
-        return (head.scores(photographs).argmax(dim=1) == who).float().mean().item()
+        return (head.logits(photographs).argmax(dim=1) == who).float().mean().item()
 
 
 before = right_among_all()
@@ -496,8 +496,8 @@ for _ in range(run.choose(20, 60, 60)):
     optimizer.zero_grad()
     head(*noisy_photographs())["loss"].backward()
     optimizer.step()
-run.metric("partial classes/right among all", right_among_all())
-run.check("partial classes/right among all")
+run.record_metric("partial classes/right among all", right_among_all())
+run.check_references("partial classes/right among all")
 print("right among all identities at the start: below 2 %:", before < 0.02)
 
 # %% [markdown]
@@ -508,7 +508,10 @@ print("right among all identities at the start: below 2 %:", before < 0.02)
 # folds.
 
 # %%
-found = {loss: records.read(own_data("results", f"lfw_view2_{loss}.json")) for loss in (*lfw_view2.MARGINS, "supcon")}
+found = {
+    loss: records.read_record(project_data("results", f"lfw_view2_{loss}.json"))
+    for loss in (*lfw_view2.MARGINS, "supcon")
+}
 any_record = found["cosface"]
 print(any_record.command, "| and so on;", any_record.data["faces"]["images"], "photographs")
 shown = {name: any_record.metrics[f"accuracy/{name}"] for name in ("whitened PCA", "random network")}
@@ -530,7 +533,7 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 # tested photograph is embedded ten times, shifted and mirrored. The interval is over the ten folds.
 
 # %%
-best = records.read(own_data("results", "lfw_view2_best_tens.json"))
+best = records.read_record(project_data("results", "lfw_view2_best_tens.json"))
 print(best.command)
 for name in ("raw pixels", "whitened PCA", "random network", "seed 0"):
     print(f"{'CosFace, by tens' if name == 'seed 0' else name:18} {best.metrics[f'accuracy/{name}']}")
@@ -544,7 +547,7 @@ for name in ("raw pixels", "whitened PCA", "random network", "seed 0"):
 # photographs of CASIA-WebFace:
 
 # %%
-founding = pd.read_csv(own_data("founding.csv"))
+founding = pd.read_csv(project_data("founding.csv"))
 rows = founding[founding["method"].isin(["softmax", "SphereFace", "CosFace", "ArcFace", "Ring loss", "A-Softmax"])]
 rows.assign(value=(100 * rows["value"]).round(2)).rename(columns={"value": "per cent"}).reset_index(drop=True)
 
@@ -577,7 +580,7 @@ def arc_face_target(cos: torch.Tensor, m: float) -> torch.Tensor:
     return ...
 
 
-arc_face_target = labs.exercise(exercises.ARC_FACE, arc_face_target)
+arc_face_target = labs.check_answer(exercises.ARC_FACE_TARGET, arc_face_target)
 
 # %% [markdown]
 # **7.2** A-Softmax: $\psi(\theta) = (-1)^k \cos(m\theta) - 2k$ with $k = \lfloor m\theta/\pi \rfloor$, from the cosines (N, 1).
@@ -589,7 +592,7 @@ def psi(cos: torch.Tensor, m: int) -> torch.Tensor:
     return ...
 
 
-psi = labs.exercise(exercises.PSI, psi)
+psi = labs.check_answer(exercises.PSI, psi)
 
 # %% [markdown]
 # **7.3** Accuracy of each fold, in sorted order, at the threshold that is best on all *other* folds. A pair is accepted where
@@ -597,24 +600,24 @@ psi = labs.exercise(exercises.PSI, psi)
 
 
 # %%
-def accuracy_on_others(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def fold_accuracies(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """One accuracy a fold."""
     return ...
 
 
-accuracy_on_others = labs.exercise(exercises.THRESHOLD, accuracy_on_others)
+fold_accuracies = labs.check_answer(exercises.FOLD_ACCURACIES, fold_accuracies)
 
 # %% [markdown]
 # **7.4** Center loss: the centres after a batch, $c_j - \alpha \sum_{y_i = j} (c_j - x_i) / (1 + n_j)$.
 
 
 # %%
-def centres_after(centers: torch.Tensor, x: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
+def update_centers(centers: torch.Tensor, x: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
     """(C, D), moved towards the photographs of the batch."""
     return ...
 
 
-centres_after = labs.exercise(exercises.CENTERS, centres_after)
+update_centers = labs.check_answer(exercises.UPDATE_CENTERS, update_centers)
 
 # %% [markdown]
 # ## References

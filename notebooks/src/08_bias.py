@@ -45,11 +45,11 @@ from facelab.errors import BadParameterError
 from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequity_rate, max_over_geometric_mean
 from facelab.exercises import chapter_08 as exercises
 from facelab.experiments.imbalance import tables
-from facelab.experiments.imbalance.designs import SHARES, design, photographs
-from facelab.experiments.imbalance.figures import BELIEVED, measured
-from facelab.experiments.imbalance.runs import MITIGATIONS, trained
+from facelab.experiments.imbalance.designs import SHARES, get_design, load_photographs
+from facelab.experiments.imbalance.figures import SOFTMAX_THRESHOLD, measure
+from facelab.experiments.imbalance.runs import MITIGATIONS, train
 from facelab.methods import Margin, embed_faces
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
@@ -57,7 +57,7 @@ designs = {"orl-wild": "orl-glasses", "utkface": "utkface-gender"}
 if dataset not in designs:
     raise BadParameterError(f"{dataset!r} has no uneven groups here.", f"Give one of: {', '.join(designs)}.")
 run = labs.begin("08_bias", preset=preset, dataset=dataset, seed=seed, epochs=epochs, loss=loss)
-chosen, faces = design(designs[dataset]), run.data("to draw from", photographs(designs[dataset]))
+chosen, faces = get_design(designs[dataset]), run.record_data("to draw from", load_photographs(designs[dataset]))
 length = epochs or run.choose(2, chosen.plan.epochs, 4 * chosen.plan.epochs)
 chosen = replace(chosen, plan=replace(chosen.plan, epochs=length))
 groups = (chosen.varied, *chosen.others)
@@ -84,18 +84,19 @@ print(faces)
 #
 # ## Nothing else may differ
 #
-# `unbalanced` draws the same number of people at each share; from one share to the next some of one group are exchanged for
-# some of the other, and the rest stay. Strangers are in no draw at any share, so that all nine trainings meet the same ones:
+# `sample_with_shares` draws the same number of people at each share; from one share to the next some of one group are
+# exchanged for some of the other, and the rest stay. Strangers are in no draw at any share, so that all nine trainings meet
+# the same ones:
 
 # %%
 shares = run.choose((SHARES[0], SHARES[-1]), SHARES, SHARES)
-parts = {share: chosen.parts(faces, share, seed) for share in shares}
+parts = {share: chosen.make_parts(faces, share, seed) for share in shares}
 for part in parts.values():
     for strangers in (part.calibration, part.unseen):
-        assert_disjoint(part.train, strangers, by=("identity",) if chosen.people else ("hash",))
+        assert_disjoint(part.train, strangers, kinds=("identity",) if chosen.people else ("hash",))
 same_strangers = {tuple(part.unseen.attributes["file"]) for part in parts.values()}
 print("all trainings meet the same strangers:", len(same_strangers) == 1)
-drawn = {share: pd.Series(part.group_of_class()).value_counts() for share, part in parts.items()}
+drawn = {share: pd.Series(part.class_groups()).value_counts() for share, part in parts.items()}
 table = pd.DataFrame(drawn).T.rename(columns=lambda name: f"classes: {called.get(name, name)}")
 table["training photographs"] = [len(part.train) for part in parts.values()]
 first = parts[shares[0]].train.people
@@ -106,7 +107,7 @@ table
 # %%
 middle = parts[shares[len(shares) // 2]]
 rows = [np.flatnonzero(middle.train.identity == person)[0] for person in middle.train.people]
-names = [called.get(group, group) for group in middle.group_of_class()]
+names = [called.get(group, group) for group in middle.class_groups()]
 plots.show_faces(middle.train.images[rows], columns=10, titles=names, zoom=1.5) if show_them else "not shown"
 
 # %% [markdown]
@@ -117,11 +118,11 @@ plots.show_faces(middle.train.images[rows], columns=10, titles=names, zoom=1.5) 
 # question: does more of my group help me?
 
 # %%
-methods = {share: trained(part, chosen, seed, loss) for share, part in parts.items()}
-found = {share: measured(parts[share], methods[share].predict, chosen.false_alarms) for share in shares}
+methods = {share: train(part, chosen, seed, loss) for share, part in parts.items()}
+found = {share: measure(parts[share], methods[share].predict, chosen.false_alarms) for share in shares}
 test = next(iter(middle.seen))
 for group in (*groups, "all"):
-    run.metric(f"accuracy/{group}", np.mean([figures[f"accuracy/{test}/{group}"] for figures in found.values()]))
+    run.record_metric(f"accuracy/{group}", np.mean([figures[f"accuracy/{test}/{group}"] for figures in found.values()]))
 
 
 def over_own_share(figure: str) -> dict[str, pd.DataFrame]:
@@ -132,9 +133,9 @@ def over_own_share(figure: str) -> dict[str, pd.DataFrame]:
 
 
 panels = {f"{test}: right": over_own_share(f"accuracy/{test}"), "mean confidence": over_own_share(f"confidence/{test}")}
-plots.over_share(panels, "one run of each share")
+plots.share_trends(panels, "one run of each share")
 plt.show()
-run.check("accuracy/all")
+run.check_references("accuracy/all")
 
 # %% [markdown]
 # What would you write in a report? A line through these points goes somewhere, whatever the truth is: at the ends one
@@ -143,11 +144,11 @@ run.check("accuracy/all")
 # that no accuracy is above 100 %), lines the mean of the lines of all seeds:
 
 # %%
-orl = records.read(own_data("results", "08_orl_glasses.json"))
+orl = records.read_record(project_data("results", "08_orl_glasses.json"))
 print(orl.command)
 question = "accuracy/other photographs"
-glasses = {called[group]: tables.trend(orl, group, question) for group in tables.groups_of(orl)}
-plots.over_share({"ORL, people as classes": glasses}, "right")
+glasses = {called[group]: tables.trend(orl, group, question) for group in tables.record_groups(orl)}
+plots.share_trends({"ORL, people as classes": glasses}, "right")
 plt.show()
 
 
@@ -197,14 +198,14 @@ plain, fair = "accuracy/clean", "accuracy, equal rivals/clean"
 
 def both_ways(name: str) -> records.Record:
     """Read a record of UTKFace, draw accuracy of all classes and against equally many rivals."""
-    record = records.read(own_data("results", f"08_utkface_{name}.json"))
+    record = records.read_record(project_data("results", f"08_utkface_{name}.json"))
     print(record.command)
     titles = {f"UTKFace: of all {record.parameters['total']} classes": plain, "against equally many of its group": fair}
     panels = {
-        title: {group: tables.trend(record, group, figure) for group in tables.groups_of(record)}
+        title: {group: tables.trend(record, group, figure) for group in tables.record_groups(record)}
         for title, figure in titles.items()
     }
-    plots.over_share(panels, "right")
+    plots.share_trends(panels, "right")
     plt.show()
     return record
 
@@ -231,10 +232,10 @@ pd.concat({"of all classes": told(race, plain), "equal rivals": told(race, fair)
 # with how much of that population the bands in common cover:
 
 # %%
-level = f"{min((float(share) for share in SHARES), key=lambda s: abs(s - 1 / len(tables.groups_of(race)))):g}"
+level = f"{min((float(share) for share in SHARES), key=lambda s: abs(s - 1 / len(tables.record_groups(race)))):g}"
 rows = {}
 for name, record, at in (("gender", gender, "0.5"), ("race", race, level)):
-    for group in tables.groups_of(record):
+    for group in tables.record_groups(record):
         as_it_is, one_age = (
             record.metrics[f"{at}/{figure}/{group}"] for figure in (plain, "accuracy, one age for all")
         )
@@ -270,7 +271,7 @@ calibrated = float(np.quantile(calibration, 1 - chosen.false_alarms, method="hig
 figure, axes = plt.subplots(figsize=(7.5, 3))
 for name, values in sure.items():
     axes.hist(values, bins=np.linspace(0, 1, 41), density=True, alpha=0.6, label=f"{name} (n = {len(values)})")
-axes.axvline(BELIEVED, color="black", linestyle=":", label="softmax .9")
+axes.axvline(SOFTMAX_THRESHOLD, color="black", linestyle=":", label="softmax .9")
 axes.axvline(calibrated, color="black", linestyle="--", label="calibrated on other strangers")
 axes.set(xlabel="largest softmax", ylabel="density")
 axes.legend(fontsize=8)
@@ -293,8 +294,8 @@ plots.show_faces(pictures, columns=len(some), titles=titles, zoom=1.9) if show_t
 # %%
 for edge in ("softmax .9", "calibrated"):
     for kind in ("false alarms", "found"):
-        run.metric(f"{kind}/{edge}", np.mean([figures[f"{kind}/{edge}/all"] for figures in found.values()]))
-run.check("false alarms/softmax .9", "false alarms/calibrated", "found/softmax .9", "found/calibrated")
+        run.record_metric(f"{kind}/{edge}", np.mean([figures[f"{kind}/{edge}/all"] for figures in found.values()]))
+run.check_references("false alarms/softmax .9", "false alarms/calibrated", "found/softmax .9", "found/calibrated")
 
 # %% [markdown]
 # And over the seeds of the records, at equal shares: strangers taken for somebody, and enrolled people found.
@@ -303,7 +304,7 @@ run.check("false alarms/softmax .9", "false alarms/calibrated", "found/softmax .
 rows = {}
 for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender}.items():
     for edge in ("softmax .9", "calibrated"):
-        for group in tables.groups_of(record):
+        for group in tables.record_groups(record):
             rows[name, edge, called.get(group, group)] = [
                 str(record.metrics[f"0.5/{kind}/{edge}/{group}"]) for kind in ("false alarms", "found")
             ]
@@ -329,9 +330,9 @@ for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender, "UTKFace, r
 # are compared at a false match rate of 5 % over all their pairs. By hand for one group, then for all:
 
 # %%
-everybody = closed_set.with_photos(datasets.load("orl-wild", 48), 40)
-people_a, people_b = unseen_people.split_unseen(everybody, seed)
-assert_disjoint(people_a, people_b, by=("identity", "file", "hash"))
+everybody = closed_set.people_with_photos(datasets.load("orl-wild", 48), 40)
+people_a, people_b = unseen_people.split_unseen_people(everybody, seed)
+assert_disjoint(people_a, people_b, kinds=("identity", "file", "hash"))
 torch.manual_seed(seed)
 door = Margin(backbone("resnet10", in_channels=1), CLASSIFIER, len(people_a.people), loss, **chosen.options)
 fit(door, people_a, Plan(run.choose(2, 12, 40), batch_size=32, lr=3e-3, seed=seed))
@@ -339,8 +340,8 @@ worn = people_b.attributes["glasses"].astype(float).groupby(people_b.identity).m
 wears = np.where(worn[people_b.identity] > 0.5, "glasses", "no glasses")
 print("strangers:", pd.Series(wears).groupby(people_b.identity).first().value_counts().to_dict())
 
-pairs = unseen_people.pairs_of(people_b)
-similar = evaluation.scores(embed_faces(door, people_b), pairs)
+pairs = unseen_people.verification_pairs(people_b)
+similar = evaluation.cosine_scores(embed_faces(door, people_b), pairs)
 threshold = evaluation.threshold_at_fmr(similar, pairs.same, 0.05)
 rates = evaluation.group_rates(similar, pairs, wears, threshold)
 
@@ -380,14 +381,14 @@ a_hundredth.round(4)
 
 # %%
 draws = run.choose(100, 300, 1000)
-disparity = evaluation.fairness_figures(similar, pairs, people_b.identity, wears, fmr=0.05, draws=draws, seed=seed)
+disparity = evaluation.fairness_estimates(similar, pairs, people_b.identity, wears, fmr=0.05, draws=draws, seed=seed)
 for name in ("fnmr/glasses", "fnmr/no glasses", "fmr/glasses", "fmr/no glasses"):
-    run.metric(name, disparity[name])
-run.check("fnmr/glasses", "fnmr/no glasses", "fmr/glasses", "fmr/no glasses")
+    run.record_metric(name, disparity[name])
+run.check_references("fnmr/glasses", "fnmr/no glasses", "fmr/glasses", "fmr/no glasses")
 gap = disparity["fnmr/glasses - no glasses"]
-run.metric("fnmr/glasses - no glasses", gap)
-run.metric("width of its interval", gap.high - gap.low)
-run.check("fnmr/glasses - no glasses", "width of its interval")
+run.record_metric("fnmr/glasses - no glasses", gap)
+run.record_metric("width of its interval", gap.high - gap.low)
+run.check_references("fnmr/glasses - no glasses", "width of its interval")
 
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame({name: [f.value, f.low, f.high] for name, f in disparity.items()}, index=["value", "low", "high"]).T.round(
@@ -451,12 +452,12 @@ for name, record, figure in (
 live = {}
 for share in (shares[0], shares[-1]):
     for how in MITIGATIONS:
-        method = methods[share] if how == "none" else trained(parts[share], chosen, seed, loss, how)
-        figures = measured(parts[share], method.predict, chosen.false_alarms)
+        method = methods[share] if how == "none" else train(parts[share], chosen, seed, loss, how)
+        figures = measure(parts[share], method.predict, chosen.false_alarms)
         live[share, how] = {group: figures[f"accuracy/{test}/{group}"] for group in (*groups, "all")}
 for how in MITIGATIONS:
-    run.metric(f"mitigated/{how}", np.mean([live[share, how]["all"] for share in (shares[0], shares[-1])]))
-run.check("mitigated/none", "mitigated/re-weighting", "mitigated/balanced sampling")
+    run.record_metric(f"mitigated/{how}", np.mean([live[share, how]["all"] for share in (shares[0], shares[-1])]))
+run.check_references("mitigated/none", "mitigated/re-weighting", "mitigated/balanced sampling")
 
 # %% tags=["nbval-ignore-output"]
 (100 * pd.DataFrame(live).T.rename_axis(["share", "mitigation"]).rename(columns=called)).round(1)
@@ -492,10 +493,10 @@ plt.show()
 # the threshold, at a false match rate of 5 % over all impostor pairs; others again are judged. Five seeds:
 
 # %%
-lfw = records.read(own_data("results", "08_lfw_gender.json"))
+lfw = records.read_record(project_data("results", "08_lfw_gender.json"))
 print(lfw.command)
 sexes = ("female", "male")
-figure = plots.over_share(
+figure = plots.share_trends(
     {
         title: {sex: tables.trend(lfw, sex, figure, sexes) for sex in sexes}
         for title, figure in {"FNMR: refused": "fnmr", "FMR: let in": "fmr", "EER": "eer"}.items()
@@ -570,29 +571,30 @@ pd.DataFrame(
 #
 # Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
 #
-# **8.1** Error rates of groups at one threshold: group -> (FNMR, FMR among its own). `first` and `second` are the groups of
-# both people of each pair; a pair is accepted where its score is at least the threshold.
+# **8.1** Error rates of groups at one threshold: group -> (FNMR, FMR among its own). `first_group` and `second_group`
+# are those of both people of each pair; a pair is accepted where its score is at least the threshold.
 
 
 # %%
-def group_rates(scores, same, first, second, threshold) -> dict[str, tuple[float, float]]:
+def group_rates(scores, same, first_group, second_group, threshold) -> dict[str, tuple[float, float]]:
     """Of every group that occurs."""
     return ...
 
 
-group_rates = labs.exercise(exercises.RATES, group_rates)
+group_rates = labs.check_answer(exercises.GROUP_RATES, group_rates)
 
 # %% [markdown]
-# **8.2** A threshold for strangers: the lowest of the values of `sure` such that at most `share` of the strangers are above it.
+# **8.2** A threshold for strangers: the lowest of the values of `confidence` such that at most `share` of the strangers are
+# above it.
 
 
 # %%
-def threshold_for_strangers(sure: np.ndarray, share: float) -> float:
-    """``sure`` is the largest softmax of each stranger."""
+def threshold_for_strangers(confidence: np.ndarray, share: float) -> float:
+    """``confidence`` is the largest softmax of each stranger."""
     return ...
 
 
-threshold_for_strangers = labs.exercise(exercises.STRANGERS, threshold_for_strangers)
+threshold_for_strangers = labs.check_answer(exercises.THRESHOLD_FOR_STRANGERS, threshold_for_strangers)
 
 # %% [markdown]
 # **8.3** Weights for re-weighting: one for each class, by its group; every group counts as much as another, and the mean of the
@@ -605,7 +607,7 @@ def class_weights(group: np.ndarray) -> np.ndarray:
     return ...
 
 
-class_weights = labs.exercise(exercises.WEIGHTS, class_weights)
+class_weights = labs.check_answer(exercises.CLASS_WEIGHTS, class_weights)
 
 # %% [markdown]
 # **8.4** Gini's coefficient of the rates $x_1 \dots x_G$, which GARBE is made of: $\frac{G}{G - 1} \cdot \frac{\sum_i \sum_j
@@ -618,7 +620,7 @@ def gini(rates: np.ndarray) -> float:
     return ...
 
 
-gini = labs.exercise(exercises.GINI, gini)
+gini = labs.check_answer(exercises.GINI, gini)
 
 # %% [markdown]
 # ## References

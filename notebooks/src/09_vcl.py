@@ -41,15 +41,15 @@ from torch.distributions import Normal, kl_divergence
 from facelab import datasets, evaluation, labs, plots, records
 from facelab.augment import CLASSIFIER, SIMCLR
 from facelab.backbones import backbone
-from facelab.datasets.contaminated import contaminated
+from facelab.datasets.contamination import contaminate
 from facelab.errors import BadParameterError
 from facelab.exercises import chapter_09 as exercises
-from facelab.experiments import vcl_analysis as vcl_experiments
-from facelab.experiments.noise_robustness import LEVEL
+from facelab.experiments import vcl_analysis
+from facelab.experiments.noise_robustness import UNIT_SIGMA
 from facelab.labs import references
 from facelab.losses import beta_nt_xent, beta_scores, distribution_similarity, kl_to_standard, nt_xent
 from facelab.methods import VCL, SimCLR, embed_faces
-from facelab.paths import own_data
+from facelab.paths import project_data
 from facelab.protocols import few_labels, unseen_people
 from facelab.training import Plan, fit
 
@@ -67,11 +67,11 @@ if dataset != "orl-wild":
     raise BadParameterError(f"{dataset} does not say what was done to its photographs.", "Take orl-wild.")
 size = run.choose(32, 32, 112)
 faces = datasets.load(dataset, size)
-train, test = unseen_people.split_unseen(faces, seed)
+train, test = unseen_people.split_unseen_people(faces, seed)
 if preset == "smoke":
-    train, test = (part.of_people(part.people[:8]) for part in (train, test))
-run.data("train", train)
-run.data("test", test)
+    train, test = (part.select_people(part.people[:8]) for part in (train, test))
+run.record_data("train", train)
+run.record_data("test", test)
 over_seeds = references.lookup(run.notebook, preset, dataset)  # of several seeds; empty where none were made
 print(train, test, sep="\n")
 
@@ -192,8 +192,8 @@ figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.1))
 for b in betas:
     one = torch.eye(1, 2, dtype=torch.float64)
     others = torch.from_numpy(1 - squared / 2)[:, None] * one
-    axes[0].plot(squared, beta_scores(one, others, b, LEVEL)[0], label=f"β = {b:g}")
-    pulled = vcl_experiments.pull(b, LEVEL, 2, squared)
+    axes[0].plot(squared, beta_scores(one, others, b, UNIT_SIGMA)[0], label=f"β = {b:g}")
+    pulled = vcl_analysis.pull_strength(b, UNIT_SIGMA, 2, squared)
     axes[1].plot(squared, pulled / pulled[0])
 axes[0].set(xlabel="squared distance", ylabel="score")
 axes[1].set(xlabel="squared distance", ylabel="pull, against d = 0", ylim=(0, 1.05))
@@ -203,11 +203,11 @@ plt.show()
 
 def pull_left(at: float, sigma: float) -> list[str]:
     """Pull of a pair at a squared distance, per cent of the pull at 0, for each beta."""
-    return [f"{100 * np.divide(*vcl_experiments.pull(b, sigma, 2, np.array([at, 0.0]))):.1f} %" for b in betas]
+    return [f"{100 * np.divide(*vcl_analysis.pull_strength(b, sigma, 2, np.array([at, 0.0]))):.1f} %" for b in betas]
 
 
 pd.DataFrame(
-    {"at a right angle": pull_left(2.0, LEVEL), "opposite": pull_left(4.0, LEVEL)},
+    {"at a right angle": pull_left(2.0, UNIT_SIGMA), "opposite": pull_left(4.0, UNIT_SIGMA)},
     index=pd.Index(betas, name="beta"),
 )
 
@@ -223,7 +223,7 @@ pd.DataFrame(
 # %%
 for b in betas[1:]:
     print(f"beta {b:<5g}  sigma .5: {(2 * math.pi * 0.5**2) ** (-b * 128 / 2):.1e}", end="   ")
-    print(f"sigma {LEVEL:.3f}: {(2 * math.pi * LEVEL**2) ** (-b * 128 / 2):.3f}")
+    print(f"sigma {UNIT_SIGMA:.3f}: {(2 * math.pi * UNIT_SIGMA**2) ** (-b * 128 / 2):.3f}")
 
 # %% [markdown]
 # So $s = 1/\sqrt{2\pi}$ is taken below, where the factor is 1 whatever $\beta$ and $D$. All rivals then meet the same NT-Xent
@@ -271,8 +271,8 @@ pd.DataFrame(rows, index=shown).T.round(2)
 
 # %%
 shares = run.choose((0.0, 0.4), (0.0, 0.4), (0.0, 0.2, 0.4))
-parts = {share: contaminated(train, share, seed) for share in shares}
-scenes = unseen_people.scenes_of(train, "photo")
+parts = {share: contaminate(train, share, seed) for share in shares}
+scenes = unseen_people.scene_ids(train, "photo")
 noisy = parts[shares[-1]]
 is_face = noisy.attributes["is face"].to_numpy()
 shown = np.concatenate([np.flatnonzero(~is_face)[:9], np.flatnonzero(is_face)[:9]])
@@ -301,8 +301,8 @@ def new_method(name: str, weight: float = prior):
         views,
         layers=2,
         beta=beta if name == bent else 0.0,
-        sigma=LEVEL,
-        temperature=temperature / LEVEL**2,
+        sigma=UNIT_SIGMA,
+        temperature=temperature / UNIT_SIGMA**2,
         prior=weight,
     )
 
@@ -314,7 +314,7 @@ plan = Plan(
     weight_decay=run.choose(0.05, 0.05, 0.01),
     seed=seed,
 )
-watch = vcl_experiments.watch_posterior(train.subset(np.arange(0, len(train), 8)))
+watch = vcl_analysis.posterior_monitor(train.subset(np.arange(0, len(train), 8)))
 rivals = ("SimCLR", "VCL without beta", bent)
 methods, histories = {}, {}
 for name in rivals:
@@ -325,24 +325,28 @@ for name in rivals:
 alone = train.subset(np.flatnonzero(is_face))
 left_out = new_method("SimCLR")
 histories["left out"] = fit(
-    left_out, alone, plan.as_long_as(len(train), len(alone)), scenes=unseen_people.scenes_of(alone, "photo")
+    left_out, alone, plan.with_equal_steps(len(train), len(alone)), scenes=unseen_people.scene_ids(alone, "photo")
 )
 
 # %%
-pairs = unseen_people.pairs_of(test)
+pairs = unseen_people.verification_pairs(test)
 draws = run.choose(100, 200, 1000)  # of the bootstrap
 start = new_method("SimCLR")
 untaught = {
-    name: evaluation.scores(rows, pairs) for name, rows in unseen_people.without_training(start, train, test).items()
+    name: evaluation.cosine_scores(rows, pairs)
+    for name, rows in unseen_people.embed_baselines(start, train, test).items()
 }
-scores = {key: evaluation.scores(embed_faces(method, test), pairs) for key, method in methods.items()}
-of_left_out = evaluation.scores(embed_faces(left_out, test), pairs)
+scores = {key: evaluation.cosine_scores(embed_faces(method, test), pairs) for key, method in methods.items()}
+of_left_out = evaluation.cosine_scores(embed_faces(left_out, test), pairs)
 without = f"SimCLR, {shares[-1]:.0%} left out"
 named = untaught | {f"{name}, {share:.0%} no face": found for (name, share), found in scores.items()}
 named[without] = of_left_out
-errors = {name: found["eer"] for name, found in unseen_people.figures_of(named, test, pairs, (), draws, seed).items()}
+errors = {
+    name: found["eer"]
+    for name, found in unseen_people.verification_metrics(named, test, pairs, (), draws, seed).items()
+}
 for name, error in errors.items():
-    run.metric(f"eer/{name}", error)
+    run.record_metric(f"eer/{name}", error)
 rows = {"no training": {name: unseen_people.complement(errors[name]) for name in untaught}}
 for share in shares:
     title = f"{share:.0%} no face"
@@ -351,7 +355,7 @@ rows[f"{shares[-1]:.0%} left out"] = {"SimCLR": unseen_people.complement(errors[
 figure = plots.intervals(rows, "1 - EER on strangers, per cent, with 95 % intervals over people", dataset)
 run.save_figure(figure)
 plt.show()
-run.check(*[f"eer/{name}" for name in errors])
+run.check_references(*[f"eer/{name}" for name in errors])
 
 # %% tags=["nbval-ignore-output"]
 for name, error in errors.items():
@@ -379,10 +383,10 @@ rises = {name: difference(scores[name, shares[-1]], scores[name, shares[0]]) for
 rises[without] = difference(of_left_out, scores["SimCLR", shares[0]])
 for title, found in (("EER less SimCLR's", less), ("rise of EER", rises)):
     for name, estimate in found.items():
-        run.metric(f"{title}/{name}", estimate)
+        run.record_metric(f"{title}/{name}", estimate)
 plots.intervals({"less SimCLR's": less, "rise": rises}, "difference of EER, points (below 0 is better)", chance=0)
 plt.show()
-run.check(*[f"rise of EER/{name}" for name in rises], f"EER less SimCLR's/{bent}, {shares[-1]:.0%} no face")
+run.check_references(*[f"rise of EER/{name}" for name in rises], f"EER less SimCLR's/{bent}, {shares[-1]:.0%} no face")
 if over_seeds:
     rise = {name: over_seeds[f"rise of EER/{name}"] for name in rises}
     print("over seeds, intervals apart:")
@@ -407,17 +411,19 @@ for title, found in (("EER less SimCLR's", less), ("rise of EER", rises)):
 # renderings, in the VCL that was trained with the most of them, and the pull that beta leaves on each kind:
 
 # %%
-d2 = vcl_experiments.moment_distances(methods[bent, shares[-1]], noisy, seed)
-left = vcl_experiments.pull(beta, LEVEL, 2, d2) / vcl_experiments.pull(beta, LEVEL, 2, np.zeros(1))
+d2 = vcl_analysis.sampled_distances(methods[bent, shares[-1]], noisy, seed)
+left = vcl_analysis.pull_strength(beta, UNIT_SIGMA, 2, d2) / vcl_analysis.pull_strength(
+    beta, UNIT_SIGMA, 2, np.zeros(1)
+)
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
 for name, of_kind in (("face", is_face), ("no face", ~is_face)):
     axes.hist(d2[of_kind], bins=np.linspace(0, 3, 61), density=True, alpha=0.6, label=f"{name} (n = {of_kind.sum()})")
-    run.metric(f"pull left/{name}", left[of_kind].mean(), n=int(of_kind.sum()))
+    run.record_metric(f"pull left/{name}", left[of_kind].mean(), n=int(of_kind.sum()))
 axes.axvline(2, color="black", linestyle=":", label="right angle")
 axes.set(xlabel="squared distance of two renderings", ylabel="density")
 axes.legend(fontsize=8)
 plt.show()
-run.check("pull left/face", "pull left/no face")
+run.check_references("pull left/face", "pull left/no face")
 if over_seeds:
     noise, face = over_seeds["pull left/no face"], over_seeds["pull left/face"]
     print("over seeds, pictures without a face pull less than faces:", noise.high < face.low)
@@ -454,8 +460,8 @@ axes[0].legend(fontsize=7)
 plt.show()
 for label, history in ((bent, followed[bent]), ("collapsed", histories["collapsed"])):
     for name in ("active units", "mean deviation", "KL"):
-        run.metric(f"{name}/{label}", history.series(name)[-1])
-run.check("active units/collapsed", "mean deviation/collapsed", "KL/collapsed", f"active units/{bent}")
+        run.record_metric(f"{name}/{label}", history.series(name)[-1])
+run.check_references("active units/collapsed", "mean deviation/collapsed", "KL/collapsed", f"active units/{bent}")
 chance = math.log(2 * plan.batch_size - 1)
 guessing = abs(histories["collapsed"].series("contrast")[-1] / chance - 1)
 print("the collapsed contrast is within 1 % of guessing, log(2N - 1):", guessing < 0.01)
@@ -481,8 +487,8 @@ balanced = {}
 for share in (0.01, 0.1):
     truth, answered = [], {}
     for column in (*averaged, "gender"):
-        question = few_labels.Question.of(column, train, test)
-        given = [few_labels.answers(question, probed, share, draw, None) for draw in range(repeats)]
+        question = few_labels.LabelTask.from_column(column, train, test)
+        given = [few_labels.predict_with_few_labels(question, probed, share, draw, None) for draw in range(repeats)]
         truth.append(np.tile(question.test_labels, repeats))
         for name in given[0]:
             answered.setdefault(name, []).append(np.concatenate([answer[name] for answer in given]))
@@ -490,15 +496,15 @@ for share in (0.01, 0.1):
         for column, labels, found in zip((*averaged, "gender"), truth, predicted, strict=True):
             estimate = evaluation.balanced_accuracy(labels, found, people, draws=draws, seed=seed)
             balanced.setdefault(f"{share:.0%}, {column}", {})[name] = estimate
-        of_three = vcl_experiments.mean_balanced_accuracy(truth[:-1], predicted[:-1], people, draws, seed)
+        of_three = vcl_analysis.mean_balanced_accuracy(truth[:-1], predicted[:-1], people, draws, seed)
         balanced.setdefault(f"{share:.0%}, mean of three", {})[name] = of_three
 for group, rows in balanced.items():
     for name, estimate in rows.items():
-        run.metric(f"balanced/{group}/{name}", estimate)
+        run.record_metric(f"balanced/{group}/{name}", estimate)
 overall = {group: rows for group, rows in balanced.items() if group.endswith("mean of three")}
 plots.intervals(overall, "balanced accuracy on strangers, per cent", "glasses, facial hair, smile", chance=0.5)
 plt.show()
-run.check(*[f"balanced/{group}/{name}" for group, rows in overall.items() for name in rows])
+run.check_references(*[f"balanced/{group}/{name}" for group, rows in overall.items() for name in rows])
 if over_seeds:
     figure = "balanced/10%, mean of three/{}, linear"
     simclr, start_of_all = (over_seeds[figure.format(name)] for name in ("SimCLR", "random start"))
@@ -517,10 +523,10 @@ for group, rows in balanced.items():
 #
 # The paper's own figures, of CelebA (200 000 photographs, 40 attributes) and two networks, with 1 and 10 % of the labels.
 # Another data set, another measure, another budget: compare rows of that table with each other, not with ours. Who has CelebA
-# below `FACELAB_DATA` asks for its 40 attributes by `python -m facelab.experiments.noise_robustness --dataset celeba`.
+# below `FACELAB_DATA` asks for its 40 attributes by `facelab experiment run 09_noise_celeba`.
 
 # %%
-founding = pd.read_csv(own_data("founding.csv")).query("data == 'CelebA'")
+founding = pd.read_csv(project_data("founding.csv")).query("data == 'CelebA'")
 (100 * founding.pivot(index=["project", "method"], columns="metric", values="value")).round(1)
 
 # %% [markdown]
@@ -533,28 +539,28 @@ founding = pd.read_csv(own_data("founding.csv")).query("data == 'CelebA'")
 
 # %%
 method = methods[bent, 0.0]
-means, log_vars = vcl_experiments.posterior(method, test)
+means, log_vars = vcl_analysis.posterior(method, test)
 embeddings = embed_faces(method, test)
 photo = test.attributes["photo"].to_numpy()
 uncertainties = {
     "predicted variance": log_vars.mean(axis=1),
     "short embedding": -np.linalg.norm(embeddings, axis=1),
-    "far from its nearest": vcl_experiments.nearest_distance(embeddings, photo),
+    "far from its nearest": vcl_analysis.nearest_distance(embeddings, photo),
 }
 ranked = {}
-for hardship, amount in vcl_experiments.hardships(test.attributes).items():
+for hardship, amount in vcl_analysis.capture_conditions(test.attributes).items():
     ranked[hardship] = {}
     for name, uncertainty in uncertainties.items():
-        found = vcl_experiments.rank_correlation(uncertainty, amount, test.identity, draws, seed)
-        run.metric(f"ranks/{hardship}/{name}", found)
+        found = vcl_analysis.rank_correlation(uncertainty, amount, test.identity, draws, seed)
+        run.record_metric(f"ranks/{hardship}/{name}", found)
         ranked[hardship][name] = found
 drawn = {hardship: ranked[hardship] for hardship in ("blurred", "occluded", "turned")}
 plots.intervals(drawn, "rank correlation, with 95 % intervals over people", percent=False, chance=0)
 plt.show()
-run.check(*[f"ranks/{hardship}/predicted variance" for hardship in ranked])
+run.check_references(*[f"ranks/{hardship}/predicted variance" for hardship in ranked])
 if over_seeds:  # six questions at once: Holm's procedure, notebook 11
     found = {hardship: over_seeds[f"ranks/{hardship}/predicted variance"] for hardship in ranked}
-    chances = [evaluation.p_of_t_interval(one.value, one.low, one.high, one.seeds) for one in found.values()]
+    chances = [evaluation.p_value_from_t_interval(one.value, one.low, one.high, one.seeds) for one in found.values()]
     certain = [one for one, sure in zip(found, evaluation.holm(chances), strict=True) if sure]
     print("over seeds, the predicted variance ranks:", ", ".join(certain) or "none of them")
 
@@ -573,18 +579,18 @@ plots.show_faces(test.images[ends], columns=9, zoom=1.8)  # above: the narrowest
 # that lies between people, beside the share that chance gives, and beside blur, which was drawn without looking at people:
 
 # %%
-about_people = {name: vcl_experiments.explained_by(one, test.identity) for name, one in uncertainties.items()}
+about_people = {name: vcl_analysis.eta_squared(one, test.identity) for name, one in uncertainties.items()}
 for name, share in about_people.items():
-    run.metric(f"explained by the person/{name}", share, n=len(test))
+    run.record_metric(f"explained by the person/{name}", share, n=len(test))
 by_chance = (len(test.people) - 1) / (len(test) - 1)
-blur = vcl_experiments.explained_by(test.attributes["blur_sigma"].to_numpy(), test.identity)
+blur = vcl_analysis.eta_squared(test.attributes["blur_sigma"].to_numpy(), test.identity)
 figure, axes = plt.subplots(figsize=(7.5, 2))
 axes.barh([*about_people, "blur itself"], [100 * share for share in (*about_people.values(), blur)])
 axes.axvline(100 * by_chance, color="black", linestyle=":")
 axes.invert_yaxis()
 axes.set(xlabel="explained by who is on the picture, per cent; dotted: by chance")
 plt.show()
-run.check("explained by the person/predicted variance")
+run.check_references("explained by the person/predicted variance")
 times = about_people["predicted variance"] / by_chance
 print("the person explains more than five times what chance would of the predicted variance:", times > 5)
 
@@ -609,17 +615,17 @@ axes.legend(fontsize=8)
 plt.show()
 excess = {}
 for name, uncertainty in uncertainties.items():
-    excess[name] = evaluation.over_people(
+    excess[name] = evaluation.bootstrap_over_people(
         lambda rows, known=uncertainty: evaluation.excess_risk(wrong[rows], known[rows]), test.identity, draws, seed
     )
-    run.metric(f"excess/{name}", excess[name])
-run.metric("wrong/nobody refused", wrong.mean(), n=len(test))
+    run.record_metric(f"excess/{name}", excess[name])
+run.record_metric("wrong/nobody refused", wrong.mean(), n=len(test))
 fifth = len(test) - len(test) // 5
 for name, uncertainty in uncertainties.items():
-    run.metric(f"wrong/a fifth refused/{name}", evaluation.risk_coverage(wrong, uncertainty)[fifth - 1], n=fifth)
+    run.record_metric(f"wrong/a fifth refused/{name}", evaluation.risk_coverage(wrong, uncertainty)[fifth - 1], n=fifth)
     counts = np.bincount(test.labels()[np.argsort(uncertainty, kind="stable")[fifth:]], minlength=len(test.people))
-    run.metric(f"refused of the person refused most/{name}", counts.max() / (len(test) / len(test.people)))
-run.check(*[f"excess/{name}" for name in excess], "wrong/nobody refused")
+    run.record_metric(f"refused of the person refused most/{name}", counts.max() / (len(test) / len(test.people)))
+run.check_references(*[f"excess/{name}" for name in excess], "wrong/nobody refused")
 if over_seeds:
     knows = [name for name in excess if over_seeds[f"excess/{name}"].high < 1]
     print("over seeds, knows more than nothing:", ", ".join(knows) or "none")
@@ -643,20 +649,20 @@ print(f"{'nobody refused':22} {wrong.mean():.1%} wrong")
 # in notebook 05.
 
 # %%
-utkface = records.read(own_data("results", "09_noise.json"))
+utkface = records.read_record(project_data("results", "09_noise.json"))
 pool, judged = (utkface.data[part]["images"] for part in ("pool", "test"))
 print(f"{utkface.command} | {pool} photographs to learn from, {judged} to judge")
-asked = vcl_experiments.probed_figures(utkface)
+asked = vcl_analysis.probed_figures(utkface)
 mean = asked[-1]  # over the attributes, with the most labels
 most = max(utkface.parameters["labels"])
 title = f"UTKFace, mean of three attributes, {most:.0%} of the labels"
-plots.intervals(vcl_experiments.over_noise(utkface, mean), "balanced accuracy, per cent, mean over seeds", title)
+plots.intervals(vcl_analysis.figure_by_noise(utkface, mean), "balanced accuracy, per cent, mean over seeds", title)
 plt.show()
 table = {}
 for figure in asked:
     column, labelled, _ = figure.split("/")
     if float(labelled) == most or figure.startswith(mean.partition("/")[0]):
-        for share, rows in vcl_experiments.over_noise(utkface, figure).items():
+        for share, rows in vcl_analysis.figure_by_noise(utkface, figure).items():
             for name, one in rows.items():
                 said = f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
                 table.setdefault(f"{column}, {float(labelled):.0%}", {})[share, name] = said
@@ -677,11 +683,11 @@ table = {}
 for figure in asked:
     column, labelled, _ = figure.split("/")
     if float(labelled) == most or figure.startswith(mean.partition("/")[0]):
-        for name, fall in vcl_experiments.falls(utkface, figure).items():
+        for name, fall in vcl_analysis.figure_fall(utkface, figure).items():
             said = f"{100 * fall.value:+.1f} [{100 * fall.low:+.1f}, {100 * fall.high:+.1f}]"
             table.setdefault(f"{column}, {float(labelled):.0%}", {})[name] = said
 print(f"fall of balanced accuracy at {max(utkface.parameters['noise']):.0%} without a face, points")
-for verdict, names in vcl_experiments.apart_from_simclr(utkface).items():
+for verdict, names in vcl_analysis.differences_from_simclr(utkface).items():
     print(f"  against SimCLR's, {verdict}: {'; '.join(names) or 'nobody'}")
 pd.DataFrame(table)
 
@@ -714,12 +720,12 @@ pd.DataFrame(table)
 
 
 # %%
-def kl(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
+def kl_divergence(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
     """A scalar, 0 or more."""
     return ...
 
 
-kl = labs.exercise(exercises.KL, kl)
+kl_divergence = labs.check_answer(exercises.KL_TO_STANDARD, kl_divergence)
 
 # %% [markdown]
 # **9.2** A draw of $N(\mu, e^{v})$ that gradients pass, to the mean and to the log-variance; `noise` is standard normal.
@@ -731,7 +737,7 @@ def sample(mean: torch.Tensor, log_var: torch.Tensor, noise: torch.Tensor) -> to
     return ...
 
 
-sample = labs.exercise(exercises.SAMPLE, sample)
+sample = labs.check_answer(exercises.SAMPLE, sample)
 
 # %% [markdown]
 # **9.3** The beta score of each row of `a` (N, D) with each of `b` (M, D), unit vectors; it must keep its digits where beta is
@@ -739,25 +745,25 @@ sample = labs.exercise(exercises.SAMPLE, sample)
 
 
 # %%
-def scores_of(a: torch.Tensor, b: torch.Tensor, beta: float, sigma: float) -> torch.Tensor:
+def beta_score(a: torch.Tensor, b: torch.Tensor, beta: float, sigma: float) -> torch.Tensor:
     """(N, M)."""
     return ...
 
 
-scores_of = labs.exercise(exercises.BETA, scores_of)
+beta_score = labs.check_answer(exercises.BETA_SCORES, beta_score)
 
 # %% [markdown]
-# **9.4** The error among what is left when the share `refused` of the most uncertain is sent away (rounded down to a whole
-# number of them).
+# **9.4** The error among what is left when `rejected_share` of the photographs, the most uncertain, is sent away (rounded down
+# to a whole number of them).
 
 
 # %%
-def error_left(wrong: np.ndarray, uncertainty: np.ndarray, refused: float) -> float:
-    """``wrong`` is bool (N,)."""
+def error_after_rejection(errors: np.ndarray, uncertainty: np.ndarray, rejected_share: float) -> float:
+    """``errors`` is bool (N,): whether each is wrong."""
     return ...
 
 
-error_left = labs.exercise(exercises.REJECTION, error_left)
+error_after_rejection = labs.check_answer(exercises.ERROR_AFTER_REJECTION, error_after_rejection)
 
 # %% [markdown]
 # ## References

@@ -42,27 +42,29 @@ import torch
 from facelab import datasets, evaluation, labs, plots, records
 from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
-from facelab.cropping import YuNetDetector, largest
+from facelab.cropping import YuNetDetector, largest_face
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import BadParameterError, FacelabError
 from facelab.exercises import chapter_10 as exercises
 from facelab.methods import Margin, save_method
 from facelab.methods.embedders import new_embedder
-from facelab.paths import own_data
-from facelab.protocols import closed_set, found_faces, unseen_people
+from facelab.paths import project_data
+from facelab.protocols import closed_set, face_alignment, unseen_people
 from facelab.training import Plan, fit
-from facelab.webapp import attacks, calibration, lab, login, pose, signup, template
-from facelab.webapp.enrolment import embed_all
-from facelab.webapp.serve import new_service
+from facelab.webapp import attacks, calibration, demo, login, pose, signup, template
+from facelab.webapp.face_set_embeddings import embed_face_set
+from facelab.webapp.server import new_service
 from facelab.webapp.settings import Limits, Settings
 
 groups_by = {"orl": "glasses", "lfw": "gender"}
 if dataset not in groups_by:
     raise BadParameterError(f"{dataset!r} has no groups here.", f"Give one of: {', '.join(groups_by)}.")
 run = labs.begin("10_face_id", preset=preset, dataset=dataset, seed=seed, target_fmr=target_fmr, embedder=embedder)
-faces = closed_set.with_photos(datasets.load(dataset, 92 if dataset == "orl" else 112), calibration.SHOTS + 1)
-run.data("photographs", faces)
-people_a, people_b = unseen_people.split_unseen(faces, seed)
+faces = closed_set.people_with_photos(
+    datasets.load(dataset, 92 if dataset == "orl" else 112), calibration.SHOTS_PER_TEMPLATE + 1
+)
+run.record_data("photographs", faces)
+people_a, people_b = unseen_people.split_unseen_people(faces, seed)
 workplace = tempfile.TemporaryDirectory()
 place = Path(workplace.name)
 print(faces, people_a, people_b, sep="\n")
@@ -76,9 +78,9 @@ print(faces, people_a, people_b, sep="\n")
 
 # %%
 detector = YuNetDetector()
-cut, found = found_faces.found_faces(people_a, detector, 48)
+cut, found = face_alignment.alignment_variants(people_a, detector, 48)
 train = cut["detected and aligned"].subset(found)
-assert_disjoint(train, people_b, by=("identity", "file"))
+assert_disjoint(train, people_b, kinds=("identity", "file"))
 torch.manual_seed(seed)
 channels = train.images.shape[3]
 ours = Margin(
@@ -103,10 +105,10 @@ pd.DataFrame({name: {"numbers in a template": one.dimension} for name, one in em
 # A log-in compares a new direction with the claimed template, by their cosine.
 
 # %%
-looked_at = {name: embed_all(people_b, one, detector) for name, one in embedders.items()}
+looked_at = {name: embed_face_set(people_b, one, detector) for name, one in embedders.items()}
 for name, enrolment in looked_at.items():
-    print(name, "- photographs without a face:", len(enrolment.missed))
-kept = template.make(looked_at[served].embeddings[:5])
+    print(name, "- photographs without a face:", len(enrolment.undetected_files))
+kept = template.make_template(looked_at[served].embeddings[:5])
 print("length 1:", np.isclose(np.linalg.norm(kept), 1), "- bytes:", kept.nbytes)
 
 # %% [markdown]
@@ -120,17 +122,15 @@ print("length 1:", np.isclose(np.linalg.norm(kept), 1), "- bytes:", kept.nbytes)
 measured, compared = {}, {}
 for name, enrolment in looked_at.items():
     who = people_b.identity[enrolment.rows]
-    compared[name] = calibration.compare(enrolment.embeddings, who, seed=seed)
+    compared[name] = calibration.compare_with_templates(enrolment.embeddings, who, seed=seed)
     least = 10 / (~compared[name].pairs.same).sum()
-    measured[name] = calibration.measure(
-        enrolment.embeddings,
-        who,
+    measured[name] = calibration.calibrate(
+        compared[name],
         embedders[name],
         people_b.describe(),
         target_fmr=max(target_fmr, least),
-        seed=seed,
         draws=run.choose(100, 1000, 1000),
-        missed=len(enrolment.missed),
+        missed=len(enrolment.undetected_files),
     )
 for name, one in compared.items():
     same = one.pairs.same
@@ -139,7 +139,7 @@ for name, one in compared.items():
 
 # %% [markdown]
 # A rate must rest on comparisons that could have shown it. With twenty people there are some thousand impostor tries;
-# below ten false matches a threshold is a matter of luck, and `calibration.measure` refuses to set one:
+# below ten false matches a threshold is a matter of luck, and `calibration.calibrate` refuses to set one:
 
 # %%
 try:
@@ -147,9 +147,9 @@ try:
 except FacelabError as error:
     print(type(error).__name__)
 for name, found_ in measured.items():
-    run.metric(f"fmr/{name}", found_.fmr)
-    run.metric(f"fnmr/{name}", found_.fnmr)
-run.check(*(f"{rate}/{name}" for name in measured for rate in ("fmr", "fnmr")))
+    run.record_metric(f"fmr/{name}", found_.fmr)
+    run.record_metric(f"fnmr/{name}", found_.fnmr)
+run.check_references(*(f"{rate}/{name}" for name in measured for rate in ("fmr", "fnmr")))
 
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame(
@@ -172,9 +172,9 @@ pd.DataFrame(
 # or a wall, for the other. The file says which network it is of, and the service refuses to start with another:
 
 # %%
-calibration.write(measured["ours"], place / "ours.json")
+calibration.write_calibration(measured["ours"], place / "ours.json")
 try:
-    calibration.read(place / "ours.json", embedders[served])
+    calibration.read_calibration(place / "ours.json", embedders[served])
 except FacelabError as error:
     print(str(error).replace(str(place), "..."))
 wrong = {
@@ -197,7 +197,7 @@ pd.DataFrame(wrong).T
 rates = {}
 for name, one in compared.items():
     curve = evaluation.roc(one.scores, one.pairs.same)
-    rates[name] = (curve.far, 1 - curve.tar)
+    rates[name] = (curve.fmr, 1 - curve.tmr)
 plots.det_curves(rates, "One photograph against one template")
 plt.show()
 
@@ -208,25 +208,24 @@ plt.show()
 
 # %%
 judged = faces if embedder == "sface" and run.choose(False, True, True) else people_b
-everybody = looked_at[served] if judged is people_b else embed_all(judged, embedders[served], detector)
-final = calibration.measure(
-    everybody.embeddings,
-    judged.identity[everybody.rows],
+everybody = looked_at[served] if judged is people_b else embed_face_set(judged, embedders[served], detector)
+against = calibration.compare_with_templates(everybody.embeddings, judged.identity[everybody.rows], seed=seed)
+final = calibration.calibrate(
+    against,
     embedders[served],
     judged.describe(),
     target_fmr=measured[served].target_fmr if judged is people_b else target_fmr,
-    seed=seed,
     draws=run.choose(100, 1000, 1000),
-    missed=len(everybody.missed),
+    missed=len(everybody.undetected_files),
     command=run.record.command,
 )
 named_after = "sface" if embedder == "sface" else Path(embedder).resolve().parent.name
-kept_in = run.own_file("calibration", f"{named_after}.json" if dataset == "orl" else f"{named_after}-{dataset}.json")
-calibration.write(final, kept_in)
+kept_in = run.data_file("calibration", f"{named_after}.json" if dataset == "orl" else f"{named_after}-{dataset}.json")
+calibration.write_calibration(final, kept_in)
 for figure_, value in (("fmr", final.fmr), ("fnmr", final.fnmr), ("fpir", final.identify.fpir)):
-    run.metric(f"all/{figure_}", value)
-run.metric("all/threshold", final.threshold, n=final.impostors)
-run.check("all/threshold", "all/fmr", "all/fnmr", "all/fpir")
+    run.record_metric(f"all/{figure_}", value)
+run.record_metric("all/threshold", final.threshold, n=final.impostors)
+run.check_references("all/threshold", "all/fmr", "all/fnmr", "all/fpir")
 
 # %% [markdown]
 # ## For whom?
@@ -240,13 +239,12 @@ values = judged.attributes[column].to_numpy()
 if column == "glasses":
     worn = pd.Series(values.astype(float)).groupby(judged.identity).mean()
     values = np.where(worn[judged.identity] > 0.5, "glasses", "no glasses")
-against = calibration.compare(everybody.embeddings, judged.identity[everybody.rows], seed=seed)
 of_person = np.array([values[judged.identity == person][0] for person in judged.people])
 group = of_person[against.person]
 print("people:", pd.Series(of_person).value_counts().sort_index().to_dict())
 by_group = evaluation.group_rates(against.scores, against.pairs, group, final.threshold)
 
-figures = evaluation.fairness_figures(
+figures = evaluation.fairness_estimates(
     against.scores, against.pairs, against.person, group, final.threshold,
     draws=run.choose(100, 500, 1000), seed=seed, photographs=False,
 )  # fmt: skip
@@ -256,7 +254,7 @@ for name in by_group.names:
         figures[f"fnmr/{name}"] = evaluation.wilson(0, int((of_person == name).sum()), unit="people")
 figures = {name: found_ for name, found_ in figures.items() if found_.high > found_.low}
 for name, found_ in figures.items():
-    run.metric(f"group/{name}", found_)
+    run.record_metric(f"group/{name}", found_)
 
 # %% tags=["nbval-ignore-output"]
 for name, found_ in figures.items():
@@ -266,7 +264,7 @@ for name, found_ in figures.items():
 # On LFW, where people have a label of gender, by the same notebook (`facelab run 10 -p dataset=lfw`):
 
 # %%
-lfw = records.read(own_data("results", "10_lfw.json")) if dataset == "orl" else run.record
+lfw = records.read_record(project_data("results", "10_lfw.json")) if dataset == "orl" else run.record
 print(lfw.command)
 rows = {name: metric for name, metric in lfw.metrics.items() if name.startswith(("all/", "group/"))}
 pd.DataFrame(
@@ -285,22 +283,22 @@ pd.DataFrame(
 # quality, each to be another picture of the same person. Her photographs are sent to the service's memory, and nowhere else.
 
 # %%
-CAST = lab.CAST
+CAST = demo.CAST
 patient = Limits(
-    refused_per_name=(1000, 600), refused_per_address=(1000, 600), log_ins=(10_000, 600), frames=(10_000, 60)
+    refusals_per_name=(1000, 600), refusals_per_address=(1000, 600), log_ins=(10_000, 600), frames=(10_000, 60)
 )
 settings = Settings(place / "accounts", place / "keys" / "faceid.key")
 service = new_service(settings, embedder, kept_in)
-server = lab.running(service)
+server = demo.serve_in_thread(service)
 url = server.__enter__()
-ann = lab.Person(url)
-said = ann.sign_up("Ann", lab.photographs(1, CAST[1][0]), findable=True)
+ann = demo.FaceIdClient(url)
+said = ann.sign_up("Ann", demo.orl_photographs(1, CAST[1][0]), findable=True)
 if "name" not in said[-1]:
     raise FacelabError(
         f"At the threshold in {kept_in} Ann is not one person to this network.",
         "Train longer or on more people, or set a larger target_fmr.",
     )
-shown = lab.photographs(1, CAST[1][0])
+shown = demo.orl_photographs(1, CAST[1][0])
 plots.show_faces(np.stack(shown)[..., None], columns=5, titles=[shot.key for shot in signup.SHOTS], zoom=1.4)
 
 # %%
@@ -319,8 +317,8 @@ tries = {
     "Dan as nobody": ("Nobody", 4),
 }
 for what, (name, person) in tries.items():
-    browser = ann if person == 1 else lab.Person(url)
-    answers = browser.log_in(name, *lab.photographs(person, CAST[person][1]))
+    browser = ann if person == 1 else demo.FaceIdClient(url)
+    answers = browser.log_in(name, *demo.orl_photographs(person, CAST[person][1]))
     print(f"{what}: {answers[-1]}")
 
 # %% [markdown]
@@ -344,24 +342,24 @@ open_settings = replace(settings, folder=place / "open", limits=patient)
 
 def a_day_later():
     """The service with the same accounts, and no memory of the frames that it was sent before."""
-    return lab.running(new_service(open_settings, embedder, kept_in))
+    return demo.serve_in_thread(new_service(open_settings, embedder, kept_in))
 
 
 names = dict(zip(CAST, ("Ann", "Dan", "Eve", "Fay", "Gil", "Hal")[: run.choose(2, 6, 6)], strict=False))
 with a_day_later() as address:
     for person, name in names.items():
-        lab.Person(address).sign_up(name, lab.photographs(person, CAST[person][0]))
+        demo.FaceIdClient(address).sign_up(name, demo.orl_photographs(person, CAST[person][0]))
 outcome = {}
 for claimed in names.values():
     with a_day_later() as address:
         for person, name in names.items():
-            answers = lab.Person(address).log_in(claimed, *lab.photographs(person, CAST[person][1]))
+            answers = demo.FaceIdClient(address).log_in(claimed, *demo.orl_photographs(person, CAST[person][1]))
             outcome[name, claimed] = answers[-1].get("state")
 own = [state == "in" for (name, claimed), state in outcome.items() if name == claimed]
 others = [state == "in" for (name, claimed), state in outcome.items() if name != claimed]
-run.metric("owners let in, first try", float(np.mean(own)), n=len(own))
-run.metric("wrong claims let in", float(np.mean(others)), n=len(others))
-run.check("owners let in, first try", "wrong claims let in")
+run.record_metric("owners let in, first try", float(np.mean(own)), n=len(own))
+run.record_metric("wrong claims let in", float(np.mean(others)), n=len(others))
+run.check_references("owners let in, first try", "wrong claims let in")
 
 # %% tags=["nbval-ignore-output"]
 print(
@@ -374,19 +372,22 @@ print(
 # change that counts as a turn:
 
 # %%
-straight, to_left, to_right = lab.photographs(1, CAST[1][1])
-facing = largest(detector.detect(straight))
+straight, to_left, to_right = demo.orl_photographs(1, CAST[1][1])
+facing = largest_face(detector.detect(straight))
 seen = {
-    degrees: largest(detector.detect(attacks.held_aslant(straight, degrees))) for degrees in (-45, -30, -15, 15, 30, 45)
+    degrees: largest_face(detector.detect(attacks.rotated_print(straight, degrees)))
+    for degrees in (-45, -30, -15, 15, 30, 45)
 }
-turns = {degrees: pose.turn(face.landmarks) - pose.turn(facing.landmarks) for degrees, face in seen.items() if face}
-head = {side: pose.turn(largest(detector.detect(p)).landmarks) - pose.turn(facing.landmarks)
+turns = {
+    degrees: pose.head_turn(face.landmarks) - pose.head_turn(facing.landmarks) for degrees, face in seen.items() if face
+}
+head = {side: pose.head_turn(largest_face(detector.detect(p)).landmarks) - pose.head_turn(facing.landmarks)
         for side, p in (("to her left", to_left), ("to her right", to_right))}  # fmt: skip
 figure, axes = plt.subplots(figsize=(7.5, 2.6))
 axes.plot(list(turns), list(turns.values()), "o-", label="a print, held at this angle")
 for colour, (side, value) in zip(("C1", "C2"), head.items(), strict=True):
     axes.axhline(value, linestyle="--", color=colour, label=f"Ann herself, {side}")
-axes.axhspan(-login.NEEDED_TURN, login.NEEDED_TURN, color="grey", alpha=0.2, label="no turn")
+axes.axhspan(-login.MIN_CHALLENGE_TURN, login.MIN_CHALLENGE_TURN, color="grey", alpha=0.2, label="no turn")
 axes.set(xlabel="degrees", ylabel="change of the turn")
 axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
@@ -397,8 +398,8 @@ def tried(pictures: list, before: list | None = None) -> str:
     """The last answer to a log-in as Ann with pictures that look straight, left, right; perhaps after another log-in."""
     with a_day_later() as address:
         if before is not None:
-            lab.Person(address).log_in("Ann", *before)
-        answer = lab.Person(address).log_in("Ann", *pictures)[-1]
+            demo.FaceIdClient(address).log_in("Ann", *before)
+        answer = demo.FaceIdClient(address).log_in("Ann", *pictures)[-1]
     return answer.get("state", answer.get("error"))
 
 
@@ -408,10 +409,10 @@ def fresh(picture: np.ndarray, number: int) -> np.ndarray:
     return np.clip(picture + noise, 0, 255).astype(np.uint8)
 
 
-(printed,) = lab.photographs(1, (8,))
+(printed,) = demo.orl_photographs(1, (8,))
 result = {"a print, held still": tried([fresh(printed, number) for number in range(3)])}
 for degrees in (15, 30, 50):
-    sides = [fresh(attacks.held_aslant(printed, side * degrees), degrees) for side in (1, -1)]
+    sides = [fresh(attacks.rotated_print(printed, side * degrees), degrees) for side in (1, -1)]
     result[f"a print, held at {degrees} degrees"] = tried([printed, *sides])
 
 # %% [markdown]
@@ -421,8 +422,8 @@ for degrees in (15, 30, 50):
 # place of a camera it answers the challenge, if whoever feeds it picks the right side:
 
 # %%
-hers = lab.photographs(1, CAST[1][1])
-enrolled = lab.photographs(1, CAST[1][0])
+hers = demo.orl_photographs(1, CAST[1][1])
+enrolled = demo.orl_photographs(1, CAST[1][0])
 result |= {
     "her own frames, sent again": tried(hers, before=hers),
     "the same with other noise": tried([fresh(picture, 8) for picture in hers], before=hers),
@@ -445,12 +446,14 @@ pd.Series(result, name="last answer").to_frame()
 
 # %%
 network = embedders[served]
-claimed = template.make(
-    np.stack([network.embed(p[..., None], largest(detector.detect(p))) for p in lab.photographs(1, CAST[1][0])])
+claimed = template.make_template(
+    np.stack(
+        [network.embed(p[..., None], largest_face(detector.detect(p))) for p in demo.orl_photographs(1, CAST[1][0])]
+    )
 )
 orl = datasets.load("orl", 92)
 others_faces = orl.subset(np.flatnonzero(orl.identity > 0)[::3])  # everybody but Ann, who is the first
-aligned = found_faces.found_faces(others_faces, detector, 112)[0]["detected and aligned"].images[..., 0]
+aligned = face_alignment.alignment_variants(others_faces, detector, 112)[0]["detected and aligned"].images[..., 0]
 strangers_only = aligned.reshape(len(aligned), -1).astype(np.float64)
 average = strangers_only.mean(axis=0)
 components = np.linalg.svd(strangers_only - average, full_matrices=False)[2][:60].reshape(-1, 112, 112)
@@ -458,11 +461,11 @@ components = np.linalg.svd(strangers_only - average, full_matrices=False)[2][:60
 
 def told_score(picture: np.ndarray) -> float:
     """What lab mode would tell of an aligned face."""
-    return template.score(claimed, network.embed(picture[..., None], centre_face))
+    return template.comparison_score(claimed, network.embed(picture[..., None], centre_face))
 
 
-centre_face = largest(detector.detect(average.reshape(112, 112).astype(np.uint8)))
-best_picture, climbed = attacks.climb(
+centre_face = largest_face(detector.detect(average.reshape(112, 112).astype(np.uint8)))
+best_picture, climbed = attacks.hill_climb(
     told_score, aligned[3], components, queries=run.choose(30, 600, 3000), step=900.0, seed=seed
 )
 figure, axes = plt.subplots(figsize=(7.5, 2.8))
@@ -471,17 +474,17 @@ axes.axhline(final.threshold, color="black", linestyle="--", label="threshold")
 axes.set(xlabel="scores asked for", ylabel="cosine", title="Hill climbing, if the score is told")
 axes.legend(fontsize=8)
 plt.show()
-run.metric("climbed by", climbed[-1] - climbed[0], n=len(climbed))
-run.check("climbed by")
+run.record_metric("climbed by", climbed[-1] - climbed[0], n=len(climbed))
+run.check_references("climbed by")
 
 # %% [markdown]
 # The score rises, query by query. That is why the service tells none, and why it gives one decision a challenge and five
 # refusals in ten minutes. With the limits back in place, somebody who tries again and again:
 
 # %%
-stubborn = lab.Person(url)
+stubborn = demo.FaceIdClient(url)
 for attempt in range(6):
-    answer = stubborn.log_in("Ann", *[fresh(p, 20 + attempt) for p in lab.photographs(4, CAST[4][1])])[-1]
+    answer = stubborn.log_in("Ann", *[fresh(p, 20 + attempt) for p in demo.orl_photographs(4, CAST[4][1])])[-1]
     print(answer.get("state", answer.get("error")))
 
 # %% [markdown]
@@ -496,7 +499,7 @@ for attempt in range(6):
 # that was set (exercise 10.3):
 
 # %%
-pd.Series({f"{size:,} accounts": f"{exercises.named(target_fmr, size):.1%}" for size in (1, 10, 100, 1000, 10_000)},
+pd.Series({f"{size:,} accounts": f"{exercises.fpir(target_fmr, size):.1%}" for size in (1, 10, 100, 1000, 10_000)},
           name="a stranger is given a name").to_frame()  # fmt: skip
 
 # %% [markdown]
@@ -511,11 +514,11 @@ def in_files(what: bytes) -> list[str]:
     return [path.name for path in sorted(settings.folder.rglob("*")) if path.is_file() and what in path.read_bytes()]
 
 
-sealed = service.store.sealed("ann", network.fingerprint).sealed
+sealed = service.store.find_template("ann", network.fingerprint).sealed_bytes
 print("before: template in", in_files(sealed), "- name in", in_files(b"Ann"))
-print("deletion:", ann.delete_me())
+print("deletion:", ann.delete_account())
 print("after: template in", in_files(sealed), "- name in", in_files(b"Ann"))
-print("account there:", service.store.has("ann"))
+print("account there:", service.store.has_name("ann"))
 
 # %%
 server.__exit__(None, None, None)
@@ -553,7 +556,7 @@ def make_template(embeddings: np.ndarray) -> np.ndarray:
     return ...
 
 
-make_template = labs.exercise(exercises.TEMPLATE, make_template)
+make_template = labs.check_answer(exercises.MAKE_TEMPLATE, make_template)
 
 # %% [markdown]
 # **10.2** The turn of a head from five landmarks (5, 2): right eye, left eye, nose, both corners of the mouth. Distance of the
@@ -567,33 +570,33 @@ def head_turn(landmarks: np.ndarray) -> float:
     return ...
 
 
-head_turn = labs.exercise(exercises.TURN, head_turn)
+head_turn = labs.check_answer(exercises.HEAD_TURN, head_turn)
 
 # %% [markdown]
 # **10.3** A stranger is compared with a gallery of templates, each comparison false with the chance `fmr`, independently. How
-# likely is it that the stranger is given somebody's name?
+# likely is it that the stranger is given somebody's name: the false positive identification rate, FPIR?
 
 
 # %%
-def named(fmr: float, gallery: int) -> float:
+def fpir(fmr: float, gallery_size: int) -> float:
     """0 to 1."""
     return ...
 
 
-named = labs.exercise(exercises.NAMED, named)
+fpir = labs.check_answer(exercises.FPIR, fpir)
 
 # %% [markdown]
-# **10.4** Whether one more try is allowed at the time `now`: at most `most` tries in any `seconds`. `times` are those of the
-# tries before, in seconds.
+# **10.4** Whether one more try is allowed at the time `now`: at most `limit` tries in any `window` seconds. `attempts` are the
+# times of those before, in seconds.
 
 
 # %%
-def allowed(times: list[float], now: float, most: int, seconds: float) -> bool:
+def attempt_allowed(attempts: list[float], now: float, limit: int, window: float) -> bool:
     """A window that slides."""
     return ...
 
 
-allowed = labs.exercise(exercises.ALLOWED, allowed)
+attempt_allowed = labs.check_answer(exercises.ATTEMPT_ALLOWED, attempt_allowed)
 
 # %% [markdown]
 # ## References

@@ -33,17 +33,17 @@ from facelab import datasets, evaluation, labs, plots, records
 from facelab.exercises import chapter_11 as exercises
 from facelab.experiments import comparison, conclusions
 from facelab.methods import embed_faces
-from facelab.paths import own_data, runs_root
+from facelab.paths import project_data, runs_root
 from facelab.protocols import closed_set, unseen_people
 
 run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, views=views, rivals=rivals)
-live = comparison.chosen(rivals)
-faces = closed_set.with_photos(datasets.load(dataset, comparison.SIZE), 10)
-parts = comparison.Parts.of(faces, seed)
+live = comparison.select(rivals)
+faces = closed_set.people_with_photos(datasets.load(dataset, comparison.SIZE), 10)
+parts = comparison.Parts.from_faces(faces, seed)
 if preset == "smoke":
     parts = parts.of_first(6)
 for role in ("train", "known", "strangers"):
-    run.data(role, getattr(parts, role))
+    run.record_data(role, getattr(parts, role))
 pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
 
 # %% [markdown]
@@ -64,18 +64,21 @@ pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for r
 #   millions of photographs.
 
 # %%
-budget = views or run.choose(1_000, comparison.VIEWS, 10 * comparison.VIEWS)
-plans = {name: comparison.plan_of(rival, len(parts.train), budget, seed) for name, rival in comparison.RIVALS.items()}
+budget = views or run.choose(1_000, comparison.BUDGET, 10 * comparison.BUDGET)
+plans = {
+    name: comparison.plan_for_budget(contender, len(parts.train), budget, seed)
+    for name, contender in comparison.CONTENDERS.items()
+}
 pd.DataFrame(
     {
         name: {
-            "labels": "names" if rival.names else "none",
-            "views of a photograph": rival.views,
-            "batch": rival.batch_size,
+            "labels": "names" if contender.learns_names else "none",
+            "views of a photograph": contender.views,
+            "batch": contender.batch_size,
             "epochs": plans[name].epochs,
-            "second view": "" if rival.views == 1 else "another rendering" if rival.scenes else "the same rendering",
+            "second view": ("the same rendering", "another rendering")[contender.scenes] if contender.views > 1 else "",
         }
-        for name, rival in comparison.RIVALS.items()
+        for name, contender in comparison.CONTENDERS.items()
     }
 ).T
 
@@ -92,21 +95,21 @@ pd.DataFrame(
 # %%
 draws = run.choose(100, 200, 1000)
 found = {}
-ways = comparison.without_training(parts, seed) | {
-    comparison.CEILING: comparison.pretrained(datasets.load(dataset, 112))
+ways = comparison.fit_baselines(parts, seed) | {
+    comparison.CEILING: comparison.load_sface(datasets.load(dataset, comparison.CEILING_SIZE))
 }
 for name, embed in ways.items():
-    found[name] = comparison.measured(embed, parts, seed, draws)
-for name, rival in live.items():
-    method, _ = comparison.trained(rival, parts.train, budget, seed)
-    found[name] = comparison.measured(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
+    found[name] = comparison.measure(embed, parts, seed, draws)
+for name, contender in live.items():
+    method, _ = comparison.train(contender, parts.train, budget, seed)
+    found[name] = comparison.measure(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
 for figure in comparison.FIGURES:
     for name, figures in found.items():
-        run.metric(f"{figure}/{name}", figures[figure])
+        run.record_metric(f"{figure}/{name}", figures[figure])
 
 # %% tags=["nbval-ignore-output"]
 charts = {title: {name: figures[title] for name, figures in found.items()} for title in comparison.FIGURES}
-own = conclusions.yours(records.find(runs_root() / "train"), faces, dataset, seed)
+own = conclusions.student_results(records.find_records(runs_root() / "train"), faces, dataset, seed)
 charts["EER of strangers"] |= own
 plots.interval_panels(charts, f"{dataset}: one network, {budget:,} views, one run; intervals over people")
 plt.show()
@@ -115,7 +118,7 @@ pd.DataFrame(said).fillna("")
 
 # %%
 for figure in comparison.FIGURES:
-    run.check(*(f"{figure}/{name}" for name in found))
+    run.check_references(*(f"{figure}/{name}" for name in found))
 
 # %% [markdown]
 # Read it as it is: one run, and twenty people of each kind. Where two intervals lie on each other nothing follows, and a
@@ -128,14 +131,14 @@ for figure in comparison.FIGURES:
 embeddings = ways[comparison.CEILING](parts.strangers)
 seen = embeddings.any(axis=1)
 clear = parts.strangers.subset(np.flatnonzero(seen))
-pairs = unseen_people.pairs_of(clear)
-of_clear = evaluation.scores(embeddings[seen], pairs)
-run.metric("SFace: no face found", evaluation.wilson((~seen).sum(), len(seen), unit="photographs"))
-run.metric(
+pairs = unseen_people.verification_pairs(clear)
+of_clear = evaluation.cosine_scores(embeddings[seen], pairs)
+run.record_metric("SFace: no face found", evaluation.wilson((~seen).sum(), len(seen), unit="photographs"))
+run.record_metric(
     "EER of strangers/SFace, where a face is found",
-    evaluation.verification_figures(of_clear, pairs, clear.identity, (), draws, seed)["eer"],
+    evaluation.verification_estimates(of_clear, pairs, clear.identity, (), draws, seed)["eer"],
 )
-run.check("SFace: no face found", "EER of strangers/SFace, where a face is found")
+run.check_references("SFace: no face found", "EER of strangers/SFace, where a face is found")
 
 # %% tags=["nbval-ignore-output"]
 for name in ("SFace: no face found", "EER of strangers/SFace, where a face is found"):
@@ -150,9 +153,9 @@ for name in ("SFace: no face found", "EER of strangers/SFace, where a face is fo
 # intervals of the first chart are about.
 
 # %%
-record = records.read(own_data("results", "11_comparison.json"))
+record = records.read_record(project_data("results", "11_comparison.json"))
 print(record.command)
-names = [*ways, *comparison.RIVALS]
+names = [*ways, *comparison.CONTENDERS]
 figure = plots.interval_panels(
     {title: {name: record.metrics[f"{title}/{name}"] for name in names} for title in comparison.FIGURES},
     f"orl-wild: one network, {record.parameters['views']:,} views; mean of {record.parameters['seeds']} seeds",
@@ -167,15 +170,15 @@ plt.show()
 # 95 %, as far as the choice of seeds goes. An empty place says: not certain.
 
 # %%
-named = [name for name, rival in comparison.RIVALS.items() if rival.names]
-trained = ["random network", *comparison.RIVALS]
-conclusions.verdicts(record, "whitened PCA", trained)
+named = [name for name, contender in comparison.CONTENDERS.items() if contender.learns_names]
+trained = ["random network", *comparison.CONTENDERS]
+conclusions.significance_table(record, "whitened PCA", trained)
 
 # %% [markdown]
 # And who of those that know the names is ahead of softmax, cross-entropy with nothing added?
 
 # %%
-conclusions.verdicts(record, "softmax", [name for name in named if name != "softmax"])
+conclusions.significance_table(record, "softmax", [name for name in named if name != "softmax"])
 
 # %%
 less = {
@@ -201,11 +204,11 @@ plt.show()
 
 # %%
 rows = {}
-for name, rival in comparison.RIVALS.items():
-    method = comparison.untrained(rival, parts.train, plans[name])
+for name, contender in comparison.CONTENDERS.items():
+    method = comparison.build_untrained(contender, parts.train, plans[name])
     time = record.metrics[f"{comparison.COST}/{name}"]
     rows[name] = {
-        "names needed": "yes" if rival.names else "no",
+        "names needed": "yes" if contender.learns_names else "no",
         "weights trained": f"{sum(one.numel() for one in method.parameters() if one.requires_grad):,}",
         "time of training": f"{time.value:.2f} [{time.low:.2f}, {time.high:.2f}]",
     }
@@ -221,7 +224,7 @@ pd.DataFrame(rows).T
 # where people are thousands and photographs are few of each:
 
 # %%
-lfw = conclusions.on_lfw()
+lfw = conclusions.lfw_accuracies()
 title = "intervals over seeds; of pixels and PCA over folds"
 plots.intervals({"": lfw}, "accuracy on View 2 of LFW, per cent", title, chance=0.5)
 plt.show()
@@ -237,7 +240,7 @@ pd.Series({name: str(one) for name, one in lfw.items()}, name="LFW View 2").to_f
 # %%
 theirs = {
     name: evaluation.Estimate(one.value, one.value, one.value, 0, "none")
-    for name, one in conclusions.reported().items()
+    for name, one in conclusions.founding_accuracies().items()
 }
 closed = {name: record.metrics[f"closed set, rank 1/{name}"] for name in theirs}
 plots.interval_panels({"theirs: GTAV, top-1": theirs, "ours: orl-wild, closed set, rank 1": closed})
@@ -248,7 +251,7 @@ plt.show()
 # compared with each other, where it changed one thing at a time; rows of two projects cannot.
 
 # %%
-founding = pd.read_csv(own_data("founding.csv")).query(
+founding = pd.read_csv(project_data("founding.csv")).query(
     "metric in ('top1', 'accuracy', '1 % of labels', '10 % of labels')"
 )
 founding = founding[~founding["data"].isin(["GTAV no-occlusion", "GTAV frontal"])]
@@ -265,7 +268,7 @@ founding.assign(value=(100 * founding["value"]).round(2)).rename(columns={"value
 # ```
 #
 # The same seed gives the same strangers. Its budget is your own, so say it when you show the row: an epoch of `orl-wild` is
-# 800 photographs. A method of your own is one file in `facelab/methods` and one line in `methods/named.py`, and
+# 800 photographs. A method of your own is one file in `facelab/methods` and one line in `methods/registry.py`, and
 # `facelab train` knows it by its name.
 
 # %% tags=["nbval-ignore-output"]
@@ -310,25 +313,25 @@ if not own:
 
 
 # %%
-def epochs_for(budget: int, photographs: int, batch_size: int, views: int) -> int:
+def epochs_for_budget(budget: int, photographs: int, batch_size: int, views: int) -> int:
     """1 or more."""
     return ...
 
 
-epochs_for = labs.exercise(exercises.EPOCHS, epochs_for)
+epochs_for_budget = labs.check_answer(exercises.EPOCHS_FOR_BUDGET, epochs_for_budget)
 
 # %% [markdown]
 # **11.2** Two methods, one figure for each seed, (n,) each, in the same order of seeds. The 95 % interval of the mean of
-# `one - other` by Student's t (`scipy.stats.t.ppf`).
+# `first - second` by Student's t (`scipy.stats.t.ppf`).
 
 
 # %%
-def interval_of_difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+def paired_difference_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """The lower and the upper end."""
     return ...
 
 
-interval_of_difference = labs.exercise(exercises.DIFFERENCE, interval_of_difference)
+paired_difference_interval = labs.check_answer(exercises.PAIRED_DIFFERENCE_INTERVAL, paired_difference_interval)
 
 # %% [markdown]
 # **11.3** Holm's procedure. From the smallest p on, compare each with `level` over the number of comparisons that are left; the
@@ -336,12 +339,12 @@ interval_of_difference = labs.exercise(exercises.DIFFERENCE, interval_of_differe
 
 
 # %%
-def surely(p_values: np.ndarray, level: float) -> np.ndarray:
+def significant_comparisons(p_values: np.ndarray, level: float) -> np.ndarray:
     """bool (m,), in the order given."""
     return ...
 
 
-surely = labs.exercise(exercises.SURELY, surely)
+significant_comparisons = labs.check_answer(exercises.SIGNIFICANT_COMPARISONS, significant_comparisons)
 
 # %% [markdown]
 # ## References

@@ -74,8 +74,8 @@ def train(
 ) -> None:
     """Train a method on a data set and measure it. Stop it and call again: it goes on."""
     from facelab import records
-    from facelab.commands.train import run as train_command
-    from facelab.commands.train import search as search_command
+    from facelab.commands.train.run import train_and_measure
+    from facelab.commands.train.search import search_settings
     from facelab.commands.train.settings import Settings, recipe
     from facelab.training import Plan
 
@@ -93,13 +93,13 @@ def train(
     if trials and (plots or do != "both"):
         raise BadParameterError("A search prints a command.", "Give --do and --plots to that command.")
     if trials:
-        best, line = search_command.search(settings, plan, trials, options, out, devices)
+        best, line = search_settings(settings, plan, trials, options, out, devices)
         console.print(f"best of {trials} trials, by top-1: {best}", markup=False)
         console.print(line, markup=False, soft_wrap=True)
         return
-    folder = train_command.run(settings, plan, out, do, plots, devices)
+    folder = train_and_measure(settings, plan, out, do, plots, devices)
     if folder is None:  # another process has the results
         return
     if do != "train":
-        print_metrics(records.leaderboard([records.read(folder / "record.json")]))
+        print_metrics(records.leaderboard([records.read_record(folder / "record.json")]))
     console.print(f"everything is in {folder}", markup=False, soft_wrap=True)

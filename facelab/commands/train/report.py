@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from facelab.commands.train.settings import command
+from facelab.commands.train.settings import command_line
 from facelab.commands.train.task import Task
-from facelab.evaluation import Estimate, scores, topk_by_scores
-from facelab.evaluation.clusters import silhouette_of
+from facelab.evaluation import Estimate, cosine_scores, topk_by_scores
+from facelab.evaluation.clusters import silhouette_estimate
 from facelab.evaluation.verification import MIN_EXPECTED
-from facelab.files import atomic
+from facelab.files import atomic_write
 from facelab.methods import Classifier, Method, embed_faces, load_method
 from facelab.protocols import closed_set, unseen_people
-from facelab.records import Metric, Record, read
+from facelab.records import Metric, Record, read_record
 from facelab.training import History
 
 FARS = (0.1, 0.01, 0.001)  #: those of them that the impostor pairs can show
@@ -27,47 +27,51 @@ def measure(task: Task, folder: Path, device: torch.device) -> None:
     Raises:
         FacelabError: nothing was trained there, or not to the end.
     """
-    stored = [load_method(folder / f"{name}.pt") for name in task.made]
-    methods = [task.untrained().to(device), *(one.method.to(device) for one in stored)]
-    found = on_known_people(task, *methods) if task.settings.people == "known" else on_unseen_people(task, *methods)
-    record = Record(f"train {task.settings.method}", command(task.settings, task.plan), {})
+    stored = [load_method(folder / f"{name}.pt") for name in task.model_names]
+    methods = [task.build_untrained().to(device), *(one.method.to(device) for one in stored)]
+    found = (
+        measure_known_people(task, *methods)
+        if task.settings.people == "known"
+        else measure_unseen_people(task, *methods)
+    )
+    record = Record(f"train {task.settings.method}", command_line(task.settings, task.plan), {})
     record.parameters = asdict(task.settings) | asdict(task.plan)
     record.data["faces"] = task.data
-    record.metrics = {name: Metric.of(estimate) for name, estimate in found.items()}
+    record.metrics = {name: Metric.from_estimate(estimate) for name, estimate in found.items()}
     # of the trainings, all their pieces where they were resumed
     record.wall_seconds = round(sum(one.notes["seconds"] for one in stored), 1)
     record.write(folder / "record.json")
 
 
-def on_known_people(
+def measure_known_people(
     task: Task, untrained: Method, method: Method, head: Classifier | None = None
 ) -> dict[str, Estimate]:
     """Top-1, 2 and 3 on other photographs of the people who were in training, and how far these people stand apart."""
     name, train, test = task.settings.method, task.train, task.test
-    ranks = closed_set.without_training(untrained, train, test)
-    ranks[task.start] = ranks.pop("random network")
-    ranks |= {f"{name}, {way}": found for way, found in closed_set.by_embeddings(method, train, test).items()}
+    ranks = closed_set.rank_by_baselines(untrained, train, test)
+    ranks[task.untrained_name] = ranks.pop("random network")
+    ranks |= {f"{name}, {way}": found for way, found in closed_set.rank_by_embeddings(method, train, test).items()}
     if hasattr(method, "predict"):
         ranks[f"{name}, class scores"] = topk_by_scores(method.predict(test), test.labels())
     if head is not None:
         ranks[f"{name} + MLP, {task.settings.head}"] = topk_by_scores(head.predict(test), test.labels())
     found = {f"top{k}/{way}": rank.accuracy(k) for way, rank in ranks.items() for k in (1, 2, 3)}
-    return found | {f"silhouette/{name}": silhouette_of(embed_faces(method, test), test.identity)}
+    return found | {f"silhouette/{name}": silhouette_estimate(embed_faces(method, test), test.identity)}
 
 
-def on_unseen_people(task: Task, untrained: Method, method: Method) -> dict[str, Estimate]:
+def measure_unseen_people(task: Task, untrained: Method, method: Method) -> dict[str, Estimate]:
     """EER, AUC and TAR on all pairs of photographs of people who were in no training."""
-    test, pairs = task.test, unseen_people.pairs_of(task.test)
-    embeddings = unseen_people.without_training(untrained, task.train, test)
-    embeddings[task.start] = embeddings.pop("random network")
+    test, pairs = task.test, unseen_people.verification_pairs(task.test)
+    embeddings = unseen_people.embed_baselines(untrained, task.train, test)
+    embeddings[task.untrained_name] = embeddings.pop("random network")
     embeddings[task.settings.method] = embed_faces(method, test)
-    found = {name: scores(rows, pairs) for name, rows in embeddings.items()}
+    found = {name: cosine_scores(rows, pairs) for name, rows in embeddings.items()}
     fars = tuple(far for far in FARS if far >= MIN_EXPECTED / (~pairs.same).sum())
-    figures = unseen_people.figures_of(found, test, pairs, fars, seed=task.plan.seed)
+    figures = unseen_people.verification_metrics(found, test, pairs, fars, seed=task.plan.seed)
     return {f"{figure}/{name}": value for name, values in figures.items() for figure, value in values.items()}
 
 
-def draw(task: Task, folder: Path) -> None:
+def draw_plots(task: Task, folder: Path) -> None:
     """The learning curves of method and head, and top-1 or EER with their intervals where they were measured, as PNG."""
     import matplotlib.pyplot as plt  # takes a second to come
 
@@ -75,7 +79,7 @@ def draw(task: Task, folder: Path) -> None:
 
     plots.use_course_style()
     made = {}
-    for name in task.made:
+    for name in task.model_names:
         history = History(**load_method(folder / f"{name}.pt").notes)
         made[f"{name}-loss"] = plots.curves({"loss": history.series("loss")}, "epoch", "loss", name)
         shares = {term: history.series(term) for term in ("accuracy", "validation") if term in history.epochs[0]}
@@ -83,10 +87,10 @@ def draw(task: Task, folder: Path) -> None:
             made[f"{name}-accuracy"] = plots.curves(shares, "epoch", "share right", name)
     if (folder / "record.json").is_file():
         first, label = ("top1/", "top-1") if task.settings.people == "known" else ("eer/", "equal error rate")
-        metrics = read(folder / "record.json").metrics.items()
+        metrics = read_record(folder / "record.json").metrics.items()
         rows = {name.removeprefix(first): metric for name, metric in metrics if name.startswith(first)}
         made["results"] = plots.intervals({"": rows}, f"{label}, per cent")
     for name, figure in made.items():
-        with atomic(folder / f"{name}.png") as partial:
+        with atomic_write(folder / f"{name}.png") as partial:
             figure.savefig(partial, format="png")
         plt.close(figure)

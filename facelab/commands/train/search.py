@@ -9,22 +9,22 @@ from types import ModuleType
 
 import numpy as np
 
-from facelab.commands.train.run import check_folder, default_folder, new_fabric, told
-from facelab.commands.train.settings import Settings, command
-from facelab.commands.train.task import Task, prepare
+from facelab.commands.train.run import check_folder, default_run_folder, new_fabric, run_description
+from facelab.commands.train.settings import Settings, command_line
+from facelab.commands.train.task import Task, prepare_task
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.evaluation import Estimate, wilson
 from facelab.files import write_text
-from facelab.methods.named import options_of
-from facelab.progress import bar
-from facelab.protocols.closed_set import nearest_photograph, split_closed
+from facelab.methods.registry import method_options
+from facelab.progress import progress_bar
+from facelab.protocols.closed_set import rank_by_nearest_photograph, split_closed_set
 from facelab.training import Plan, fit
 
-BATCHES = (16, 32, 64, 128)  #: of which the training photographs fill two or more
-RATES = 10  #: the learning rate is sought from a tenth to ten times the one given
+BATCH_SIZES = (16, 32, 64, 128)  #: of which the training photographs fill two or more
+LR_FACTOR = 10  #: the learning rate is sought from a tenth to ten times the one given
 
 #: Range of each option that is searched, where a method has it; True: in the logarithm.
-RANGES = {
+OPTION_RANGES = {
     "temperature": (0.03, 1.0, True),
     "queue": (16, 4096, True),
     "momentum": (0.9, 0.999, False),
@@ -32,11 +32,11 @@ RANGES = {
 }
 
 
-def search(
+def search_settings(
     settings: Settings,
     plan: Plan,
     trials: int,
-    fixed: Collection[str] = (),
+    fixed_options: Collection[str] = (),
     out: Path | None = None,
     devices: int = 1,
 ) -> tuple[Estimate, str]:
@@ -49,7 +49,7 @@ def search(
         settings: where the search starts.
         plan: its training.
         trials: how many, those of earlier calls included.
-        fixed: options of the method that stay as they are in ``settings``.
+        fixed_options: those of the method that stay as they are in ``settings``.
         out: folder of ``search.db``; that of the run with the given settings by default.
         devices: 1.
 
@@ -57,17 +57,17 @@ def search(
         The best trial's top-1, too good by having been chosen for it; and the command that trains and tests its settings.
 
     Raises:
-        FacelabError: optuna is not installed, or as ``train_command.run``.
+        FacelabError: optuna is not installed, or as ``run.train_and_measure``.
     """
     optuna = _optuna()
     fabric = new_fabric(devices, settings.precision)
     if fabric.world_size > 1:
         raise BadParameterError("A search by several processes.", "Search on one device, then train on several.")
-    task = prepare(settings, plan, fabric)
-    folder = out or default_folder(settings, plan)
+    task = prepare_task(settings, plan, fabric)
+    folder = out or default_run_folder(settings, plan)
     check_folder(folder, task)
-    write_text(folder / "command.txt", told(task))
-    seen, start = without_test(task), given(task, fixed)
+    write_text(folder / "command.txt", run_description(task))
+    seen, start = task_without_test(task), start_parameters(task, fixed_options)
     study = optuna.create_study(
         storage=f"sqlite:///{(folder / 'search.db').resolve()}",
         study_name=" ".join(start),  # what is searched: trials of other parameters are another study
@@ -76,15 +76,15 @@ def search(
     )
 
     def objective(trial) -> float:
-        candidate = suggest(trial, seen, start)
-        method = candidate.untrained()
+        candidate = suggest_task(trial, seen, start)
+        method = candidate.build_untrained()
         try:
-            fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scenes(), fabric=fabric)
+            fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scene_ids(), fabric=fabric)
         except TrainingError:
             return 0.0  # the loss left the numbers: such a network finds nobody
-        return nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
+        return rank_by_nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
 
-    with bar("trials", trials) as progress:
+    with progress_bar("trials", trials) as progress:
         while (done := len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) < trials:
             # a draw follows from the number of the trial, so that a search that was stopped goes on as if it had not been
             seed = np.random.SeedSequence([plan.seed, done]).generate_state(1)[0]
@@ -94,39 +94,39 @@ def search(
             study.optimize(objective, n_trials=1)
             progress.advance()
     photographs = len(seen.validation)
-    best = suggest(optuna.trial.FixedTrial(study.best_params), seen, start)
+    best = suggest_task(optuna.trial.FixedTrial(study.best_params), seen, start)
     found = wilson(round(study.best_value * photographs), photographs, unit="validation photographs")
-    return found, command(best.settings, best.plan)
+    return found, command_line(best.settings, best.plan)
 
 
-def without_test(task: Task) -> Task:
+def task_without_test(task: Task) -> Task:
     """What a search may see: training photographs, and others of the same people to judge by."""
     train, validation = task.train, task.validation
     if validation is None:
-        split = split_closed(train, task.plan.seed)
+        split = split_closed_set(train, task.plan.seed)
         train, validation = train.subset(split.train), train.subset(split.validation)
     return replace(task, train=train, validation=validation, test=train.subset([]))
 
 
-def given(task: Task, fixed: Collection[str] = ()) -> dict[str, object]:
+def start_parameters(task: Task, fixed_options: Collection[str] = ()) -> dict[str, object]:
     """The parameters of the first trial: rate, batch and searched options as they were asked for, or by default."""
-    known, asked = options_of(task.settings.method), task.settings.options
-    names = [name for name in RANGES if name in known and name not in fixed]
+    known, asked = method_options(task.settings.method), task.settings.options
+    names = [name for name in OPTION_RANGES if name in known and name not in fixed_options]
     options = {name: type(known[name].default)(asked.get(name, known[name].default)) for name in names}
     return {"lr": task.plan.lr, "batch_size": task.plan.batch_size} | options
 
 
-def suggest(trial, task: Task, start: dict[str, object]) -> Task:
-    """The task with learning rate, batch and options as a trial of optuna has them; ``start``: as ``given`` has them."""
+def suggest_task(trial, task: Task, start_values: dict[str, object]) -> Task:
+    """The task with rate, batch and options as a trial of optuna has them; ``start_values`` as of ``start_parameters``."""
     plan, settings = task.plan, task.settings
-    batches = sorted({plan.batch_size, *(size for size in BATCHES if 2 * size <= len(task.train))})
-    lr = trial.suggest_float("lr", plan.lr / RATES, plan.lr * RATES, log=True)
+    batches = sorted({plan.batch_size, *(size for size in BATCH_SIZES if 2 * size <= len(task.train))})
+    lr = trial.suggest_float("lr", plan.lr / LR_FACTOR, plan.lr * LR_FACTOR, log=True)
     batch_size = trial.suggest_categorical("batch_size", batches)
     options = dict(settings.options)
-    for name, (low, high, log) in RANGES.items():
-        if name not in start:
+    for name, (low, high, log) in OPTION_RANGES.items():
+        if name not in start_values:
             continue
-        draw = trial.suggest_int if isinstance(start[name], int) else trial.suggest_float
+        draw = trial.suggest_int if isinstance(start_values[name], int) else trial.suggest_float
         options[name] = str(draw(name, low, high, log=log))
     return replace(task, plan=replace(plan, lr=lr, batch_size=batch_size), settings=replace(settings, options=options))
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from facelab.augment import PRESETS
 from facelab.errors import BadParameterError
-from facelab.methods.named import named
+from facelab.methods.registry import method_entry
 from facelab.training import Plan
 
 CHOICES = {
@@ -45,7 +45,7 @@ def recipe(method: str) -> Recipe:
     Raises:
         BadParameterError: no method has that name.
     """
-    own = named(method).augmentation
+    own = method_entry(method).augmentation
     return RECIPES.get(method, Recipe(40, 2e-3, own))
 
 
@@ -96,7 +96,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             check_choice(name, getattr(self, name), choices)
-        kind = named(self.method).kind
+        kind = method_entry(self.method).method_class
         if self.scene is not None and kind.views < 2:
             raise BadParameterError(f"--scene is for second views, {self.method} has one.", "Leave it out.")
         if self.head != "none" and self.people == "unseen":
@@ -105,7 +105,7 @@ class Settings:
             )
 
 
-def command(settings: Settings, plan: Plan) -> str:
+def command_line(settings: Settings, plan: Plan) -> str:
     """The line to type for this run, defaults included."""
     typed = {name: value for name, value in (asdict(settings) | asdict(plan)).items() if value is not None}
     method, options = typed.pop("method"), typed.pop("options")

@@ -14,10 +14,10 @@ from facelab.commands.train.settings import Settings
 from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError, FacelabError
 from facelab.methods import Method, new_method
-from facelab.methods.named import named
-from facelab.protocols.closed_set import split_closed, with_photos
-from facelab.protocols.unseen_people import scenes_of, split_unseen
-from facelab.training import Plan, in_chunks
+from facelab.methods.registry import method_entry
+from facelab.protocols.closed_set import people_with_photos, split_closed_set
+from facelab.protocols.unseen_people import scene_ids, split_unseen_people
+from facelab.training import Plan, with_gradient_cache
 
 HEAD_RATES = {"frozen": 3e-3, "finetuned": 1e-3}
 
@@ -42,16 +42,16 @@ class Task:
     test: FaceSet
 
     @property
-    def start(self) -> str:
+    def untrained_name(self) -> str:
         """What the network is called before it has learned."""
         return "random network" if self.settings.weights is None else "network before training"
 
     @property
-    def made(self) -> list[str]:
+    def model_names(self) -> list[str]:
         """What the training leaves in its folder, each as NAME.pt."""
         return ["method"] if self.settings.head == "none" else ["method", "head"]
 
-    def untrained(self) -> Method:
+    def build_untrained(self) -> Method:
         """The method as it starts, its random weights drawn from the seed of the plan."""
         known = self.settings
         torch.manual_seed(self.plan.seed)
@@ -62,11 +62,11 @@ class Task:
 
     def labels(self) -> np.ndarray:
         """Classes of the training photographs; -1 for all where the method is not to know them."""
-        return self.train.labels() if named(self.settings.method).labels else np.full(len(self.train), -1)
+        return self.train.labels() if method_entry(self.settings.method).labels else np.full(len(self.train), -1)
 
-    def scenes(self) -> np.ndarray | None:
+    def scene_ids(self) -> np.ndarray | None:
         """Scenes of the training photographs, for ``fit``."""
-        return scenes_of(self.train, self.settings.scene)
+        return scene_ids(self.train, self.settings.scene)
 
     def head_plan(self) -> Plan:
         """Of the head's training."""
@@ -74,27 +74,27 @@ class Task:
         return Plan(epochs, self.plan.batch_size, rate, warmup_epochs=min(1.0, epochs / 2), seed=self.plan.seed)
 
 
-def prepare(settings: Settings, plan: Plan, fabric: Fabric) -> Task:
+def prepare_task(settings: Settings, plan: Plan, fabric: Fabric) -> Task:
     """Load, split, and check what can be checked before a training: one step of it is tried.
 
     Raises:
         BadParameterError: an option that cannot be, or too few people or photographs for it.
         FacelabError: as ``datasets.load`` and ``backbones.backbone``.
     """
-    faces = with_photos(load(settings.dataset, settings.size), settings.min_photos)
+    faces = people_with_photos(load(settings.dataset, settings.size), settings.min_photos)
     if settings.people == "known":
-        split = split_closed(faces, plan.seed)
+        split = split_closed_set(faces, plan.seed)
         parts = [faces.subset(rows) for rows in (split.train, split.validation, split.test)]
     else:
-        train, test = split_unseen(faces, plan.seed)
+        train, test = split_unseen_people(faces, plan.seed)
         parts = [train, None, test]
     task = Task(settings, plan, faces.describe(), *parts)
-    task.scenes()  # raises where there are none
+    task.scene_ids()  # raises where there are none
     if len(task.test.people) < 3:
         raise BadParameterError(
             f"The test photographs show {len(task.test.people)} people.", "Take 3 or more; lower --min-photos."
         )
-    if not named(settings.method).labels and plan.per_class > 1:
+    if not method_entry(settings.method).labels and plan.per_class > 1:
         raise BadParameterError(f"--per-class tells {settings.method} who is who.", "Leave it out.")
     _try_a_step(task, fabric)
     return task
@@ -103,12 +103,12 @@ def prepare(settings: Settings, plan: Plan, fabric: Fabric) -> Task:
 @torch.no_grad()
 def _try_a_step(task: Task, fabric: Fabric) -> None:
     """The loss of one batch of one process, by a method that is then thrown away."""
-    method = task.untrained().to(fabric.device)
+    method = task.build_untrained().to(fabric.device)
     rows = np.arange(min(max(task.plan.batch_size // fabric.world_size, 1), len(task.train)))
     views = method.draw_views(task.train.images[rows], np.random.default_rng(0))
     labels, numbers = (torch.from_numpy(values).to(fabric.device) for values in (task.labels()[rows], rows))
     try:
-        in_chunks(method, task.plan.chunk)(views, labels, numbers)
+        with_gradient_cache(method, task.plan.chunk)(views, labels, numbers)
     except ValueError as error:  # of losses and layers, which know nothing of the command
         if isinstance(error, FacelabError):
             raise

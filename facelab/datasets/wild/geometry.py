@@ -14,7 +14,7 @@ import numpy as np
 from facelab.datasets.wild.parameters import Nuisance
 
 SIDE = 2.7  #: side of the square, in units of the face (mean of eye distance and distance of eyes and mouth)
-CAMERA = 1.6  #: distance of the camera for the turn, in sides of the square
+CAMERA_DISTANCE = 1.6  #: distance of the camera for the turn, in sides of the square
 MARGIN = 48  #: pixels by which a photograph is continued on each side
 _STEP_BITS = 5  #: positions are rounded to 1/32 of a pixel
 _STEPS = 2**_STEP_BITS
@@ -49,7 +49,7 @@ class Landmarks:
         return (self.mouth_right + self.mouth_left) / 2
 
     @property
-    def centre(self) -> np.ndarray:
+    def center(self) -> np.ndarray:
         """Middle of the face: half way from the eyes to the mouth."""
         return (self.eyes + self.mouth) / 2
 
@@ -114,9 +114,9 @@ def photo_to_frame(points: Landmarks, nuisance: Nuisance) -> np.ndarray:
         _move(0.5 + nuisance.shift_x, 0.5 + nuisance.shift_y),
         np.diag([zoom, zoom, 1.0]),
         _rotate(math.radians(nuisance.roll_degrees) + tilt),
-        _turn(nuisance.turn_degrees, CAMERA * side),
+        _turn(nuisance.turn_degrees, CAMERA_DISTANCE * side),
         _rotate(-tilt),
-        _move(*-points.centre),
+        _move(*-points.center),
     )
 
 
@@ -130,7 +130,7 @@ def photo_to_face(points: Landmarks) -> np.ndarray:
     return compose(linear, _move(*-points.eyes))
 
 
-def pixel_centres(size: int) -> tuple[np.ndarray, np.ndarray]:
+def pixel_centers(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Middles of the pixels of a square of ``size``, in the frame: x (1, size), y (size, 1)."""
     middle = (np.arange(size) + 0.5) / size
     return middle[None, :], middle[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from facelab.datasets.wild.light import smooth_step
 from facelab.datasets.wild.parameters import Nuisance
-from facelab.datasets.wild.shapes import Layer, capsule, clouds, contact_shadow, inside, wave
+from facelab.datasets.wild.shapes import Layer, capsule, clouds, contact_shadow, coverage, wave
 
 #: where the knuckles are, in coordinates of the face, for a hand from the right; and the direction of the fingers in degrees
 POSES = {"over-mouth": ((0.72, 1.22), 186.0), "from-below": ((0.42, 1.62), 246.0)}
@@ -39,11 +39,11 @@ def draw(u: np.ndarray, v: np.ndarray, pixel: float, skin: float, texture: np.nd
     bulge = np.clip(1.0 - (across / 0.68) ** 2, 0.0, 1.0)
     dents = smooth_step(1.0 - np.abs(along + 0.05) / 0.4) * (1.0 - wave(across / SPREAD))
     tone = 0.60 + 0.42 * np.sqrt(bulge) - 0.18 * dents + 0.16 * unrest
-    behind = inside(distance, pixel)
+    behind = coverage(distance, pixel)
     cover = behind
     for finger, length in enumerate(LENGTHS):
         rod, light = _finger(along, across, (finger - 1.5) * SPREAD, length)
-        drawn = inside(rod, pixel)
+        drawn = coverage(rod, pixel)
         grown = np.maximum(smooth_step((along + 0.10) / 0.35), 1.0 - behind)  # out of the back of the hand
         tone = tone + (light + 0.14 * unrest - tone) * drawn * grown
         cover, distance = np.maximum(cover, drawn), np.minimum(distance, rod)
@@ -57,5 +57,5 @@ def _finger(along: np.ndarray, across: np.ndarray, base: float, length: float) -
     rod = capsule(along, across, (-0.10, base), (length, tip), RADIUS, 0.03)
     profile = np.sqrt(np.clip(-rod / RADIUS, 0.0, 1.0))
     creases = sum(smooth_step(1.0 - np.abs(along - share * length) / 0.055) for share in (0.5, 0.78))
-    nail = inside(capsule(along, across, (length - 0.02, tip), (length + 0.05, tip), 0.07), 0.03)
+    nail = coverage(capsule(along, across, (length - 0.02, tip), (length + 0.05, tip), 0.07), 0.03)
     return rod, 0.58 + 0.46 * profile - 0.08 * creases + 0.07 * nail

@@ -10,7 +10,7 @@ from facelab.datasets.wild.parameters import Nuisance
 
 #: the head as an ellipsoid in coordinates of the face: middle of its height, half width, half height
 HEAD_MIDDLE, HEAD_WIDTH, HEAD_HEIGHT = 0.4, 1.25, 1.75
-BRIGHT = 1.4  #: gain where the lamp falls straight on the head
+LAMP_GAIN = 1.4  #: gain where the lamp falls straight on the head
 
 
 def smooth_step(value: np.ndarray) -> np.ndarray:
@@ -19,7 +19,7 @@ def smooth_step(value: np.ndarray) -> np.ndarray:
     return t * t * (3.0 - 2.0 * t)
 
 
-def lamp(nuisance: Nuisance) -> tuple[float, float, float]:
+def lamp_direction(nuisance: Nuisance) -> tuple[float, float, float]:
     """Direction to the lamp, a unit vector: right, down, towards the camera."""
     azimuth, elevation = math.radians(nuisance.light_azimuth), math.radians(nuisance.light_elevation)
     return (
@@ -29,7 +29,7 @@ def lamp(nuisance: Nuisance) -> tuple[float, float, float]:
     )
 
 
-def directional(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+def directional_gain(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Gain of the lamp: 1 - s + s * 1.4 * max(0, n . l), with Lambert's law on the normal n of the ellipsoid.
 
     Args:
@@ -40,12 +40,12 @@ def directional(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     beyond = np.maximum(np.sqrt(across * across + down * down), 1.0)  # the background is lit like the outline before it
     across, down = across / beyond, down / beyond
     towards = np.sqrt(np.maximum(1.0 - across * across - down * down, 0.0))
-    right, below, camera = lamp(nuisance)
+    right, below, camera = lamp_direction(nuisance)
     lambert = np.maximum(across * right + down * below + towards * camera, 0.0)
-    return 1.0 - nuisance.light_strength + nuisance.light_strength * BRIGHT * lambert
+    return 1.0 - nuisance.light_strength + nuisance.light_strength * LAMP_GAIN * lambert
 
 
-def cast_shadow(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+def shadow_gain(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Gain of the cast shadow: 1 in the light, 1 - ``shadow`` beyond a slightly curved, soft edge away from the lamp."""
     away = -1.0 if nuisance.light_azimuth > 0 else 1.0
     slope = math.sin(math.radians(nuisance.light_elevation))
@@ -57,4 +57,4 @@ def cast_shadow(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
 
 def gain(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Both together."""
-    return directional(u, v, nuisance) * cast_shadow(u, v, nuisance)
+    return directional_gain(u, v, nuisance) * shadow_gain(u, v, nuisance)

@@ -13,7 +13,7 @@ _TEXTURE = 16  #: cells of the cloudy texture
 
 
 def occlude(
-    grey: np.ndarray, u: np.ndarray, v: np.ndarray, pixel: float, skin: float, nuisance: Nuisance
+    gray: np.ndarray, u: np.ndarray, v: np.ndarray, pixel: float, skin: float, nuisance: Nuisance
 ) -> np.ndarray:
     """The picture with its occluder, in even light.
 
@@ -25,14 +25,14 @@ def occlude(
         nuisance: its ``occlusion`` and ``occluder_...`` attributes.
     """
     if nuisance.occlusion == "none":
-        return grey
+        return gray
     u, v = _placed(u, v, nuisance)
     if nuisance.occlusion == "sunglasses":
-        return sunglasses.draw(u, v, pixel, grey, nuisance).over(grey)
+        return sunglasses.draw(u, v, pixel, gray, nuisance).composite(gray)
     texture = np.random.default_rng([nuisance.noise_seed, 1]).random((_TEXTURE, _TEXTURE), dtype=np.float32)
     if nuisance.occlusion == "scarf":
-        return scarf.draw(u, v, pixel, texture, nuisance).over(grey)
-    return hand.draw(u, v, pixel, skin, texture, nuisance).over(grey)
+        return scarf.draw(u, v, pixel, texture, nuisance).composite(gray)
+    return hand.draw(u, v, pixel, skin, texture, nuisance).composite(gray)
 
 
 def _placed(u: np.ndarray, v: np.ndarray, nuisance: Nuisance) -> tuple[np.ndarray, np.ndarray]:

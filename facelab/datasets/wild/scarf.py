@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facelab.datasets.wild.parameters import Nuisance
-from facelab.datasets.wild.shapes import Layer, clouds, contact_shadow, inside, stripes, wave
+from facelab.datasets.wild.shapes import Layer, clouds, contact_shadow, coverage, stripes, wave
 
 
 def draw(u: np.ndarray, v: np.ndarray, pixel: float, texture: np.ndarray, nuisance: Nuisance) -> Layer:
@@ -27,11 +27,11 @@ def draw(u: np.ndarray, v: np.ndarray, pixel: float, texture: np.ndarray, nuisan
     # folds run along the edge, deeper towards the sides where the cloth is pulled together
     bend = depth * (2.1 - 0.5 * np.abs(u)) + 0.55 * unrest + 0.2 * lean * u
     folds = wave(bend + 0.12)
-    hem = inside(np.abs(depth - 0.05) - 0.045, 0.03)
+    hem = coverage(np.abs(depth - 0.05) - 0.045, 0.03)
     round_head = 1.0 - 0.42 * np.clip(u * u / (reach * reach), 0.0, 1.0)
     shading = (0.50 + 0.50 * folds * (0.65 + 0.35 * np.abs(u)) + 0.10 * hem) * round_head
     cloth = _cloth(u, bend, unrest, nuisance)
-    return Layer(cloth * shading, inside(distance, pixel), contact_shadow(np.maximum(distance, 0.0), 0.22, 0.45))
+    return Layer(cloth * shading, coverage(distance, pixel), contact_shadow(np.maximum(distance, 0.0), 0.22, 0.45))
 
 
 def _cloth(u: np.ndarray, along: np.ndarray, unrest: np.ndarray, nuisance: Nuisance) -> np.ndarray:

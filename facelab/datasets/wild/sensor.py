@@ -8,13 +8,13 @@ import numpy as np
 
 from facelab.datasets.wild.parameters import Nuisance
 
-MIDDLE_GREY = 127.5
+MIDDLE_GRAY = 127.5
 
 
-def expose(grey: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+def expose(gray: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Clip(128 - 1/2 + contrast * (2^exposure * grey - 128 + 1/2)) to 0 ... 255."""
-    bright = grey * 2.0**nuisance.exposure
-    return np.clip(MIDDLE_GREY + nuisance.contrast * (bright - MIDDLE_GREY), 0.0, 255.0)
+    bright = gray * 2.0**nuisance.exposure
+    return np.clip(MIDDLE_GRAY + nuisance.contrast * (bright - MIDDLE_GRAY), 0.0, 255.0)
 
 
 def gaussian_kernel(sigma: float) -> list[float]:
@@ -24,30 +24,30 @@ def gaussian_kernel(sigma: float) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def blur(grey: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+def blur(gray: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Gaussian blur of (S, S), mirrored at the edges; sigma is ``blur_sigma`` 64ths of the side."""
-    size = grey.shape[0]
+    size = gray.shape[0]
     sigma = nuisance.blur_sigma * size / 64
     if sigma < 0.2:  # the neighbours would weigh less than a thousandth of a per cent
-        return grey
+        return gray
     kernel = gaussian_kernel(sigma)
     reach = len(kernel) - 1
     for _ in range(2):
-        around = np.pad(grey, [(reach, reach), (0, 0)], mode="reflect")
-        total = kernel[0] * grey
+        around = np.pad(gray, [(reach, reach), (0, 0)], mode="reflect")
+        total = kernel[0] * gray
         for k in range(1, reach + 1):
             total = total + kernel[k] * (around[reach - k : reach - k + size] + around[reach + k : reach + k + size])
-        grey = total.T
-    return grey
+        gray = total.T
+    return gray
 
 
-def noise(grey: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+def add_noise(gray: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Gaussian noise of ``noise_sigma`` grey levels, independent from pixel to pixel; rounded to uint8."""
     rng = np.random.default_rng(nuisance.noise_seed)
-    noisy = grey + nuisance.noise_sigma * rng.standard_normal(grey.shape)
+    noisy = gray + nuisance.noise_sigma * rng.standard_normal(gray.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def expose_and_record(light: np.ndarray, nuisance: Nuisance) -> np.ndarray:
     """Light (S, S), 255 being white at exposure 0, to the picture that the camera stores: uint8 (S, S)."""
-    return noise(blur(expose(light, nuisance), nuisance), nuisance)
+    return add_noise(blur(expose(light, nuisance), nuisance), nuisance)

@@ -26,12 +26,12 @@ class Layer:
     cover: np.ndarray
     contact: np.ndarray
 
-    def over(self, grey: np.ndarray) -> np.ndarray:
+    def composite(self, gray: np.ndarray) -> np.ndarray:
         """The photograph ``grey`` with the occluder on it."""
-        return grey * self.contact * (1.0 - self.cover) + self.tone * self.cover
+        return gray * self.contact * (1.0 - self.cover) + self.tone * self.cover
 
 
-def inside(distance: np.ndarray, width: float) -> np.ndarray:
+def coverage(distance: np.ndarray, width: float) -> np.ndarray:
     """1 inside, 0 outside, with an edge of ``width``."""
     return smooth_step(0.5 - distance / width)
 

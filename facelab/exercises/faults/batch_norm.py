@@ -16,15 +16,17 @@ from facelab.errors import BadParameterError
 from facelab.exercises.faults.verdict import Fault, Verdict
 
 Encoder = Callable[[Tensor], Tensor]
-LIMIT = 0.65  #: of ``batch_leak``. Untrained networks: whole batches 0.74-0.92, eight groups 0.46-0.57, four up to 0.64
+MAX_BATCH_LEAK = (
+    0.65  #: of ``batch_leak``. Untrained networks: whole batches 0.74-0.92, eight groups 0.46-0.57, four up to 0.64
+)
 
 
-def whole_batch(network: nn.Module) -> tuple[Encoder, Encoder]:
+def whole_batch_encoders(network: nn.Module) -> tuple[Encoder, Encoder]:
     """As found. Queries and keys go through their encoders as whole batches, and share the statistics of the batch."""
     return network, copy.deepcopy(network)
 
 
-def shuffled_groups(network: nn.Module, groups: int = 8) -> tuple[Encoder, Encoder]:
+def shuffled_group_encoders(network: nn.Module, groups: int = 8) -> tuple[Encoder, Encoder]:
     """Each batch goes through in groups with statistics of their own; the keys' groups are of other photographs."""
     key_network = copy.deepcopy(network)
 
@@ -79,7 +81,7 @@ def check_batch_norm(
     """Whether a query can tell that its key came with it: ``batch_leak`` below 65 %. Arguments as there."""
     share = batch_leak(query_encoder, key_encoder, first, second, seed)
     return Verdict(
-        share < LIMIT,
+        share < MAX_BATCH_LEAK,
         f"{share:.0%} of the keys are nearer to their query when computed in its batch than among other photographs; "
         "50 % is chance.",
     )
@@ -112,8 +114,8 @@ FAULTS = [
     Fault(
         "batch norm that tells",
         "Queries and keys of one batch shared its statistics. The loss can fall by recognising the batch, not the person.",
-        whole_batch,
-        shuffled_groups,
+        whole_batch_encoders,
+        shuffled_group_encoders,
         check_encoders,
     ),
 ]

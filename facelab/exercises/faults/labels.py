@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import FaceSet
-from facelab.datasets.splits import stratified
+from facelab.datasets.splits import stratified_split
 from facelab.evaluation import Estimate, balanced_accuracy
 from facelab.exercises.faults.verdict import Fault, Verdict
 
 Rows = tuple[np.ndarray, np.ndarray]  #: of training and validation
 
 
-def share_right(labels: np.ndarray, predicted: np.ndarray) -> float:
+def plain_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
     """As found. The share of photographs that were predicted right."""
     return float((labels == predicted).mean())
 
@@ -41,17 +41,19 @@ def check_summary(summary: Callable[[np.ndarray, np.ndarray], float | Estimate])
     )
 
 
-def cut_in_order(labels: np.ndarray) -> Rows:
+def ordered_split(labels: np.ndarray) -> Rows:
     """As found. The first four fifths of the files train, the others validate; files are sorted by name."""
     cut = len(labels) * 4 // 5
     return np.arange(cut), np.arange(cut, len(labels))
 
 
-def each_class_shared_out(labels: np.ndarray) -> Rows:
-    """Four fifths of each class train, the others validate: ``splits.stratified``."""
+def split_within_classes(labels: np.ndarray) -> Rows:
+    """Four fifths of each class train, the others validate: ``splits.stratified_split``."""
     files = pd.DataFrame({"file": np.arange(len(labels)).astype(str)})
     names = tuple(f"class {number}" for number in range(labels.max() + 1))
-    split = stratified(FaceSet(np.zeros((len(labels), 1, 1, 1), np.uint8), labels, names, files, "labels"), train=0.8)
+    split = stratified_split(
+        FaceSet(np.zeros((len(labels), 1, 1, 1), np.uint8), labels, names, files, "labels"), train=0.8
+    )
     return split.train, split.test
 
 
@@ -80,15 +82,15 @@ FAULTS = [
     Fault(
         "one class read as an accuracy",
         "The network called every face one gender, and the share of that gender was read as an accuracy.",
-        share_right,
+        plain_accuracy,
         balanced_accuracy,
         check_summary,
     ),
     Fault(
         "a class missing from validation",
         "The validation set had no Asian face, so its accuracy said nothing of them.",
-        cut_in_order,
-        each_class_shared_out,
+        ordered_split,
+        split_within_classes,
         check_split,
     ),
 ]

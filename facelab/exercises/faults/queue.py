@@ -9,15 +9,15 @@ import numpy as np
 from facelab.errors import BadParameterError
 from facelab.exercises.faults.verdict import Fault, Verdict
 
-LIMIT = 0.05  #: share of queries with a stale positive, over an epoch, up to which a queue passes; our choice
+MAX_STALE_SHARE = 0.05  #: share of queries with a stale positive, over an epoch, up to which a queue passes; our choice
 
 
-def all_of_the_data(photographs: int) -> int:
+def full_queue_size(photographs: int) -> int:
     """As found. A queue about as long as the data set: more negatives are better, as the paper measures on ImageNet."""
     return photographs
 
 
-def eighth_of_the_data(photographs: int) -> int:
+def eighth_queue_size(photographs: int) -> int:
     """A queue of an eighth of the photographs: 1 query in 128 meets its own photograph."""
     return photographs // 8
 
@@ -58,7 +58,7 @@ def expected_stale_share(keys: int, photographs: int, batch: int) -> float:
     return float(np.maximum(0, keys - seen).mean() / photographs)
 
 
-def rows_of_an_epoch(keys: int, photographs: int, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def epoch_rows(keys: int, photographs: int, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Queue and batch at each of the T steps of an epoch, once the queue is full: rows (T, K) and (T, B) of photographs."""
     rng = np.random.default_rng(seed)
     used = photographs // batch * batch
@@ -75,7 +75,7 @@ def check_queue(queue_rows: np.ndarray, batch_rows: np.ndarray) -> Verdict:
     """
     share = stale_share(queue_rows, batch_rows)
     return Verdict(
-        share <= LIMIT, f"{share:.1%} of the queries have a key of their own photograph among the negatives."
+        share <= MAX_STALE_SHARE, f"{share:.1%} of the queries have a key of their own photograph among the negatives."
     )
 
 
@@ -85,15 +85,15 @@ def check_queue_size(size: Callable[[int], int]) -> Verdict:
     Args:
         size: number of photographs -> length of the queue.
     """
-    return check_queue(*rows_of_an_epoch(size(1600), 1600, 64))
+    return check_queue(*epoch_rows(size(1600), 1600, 64))
 
 
 FAULTS = [
     Fault(
         "a queue as long as the data set",
         "Keys of the same photograph, an epoch old, were negatives: the loss pushed apart what it had to join.",
-        all_of_the_data,
-        eighth_of_the_data,
+        full_queue_size,
+        eighth_queue_size,
         check_queue_size,
     ),
 ]

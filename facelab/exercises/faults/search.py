@@ -12,7 +12,7 @@ from facelab.exercises.faults.verdict import Fault, Verdict
 from facelab.search import build_index, cosine_of_angular
 
 
-def hundred_less_distance(distance: float) -> float:
+def hundred_minus_distance(distance: float) -> float:
     """As found. "100 - distance", shown as per cent: here as a fraction."""
     return (100 - distance) / 100
 
@@ -66,8 +66,8 @@ def check_ids(index: Callable[[np.ndarray, np.ndarray], tuple[int, np.ndarray]])
 FAULTS = [
     Fault(
         "100 - distance as per cent",
-        f"Everybody was nearly everybody: faces at right angles were {hundred_less_distance(math.sqrt(2)):.1%} alike.",
-        hundred_less_distance,
+        f"Everybody was nearly everybody: faces at right angles were {hundred_minus_distance(math.sqrt(2)):.1%} alike.",
+        hundred_minus_distance,
         cosine_of_angular,
         check_similarity,
     ),

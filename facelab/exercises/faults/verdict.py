@@ -11,15 +11,15 @@ class Verdict:
     """What a check found.
 
     Attributes:
-        right: whether the implementation passed.
-        says: what was measured, in one sentence.
+        passed: whether the implementation passed.
+        message: what was measured, in one sentence.
     """
 
-    right: bool
-    says: str
+    passed: bool
+    message: str
 
     def __str__(self) -> str:
-        return f"{'right' if self.right else 'wrong'}: {self.says}"
+        return f"{'right' if self.passed else 'wrong'}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Fault:
     Attributes:
         name: in a few words.
         effect: what it did to the training or to the figure.
-        faulty: the implementation as it was found.
-        right: ours.
+        faulty_version: the implementation as it was found.
+        correct_version: ours.
         check: takes an implementation, the faulty one or any other, and says whether it has the fault.
     """
 
     name: str
     effect: str
-    faulty: Callable
-    right: Callable
+    faulty_version: Callable
+    correct_version: Callable
     check: Callable[[Callable], Verdict]

@@ -63,7 +63,7 @@ def check_embedding(embed: Callable[[VICReg, Tensor], Tensor]) -> Verdict:
         for weight in method.head.parameters():
             weight.normal_()
         same = torch.allclose(embed(method, images), before)
-    length, features = before.shape[1], method.backbone.features
+    length, features = before.shape[1], method.backbone.num_features
     return Verdict(
         same and length == features,
         f"the vectors have {length} numbers, the backbone's {features}; "

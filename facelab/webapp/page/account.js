@@ -12,31 +12,31 @@ const NAMES = {
 };
 
 /** Fills a <dl> with all fields of an account. */
-export function list(place, fields) {
+export function fillAccountList(place, fields) {
   place.replaceChildren();
   for (const [key, value] of Object.entries(fields)) {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = NAMES[key] || key.replaceAll("_", " ");
-    if (Array.isArray(value)) text.append(log(value));
-    else text.textContent = isObject(value) ? named(value) : words(value);
+    if (Array.isArray(value)) text.append(logList(value));
+    else text.textContent = isObject(value) ? formatFields(value) : formatValue(value);
     place.append(term, text);
   }
 }
 
-function log(rows) {
+function logList(rows) {
   const lines = document.createElement("ul");
   for (const row of rows) {
     const line = document.createElement("li");
-    line.textContent = isObject(row) ? Object.values(row).map(words).join(" · ") : words(row);
+    line.textContent = isObject(row) ? Object.values(row).map(formatValue).join(" · ") : formatValue(row);
     lines.append(line);
   }
   return rows.length ? lines : "empty";
 }
 
 const isObject = value => typeof value === "object" && value !== null;
-const named = fields => Object.entries(fields).map(([key, value]) => `${key} ${words(value)}`).join(", ");
+const formatFields = fields => Object.entries(fields).map(([key, value]) => `${key} ${formatValue(value)}`).join(", ");
 
-function words(value) {
+function formatValue(value) {
   if (value === null || value === undefined) return "never";
   if (value === true) return "yes";
   if (value === false) return "no";

@@ -3,15 +3,15 @@
 import * as api from "/page/api.js";
 import { Camera, CameraProblem } from "/page/camera.js";
 import * as dialogues from "/page/dialogues.js";
-import { list } from "/page/account.js";
-import { find, guide, labTable, message, show, steps } from "/page/view.js";
+import { fillAccountList } from "/page/account.js";
+import { find, showGuide, showLabTable, showMessage, showSteps, showView } from "/page/view.js";
 
 const PREVIEW = "A preview, as in a mirror. Nothing is sent.";
 let state = null; // of the server: who is signed in, lab mode, the consent text
 let running = null; // the AbortController of the dialogue that runs
 
 /** Ends a dialogue by the user's will; its text is shown. */
-class Stopped extends Error {}
+class UserCancellation extends Error {}
 
 const camera = new Camera(
   find("video"),
@@ -23,7 +23,7 @@ const camera = new Camera(
   () => {
     const lost = new CameraProblem("The camera was switched off or taken away. Connect it and try again.");
     if (running) running.abort(lost);
-    else fail(lost);
+    else showProblem(lost);
   },
 );
 
@@ -40,81 +40,81 @@ async function start(text, view) {
     line.textContent = paragraph;
     return line;
   }));
-  message(text);
-  show(view || (state.signed_in ? "account" : "home"), !first);
+  showMessage(text);
+  showView(view || (state.signed_in ? "account" : "home"), !first);
 }
 
-async function go(name) {
-  message();
-  labTable(null);
+async function openView(name) {
+  showMessage();
+  showLabTable(null);
   if (name === "start") return start();
   if (name === "sign-up" || name === "log-in") find(`${name}-form`).reset(); // consent is given anew each time
   if (name === "who") find("who-answer").hidden = true;
-  if (name === "data") list(find("data"), await api.readMe());
-  show(name);
+  if (name === "data") fillAccountList(find("data"), await api.readMe());
+  showView(name);
 }
 
 /** Shows what went wrong; who is not signed in any more goes back to the start. */
-async function fail(problem) {
+async function showProblem(problem) {
   if (problem.code === "not_signed_in") await start().catch(() => {});
-  message(problem.message, problem instanceof Stopped ? "good" : "bad");
+  showMessage(problem.message, problem instanceof UserCancellation ? "good" : "bad");
 }
 
-const safely = action => async (...what) => {
+const withErrorsShown = action => async (...what) => {
   try {
     await action(...what);
   } catch (problem) {
-    await fail(problem);
+    await showProblem(problem);
   }
 };
 
 // ---- the camera, and a dialogue with it ----
 
 /** Runs a dialogue with the camera on; afterwards the camera is off, whatever happened, and `back` is shown. */
-async function run(title, back, dialogue) {
+async function runDialogue(title, back, dialogue) {
   if (running) return undefined;
   const { signal } = (running = new AbortController());
-  message();
-  labTable(null);
+  showMessage();
+  showLabTable(null);
   find("running-title").textContent = title;
-  steps([], 0, "");
-  guide("Waiting for the camera. Allow it if the browser asks.");
+  showSteps([], 0, "");
+  showGuide("Waiting for the camera. Allow it if the browser asks.");
   document.body.classList.add("running");
   find("camera-note").textContent = "Frames go to the server until this ends.";
-  show("running");
+  showView("running");
   try {
     await camera.start();
     signal.throwIfAborted();
     return await dialogue(signal);
   } catch (problem) {
-    show(back);
+    showView(back);
     throw problem;
   } finally {
     running = null;
     document.body.classList.remove("running");
     camera.stop();
-    guide();
+    showGuide();
     find("camera-note").textContent = PREVIEW;
   }
 }
 
 function stopRunning(text) {
-  running?.abort(new Stopped(text));
+  running?.abort(new UserCancellation(text));
   camera.stop();
 }
 
 /** Shows an answer: what to do, what was wrong with the frame, and in lab mode its numbers. */
 function showAnswer(answer) {
-  guide(answer.say || "", answer.hint?.message || "");
-  labTable(state.lab ? answer.lab : null);
+  showGuide(answer.say || "", answer.hint?.message || "");
+  showLabTable(state.lab ? answer.lab : null);
 }
 
 async function signUp(form) {
-  const wishes = { name: form.name.value, consent: form.consent.checked, findable: form.findable.checked };
+  const fields = { name: form.name.value, consent: form.consent.checked, findable: form.findable.checked };
   const shots = state.shots.map(shot => shot.say);
-  const name = await run("Five shots", "sign-up", signal => dialogues.signUp(camera, signal, wishes, answer => {
+  const name = await runDialogue("Five shots", "sign-up", signal => dialogues.signUp(camera, signal, fields, answer => {
     showAnswer(answer);
-    steps(shots, answer.taken, `${answer.taken} of ${answer.needed} shots taken`);
+    showSteps(shots, answer.taken, `${answer.taken} of ${answer.needed} shots taken`);
   }));
   find("log-in-name").value = name;
   await start(`Welcome, ${name}. Your template is stored, your photographs are not. Now you can log in.`, "log-in");
@@ -122,24 +122,24 @@ async function signUp(form) {
 
 async function logIn(form) {
   let limit = "";
-  const answer = await run("Log in", "log-in", signal => dialogues.logIn(camera, signal, form.name.value, part => {
+  const answer = await runDialogue("Log in", "log-in", signal => dialogues.logIn(camera, signal, form.name.value, part => {
     showAnswer(part);
     if (part.seconds) limit = `You have ${part.seconds} seconds for both.`; // only the first answer has them
     const straight = part.state === "straight";
     const turn = straight ? "Turn your head to the side that will be named." : part.say;
-    steps(["Look straight into the camera.", turn], straight ? 0 : 1, limit);
+    showSteps(["Look straight into the camera.", turn], straight ? 0 : 1, limit);
   }));
   if (answer.state === "in") return start(answer.say);
-  show("log-in");
-  message(answer.say, "bad");
+  showView("log-in");
+  showMessage(answer.say, "bad");
 }
 
 async function whoAmI() {
-  const name = await run("Who am I?", "who", signal => dialogues.whoAmI(camera, signal, answer => {
+  const name = await runDialogue("Who am I?", "who", signal => dialogues.whoAmI(camera, signal, answer => {
     showAnswer({ say: "Look straight into the camera.", ...answer });
-    steps(["Look straight into the camera."], 0, "A demonstration of identification: nobody is logged in.");
+    showSteps(["Look straight into the camera."], 0, "A demonstration of identification: nobody is logged in.");
   }));
-  show("who");
+  showView("who");
   const answer = find("who-answer");
   answer.hidden = false;
   answer.textContent = name === null ? "Nobody who may be found looks like you." : `You look like ${name}.`;
@@ -148,14 +148,14 @@ async function whoAmI() {
 
 // ---- what the user does ----
 
-document.addEventListener("click", safely(async event => {
+document.addEventListener("click", withErrorsShown(async event => {
   const target = event.target.closest("[data-go]");
-  if (target) await go(target.dataset.go);
+  if (target) await openView(target.dataset.go);
 }));
 
-find("camera").addEventListener("click", safely(async () => {
+find("camera").addEventListener("click", withErrorsShown(async () => {
   if (camera.on) return stopRunning("Stopped. Nothing was kept.");
-  message();
+  showMessage();
   await camera.start();
 }));
 
@@ -167,16 +167,16 @@ document.addEventListener("keydown", event => {
 for (const [id, action] of [["sign-up-form", signUp], ["log-in-form", logIn]]) {
   find(id).addEventListener("submit", event => {
     event.preventDefault();
-    safely(action)(event.target.elements);
+    withErrorsShown(action)(event.target.elements);
   });
 }
 
-find("who-start").addEventListener("click", safely(whoAmI));
-find("log-out").addEventListener("click", safely(async () => {
+find("who-start").addEventListener("click", withErrorsShown(whoAmI));
+find("log-out").addEventListener("click", withErrorsShown(async () => {
   await api.logOut();
   await start("You are logged out.");
 }));
-find("delete").addEventListener("click", safely(async () => {
+find("delete").addEventListener("click", withErrorsShown(async () => {
   await api.deleteMe();
   await start("Your account and your template are deleted. The log keeps that somebody was deleted, not who.");
 }));
@@ -186,4 +186,4 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) stopRunning("Stopped, because the page was hidden. Nothing was kept.");
 });
 
-safely(start)();
+withErrorsShown(start)();

@@ -26,11 +26,11 @@ export class Camera {
   #stream = null;
   #wanted = false;
 
-  /** `changed` is called with true or false when the camera goes on or off, `lost` when it is unplugged. */
-  constructor(video, changed, lost) {
+  /** `onChange` is called with true or false when the camera goes on or off, `onLost` when it is unplugged. */
+  constructor(video, onChange, onLost) {
     this.#video = video;
-    this.changed = changed;
-    this.lost = lost;
+    this.onChange = onChange;
+    this.onLost = onLost;
   }
 
   get on() {
@@ -50,7 +50,7 @@ export class Camera {
       if (!this.#wanted) return this.stop(); // stopped while the browser was asking for permission
       stream.getVideoTracks()[0].addEventListener("ended", () => {
         this.stop();
-        this.lost();
+        this.onLost();
       });
       this.#video.srcObject = stream;
       await this.#video.play();
@@ -60,14 +60,14 @@ export class Camera {
       if (stopped) return;
       throw new CameraProblem(PROBLEMS[problem.name] || `The camera does not start (${problem.name}). Try again.`);
     }
-    this.changed(true);
+    this.onChange(true);
   }
 
   stop() {
     this.#wanted = false;
     this.#stream?.getTracks().forEach(track => track.stop());
     this.#stream = this.#video.srcObject = null;
-    this.changed(false);
+    this.onChange(false);
   }
 
   /** What the camera sees now, as JPEG and not mirrored: left and right are those of the world. */

@@ -1,5 +1,5 @@
 // The three dialogues with the camera. Each sends frames until the server's answer ends it, or the signal does.
-// `tell` gets every answer, to show it; what it shows is no concern of theirs.
+// `onAnswer` gets every answer, to show it; what it shows is no concern of theirs.
 
 import * as api from "/page/api.js";
 
@@ -9,7 +9,7 @@ const LOG_IN_PAUSE = 750; // the server looks at 60 frames of a log-in, which th
 const WHO_FRAMES = 20; // who-am-I has no end on the server, but only so many frames in ten minutes
 
 /** Sends frames until `send` returns something other than undefined, and returns that. */
-async function untilAnswered(camera, signal, send, interval = PAUSE) {
+async function sendFrames(camera, signal, send, interval = PAUSE) {
   for (;;) {
     signal.throwIfAborted();
     const started = performance.now();
@@ -33,13 +33,13 @@ function pause(milliseconds, signal) {
 }
 
 /** Five accepted shots and the account; returns its name. Cancelled before the end, the server forgets the shots. */
-export async function signUp(camera, signal, wishes, tell) {
-  const opened = await api.openSignUp(wishes, signal);
+export async function signUp(camera, signal, fields, onAnswer) {
+  const opened = await api.openSignUp(fields, signal);
   try {
-    tell(opened);
-    await untilAnswered(camera, signal, async frame => {
+    onAnswer(opened);
+    await sendFrames(camera, signal, async frame => {
       const answer = await api.sendShot(opened.sign_up, frame, signal);
-      tell(answer);
+      onAnswer(answer);
       return answer.taken >= answer.needed ? answer : undefined;
     });
     return (await api.finishSignUp(opened.sign_up)).name;
@@ -50,23 +50,23 @@ export async function signUp(camera, signal, wishes, tell) {
 }
 
 /** One challenge; returns the answer that decided it, with state "in" or "refused". */
-export async function logIn(camera, signal, name, tell) {
+export async function logIn(camera, signal, name, onAnswer) {
   const opened = await api.openLogIn(name, signal);
-  tell({ state: "straight", ...opened });
-  return untilAnswered(camera, signal, async frame => {
+  onAnswer({ state: "straight", ...opened });
+  return sendFrames(camera, signal, async frame => {
     const answer = await api.sendFrame(opened.challenge, frame, signal);
-    tell(answer);
+    onAnswer(answer);
     return ["in", "refused"].includes(answer.state) ? answer : undefined;
   }, LOG_IN_PAUSE);
 }
 
 /** One answer to one usable frame: a name, or null for nobody. */
-export async function whoAmI(camera, signal, tell) {
+export async function whoAmI(camera, signal, onAnswer) {
   let sent = 0;
-  return untilAnswered(camera, signal, async frame => {
+  return sendFrames(camera, signal, async frame => {
     const answer = await api.whoAmI(frame, signal);
-    tell(answer);
+    onAnswer(answer);
     if (!answer.hint) return answer.name;
-    if (++sent >= WHO_FRAMES) throw new api.Refused("no_frame", "No usable frame was seen. Try again in better light.");
+    if (++sent >= WHO_FRAMES) throw new api.ApiError("no_frame", "No usable frame was seen. Try again in better light.");
   });
 }

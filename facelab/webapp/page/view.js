@@ -3,14 +3,14 @@
 export const find = id => document.getElementById(id);
 
 /** Shows one view and moves the focus to its first field, or else to its heading. */
-export function show(name, focus = true) {
+export function showView(name, focus = true) {
   for (const view of document.querySelectorAll("[data-view]")) view.hidden = view.dataset.view !== name;
   const view = document.querySelector(`[data-view="${name}"]`);
   if (focus) (view.querySelector("form input") || view.querySelector("h2")).focus();
 }
 
 /** One message below the title: kind "good" or "bad"; none clears it. */
-export function message(text = "", kind = "good") {
+export function showMessage(text = "", kind = "good") {
   const place = find("message");
   place.replaceChildren();
   if (!text) return;
@@ -21,14 +21,14 @@ export function message(text = "", kind = "good") {
 }
 
 /** What to do now, and what is wrong with the last frame. Unchanged text is left alone: it would be read out again. */
-export function guide(say = "", hint = "") {
+export function showGuide(say = "", hint = "") {
   for (const [id, text] of [["say", say], ["hint", hint]]) {
     if (find(id).textContent !== text) find(id).textContent = text;
   }
 }
 
 /** The steps of a dialogue; those before `now` are done. The state stands in words too, for those who do not see marks. */
-export function steps(texts, now, progress) {
+export function showSteps(texts, now, progress) {
   find("steps").replaceChildren(...texts.map((text, place) => {
     const line = document.createElement("li");
     const state = place < now ? "done" : place === now ? "now" : "later";
@@ -44,7 +44,7 @@ export function steps(texts, now, progress) {
 }
 
 /** Lab mode only: the numbers of an answer. Without numbers the table goes. */
-export function labTable(numbers) {
+export function showLabTable(numbers) {
   find("lab").hidden = !numbers;
   find("lab").tBodies[0].replaceChildren();
   for (const [name, value] of Object.entries(numbers || {})) {
