@@ -20,6 +20,7 @@ from facelab.commands.split import split
 from facelab.commands.sweep import sweep
 from facelab.commands.train.command import train
 from facelab.errors import FacelabError
+from facelab.experiments.command import app as experiment
 
 HELP = "Run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."
 
@@ -28,6 +29,7 @@ for command in (run, sweep, leaderboard, build, crop, split, train):
     app.command()(command)
 app.command("app")(face_id)
 app.add_typer(data.app, name="data")
+app.add_typer(experiment, name="experiment")
 
 _UsageError = typer.BadParameter.__base__  # of click, of which newer versions of typer carry a copy of their own
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}

@@ -66,7 +66,7 @@ def test_parameter_counts_are_the_published_ones(name, features, expected):
 
 
 def test_resnet9_by_formula():
-    """Convolutions of 3x3 without bias, each with a batch norm: 6,568,000 at width 64, as Page has it without his classifier."""
+    """Convolutions of 3x3 without bias, each with a batch norm: 6,568,000 at width 64, as Page's but for the classifier."""
     widths = [(3, 64), (64, 128), (128, 128), (128, 128), (128, 256), (256, 512), (512, 512), (512, 512)]
     network = backbone("resnet9")
     assert count(network) == sum(9 * before * after + 2 * after for before, after in widths) == 6_568_000

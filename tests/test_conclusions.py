@@ -10,7 +10,7 @@ from facelab import records
 from facelab.cli import app
 from facelab.errors import BadParameterError
 from facelab.evaluation import mean_over_seeds
-from facelab.experiments import conclusions as lab
+from facelab.experiments.analysis import conclusions as lab
 from facelab.experiments.comparison import FIGURES
 from facelab.records import Metric, Record
 

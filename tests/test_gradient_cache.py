@@ -9,7 +9,7 @@ from lightning_fabric.plugins import MixedPrecision
 from tiny import tiny_contrastive, tiny_faces, tiny_method
 
 from facelab.errors import BadParameterError, TrainingError
-from facelab.experiments.memory import PeakMemory
+from facelab.experiments.analysis.memory import PeakMemory
 from facelab.methods import Method, MoCo, SimCLR, SupCon, VICReg
 from facelab.training import Plan, fit, loop, with_gradient_cache
 

@@ -8,7 +8,7 @@ import torch
 from tiny import tiny_faces
 
 from facelab.errors import BadParameterError
-from facelab.experiments.margin_geometry import (
+from facelab.experiments.analysis.margin_geometry import (
     largest_margin,
     least_scale,
     target_probability,

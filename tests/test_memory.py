@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facelab.experiments.memory import PeakMemory
+from facelab.experiments.analysis.memory import PeakMemory
 
 N = 1000  # numbers, 4 bytes each
 

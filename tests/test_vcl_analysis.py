@@ -14,7 +14,7 @@ from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import balanced_accuracy, mean_over_seeds
 from facelab.experiments import noise_robustness
-from facelab.experiments import vcl_analysis as lab
+from facelab.experiments.analysis import vcl_analysis as lab
 from facelab.experiments.noise_robustness import UNIT_SIGMA
 from facelab.losses import kl_to_standard
 from facelab.methods import VCL

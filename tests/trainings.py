@@ -1,9 +1,8 @@
-"""What tests of experiments share: a spy in place of fit, short plans, one process, and a made-up LFW."""
+"""What tests of experiments share: a spy in place of fit, short plans, the figures of all cells, and a made-up LFW."""
 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -45,18 +44,6 @@ def files(faces: FaceSet) -> set[str]:
     return set(faces.attributes["file"])
 
 
-def own_results(monkeypatch, module, folder) -> None:
-    """Its records go to a folder of the test's own."""
-    monkeypatch.setattr(module, "project_data", lambda *parts: folder.joinpath(*parts))
-
-
-class OneProcess(ThreadPoolExecutor):
-    """In place of a pool of processes, where nothing can be replaced."""
-
-    def __init__(self, *_) -> None:
-        super().__init__(1)
-
-
 def short(plan: Plan, batch_size: int = 16) -> Plan:
     """The plan with one epoch of small batches."""
     return replace(plan, epochs=1, batch_size=batch_size, warmup_epochs=0.5)
@@ -90,8 +77,7 @@ def of_unknown_people(table: pd.DataFrame, side: int = 16, source: str = "utkfac
 
 
 def shortened(monkeypatch, module) -> None:
-    """Its records, its processes, its network and its trainings made small."""
-    monkeypatch.setattr(module, "ProcessPoolExecutor", OneProcess, raising=False)
+    """Its network and its trainings made small."""
     monkeypatch.setattr(module, "backbone", lambda *_, **__: TinyBackbone(3))
     for name, plan in [(name, value) for name, value in vars(module).items() if isinstance(value, Plan)]:
         monkeypatch.setattr(module, name, short(plan))

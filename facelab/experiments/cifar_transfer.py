@@ -1,38 +1,36 @@
 """Learn without labels on one CIFAR, then few labels of CIFAR-10: what is the start worth?
 
-``python -m facelab.experiments.cifar_transfer vicreg`` learns on CIFAR-100 and makes the record of notebook 06; ``... simclr`` learns
-on CIFAR-10 itself, as an earlier project did to validate its code, and makes that of notebook 05. Each takes less than half
-an hour on two cores.
+VICReg learns on CIFAR-100; SimCLR learns on CIFAR-10 itself, as an earlier project did to validate its code.
 """
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
-from typing import Annotated
 
 import numpy as np
 import torch
-import typer
 
 from facelab.augment import CLASSIFIER, SUPCON
 from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
-from facelab.errors import BadParameterError
-from facelab.evaluation import confusion
-from facelab.experiments import command
+from facelab.evaluation import confusion_matrix
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Method, SimCLR, VICReg
-from facelab.paths import own_data, runs_root
-from facelab.progress import bar
-from facelab.protocols.few_labels import FineTuning, Question, answers, confused, over_seeds_of, untrained
-from facelab.records import Record
+from facelab.paths import runs_root
+from facelab.protocols.few_labels import (
+    FineTuning,
+    LabelTask,
+    confusion_metrics,
+    metrics_over_seeds,
+    predict_with_few_labels,
+    replace_backbone,
+)
+from facelab.records import Metric
 from facelab.training import Plan, fit
 
 SIZE = 32
-RATE = 3e-3  #: of the fine-tuning; on 5000 unlabelled training photographs better than 1e-3 for both starts
+LR = 3e-3  #: of the fine-tuning; on 5000 unlabelled training photographs better than 1e-3 for both starts
 TUNING_VIEWS = replace(CLASSIFIER, crop_scale=(0.5, 1.0))
 STEPS = {0.01: 600, 0.1: 1000}  #: share of CIFAR-10's training photographs that is labelled -> steps of the fine-tuning
 
@@ -43,102 +41,92 @@ class Recipe:
 
     Attributes:
         kind: the method.
-        learns_on: the data set whose training photographs it sees.
-        record: name of the record.
+        dataset: the data set whose training photographs it sees.
         plan: its training; the seed is filled in.
         options: of the method.
     """
 
     kind: type[Method]
-    learns_on: str
-    record: str
+    dataset: str
     plan: Plan
     options: dict[str, object] = field(default_factory=dict)
 
-    def untrained(self, seed: int) -> Method:
+    def build_method(self, seed: int) -> Method:
         """The method with weights drawn from the seed."""
         torch.manual_seed(seed)
         return self.kind(backbone("resnet10", in_channels=3), SUPCON, **self.options)
 
 
 RECIPES = {
-    "vicreg": Recipe(
-        VICReg,
-        "cifar100",
-        "06_cifar",
-        Plan(epochs=5, batch_size=64, lr=3e-3),
-        {"expander": (256, 256, 256)},
-    ),
-    "simclr": Recipe(SimCLR, "cifar10", "05_cifar", Plan(epochs=3, batch_size=64, lr=2e-3), {"temperature": 0.2}),
+    "vicreg": Recipe(VICReg, "cifar100", Plan(epochs=5, batch_size=64, lr=3e-3), {"expander": (256, 256, 256)}),
+    "simclr": Recipe(SimCLR, "cifar10", Plan(epochs=3, batch_size=64, lr=2e-3), {"temperature": 0.2}),
 }
 
 
-def part(name: str, split: str) -> FaceSet:
+def load_split(name: str, split: str) -> FaceSet:
     """The training or the test photographs of a CIFAR."""
     faces = load(name, SIZE)
     return faces.subset((faces.attributes["split"] == split).to_numpy())
 
 
-def asked() -> Question:
+def build_task() -> LabelTask:
     """The ten classes of CIFAR-10: training photographs as the pool, the official test."""
-    pool, test = part("cifar10", "train"), part("cifar10", "test")
-    assert_disjoint(pool, test, by=("file", "hash"))
-    return Question.of(None, pool, test)
+    pool, test = load_split("cifar10", "train"), load_split("cifar10", "test")
+    assert_disjoint(pool, test, kinds=("file", "hash"))
+    return LabelTask.from_column(None, pool, test)
 
 
-def experiment(method: str, seed: int) -> dict[str, np.ndarray]:
-    """One seed: ``SHARE/NAME`` -> confusion matrix (10, 10) over the test."""
-    torch.set_num_threads(1)
-    recipe, question = RECIPES[method], asked()
-    unlabelled = part(recipe.learns_on, "train")
-    assert_disjoint(unlabelled, question.test, by=("hash",))
-    start = recipe.untrained(seed)
-    trained = untrained(start, start.backbone)
+def run(cell: Cell) -> Figures:
+    """One seed: ``matrices``: ``SHARE/NAME`` -> confusion matrix (10, 10) over the test; ``names`` of the classes."""
+    method, seed = cell.key
+    recipe, task = RECIPES[method], build_task()
+    unlabelled = load_split(recipe.dataset, "train")
+    assert_disjoint(unlabelled, task.test, kinds=("hash",))
+    start = recipe.build_method(seed)
+    trained = replace_backbone(start, start.backbone)
     folder = runs_root() / "cifar_transfer" / f"{method}-{unlabelled.sha256[:12]}-{seed}"
     fit(trained, unlabelled, replace(recipe.plan, seed=seed), folder=folder)
-    found = {}
+    matrices = {}
     for share, steps in STEPS.items():
-        networks = {method_name(method): trained, "random start": start}
-        given = answers(question, networks, share, seed, FineTuning(steps, lr=RATE, views=TUNING_VIEWS))
+        networks = {recipe.kind.__name__: trained, "random start": start}
+        given = predict_with_few_labels(task, networks, share, seed, _tuning(steps))
         for name, predicted in given.items():
-            found[f"{share:g}/{name}"] = confusion(question.test_labels, predicted, len(question.names))
-    return found
+            matrix = confusion_matrix(task.test_labels, predicted, len(task.names))
+            matrices[f"{share:g}/{name}"] = matrix.tolist()
+    return {"matrices": matrices, "names": list(task.names)}
 
 
-def method_name(method: str) -> str:
-    """As it is called in the record: the name of its class.
-
-    Raises:
-        BadParameterError: there is no recipe for it.
-    """
-    if method not in RECIPES:
-        raise BadParameterError(f"There is no recipe for {method!r}.", f"There are: {', '.join(RECIPES)}.")
-    return RECIPES[method].kind.__name__
+def _tuning(steps: int) -> FineTuning:
+    return FineTuning(steps, lr=LR, augmentation=TUNING_VIEWS)
 
 
-def main(
-    method: Annotated[str, typer.Argument(help="vicreg (learns on CIFAR-100) or simclr (on CIFAR-10).")],
-    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1, of weights, views and draws of labels.")] = 3,
-) -> None:
-    """Measure over the seeds and write the record."""
-    name, started, done = method_name(method), time.monotonic(), []
-    recipe, question = RECIPES[method], asked()
-    workers = ProcessPoolExecutor(min(seeds, 4), get_context("spawn"))
-    with workers, bar("seeds", seeds) as progress:
-        for found in workers.map(experiment, [method] * seeds, range(seeds)):
-            done.append(found)
-            progress.advance()
-    given = {"method": method, "learns_on": recipe.learns_on, "size": SIZE, "seeds": seeds, **recipe.options}
-    given |= {"pretraining": asdict(recipe.plan), "views": asdict(SUPCON)}
-    given |= {"fine-tuning steps": {str(share): steps for share, steps in STEPS.items()}}
-    record = Record(recipe.record, f"python -m facelab.experiments.cifar_transfer {method} --seeds {seeds}", given)
-    record.data |= {"pretraining": part(recipe.learns_on, "train").describe()}
-    record.data |= {"pool": question.pool.describe(), "test": question.test.describe()}
-    shown = f"0.1/{name}, fine-tuned"
-    record.metrics = over_seeds_of(done) | confused(done[0][shown], question.names, f"seed 0/{shown}")
-    record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", f"{recipe.record}.json")))
+def _declare(name: str, notebook: str, method: str, shows: str) -> Experiment:
+    recipe = RECIPES[method]
+    fixed = {"size": SIZE, **recipe.options, "pretraining": asdict(recipe.plan), "views": asdict(SUPCON)}
+    fixed |= {"fine-tuning steps": {str(share): steps for share, steps in STEPS.items()}}
+    tuning = [asdict(_tuning(steps)) for steps in STEPS.values()]
+
+    def grid(seeds: int) -> list[Cell]:
+        return [Cell((method, seed), fixed | {"fine-tuning": tuning}) for seed in range(seeds)]
+
+    def summarise(results: Results) -> dict[str, Metric]:
+        seeds = [{key: np.array(matrix) for key, matrix in figures["matrices"].items()} for figures in results.values()]
+        shown, names = f"0.1/{recipe.kind.__name__}, fine-tuned", next(iter(results.values()))["names"]
+        return metrics_over_seeds(seeds) | confusion_metrics(seeds[0][shown], names, f"seed 0/{shown}")
+
+    def parameters(seeds: int) -> dict[str, object]:
+        return {"method": method, "learns_on": recipe.dataset, "seeds": seeds, **fixed}
+
+    def data() -> dict[str, dict[str, object]]:
+        task = build_task()
+        parts = {"pretraining": load_split(recipe.dataset, "train"), "pool": task.pool, "test": task.test}
+        return {role: part.describe() for role, part in parts.items()}
+
+    datasets = tuple(dict.fromkeys((recipe.dataset, "cifar10")))
+    return Experiment(name, notebook, shows, datasets, grid, run, summarise, parameters, data)
 
 
-if __name__ == "__main__":
-    command.run(main)
+EXPERIMENTS = (
+    _declare("05_cifar", "05", "simclr", "SimCLR on CIFAR-10, then few of its labels"),
+    _declare("06_cifar", "06", "vicreg", "VICReg on CIFAR-100, then few labels of CIFAR-10"),
+)

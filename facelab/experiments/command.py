@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from facelab.commands.console import console
 
@@ -14,29 +13,31 @@ app = typer.Typer(no_args_is_help=True, help="The measurements behind data/resul
 
 @app.command("list")
 def list_() -> None:
-    """Every experiment: its record, what it shows, minutes of computing when last made, and its data sets."""
+    """Every experiment: what it shows, minutes of computing when its record was last made, and its data sets."""
     from facelab.experiments.overview import list_experiments
 
-    table = Table(box=None, pad_edge=False)
-    for column, side in (("name", "left"), ("notebook", "left"), ("min", "right"), ("data sets", "left"), ("what", "left")):
-        table.add_column(column, justify=side, overflow="fold")
     for row in list_experiments():
         own = row.experiment
-        data = ", ".join(f"{name} (missing)" if name in row.missing else name for name in own.datasets)
-        minutes = "" if row.minutes is None else f"{row.minutes:.0f}"
-        table.add_row(own.name, own.notebook, minutes, data or "none", own.shows)
-    console.print(table, markup=False)
-    console.print("The record of NAME is data/results/NAME.json; without minutes it was not made yet.", markup=False)
+        data = ", ".join(f"{name} (missing)" if name in row.missing else name for name in own.datasets) or "no data set"
+        minutes = "no record yet" if row.minutes is None else f"{row.minutes:.0f} min"
+        console.print(own.name, markup=False, style="bold", highlight=False)
+        console.print(f"    {own.shows}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"    notebook {own.notebook}; {minutes}; {data}", markup=False, highlight=False, soft_wrap=True)
+    console.print("The record of NAME is data/results/NAME.json.", markup=False)
 
 
 @app.command("run")
 def run(
     name: Annotated[str, typer.Argument(help="A name of facelab experiment list.")],
-    seeds: Annotated[int | None, typer.Option(help="Seeds 0 ... seeds-1; the experiment's own number by default.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds 0 ... seeds-1; the experiment's own number by default.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Cells at a time, a core each; one a core by default.")] = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Only cells whose label this regular expression finds: print their figures, write no record."),
+        typer.Option(
+            help="Only cells whose label this regular expression finds: print their figures, write no record."
+        ),
     ] = None,
 ) -> None:
     """Compute what is missing of an experiment, and write its record. Stop it and call again: it goes on."""
@@ -53,8 +54,8 @@ def run(
                 console.print(f"  {figure}: {text[:100]}", markup=False, highlight=False, soft_wrap=True)
     if old := [label for label, cell in kept.items() if cell.code != code_digest()]:
         console.print(
-            f"{len(old)} of {len(kept)} cells were computed by another state of the code ({old[0]} ...). To compute them again, "
-            f"move {runs_root() / 'experiments' / name} away.",
+            f"{len(old)} of {len(kept)} cells were computed by another state of the code ({old[0]} ...). To compute them "
+            f"again, move {runs_root() / 'experiments' / name} away.",
             markup=False,
             soft_wrap=True,
         )

@@ -1,32 +1,21 @@
-"""What LARS buys: SimCLR on orl-wild with three optimisers and two sizes of a batch, on people whom it never saw.
-
-``python -m facelab.experiments.lars`` makes ``data/results/05_lars.json``, the table of notebook 05.
-"""
+"""What LARS buys: SimCLR on orl-wild with three optimisers and two sizes of a batch, on people whom it never saw."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from multiprocessing import get_context
-from typing import Annotated
 
 import torch
-import typer
 
 from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.datasets import load
-from facelab.evaluation import over_seeds
-from facelab.experiments import command
-from facelab.experiments.moco import People
+from facelab.evaluation import mean_over_seeds
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.moco import StoredHalves
 from facelab.methods import SimCLR
 from facelab.optim import scaled_lr
-from facelab.paths import own_data
-from facelab.progress import bar
-from facelab.protocols.unseen_people import scenes_of
-from facelab.records import Metric, Record
+from facelab.protocols.unseen_people import scene_ids
+from facelab.records import Metric
 from facelab.training import Plan, fit
 
 SIZE, TEMPERATURE = 48, 0.2
@@ -51,33 +40,50 @@ PLANS = {
 }
 
 
-def experiment(job: tuple[str, int]) -> float:
-    """EER of one training on people who were not in it."""
-    name, seed = job
-    torch.set_num_threads(1)
-    people = People.of(load("orl-wild", SIZE))
+def grid(seeds: int) -> list[Cell]:
+    """Every plan under every seed."""
+    fixed = {"size": SIZE, "temperature": TEMPERATURE, "views": asdict(CLASSIFIER)}
+    return [
+        Cell((name, seed), {"plan": asdict(plan), **fixed}) for seed in range(seeds) for name, plan in PLANS.items()
+    ]
+
+
+def run(cell: Cell) -> Figures:
+    """``eer`` of one training on people who were not in it."""
+    name, seed = cell.key
+    people = StoredHalves.from_faces(load("orl-wild", SIZE))
     torch.manual_seed(seed)
     method = SimCLR(backbone("resnet10", in_channels=1), CLASSIFIER, temperature=TEMPERATURE)
-    fit(method, people.train, replace(PLANS[name], seed=seed), scenes=scenes_of(people.train, "photo"))
-    return people.error(method)
+    fit(method, people.train, replace(PLANS[name], seed=seed), scenes=scene_ids(people.train, "photo"))
+    return {"eer": people.eer(method)}
 
 
-def main(seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = 3) -> None:
-    """Measure every plan over the seeds and write ``data/results/05_lars.json``."""
-    started, people, values = time.monotonic(), People.of(load("orl-wild", SIZE)), defaultdict(list)
-    jobs = [(name, seed) for seed in range(seeds) for name in PLANS]
-    with ProcessPoolExecutor(2, get_context("spawn")) as workers, bar("experiments", len(jobs)) as progress:
-        for (name, _), value in zip(jobs, workers.map(experiment, jobs), strict=True):
-            values[name].append(value)
-            progress.advance()
-    parameters = {"dataset": "orl-wild", "size": SIZE, "seeds": seeds, "temperature": TEMPERATURE}
-    parameters |= {"plans": {name: asdict(plan) for name, plan in PLANS.items()}}
-    record = Record("05_lars", f"python -m facelab.experiments.lars --seeds {seeds}", parameters)
-    record.data |= {"train": people.train.describe(), "test": people.test.describe()}
-    record.metrics = {f"eer/{name}": Metric.of(over_seeds(found)) for name, found in values.items()}
-    record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", "05_lars.json")))
+def summarise(results: Results) -> dict[str, Metric]:
+    """``eer/PLAN``: mean over the seeds with its interval."""
+    return {
+        f"eer/{name}": Metric.from_estimate(
+            mean_over_seeds([r["eer"] for (plan, _), r in results.items() if plan == name])
+        )
+        for name in PLANS
+    }
 
 
-if __name__ == "__main__":
-    command.run(main)
+def parameters(seeds: int) -> dict[str, object]:
+    """Of the record."""
+    plans = {name: asdict(plan) for name, plan in PLANS.items()}
+    return {"dataset": "orl-wild", "size": SIZE, "seeds": seeds, "temperature": TEMPERATURE, "plans": plans}
+
+
+def data() -> dict[str, dict[str, object]]:
+    """Of the record: the people who train, and those who are asked about."""
+    people = StoredHalves.from_faces(load("orl-wild", SIZE))
+    return {"train": people.train.describe(), "test": people.test.describe()}
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="05_lars", notebook="05", datasets=("orl-wild",),
+        shows="SimCLR on orl-wild by AdamW, SGD and LARS, in batches of 64 and 256",
+        grid=grid, run=run, summarise=summarise, parameters=parameters, data=data,
+    ),
+)  # fmt: skip

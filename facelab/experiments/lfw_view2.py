@@ -1,23 +1,18 @@
-"""LFW View 2 by halves: two trainings cover all ten folds, and nobody of a tested pair is in the training that is tested.
+"""LFW View 2: one training for each half of the folds, or one a fold, none of which has seen anybody of its tested pairs.
 
-``python -m facelab.experiments.lfw_view2 supcon`` makes the record that notebook 03 shows, ``... moco`` that of notebook 04, and
-``... softmax``, ``... cosface`` and so on those of notebook 07. ``... best --tens`` trains once a fold, for a headline figure.
-The recipes come from View 1 (``--view1``), never from View 2.
+Recipes are chosen on View 1 (``evaluate_view1``), never on View 2.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
-from typing import Annotated
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
-import typer
 from sklearn.preprocessing import normalize
 
 from facelab.augment import CLASSIFIER, SUPCON, Augmentation
@@ -27,17 +22,28 @@ from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pair_files import lfw_pairs
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
-from facelab.evaluation import BASELINES, View2, best_threshold, lfw_view2, over_seeds, scores
-from facelab.experiments import command
+from facelab.evaluation import (
+    BASELINES,
+    Estimate,
+    View2Result,
+    best_threshold,
+    cosine_scores,
+    lfw_view2,
+    mean_over_seeds,
+)
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Method, embed_faces, new_method
-from facelab.paths import own_data, runs_root
-from facelab.progress import bar
-from facelab.records import Metric, Record
+from facelab.methods.margin import LOSSES
+from facelab.paths import runs_root
+from facelab.records import Metric
 from facelab.training import Plan, fit
 
-WORKERS = 2  #: trainings at a time, a core each
 SIZE, FRAME = 48, 80  #: side that the networks see; it shows the centre 80 of LFW's 112 pixels, a tighter crop
 SHIFTS = ((0, 0), (-2, 0), (2, 0), (0, -2), (0, 2))  #: of ten crops, in pixels
+#: label, as keys of cells have it -> folds that one training is tested on
+HALVES = {"folds 1-5": (1, 2, 3, 4, 5), "folds 6-10": (6, 7, 8, 9, 10)}
+TENS = {f"fold {fold}": (fold,) for fold in range(1, 11)}
+BASELINE_CELL = "baselines"  #: in the key of the cell that trains nothing
 
 
 @dataclass(frozen=True)
@@ -65,21 +71,21 @@ class Recipe:
     width: int = 16
     ten_crops: bool = False
 
-    def untrained(self, seed: int, people: int) -> Method:
+    def build_untrained(self, seed: int, people: int) -> Method:
         """The method with weights drawn from the seed, to tell so many people apart where it does that."""
         torch.manual_seed(seed)
         network = backbone("resnet10", in_channels=3, width=self.width)
         return new_method(self.method, network, self.views, self.options, people)
 
-    def embedded(self, method: Method, faces: FaceSet) -> np.ndarray:
+    def embed(self, method: Method, faces: FaceSet) -> np.ndarray:
         """Embeddings as the recipe tests them: float (N, D)."""
         if not self.ten_crops:
             return embed_faces(method, faces)
-        crops = [shifted(faces.images, down, right) for down, right in SHIFTS]
+        crops = [shift_images(faces.images, down, right) for down, right in SHIFTS]
         crops += [images[:, :, ::-1] for images in crops]
         return np.sum([normalize(embed_faces(method, replace(faces, images=images))) for images in crops], axis=0)
 
-    def described(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Everything that decides a training but the seed, for the record."""
         plan = {name: value for name, value in asdict(self.plan).items() if name != "seed"}
         rest = {name: value for name, value in vars(self).items() if name not in ("plan", "views")}
@@ -112,13 +118,7 @@ MARGINS = {
     "ring": {},
 }
 RECIPES |= {
-    loss: Recipe(
-        "margin",
-        CLASSIFIER,
-        Plan(epochs=20, batch_size=128, lr=3e-3),
-        {"loss": loss, "dimension": 256, **options},
-        least=2,
-    )
+    loss: Recipe("margin", CLASSIFIER, Plan(20, 128, lr=3e-3), {"loss": loss, "dimension": 256, **options}, least=2)
     for loss, options in MARGINS.items()
 }
 
@@ -136,82 +136,78 @@ RECIPES["best"] = Recipe(
 )
 
 
-def recipe(method: str) -> Recipe:
-    """The recipe of a method.
+def get_recipe(name: str) -> Recipe:
+    """A recipe by name.
 
     Raises:
-        BadParameterError: there is none for it.
+        BadParameterError: there is none of that name.
     """
-    if method not in RECIPES:
-        raise BadParameterError(f"There is no recipe for {method!r}.", f"There are: {', '.join(RECIPES)}.")
-    return RECIPES[method]
+    if name not in RECIPES:
+        raise BadParameterError(f"There is no recipe for {name!r}.", f"There are: {', '.join(RECIPES)}.")
+    return RECIPES[name]
 
 
-def centred(faces: FaceSet, size: int, grey: bool = False) -> FaceSet:
+def crop_center(faces: FaceSet, size: int, gray: bool = False) -> FaceSet:
     """The centre of each photograph, 80 of LFW's 112 pixels: background is cut away that tells nothing of a face.
 
     Args:
         faces: in colour.
         size: side of what comes out, in pixels.
-        grey: by luminance (ITU-R BT.601), as the photographs of ORL are.
+        gray: by luminance (ITU-R BT.601), as the photographs of ORL are.
     """
     edge = round(faces.images.shape[1] * (1 - FRAME / 112) / 2)
 
-    def one(image: np.ndarray) -> np.ndarray:
+    def crop_one(image: np.ndarray) -> np.ndarray:
         part = image[edge : len(image) - edge, edge : len(image) - edge]
-        part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if grey else part
+        part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if gray else part
         return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
 
-    images = np.stack([one(image) for image in faces.images])
-    images = images[..., None] if grey else images
-    return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112{', grey' if grey else ''}")
+    images = np.stack([crop_one(image) for image in faces.images])
+    images = images[..., None] if gray else images
+    return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112{', grey' if gray else ''}")
 
 
-def shifted(images: np.ndarray, down: int, right: int) -> np.ndarray:
+def shift_images(images: np.ndarray, down: int, right: int) -> np.ndarray:
     """Photographs (N, H, W, C) moved by whole pixels; the outermost ones are repeated."""
     reach, (height, width) = max(abs(down), abs(right)), images.shape[1:3]
     wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
     return wide[:, reach - down : reach - down + height, reach - right : reach - right + width]
 
 
-def framed(size: int = SIZE) -> FaceSet:
+def load_cropped_lfw(size: int = SIZE) -> FaceSet:
     """All of LFW as the recipes see it."""
-    return centred(load("lfw", 112), size)
+    return crop_center(load("lfw", 112), size)
 
 
-HALVES = ((1, 2, 3, 4, 5), (6, 7, 8, 9, 10))  #: folds that one training is tested on
-TENS = tuple((fold,) for fold in range(1, 11))
-
-
-def rounds(
-    faces: FaceSet, pairs: Pairs, folds: tuple[tuple[int, ...], ...] = HALVES
+def training_rounds(
+    faces: FaceSet, pairs: Pairs, groups: Iterable[tuple[int, ...]] = HALVES.values()
 ) -> Iterator[tuple[FaceSet, np.ndarray]]:
     """For each group of folds: the training set without anybody of their pairs, and which pairs are theirs."""
-    for tested_folds in folds:
-        tested = np.isin(pairs.fold, tested_folds)
-        yield without_people_of(faces, pairs.subset(np.flatnonzero(tested))), tested
+    for folds in groups:
+        tested = np.isin(pairs.fold, folds)
+        yield exclude_people(faces, pairs.subset(np.flatnonzero(tested))), tested
 
 
-def without_people_of(faces: FaceSet, pairs: Pairs) -> FaceSet:
+def exclude_people(faces: FaceSet, pairs: Pairs) -> FaceSet:
     """The photographs of everybody who is in none of the pairs; proved to share nobody and no picture with them."""
     rows = np.unique(np.concatenate([pairs.first, pairs.second]))
     train = faces.subset(~np.isin(faces.identity, faces.identity[rows]))
-    assert_disjoint(train, faces.subset(rows), by=("identity", "file", "hash"))
+    assert_disjoint(train, faces.subset(rows), kinds=("identity", "file", "hash"))
     return train
 
 
-def train_on(faces: FaceSet, method: str, seed: int) -> tuple[Method, float]:
+def train_recipe(faces: FaceSet, name: str, seed: int) -> tuple[Method, float]:
     """A method trained by its recipe, and the seconds that took. What was stopped goes on; what is done is read."""
-    chosen = recipe(method)
+    recipe = get_recipe(name)
     photographs = np.bincount(faces.identity)
-    kept = faces.subset(photographs[faces.identity] >= chosen.least)
-    trained = chosen.untrained(seed, len(kept.people))
-    folder = runs_root() / "lfw_view2" / f"{method}-{seed}-{kept.sha256[:12]}"
-    history = fit(trained, kept, replace(chosen.plan, seed=seed), folder=folder)
-    return trained, history.seconds
+    train = faces.subset(photographs[faces.identity] >= recipe.least)
+    method = recipe.build_untrained(seed, len(train.people))
+    folder = runs_root() / "lfw_view2" / f"{name}-{seed}-{train.sha256[:12]}"
+    history = fit(method, train, replace(recipe.plan, seed=seed), folder=folder)
+    return method, history.seconds
 
 
-def view2(faces: FaceSet, pairs: Pairs, embed: Callable[[FaceSet, FaceSet], np.ndarray]) -> View2:
+def evaluate_view2(faces: FaceSet, pairs: Pairs, embed: Callable[[FaceSet, FaceSet], np.ndarray]) -> View2Result:
     """View 2 by halves of whatever makes embeddings of all photographs after it was shown a training set.
 
     Args:
@@ -220,90 +216,131 @@ def view2(faces: FaceSet, pairs: Pairs, embed: Callable[[FaceSet, FaceSet], np.n
         embed: training set, all photographs -> embeddings (N, D) of all. Each half has its own scale of scores, so a
             threshold is fitted on the other folds of the same half.
     """
-    found, model = np.empty(len(pairs)), np.empty(len(pairs), dtype=np.int64)
-    for number, (train, tested) in enumerate(rounds(faces, pairs)):
-        found[tested] = scores(embed(train, faces), pairs.subset(np.flatnonzero(tested)))
+    similarity, model = np.empty(len(pairs)), np.empty(len(pairs), dtype=np.int64)
+    for number, (train, tested) in enumerate(training_rounds(faces, pairs)):
+        similarity[tested] = cosine_scores(embed(train, faces), pairs.subset(np.flatnonzero(tested)))
         model[tested] = number
-    return lfw_view2(found, pairs.same, pairs.fold, model)
+    return lfw_view2(similarity, pairs.same, pairs.fold, model)
 
 
-def scored(method: str, seed: int, folds: tuple[int, ...]) -> tuple[np.ndarray, float]:
-    """Scores of the pairs of some folds by one training without their people, and the seconds that it took."""
-    torch.set_num_threads(1)
-    chosen = recipe(method)
-    faces = framed(chosen.size)
-    pairs = lfw_pairs(faces)
-    ((train, tested),) = rounds(faces, pairs, (folds,))
-    model, seconds = train_on(train, method, seed)
-    asked = pairs.subset(np.flatnonzero(tested))
-    rows = np.unique([asked.first, asked.second])
-    renumbered = replace(asked, first=np.searchsorted(rows, asked.first), second=np.searchsorted(rows, asked.second))
-    return scores(chosen.embedded(model, faces.subset(rows)), renumbered), seconds
-
-
-def main(
-    method: Annotated[str, typer.Argument(help="A method that has a recipe here.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 ... seeds-1.")] = 3,
-    tens: Annotated[bool, typer.Option(help="One training a fold, in place of one a half.")] = False,
-    view1: Annotated[bool, typer.Option(help="Print the figure of View 1 only: for choosing a recipe.")] = False,
-) -> None:
-    """Measure over the seeds, two trainings at a time, and write ``data/results/lfw_view2_METHOD.json``."""
-    chosen, started = recipe(method), time.monotonic()
-    faces = framed(chosen.size)
-    if view1:
-        print(on_view1(faces, method))
-        return
-    pairs, name = lfw_pairs(faces), f"lfw_view2_{method}" + ("_tens" if tens else "")
-    record = Record(
-        name,
-        f"python -m facelab.experiments.lfw_view2 {method} --seeds {seeds}" + (" --tens" if tens else ""),
-        {"dataset": "lfw", "frame": FRAME, "seeds": seeds, **chosen.described()},
-    )
-    record.data["faces"] = faces.describe()
-    found: dict[str, View2] = {
-        name: view2(faces, pairs, lambda train, all_, fit_on=baseline: fit_on(train.images)(all_.images))
+def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> dict[str, View2Result]:
+    """View 2 by halves of each of ``BASELINES``, fitted on the same photographs as networks are."""
+    return {
+        name: evaluate_view2(faces, pairs, lambda train, all_, fit_on=baseline: fit_on(train.images)(all_.images))
         for name, baseline in BASELINES.items()
     }
-    found["random network"] = view2(faces, pairs, lambda train, all_: chosen.embedded(chosen.untrained(0, 2), all_))
-    runs, longest = _over(method, seeds, TENS if tens else HALVES, pairs)
-    for label, result in (found | runs).items():
-        print(f"{label:20} {result}")
-        record.metrics[f"accuracy/{label}"] = Metric.of(result.estimate)
-    if seeds >= 3:
-        record.metrics[f"accuracy/{method}"] = Metric.of(over_seeds([result.mean for result in runs.values()]))
-    record.metrics["longest training, seconds"] = longest
-    record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", f"{name}.json")))
 
 
-def _over(method: str, seeds: int, folds: tuple[tuple[int, ...], ...], pairs: Pairs) -> tuple[dict[str, View2], Metric]:
-    """View 2 of each seed, and the seconds of the longest training.
+def evaluate_view1(faces: FaceSet, name: str, seed: int = 0) -> float:
+    """Accuracy of a recipe on the 1000 pairs of View 1's test, at the best threshold: good enough to compare recipes."""
+    pairs = lfw_pairs(faces, "dev-test")
+    method, _ = train_recipe(exclude_people(faces, pairs), name, seed)
+    return best_threshold(cosine_scores(get_recipe(name).embed(method, faces), pairs), pairs.same)[1]
+
+
+def score_folds(name: str, seed: int, folds: tuple[int, ...]) -> Figures:
+    """The pairs of some folds as one training without their people scores them.
+
+    Returns:
+        ``scores``, ``same`` and ``fold`` of each pair, and ``seconds`` of the training.
+    """
+    recipe = get_recipe(name)
+    faces = load_cropped_lfw(recipe.size)
+    pairs = lfw_pairs(faces)
+    ((train, tested),) = training_rounds(faces, pairs, (folds,))
+    method, seconds = train_recipe(train, name, seed)
+    own = pairs.subset(np.flatnonzero(tested))
+    rows = np.unique([own.first, own.second])
+    renumbered = replace(own, first=np.searchsorted(rows, own.first), second=np.searchsorted(rows, own.second))
+    similarity = cosine_scores(recipe.embed(method, faces.subset(rows)), renumbered)
+    return {"scores": similarity.tolist(), "same": own.same.tolist(), "fold": own.fold.tolist(), "seconds": seconds}
+
+
+def score_baselines(name: str) -> Figures:
+    """What needs no training, and the recipe's network before it: name -> ``Estimate`` over the folds."""
+    recipe = get_recipe(name)
+    faces = load_cropped_lfw(recipe.size)
+    pairs, start = lfw_pairs(faces), recipe.build_untrained(0, 2)
+    results = evaluate_baselines(faces, pairs)
+    results["random network"] = evaluate_view2(faces, pairs, lambda train, all_: recipe.embed(start, all_))
+    return {label: result.estimate.as_dict() for label, result in results.items()}
+
+
+def join_folds(parts: Sequence[Figures]) -> View2Result:
+    """View 2 of one seed, out of what ``score_folds`` gives of all its trainings.
 
     With two trainings each has five folds, enough to fit a threshold on four of its own. With ten each has one: its threshold
     comes from the other nine folds as *their* trainings scored them, for which those people were strangers too.
     """
-    asked = [(method, seed, some) for seed in range(seeds) for some in folds]
-    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as workers, bar("trainings", len(asked)) as progress:
-        done = []
-        for one in workers.map(scored, *zip(*asked, strict=True)):
-            done.append(one)
-            progress.advance()
-    runs = {}
-    for seed in range(seeds):
-        found, model = np.empty(len(pairs)), np.zeros(len(pairs), dtype=np.int64)
-        for number, (some, (values, _)) in enumerate(zip(folds, done[seed * len(folds) :], strict=False)):
-            tested = np.isin(pairs.fold, some)
-            found[tested], model[tested] = values, number if len(some) > 1 else 0
-        runs[f"seed {seed}"] = lfw_view2(found, pairs.same, pairs.fold, model)
-    return runs, Metric(max(seconds for _, seconds in done), len(done))
+    similarity, same, fold = (np.concatenate([part[name] for part in parts]) for name in ("scores", "same", "fold"))
+    alone = [len(set(part["fold"])) == 1 for part in parts]
+    model = [np.full(len(part["fold"]), 0 if alone[number] else number) for number, part in enumerate(parts)]
+    return lfw_view2(similarity, same, fold, np.concatenate(model))
 
 
-def on_view1(faces: FaceSet, method: str, seed: int = 0) -> float:
-    """Accuracy on the 1000 pairs of View 1's test, at the best threshold: good enough to compare recipes."""
-    pairs = lfw_pairs(faces, "dev-test")
-    model, _ = train_on(without_people_of(faces, pairs), method, seed)
-    return best_threshold(scores(recipe(method).embedded(model, faces), pairs), pairs.same)[1]
+def grid(name: str, labels: Iterable[str], seeds: int) -> list[Cell]:
+    """One training for each seed and each of some ``HALVES`` or ``TENS``, and the baselines."""
+    recipe = get_recipe(name)
+    settings = {"recipe": recipe.describe(), "frame": FRAME, "shifts": SHIFTS if recipe.ten_crops else ()}
+    keys = [(name, seed, label) for seed in range(seeds) for label in labels]
+    return [Cell(key, settings) for key in [(name, BASELINE_CELL), *keys]]
 
 
-if __name__ == "__main__":
-    command.run(main)
+def run(cell: Cell) -> Figures:
+    """See ``score_folds`` and ``score_baselines``."""
+    name, *rest = cell.key
+    if rest == [BASELINE_CELL]:
+        return score_baselines(name)
+    seed, label = rest
+    return score_folds(name, seed, (HALVES | TENS)[label])
+
+
+def summarise(results: Results) -> dict[str, Metric]:
+    """``accuracy/NAME`` of each baseline and seed over folds, of the recipe over three seeds or more; the longest training."""
+    metrics, by_seed, (name, *_) = {}, defaultdict(list), next(iter(results))
+    for (_, *rest), figures in results.items():
+        if rest == [BASELINE_CELL]:
+            metrics |= {f"accuracy/{label}": Metric.from_estimate(Estimate(**own)) for label, own in figures.items()}
+        else:
+            by_seed[rest[0]].append(figures)
+    view2 = {seed: join_folds(parts) for seed, parts in by_seed.items()}
+    metrics |= {f"accuracy/seed {seed}": Metric.from_estimate(result.estimate) for seed, result in view2.items()}
+    if len(view2) >= 3:
+        metrics[f"accuracy/{name}"] = Metric.from_estimate(mean_over_seeds([result.mean for result in view2.values()]))
+    seconds = [part["seconds"] for parts in by_seed.values() for part in parts]
+    return metrics | {"longest training, seconds": Metric(max(seconds), len(seconds))}
+
+
+def parameters(name: str, seeds: int) -> dict[str, object]:
+    """Of the record."""
+    return {"dataset": "lfw", "frame": FRAME, "seeds": seeds, **get_recipe(name).describe()}
+
+
+def data(name: str) -> dict[str, dict[str, object]]:
+    """Of the record: all photographs."""
+    return {"faces": load_cropped_lfw(get_recipe(name).size).describe()}
+
+
+def _experiment(name: str, notebook: str, title: str, tens: bool = False) -> Experiment:
+    one_each = "one training a fold" if tens else "trained without the people of the tested folds"
+    return Experiment(
+        name=f"lfw_view2_{name}" + ("_tens" if tens else ""),
+        notebook=notebook,
+        shows=f"View 2 of LFW by {title}, {one_each}",
+        datasets=("lfw",),
+        grid=partial(grid, name, tuple(TENS if tens else HALVES)),
+        run=run,
+        summarise=summarise,
+        parameters=partial(parameters, name),
+        data=partial(data, name),
+        seeds=1 if tens else 3,
+        least_seeds=1 if tens else 3,
+    )
+
+
+EXPERIMENTS = (
+    _experiment("supcon", "03", "SupCon"),
+    _experiment("moco", "04", "MoCo"),
+    *(_experiment(loss, "07", LOSSES[loss].title) for loss in MARGINS),
+    _experiment("best", "07", "CosFace, wider and longer", tens=True),
+)

@@ -1,42 +1,35 @@
 """MoCo turned one screw at a time, on people whom it never saw: the table of notebook 04.
 
-``python -m facelab.experiments.moco`` makes ``data/results/04_experiments.json``; with LFW in ``FACELAB_DATA`` it also
-pretrains on the larger set and continues on the small one.
+``04_experiments`` also pretrains on LFW, the larger set, and goes on with the small one; ``04_experiments_orl`` does without.
 """
 
 from __future__ import annotations
 
 import copy
-import os
-import time
-from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
-from typing import Annotated
 
 import torch
-import typer
 
 from facelab.augment import CLASSIFIER, Augmentation
 from facelab.backbones import Backbone, backbone, freeze
 from facelab.datasets import FaceSet, load
 from facelab.datasets.pairs import Pairs, all_pairs
-from facelab.datasets.splits import stored_people
-from facelab.evaluation import eer, over_seeds, roc, scores
-from facelab.experiments import command
-from facelab.experiments.lfw_view2 import centred
+from facelab.datasets.splits import stored_people_split
+from facelab.evaluation import cosine_scores, eer, mean_over_seeds, roc
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.lfw_view2 import crop_center
 from facelab.methods import Method, MoCo, embed_faces
-from facelab.paths import own_data
-from facelab.progress import bar
-from facelab.protocols.unseen_people import scenes_of
-from facelab.records import Metric, Record
+from facelab.protocols.unseen_people import scene_ids
+from facelab.records import Metric
 from facelab.training import Plan, fit
 
 SIZE = 48
 BASE = Plan(epochs=40, batch_size=32, lr=2e-3)
-LARGE = Plan(epochs=5, batch_size=128, lr=2e-3)  #: of the pretraining on LFW
-LARGE_OPTIONS = {"queue": 2048, "momentum": 0.99, "temperature": 0.2}
+PRETRAINING_PLAN = Plan(epochs=5, batch_size=128, lr=2e-3)  #: of the pretraining on LFW
+PRETRAINING_OPTIONS = {"queue": 2048, "momentum": 0.99, "temperature": 0.2}
+#: views of one photograph that must do without renderings: parts of a face, other light
+PRETRAINING_VIEWS = replace(CLASSIFIER, crop_scale=(0.5, 1.0), brightness=0.4, contrast=0.4)
+FROZEN_LAYERS = (0, 6)  #: of the networks that go on from the pretraining
 OPTIONS = {"queue": 64, "momentum": 0.99, "temperature": 0.1}
 
 
@@ -75,7 +68,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class People:
+class StoredHalves:
     """The stored halves of ORL's people: who trains, and all pairs of the others."""
 
     train: FaceSet
@@ -83,15 +76,15 @@ class People:
     pairs: Pairs
 
     @classmethod
-    def of(cls, faces: FaceSet) -> People:
+    def from_faces(cls, faces: FaceSet) -> StoredHalves:
         """The halves of orl-wild."""
-        split = stored_people(faces)
+        split = stored_people_split(faces)
         test = faces.subset(split.test)
         return cls(faces.subset(split.train), test, all_pairs(test, exclude_same="photo"))
 
-    def error(self, method: Method) -> float:
+    def eer(self, method: Method) -> float:
         """EER of the test people."""
-        return eer(roc(scores(embed_faces(method, self.test), self.pairs), self.pairs.same))
+        return eer(roc(cosine_scores(embed_faces(method, self.test), self.pairs), self.pairs.same))
 
 
 def new_moco(network: Backbone, setting: Setting = Setting()) -> MoCo:
@@ -100,7 +93,7 @@ def new_moco(network: Backbone, setting: Setting = Setting()) -> MoCo:
     return MoCo(network, views, **(OPTIONS | setting.options))
 
 
-def measure(people: People, setting: Setting, seed: int, plan: Plan = BASE) -> float:
+def measure(people: StoredHalves, setting: Setting, seed: int, plan: Plan = BASE) -> float:
     """EER of one training. Every setting has as many epochs, and the base's learning rate."""
     torch.manual_seed(seed)
     name, width = setting.network
@@ -108,7 +101,9 @@ def measure(people: People, setting: Setting, seed: int, plan: Plan = BASE) -> f
     return _fitted(people, method, replace(plan, **setting.plan, seed=seed), setting.scenes)
 
 
-def pretrained(faces: FaceSet, people: People, seed: int, large: Plan = LARGE, small: Plan = BASE) -> dict[str, float]:
+def measure_pretraining(
+    faces: FaceSet, people: StoredHalves, seed: int, large: Plan = PRETRAINING_PLAN, small: Plan = BASE
+) -> dict[str, float]:
     """EER after a pretraining on a larger set, and after going on with the small one, its first layers frozen or not.
 
     Args:
@@ -120,69 +115,70 @@ def pretrained(faces: FaceSet, people: People, seed: int, large: Plan = LARGE, s
     """
     torch.manual_seed(seed)
     # a scene of LFW is one photograph: crops and jitter must make its views
-    method = MoCo(backbone("resnet10", in_channels=1), WIDER, **LARGE_OPTIONS)
+    method = MoCo(backbone("resnet10", in_channels=1), PRETRAINING_VIEWS, **PRETRAINING_OPTIONS)
     fit(method, faces, replace(large, seed=seed))
-    found = {"pretrained on LFW, as it is": people.error(method)}
-    for layers in (0, 6):
+    errors = {"pretrained on LFW, as it is": people.eer(method)}
+    for layers in FROZEN_LAYERS:
         network = freeze(copy.deepcopy(method.backbone), layers)
         torch.manual_seed(seed)  # one head and one queue for both
-        name = (
-            f"pretrained on LFW, then orl-wild, {layers} layers frozen"
-            if layers
-            else "pretrained on LFW, then orl-wild"
-        )
-        found[name] = _fitted(people, new_moco(network), replace(small, seed=seed), scenes=True)
-    return found
+        name = "pretrained on LFW, then orl-wild" + (f", {layers} layers frozen" if layers else "")
+        errors[name] = _fitted(people, new_moco(network), replace(small, seed=seed), scenes=True)
+    return errors
 
 
-#: views of one photograph that must do without renderings: parts of a face, other light
-WIDER = replace(CLASSIFIER, crop_scale=(0.5, 1.0), brightness=0.4, contrast=0.4)
-
-
-def larger_set() -> FaceSet:
+def load_pretraining_set() -> FaceSet:
     """All of LFW, grey and framed about as tightly as ORL's photographs."""
-    return centred(load("lfw", 112), SIZE, grey=True)
+    return crop_center(load("lfw", 112), SIZE, gray=True)
 
 
-def _fitted(people: People, method: MoCo, plan: Plan, scenes: bool) -> float:
-    fit(method, people.train, plan, scenes=scenes_of(people.train, "photo" if scenes else None))
-    return people.error(method)
+def _fitted(people: StoredHalves, method: MoCo, plan: Plan, scenes: bool) -> float:
+    fit(method, people.train, plan, scenes=scene_ids(people.train, "photo" if scenes else None))
+    return people.eer(method)
 
 
-def experiment(job: tuple[str, int]) -> dict[str, float]:
-    """One experiment under one seed: figures by name. ``"pretraining"`` stands for all that begins on LFW."""
-    name, seed = job
-    people = People.of(load("orl-wild", SIZE))
+def run(cell: Cell) -> Figures:
+    """EERs by name, of one setting under one seed; ``"pretraining"`` stands for all that begins on LFW."""
+    name, seed = cell.key
+    people = StoredHalves.from_faces(load("orl-wild", SIZE))
     if name != "pretraining":
         return {name: measure(people, SETTINGS[name], seed)}
-    return {f"pretraining/{what}": value for what, value in pretrained(larger_set(), people, seed).items()}
+    errors = measure_pretraining(load_pretraining_set(), people, seed)
+    return {f"pretraining/{what}": value for what, value in errors.items()}
 
 
-def main(
-    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1.")] = 3,
-    lfw: Annotated[bool, typer.Option(help="Also pretrain on LFW, which must be in FACELAB_DATA.")] = True,
-) -> None:
-    """Measure every setting over the seeds and write ``data/results/04_experiments.json``."""
-    started, people, values = time.monotonic(), People.of(load("orl-wild", SIZE)), defaultdict(list)
-    jobs = [(name, seed) for seed in range(seeds) for name in (*(["pretraining"] if lfw else []), *SETTINGS)]
-    # a process a core, one thread each: small trainings gain little from a second thread
-    workers = ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn"), torch.set_num_threads, (1,))
-    with workers, bar("experiments", len(jobs)) as progress:
-        for found in workers.map(experiment, jobs):
-            for name, value in found.items():
-                values[name].append(value)
-            progress.advance()
-    parameters = {"dataset": "orl-wild", "size": SIZE, "seeds": seeds, **OPTIONS, "epochs": BASE.epochs}
-    parameters |= {"batch_size": BASE.batch_size, "lr": BASE.lr}
-    record = Record("04_experiments", f"python -m facelab.experiments.moco --seeds {seeds}", parameters)
-    record.data["train"], record.data["test"] = people.train.describe(), people.test.describe()
-    if lfw:
-        record.data["pretraining"] = larger_set().describe()
-        record.parameters["pretraining"] = asdict(LARGE) | LARGE_OPTIONS
-    record.metrics = {f"eer/{name}": Metric.of(over_seeds(found)) for name, found in values.items()}
-    record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(own_data("results", "04_experiments.json")))
+def summarise(results: Results) -> dict[str, Metric]:
+    """``eer/NAME``: mean over the seeds with its interval."""
+    values: dict[str, list[float]] = {}
+    for figures in results.values():
+        for name, error in figures.items():
+            values.setdefault(name, []).append(error)
+    return {f"eer/{name}": Metric.from_estimate(mean_over_seeds(of_seeds)) for name, of_seeds in values.items()}
 
 
-if __name__ == "__main__":
-    command.run(main)
+def _declare(name: str, shows: str, pretraining: bool) -> Experiment:
+    fixed = {"size": SIZE, "options": OPTIONS, "base": asdict(BASE), "views": asdict(CLASSIFIER)}
+    large = {"plan": asdict(PRETRAINING_PLAN), "options": PRETRAINING_OPTIONS, "views": asdict(PRETRAINING_VIEWS)}
+    settings = {"pretraining": fixed | {"large": large, "frozen layers": FROZEN_LAYERS}} if pretraining else {}
+    settings |= {setting: fixed | {"setting": asdict(changed)} for setting, changed in SETTINGS.items()}
+
+    def grid(seeds: int) -> list[Cell]:
+        return [Cell((setting, seed), decides) for seed in range(seeds) for setting, decides in settings.items()]
+
+    def parameters(seeds: int) -> dict[str, object]:
+        base = {"epochs": BASE.epochs, "batch_size": BASE.batch_size, "lr": BASE.lr}
+        given = {"dataset": "orl-wild", "size": SIZE, "seeds": seeds, **OPTIONS, **base}
+        return given | ({"pretraining": asdict(PRETRAINING_PLAN) | PRETRAINING_OPTIONS} if pretraining else {})
+
+    def data() -> dict[str, dict[str, object]]:
+        people = StoredHalves.from_faces(load("orl-wild", SIZE))
+        described = {"train": people.train.describe(), "test": people.test.describe()}
+        return described | ({"pretraining": load_pretraining_set().describe()} if pretraining else {})
+
+    datasets = ("orl-wild", "lfw") if pretraining else ("orl-wild",)
+    return Experiment(name, "04", shows, datasets, grid, run, summarise, parameters, data)
+
+
+EXPERIMENTS = (
+    _declare("04_experiments", "MoCo, one setting changed at a time, and pretrained on LFW", pretraining=True),
+    _declare("04_experiments_orl", "MoCo, one setting changed at a time, without LFW", pretraining=False),
+)

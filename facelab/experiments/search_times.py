@@ -1,36 +1,28 @@
 """Exact, Annoy or HNSW? What they take and what they find, from a thousand simulated faces to a million.
 
-``OMP_NUM_THREADS=1 python -m facelab.experiments.search_times`` makes the record that notebook 06 shows; ``recall_grid`` is what
-the notebook measures itself, on embeddings.
+The experiment measures simulated faces, one core; ``recall_grid`` is what notebook 06 measures itself, on embeddings.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 
 from facelab.errors import BadParameterError
-from facelab.experiments import command
-from facelab.paths import own_data
-from facelab.progress import bar
-from facelab.records import Metric, Record
-from facelab.search import KINDS, Index, build_index, recall_of, save_index
-from facelab.search.checks import checked_options
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.records import Metric
+from facelab.search import ENGINES, Index, build_index, recall_from_ids, save_index
+from facelab.search.checks import check_options
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-DIMENSION, SHOTS, SPREAD = (
-    128,
-    10,
-    0.8,
-)  #: of simulated faces; two of one person have a mean cosine of 1 / (1 + SPREAD**2)
+#: of simulated faces; two of one person have a mean cosine of 1 / (1 + SPREAD**2)
+DIMENSION, SHOTS, SPREAD = 128, 10, 0.8
 K, BATCH, BATCHES = 10, 100, 5  #: neighbours of a query, queries of a batch, batches that are timed
 #: kind, options of the building, and the efforts with which it is searched
 SETTINGS: list[tuple[str, dict[str, int], list[dict[str, int]]]] = [
@@ -74,24 +66,24 @@ def measure(n: int, seed: int = 0) -> dict[str, Metric]:
         built = build_index(vectors, np.arange(n), kind, model="simulated", **options)
         seconds, size = time.perf_counter() - started, stored_bytes(built)
         for effort in efforts:
-            ids, took = timed(built.with_options(**effort), queries)
+            ids, took = time_search(built.with_options(**effort), queries)
             right = ids if right is None else right
-            setting = f"{name_of(kind, effort)}/{n}"
+            setting = f"{setting_name(kind, effort)}/{n}"
             found[f"{setting}/build_s"] = Metric(seconds)
             found[f"{setting}/query_us"] = Metric(
                 float(np.median(took)), BATCHES, min(took), max(took), f"range of {BATCHES} batches of {BATCH}"
             )
             found[f"{setting}/bytes"] = Metric(size)
-            found[f"{setting}/recall@{K}"] = Metric.of(recall_of(ids, right))
+            found[f"{setting}/recall@{K}"] = Metric.from_estimate(recall_from_ids(ids, right))
     return found
 
 
-def name_of(kind: str, effort: dict[str, int]) -> str:
+def setting_name(kind: str, effort: dict[str, int]) -> str:
     """``"annoy search_k=1000"``."""
     return " ".join([kind, *(f"{option}={value}" for option, value in effort.items())])
 
 
-def timed(
+def time_search(
     index: Index, queries: np.ndarray, exclude: np.ndarray | None = None, k: int = K
 ) -> tuple[np.ndarray, list[float]]:
     """Search in batches of 100: ids (n, k), and microseconds a query of each batch."""
@@ -145,13 +137,13 @@ def recall_grid(
         forest = build_index(vectors, ids, "annoy", model="grid", trees=count, seed=seed)
         seconds = time.perf_counter() - started
         for effort in search_k:
-            found, took = timed(forest.with_options(search_k=effort), vectors[drawn], drawn, k)
-            recall = recall_of(found, right)
+            found, took = time_search(forest.with_options(search_k=effort), vectors[drawn], drawn, k)
+            recall = recall_from_ids(found, right)
             rows.append([count, effort, recall.value, recall.low, recall.high, float(np.median(took)), seconds])
     return pd.DataFrame(rows, columns=["trees", "search_k", "recall", "low", "high", "query_us", "build_s"])
 
 
-def cheapest(grid: pd.DataFrame, recall: float = 0.95) -> pd.Series:
+def cheapest_setting(grid: pd.DataFrame, recall: float = 0.95) -> pd.Series:
     """The row of ``recall_grid`` with the least effort (search_k, then trees) among those that find enough.
 
     Not the quickest row: times of a shared machine change from run to run, the effort does not.
@@ -172,36 +164,46 @@ def cheapest(grid: pd.DataFrame, recall: float = 0.95) -> pd.Series:
     return enough.sort_values(["search_k", "trees"]).iloc[0]
 
 
-def main(
-    largest: Annotated[int, typer.Option(min=SIZES[0], help="The greatest number of faces.")] = SIZES[-1],
-    out: Annotated[Path | None, typer.Option(help="Where the record goes.")] = None,
-) -> None:
-    """Measure every size and write ``data/results/06_search_times.json``."""
-    started, sizes = time.monotonic(), [n for n in SIZES if n <= largest]
-    parameters = {
+def grid(seeds: int) -> list[Cell]:
+    """Every number of faces."""
+    fixed = {"dimension": DIMENSION, "shots": SHOTS, "spread": SPREAD, "k": K, "batches": [BATCHES, BATCH], "seed": 0}
+    return [Cell((n,), {**fixed, "settings": SETTINGS}) for n in SIZES]
+
+
+def run(cell: Cell) -> Figures:
+    """Metrics of every setting at one number of faces, as JSON; see ``measure``."""
+    (n,) = cell.key
+    return {name: asdict(metric) for name, metric in measure(n).items()}
+
+
+def summarise(results: Results) -> dict[str, Metric]:
+    """All metrics of all numbers of faces."""
+    return {name: Metric(**metric) for figures in results.values() for name, metric in figures.items()}
+
+
+def parameters(seeds: int) -> dict[str, object]:
+    """Of the record."""
+    return {
         "dataset": "simulated",
-        "sizes": sizes,
+        "sizes": list(SIZES),
         "dimension": DIMENSION,
         "shots": SHOTS,
         "spread": SPREAD,
         "k": K,
         "seed": 0,
         "settings": {
-            name_of(kind, effort): checked_options(kind, KINDS[kind].KNOWN, options | effort)
+            setting_name(kind, effort): check_options(kind, ENGINES[kind].OPTIONS, options | effort)
             for kind, options, efforts in SETTINGS
             for effort in efforts
         },
     }
-    command = "OMP_NUM_THREADS=1 python -m facelab.experiments.search_times"
-    record = Record("06_search_times", command, parameters)
-    record.versions |= {name: importlib.metadata.version(name) for name in ("annoy", "faiss-cpu")}
-    with bar("sizes", len(sizes)) as progress:
-        for n in sizes:
-            record.metrics |= measure(n)
-            progress.advance(note=f"{n} faces")
-    record.wall_seconds = round(time.monotonic() - started, 1)
-    print(record.write(out or own_data("results", "06_search_times.json")))
 
 
-if __name__ == "__main__":
-    command.run(main)
+EXPERIMENTS = (
+    Experiment(
+        name="06_search_times", notebook="06", datasets=(),
+        shows="exact, Annoy and HNSW, from a thousand simulated faces to a million",
+        grid=grid, run=run, summarise=summarise, parameters=parameters,
+        seeds=0, alone=True, packages=("annoy", "faiss-cpu"),
+    ),
+)  # fmt: skip

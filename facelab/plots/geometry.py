@@ -73,7 +73,7 @@ def embedding_plane(panels: Mapping[str, MarginGeometry]) -> Figure:
     """Embeddings of two dimensions: colour is the person, a ray the direction of a class, the circle the mean norm.
 
     Args:
-        panels: loss -> embeddings (N, 2), ten people at most; from ``experiments.margin_geometry.train_plane``.
+        panels: loss -> embeddings (N, 2), ten people at most; from ``experiments.analysis.margin_geometry.train_plane``.
 
     Raises:
         BadParameterError: the embeddings have not two dimensions, or more than ten classes.

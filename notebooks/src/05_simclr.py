@@ -41,7 +41,7 @@ from facelab.errors import BadParameterError
 from facelab.exercises import chapter_05 as exercises
 from facelab.exercises import chapter_05_labels as label_exercises
 from facelab.exercises import faults
-from facelab.experiments.memory import PeakMemory
+from facelab.experiments.analysis.memory import PeakMemory
 from facelab.labs import references
 from facelab.losses import nt_xent
 from facelab.methods import SimCLR, embed_faces

@@ -44,7 +44,7 @@ from facelab.backbones import backbone
 from facelab.datasets.contamination import contaminate
 from facelab.errors import BadParameterError
 from facelab.exercises import chapter_09 as exercises
-from facelab.experiments import vcl_analysis
+from facelab.experiments.analysis import vcl_analysis
 from facelab.experiments.noise_robustness import UNIT_SIGMA
 from facelab.labs import references
 from facelab.losses import beta_nt_xent, beta_scores, distribution_similarity, kl_to_standard, nt_xent

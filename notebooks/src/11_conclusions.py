@@ -31,7 +31,8 @@ import pandas as pd
 
 from facelab import datasets, evaluation, labs, plots, records
 from facelab.exercises import chapter_11 as exercises
-from facelab.experiments import comparison, conclusions
+from facelab.experiments import comparison
+from facelab.experiments.analysis import conclusions
 from facelab.methods import embed_faces
 from facelab.paths import project_data, runs_root
 from facelab.protocols import closed_set, unseen_people

@@ -9,10 +9,10 @@ import numpy as np
 
 from facelab.augment import CLASSIFIER, PLAIN, Augmentation
 from facelab.datasets import FaceSet, load
-from facelab.datasets.unbalanced import Shares
+from facelab.datasets.group_shares import Shares
 from facelab.errors import BadParameterError
 from facelab.experiments.imbalance.parts import Parts, people_as_classes, photographs_as_classes
-from facelab.experiments.utkface_labels import copies
+from facelab.experiments.utkface_labels import copy_groups
 from facelab.training import Plan
 
 SIZE = 48
@@ -25,7 +25,7 @@ class Design:
 
     Attributes:
         dataset: name for ``datasets.load``.
-        column: the attribute; a column of the table, or made by ``prepared``.
+        column: the attribute; a column of the table, or made by ``load_faces``.
         varied: the group whose share varies.
         others: the groups that divide the rest equally.
         total: number of classes.
@@ -49,29 +49,33 @@ class Design:
     false_alarms: float = 0.01
     options: dict[str, object] = field(default_factory=lambda: {"scale": 16.0, "margin": 0.2})
 
-    def shares(self, share: float) -> Shares:
+    def group_shares(self, share: float) -> Shares:
         """Of every group, where the varied one has ``share``."""
         return {self.varied: share} | {other: (1 - share) / len(self.others) for other in self.others}
 
     @property
     def rivals(self) -> int:
         """Classes of the smallest group at the most uneven share: as many as every group has at every share."""
-        return min(round(share * self.total) for one in (SHARES[0], SHARES[-1]) for share in self.shares(one).values())
+        return min(
+            round(share * self.total) for one in (SHARES[0], SHARES[-1]) for share in self.group_shares(one).values()
+        )
 
-    def prepared(self) -> FaceSet:
+    def load_faces(self) -> FaceSet:
         """The photographs to draw from, their groups in ``column``.
 
         Raises:
             DataMissingError: the data set is not there.
         """
-        return glasses(load(self.dataset, SIZE)) if self.people else without_copies(load(self.dataset, SIZE))
+        return label_glasses(load(self.dataset, SIZE)) if self.people else drop_copies(load(self.dataset, SIZE))
 
-    def parts(self, faces: FaceSet, share: float, seed: int) -> Parts:
+    def make_parts(self, faces: FaceSet, share: float, seed: int) -> Parts:
         """Training and test at one share."""
-        series = [self.shares(one) for one in SHARES]
+        series = [self.group_shares(one) for one in SHARES]
         if self.people:
-            return people_as_classes(faces, self.column, series, self.shares(share), self.total, seed)
-        return photographs_as_classes(faces, self.column, series, self.shares(share), self.total, self.strangers, seed)
+            return people_as_classes(faces, self.column, series, self.group_shares(share), self.total, seed)
+        return photographs_as_classes(
+            faces, self.column, series, self.group_shares(share), self.total, self.strangers, seed
+        )
 
 
 UTKFACE = Plan(epochs=5, batch_size=64, lr=3e-3)
@@ -86,7 +90,7 @@ DESIGNS = {
 }
 
 
-def design(name: str) -> Design:
+def get_design(name: str) -> Design:
     """A design by name.
 
     Raises:
@@ -98,21 +102,21 @@ def design(name: str) -> Design:
 
 
 @cache
-def photographs(name: str) -> FaceSet:
-    """``Design.prepared`` of a design by name, read once in a process."""
-    return design(name).prepared()
+def load_photographs(name: str) -> FaceSet:
+    """``Design.load_faces`` of a design by name, read once in a process."""
+    return get_design(name).load_faces()
 
 
-def without_copies(faces: FaceSet) -> FaceSet:
+def drop_copies(faces: FaceSet) -> FaceSet:
     """One photograph of each set of copies; none whose copies disagree on a label, and none without labels."""
     known = faces.attributes[["gender", "race", "age"]].notna().all(axis=1).to_numpy()
     if "duplicate_label_conflict" in faces.attributes:
         known = known & faces.attributes["duplicate_label_conflict"].fillna("").eq("").to_numpy()
-    _, first = np.unique(copies(faces), return_index=True)
+    _, first = np.unique(copy_groups(faces), return_index=True)
     return faces.subset(np.intersect1d(first, np.flatnonzero(known)))
 
 
-def glasses(faces: FaceSet) -> FaceSet:
+def label_glasses(faces: FaceSet) -> FaceSet:
     """People who wear glasses on 8 photographs of 10 or more, and those who do on 2 or fewer; the others are left out."""
     share = faces.attributes["glasses"].astype(float).groupby(faces.identity).mean()
     worn = share[faces.identity].to_numpy()

@@ -11,15 +11,15 @@ import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import all_pairs
-from facelab.evaluation import eer, roc, scores
+from facelab.evaluation import cosine_scores, eer, roc
 from facelab.experiments.imbalance.parts import Parts
 
-BELIEVED = 0.9  #: the softmax from which the earlier project called somebody identified
+SOFTMAX_THRESHOLD = 0.9  #: the softmax from which the earlier project called somebody identified
 AGES = {"0 to 17": 0, "18 to 35": 18, "36 to 60": 36, "61 and more": 61}  #: band -> its first year
 Figures = dict[str, float]
 
 
-def measured(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarms: float) -> Figures:
+def measure(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarms: float) -> Figures:
     """Figures of class probabilities, ``FIGURE/GROUP`` -> 0 to 1.
 
     - ``accuracy/TEST``: the most probable class is the right one;
@@ -27,7 +27,8 @@ def measured(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarm
     - ``false alarms/THRESHOLD``: strangers whose largest probability is above it: ``softmax .9``, or ``calibrated`` on other
       strangers;
     - ``found/THRESHOLD``: photographs of the first test that are taken for the right class, above it;
-    - ``accuracy by age/BAND`` and ``accuracy, one age for all``, of the first test, where ages are known: see ``by_age``.
+    - ``accuracy by age/BAND`` and ``accuracy, one age for all``, of the first test, where ages are known:
+      see ``accuracy_by_age``.
 
     Args:
         parts: of the training.
@@ -36,7 +37,7 @@ def measured(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarm
     """
     figures: Figures = {}
     threshold = float(np.quantile(predict(parts.calibration).max(axis=1), 1 - false_alarms, method="higher"))
-    edges = {"softmax .9": BELIEVED, "calibrated": threshold}
+    edges = {"softmax .9": SOFTMAX_THRESHOLD, "calibrated": threshold}
     strangers = predict(parts.unseen).max(axis=1)
     figures |= _by_group("confidence/strangers", strangers, parts.unseen, parts.column)
     for name, edge in edges.items():
@@ -52,11 +53,11 @@ def measured(parts: Parts, predict: Callable[[FaceSet], np.ndarray], false_alarm
                 figures |= _by_group(f"found/{name}", right & (sure > edge), faces, parts.column)
             if "age" in faces.attributes:
                 ages = pd.concat([half.attributes["age"] for half in (parts.calibration, parts.unseen)])
-                figures |= by_age(right, faces, parts.column, ages.to_numpy())
+                figures |= accuracy_by_age(right, faces, parts.column, ages.to_numpy())
     return figures
 
 
-def by_age(right: np.ndarray, faces: FaceSet, column: str, standard: np.ndarray) -> Figures:
+def accuracy_by_age(right: np.ndarray, faces: FaceSet, column: str, standard: np.ndarray) -> Figures:
     """Accuracy by group within each band of age, and directly standardised: what it would be if all groups were as old.
 
         sum_b w_b accuracy_b / sum_b w_b,  w_b the share of band b in the standard
@@ -89,7 +90,7 @@ def by_age(right: np.ndarray, faces: FaceSet, column: str, standard: np.ndarray)
     return figures
 
 
-def with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.ndarray], rivals: int) -> Figures:
+def accuracy_with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.ndarray], rivals: int) -> Figures:
     """``accuracy, equal rivals/TEST``: how often the right class is the most probable of K of its group.
 
     Where a group is small its photographs have few classes to be mistaken for that look like them; plain accuracy shows that
@@ -103,7 +104,7 @@ def with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.ndarray], ri
         predict: photographs -> (N, C).
         rivals: K, 2 to the size of the smallest group.
     """
-    of_class, figures = parts.group_of_class(), {}
+    of_class, figures = parts.class_groups(), {}
     for test, faces in parts.seen.items():
         classes, right = np.searchsorted(parts.train.people, faces.identity), np.zeros(len(faces))
         for row, (chances, own) in enumerate(zip(predict(faces), classes, strict=True)):
@@ -113,7 +114,7 @@ def with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.ndarray], ri
     return figures
 
 
-def verified(parts: Parts, embed: Callable[[FaceSet], np.ndarray]) -> Figures:
+def verification_by_group(parts: Parts, embed: Callable[[FaceSet], np.ndarray]) -> Figures:
     """``eer/GROUP`` of pairs of all strangers, nobody of whom was in training; renderings of one photograph are no pair.
 
     Strangers of the smaller group are few, and hardly compared with each other: a group's impostor pairs are those with one
@@ -131,7 +132,7 @@ def verified(parts: Parts, embed: Callable[[FaceSet], np.ndarray]) -> Figures:
         attributes=pd.concat([half.attributes for half in halves], ignore_index=True),
     )
     pairs = all_pairs(faces, "photo" if "photo" in faces.attributes else None)
-    found, group = scores(embed(faces), pairs), faces.attributes[parts.column].to_numpy()
+    found, group = cosine_scores(embed(faces), pairs), faces.attributes[parts.column].to_numpy()
     figures = {"eer/all": eer(roc(found, pairs.same))}
     for name in np.unique(group):
         own = (group[pairs.first] == name) | (group[pairs.second] == name)

@@ -14,15 +14,15 @@ import numpy as np
 
 from facelab.augment import Augmentation
 from facelab.datasets import FaceSet
+from facelab.datasets.group_shares import Shares, sample_with_shares
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.splits import stratified
-from facelab.datasets.unbalanced import Shares, unbalanced
+from facelab.datasets.splits import stratified_split
 from facelab.errors import BadParameterError, LeakageError
-from facelab.experiments.utkface_labels import copies
+from facelab.experiments.utkface_labels import copy_groups
 
 COPIES = 16  #: augmented copies of a photograph that is a class
 #: As the earlier project had it: resize and crop, flip, blur, colour, noise, holes. The copies are pictures: not normalised.
-COPYING = Augmentation(
+COPY_AUGMENTATION = Augmentation(
     crop_scale=(0.5, 1.0),
     flip_p=0.5,
     degrees=10,
@@ -55,7 +55,7 @@ class Parts:
     unseen: FaceSet
     column: str
 
-    def group_of_class(self) -> np.ndarray:
+    def class_groups(self) -> np.ndarray:
         """The group of each class, in the order of ``train.labels()``: (C,)."""
         _, first = np.unique(self.train.labels(), return_index=True)
         return self.train.attributes[self.column].to_numpy()[first]
@@ -77,17 +77,17 @@ def photographs_as_classes(
 
     Raises:
         LeakageError: two of the photographs are copies of each other.
-        BadParameterError: too few photographs of a group; otherwise as ``unbalanced``.
+        BadParameterError: too few photographs of a group; otherwise as ``sample_with_shares``.
     """
     _assert_no_copies(faces)
-    ever = np.unique(np.concatenate([unbalanced(faces, column, one, total, seed).rows for one in series]))
+    ever = np.unique(np.concatenate([sample_with_shares(faces, column, one, total, seed).rows for one in series]))
     rest = np.setdiff1d(np.arange(len(faces)), ever)
     halves = _strangers(faces, rest, column, list(shares), strangers, np.random.default_rng([seed, 1]))
-    drawn = faces.subset(unbalanced(faces, column, shares, total, seed).rows)
+    drawn = faces.subset(sample_with_shares(faces, column, shares, total, seed).rows)
     clean = replace(drawn, identity=np.arange(len(drawn)), names=tuple(drawn.attributes["file"]))
     rng = np.random.default_rng([seed, 2])
-    train = copies_of(clean, COPIES, rng)
-    parts = Parts(train, {"clean": clean, "one more copy": copies_of(clean, 1, rng)}, *halves, column)
+    train = augment_copies(clean, COPIES, rng)
+    parts = Parts(train, {"clean": clean, "one more copy": augment_copies(clean, 1, rng)}, *halves, column)
     _assert_apart(parts, by=("hash",))
     return parts
 
@@ -102,12 +102,12 @@ def people_as_classes(
         column, series, shares, total, seed: as in ``photographs_as_classes``.
 
     Raises:
-        BadParameterError: fewer than two people of a group are left as strangers; otherwise as ``unbalanced``.
+        BadParameterError: fewer than two people of a group are left as strangers; otherwise as ``sample_with_shares``.
     """
-    ever = np.concatenate([faces.identity[unbalanced(faces, column, one, total, seed).rows] for one in series])
-    drawn = faces.subset(unbalanced(faces, column, shares, total, seed).rows)
+    ever = np.concatenate([faces.identity[sample_with_shares(faces, column, one, total, seed).rows] for one in series])
+    drawn = faces.subset(sample_with_shares(faces, column, shares, total, seed).rows)
     group = "photo" if "photo" in faces.attributes else None
-    split = stratified(drawn, train=0.6, seed=seed, group=group)
+    split = stratified_split(drawn, train=0.6, seed=seed, group=group)
     others = np.setdiff1d(faces.people, ever)
     rng, halves = np.random.default_rng([seed, 1]), ([], [])
     groups = faces.attributes.groupby(faces.identity)[column].first()
@@ -119,7 +119,7 @@ def people_as_classes(
             )
         for half, some in zip(halves, np.array_split(own, 2), strict=True):
             half.extend(some)
-    calibration, unseen = (faces.of_people(half) for half in halves)
+    calibration, unseen = (faces.select_people(half) for half in halves)
     parts = Parts(
         drawn.subset(split.train), {"other photographs": drawn.subset(split.test)}, calibration, unseen, column
     )
@@ -127,11 +127,11 @@ def people_as_classes(
     return parts
 
 
-def copies_of(faces: FaceSet, count: int, rng: np.random.Generator) -> FaceSet:
+def augment_copies(faces: FaceSet, count: int, rng: np.random.Generator) -> FaceSet:
     """So many augmented copies of each photograph, one after the other, as pictures: uint8 (N count, H, W, C)."""
     rows = np.repeat(np.arange(len(faces)), count)
     repeated = faces.subset(rows)
-    views = COPYING.apply(repeated.images, COPYING.draw(len(rows), rng))
+    views = COPY_AUGMENTATION.apply(repeated.images, COPY_AUGMENTATION.draw(len(rows), rng))
     pixels = (views.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().numpy()
     numbers = np.tile(np.arange(count), len(faces))
     files = [f"{file}#{number}" for file, number in zip(repeated.attributes["file"], numbers, strict=True)]
@@ -156,14 +156,14 @@ def _strangers(
 
 def _assert_no_copies(faces: FaceSet) -> None:
     """Where no photograph has a copy, none of what is drawn has one among the strangers."""
-    _, size = np.unique(copies(faces), return_counts=True)
+    _, size = np.unique(copy_groups(faces), return_counts=True)
     if twice := int((size > 1).sum()):
         raise LeakageError(f"{faces.source} holds {twice} pictures more than once.", "Keep one photograph of each.")
 
 
 def _assert_apart(parts: Parts, by: tuple[str, ...]) -> None:
     strangers = (parts.calibration, parts.unseen)
-    assert_disjoint(*strangers, by=by)
+    assert_disjoint(*strangers, kinds=by)
     for known in (parts.train, *parts.seen.values()):
         for other in strangers:
-            assert_disjoint(known, other, by=by)
+            assert_disjoint(known, other, kinds=by)

@@ -1,29 +1,28 @@
-"""Does imbalance in training make a recogniser unfair? One training for each share of a group, many seeds, and what may help.
-
-``python -m facelab.experiments.imbalance.runs utkface-gender`` (``utkface-race``, ``orl-glasses``) makes the records for notebook 08.
-A run that is done is kept; a second call computes what is missing.
-"""
+"""Does imbalance in training make a recogniser unfair? A training for each share of a group, many seeds, and what may help."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Annotated
+from functools import partial
 
 import numpy as np
 import torch
-import typer
 
 from facelab.backbones import backbone
 from facelab.errors import BadParameterError
-from facelab.experiments import command
-from facelab.experiments.grid import Run, kept, over, seconds_of
-from facelab.experiments.imbalance.designs import DESIGNS, SHARES, SIZE, Design, design, photographs
-from facelab.experiments.imbalance.figures import AGES, BELIEVED, measured, verified, with_equal_rivals
-from facelab.experiments.imbalance.parts import COPIES, COPYING, Parts
-from facelab.experiments.imbalance.summary import summary
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.imbalance.designs import SHARES, SIZE, Design, get_design, load_photographs
+from facelab.experiments.imbalance.figures import (
+    AGES,
+    SOFTMAX_THRESHOLD,
+    accuracy_with_equal_rivals,
+    measure,
+    verification_by_group,
+)
+from facelab.experiments.imbalance.parts import COPIES, COPY_AUGMENTATION, Parts
+from facelab.experiments.imbalance.summary import summarise as summarise_runs
 from facelab.methods import Margin, embed_faces
-from facelab.paths import own_data
-from facelab.records import Record
+from facelab.records import Metric
 from facelab.training import Plan, fit
 
 MITIGATIONS = ("none", "re-weighting", "balanced sampling", "margin by group")
@@ -31,11 +30,11 @@ WITH_MARGINS = ("cosface", "arcface")  #: losses that take the design's scale an
 EXTRA_MARGIN = 0.15  #: that the classes of a vanishing group would get
 
 
-def trained(parts: Parts, design: Design, seed: int, loss: str = "cosface", mitigation: str = "none") -> Margin:
+def train(parts: Parts, design: Design, seed: int, loss: str = "cosface", mitigation: str = "none") -> Margin:
     """A network that tells the classes apart; each training takes equally many steps, whatever the mitigation.
 
     Args:
-        parts: from ``Design.parts``.
+        parts: from ``Design.make_parts``.
         design: its plan, views and options.
         seed: of the weights and of the order.
         loss: a key of ``methods.margin.LOSSES``; scale and margin of the design go to the losses of cosines.
@@ -55,20 +54,20 @@ def trained(parts: Parts, design: Design, seed: int, loss: str = "cosface", miti
         options = {"annealing": plan.epochs * (len(faces) // plan.batch_size) * 2 // 3}
     network = backbone("resnet10", in_channels=faces.images.shape[3])
     method = Margin(network, design.views, len(faces.people), loss, **options)
-    _, which, size = np.unique(parts.group_of_class(), return_inverse=True, return_counts=True)
+    _, which, size = np.unique(parts.class_groups(), return_inverse=True, return_counts=True)
     labels = faces.labels()
     if mitigation == "re-weighting":
         method.head.importance.copy_(torch.from_numpy(len(which) / (len(size) * size[which])))
     elif mitigation == "margin by group":
         method.head.margins.add_(EXTRA_MARGIN * torch.from_numpy(1 - size[which] / size.max()))
     elif mitigation == "balanced sampling":
-        rows, plan = balanced(which[labels], plan)
+        rows, plan = balanced_epoch(which[labels], plan)
         faces, labels = faces.subset(rows), labels[rows]
     fit(method, faces, plan, labels=labels)
     return method
 
 
-def balanced(group: np.ndarray, plan: Plan) -> tuple[np.ndarray, Plan]:
+def balanced_epoch(group: np.ndarray, plan: Plan) -> tuple[np.ndarray, Plan]:
     """All photographs of a training as one epoch in which each group is equally often, and the plan for it.
 
     It has as many steps as ``plan`` has on the photographs as they are, and as many of them are the warm-up. Within a group
@@ -88,64 +87,73 @@ def balanced(group: np.ndarray, plan: Plan) -> tuple[np.ndarray, Plan]:
     return np.concatenate(rows), replace(plan, epochs=1, warmup_epochs=plan.warmup_epochs / plan.epochs)
 
 
-def run(name: str, share: float, seed: int, loss: str = "cosface", mitigation: str = "none") -> Run:
-    """One training and what is measured of it: see ``imbalance_figures``. Kept, and read where it is there.
-
-    Args:
-        name: of a design.
-        share: of the varied group, one of ``SHARES``.
-        seed: of the draws of people and strangers, of the copies, the weights and the order.
-        loss, mitigation: as in ``trained``.
-
-    Raises:
-        BadParameterError: no such design; otherwise as ``trained``.
-        DataMissingError: the data set is not there.
-    """
-    chosen, faces = design(name), photographs(name)
-    settings = {"design": asdict(chosen), "share": share, "seed": seed, "loss": loss, "mitigation": mitigation}
-    settings |= {"faces": faces.sha256, "extra margin": EXTRA_MARGIN, "believed": BELIEVED, "ages": AGES}
-    if not chosen.people:
-        settings |= {"copies": COPIES, "copying": asdict(COPYING)}
-
-    def compute() -> dict[str, float]:
-        torch.set_num_threads(1)
-        parts = chosen.parts(faces, share, seed)
-        method = trained(parts, chosen, seed, loss, mitigation)
-        figures = measured(parts, method.predict, chosen.false_alarms)
-        if chosen.rivals > 1:
-            figures |= with_equal_rivals(parts, method.predict, chosen.rivals)
-        return figures | (verified(parts, lambda some: embed_faces(method, some)) if chosen.people else {})
-
-    return kept(f"imbalance/{name}", f"{share:g}-{seed}-{mitigation.replace(' ', '-')}", settings, compute)
+def grid(name: str, loss: str, seeds: int) -> list[Cell]:
+    """Every share under every seed; at the two most uneven shares every mitigation that the loss has a place for as well."""
+    design = get_design(name)
+    settings = {"design": asdict(design), "loss": loss, "extra margin": EXTRA_MARGIN}
+    settings |= {"threshold": SOFTMAX_THRESHOLD, "ages": AGES}
+    if not design.people:
+        settings |= {"copies": COPIES, "copying": asdict(COPY_AUGMENTATION)}
+    remedies = [how for how in MITIGATIONS[1:] if how != "margin by group" or loss in WITH_MARGINS]
+    runs = [(share, "none", seed) for seed in range(seeds) for share in SHARES]
+    runs += [(share, how, seed) for seed in range(seeds) for share in (SHARES[0], SHARES[-1]) for how in remedies]
+    return [Cell((name, *one), settings) for one in runs]
 
 
-def main(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(DESIGNS)}.")],
-    seeds: Annotated[int, typer.Option(min=3, help="Seeds 0 ... seeds-1, of the draws, weights and order.")] = 5,
-    loss: Annotated[str, typer.Option(help="A margin loss; the margin by group needs cosface or arcface.")] = "cosface",
-) -> None:
-    """Run what is missing, and write ``data/results/08_NAME.json``."""
-    chosen = design(name)
-    faces = photographs(name)
-    helps = [how for how in MITIGATIONS[1:] if how != "margin by group" or loss in WITH_MARGINS]
-    asked = [(name, share, seed, loss, "none") for seed in range(seeds) for share in SHARES]
-    ends = (SHARES[0], SHARES[-1])
-    asked += [(name, share, seed, loss, how) for seed in range(seeds) for share in ends for how in helps]
-    found = over(run, asked, name)
-    by_run = {(share, seed, how): done.figures for (_, share, seed, _, how), done in found.items()}
-    record_name = "08_" + name.replace("-", "_") + ("" if loss == "cosface" else f"_{loss}")
-    given = {"design": name, "seeds": seeds, "loss": loss, "size": SIZE, **asdict(chosen), "extra margin": EXTRA_MARGIN}
-    given["class"] = "a person" if chosen.people else "a photograph, not a person"
-    if not chosen.people:
-        given |= {"copies": COPIES, "copying": asdict(COPYING)}
-    record = Record(
-        record_name, f"python -m facelab.experiments.imbalance.runs {name} --seeds {seeds} --loss {loss}", given
+def run(cell: Cell) -> Figures:
+    """One training and what is measured of it: see ``figures``. Its seed is that of all draws, of weights and of the order."""
+    name, share, mitigation, seed = cell.key
+    design = get_design(name)
+    parts = design.make_parts(load_photographs(name), share, seed)
+    method = train(parts, design, seed, cell.settings["loss"], mitigation)
+    figures = measure(parts, method.predict, design.false_alarms)
+    if design.rivals > 1:
+        figures |= accuracy_with_equal_rivals(parts, method.predict, design.rivals)
+    if design.people:
+        figures |= verification_by_group(parts, lambda faces: embed_faces(method, faces))
+    return figures
+
+
+def summarise(results: Results) -> dict[str, Metric]:
+    """See ``summary.summarise``."""
+    name, *_ = next(iter(results))
+    design = get_design(name)
+    runs = {(share, seed, mitigation): own for (_, share, mitigation, seed), own in results.items()}
+    return summarise_runs(runs, (design.varied, *design.others))
+
+
+def parameters(name: str, loss: str, seeds: int) -> dict[str, object]:
+    """Of the record."""
+    design = get_design(name)
+    given = {"design": name, "seeds": seeds, "loss": loss, "size": SIZE, **asdict(design), "extra margin": EXTRA_MARGIN}
+    if design.people:
+        return given | {"class": "a person"}
+    copies = {"copies": COPIES, "copying": asdict(COPY_AUGMENTATION)}
+    return given | {"class": "a photograph, not a person"} | copies
+
+
+def data(name: str) -> dict[str, dict[str, object]]:
+    """Of the record: the photographs that are drawn from."""
+    return {"faces": load_photographs(name).describe()}
+
+
+def _experiment(name: str, shows: str, seeds: int = 5, loss: str = "cosface") -> Experiment:
+    return Experiment(
+        name="08_" + name.replace("-", "_") + ("" if loss == "cosface" else f"_{loss}"),
+        notebook="08",
+        shows=f"{shows}; mitigations",
+        datasets=(get_design(name).dataset,),
+        grid=partial(grid, name, loss),
+        run=run,
+        summarise=summarise,
+        parameters=partial(parameters, name, loss),
+        data=partial(data, name),
+        seeds=seeds,
     )
-    record.data["faces"] = faces.describe()
-    record.metrics = summary(by_run, (chosen.varied, *chosen.others))
-    record.wall_seconds = seconds_of(found)
-    print(record.write(own_data("results", f"{record_name}.json")))
 
 
-if __name__ == "__main__":
-    command.run(main)
+EXPERIMENTS = (
+    _experiment("orl-glasses", "10 people of orl-wild, 1 to 9 of them with glasses", seeds=10),
+    _experiment("utkface-gender", "200 photographs of UTKFace, 10 to 90 % of them of women"),
+    _experiment("utkface-race", "300 photographs of UTKFace, 10 to 90 % of them of one group"),
+)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facelab.evaluation import over_seeds
+from facelab.evaluation import mean_over_seeds
 from facelab.records import Metric
 
-Found = Mapping[tuple[float, int, str], Mapping[str, float]]  #: (share, seed, mitigation) -> figure -> value
+RunFigures = Mapping[tuple[float, int, str], Mapping[str, float]]  #: (share, seed, mitigation) -> figure -> value
 
 
-def summary(found: Found, groups: Sequence[str]) -> dict[str, Metric]:
+def summarise(found: RunFigures, groups: Sequence[str]) -> dict[str, Metric]:
     """Metrics of a record, from all runs of a design. The first group's share varies, the others divide the rest equally.
 
     - ``SHARE/FIGURE``: mean over the seeds;
@@ -75,4 +75,4 @@ def _figures_of(names: Sequence[str], groups: Sequence[str]) -> list[str]:
 def _put(metrics: dict[str, Metric], name: str, values: np.ndarray) -> None:
     """Mean and interval over the seeds, where every seed has the figure."""
     if np.isfinite(values).all():
-        metrics[name] = Metric.of(over_seeds(values))
+        metrics[name] = Metric.from_estimate(mean_over_seeds(values))

@@ -1,4 +1,4 @@
-"""Tables for notebook 08 out of the records of ``experiments.imbalance.runs``; differences are within a seed, intervals over seeds."""
+"""Tables for notebook 08 out of the records of ``imbalance.runs``; differences are within a seed, intervals over seeds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from facelab.records import Record
 ENDS = ["value", "low", "high"]
 
 
-def groups_of(record: Record) -> tuple[str, ...]:
+def record_groups(record: Record) -> tuple[str, ...]:
     """The groups of a record, the one whose share varies first.
 
     Raises:
-        BadParameterError: it is none of ``experiments.imbalance.runs``.
+        BadParameterError: it is none of ``imbalance.runs``.
     """
     if "varied" not in record.parameters:
         raise BadParameterError(f"{record.name} does not say which groups it has.", "Name them: groups=.")
@@ -68,7 +68,7 @@ def trend(record: Record, group: str, figure: str = "accuracy/clean", groups: Se
         BadParameterError: no such figure, or a record without groups.
     """
     table = series(record, f"{figure}/{group}")
-    table["share"] = own_share(table["share"].to_numpy(), group, groups or groups_of(record))
+    table["share"] = own_share(table["share"].to_numpy(), group, groups or record_groups(record))
     slope = record.metrics[f"slope/{figure}/{group}"].value / 0.1
     table["line"] = table["value"].mean() + slope * (table["share"] - table["share"].mean())
     return table.sort_values("share", ignore_index=True)
@@ -83,7 +83,7 @@ def slopes(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     Raises:
         BadParameterError: the record has no such slope.
     """
-    names = {group: f"slope/{figure}/{group}" for group in groups_of(record)} | {"gap": f"slope/gap/{figure}"}
+    names = {group: f"slope/{figure}/{group}" for group in record_groups(record)} | {"gap": f"slope/gap/{figure}"}
     found = {label: record.metrics.get(name) for label, name in names.items()}
     if missing := [names[label] for label, metric in found.items() if metric is None]:
         raise BadParameterError(f"{record.name} has no {missing[0]!r}.", "Make the record again.")
@@ -107,7 +107,7 @@ def mitigations(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     for share in ends:
         for how in hows:
             label = f"{share:g}" if how == "none" else f"{how}/{share:g}"
-            for group in (*groups_of(record), "all", "gap"):
+            for group in (*record_groups(record), "all", "gap"):
                 own = f"gap/{label}/{figure}" if group == "gap" else f"{label}/{figure}/{group}"
                 changed = f"cost/{label}/gap/{figure}" if group == "gap" else f"cost/{label}/{figure}/{group}"
                 if own in record.metrics:
@@ -127,7 +127,7 @@ def changes(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     Raises:
         BadParameterError: as ``mitigations``.
     """
-    groups = groups_of(record)
+    groups = record_groups(record)
     table = mitigations(record, figure).query("mitigation != 'none' and group != 'gap'")
     rows = []
     for row in table.to_dict("records"):

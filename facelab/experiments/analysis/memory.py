@@ -17,12 +17,13 @@ class PeakMemory(TorchDispatchMode):
         memory.peak
 
     Attributes:
-        peak: the most bytes that they took at once.
+        current: bytes that they take now.
+        peak: the most that they took at once.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.known, self.alive, self.peak = set(), 0, 0
+        self._known, self.current, self.peak = set(), 0, 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         self._meet((args, kwargs), new=False)
@@ -32,15 +33,15 @@ class PeakMemory(TorchDispatchMode):
 
     def _meet(self, tensors, new: bool) -> None:
         for tensor in tree_leaves(tensors):
-            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage())._cdata not in self.known:
-                self.known.add(storage._cdata)
+            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage())._cdata not in self._known:
+                self._known.add(storage._cdata)
                 self._add(storage.nbytes() * new)
                 weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes() * new)
 
     def _add(self, count: int) -> None:
-        self.alive += count
-        self.peak = max(self.peak, self.alive)
+        self.current += count
+        self.peak = max(self.peak, self.current)
 
     def _forget(self, storage: int, count: int) -> None:
-        self.known.discard(storage)
+        self._known.discard(storage)
         self._add(-count)

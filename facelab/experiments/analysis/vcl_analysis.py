@@ -13,22 +13,22 @@ from sklearn.preprocessing import normalize
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import Estimate, active_units, certain, over_people
+from facelab.evaluation import Estimate, active_units, bootstrap_over_people, significant_means
 from facelab.experiments.noise_robustness import MEAN
 from facelab.losses import beta_scores, kl_to_standard
 from facelab.methods import VCL, Method
-from facelab.methods.base import in_batches
+from facelab.methods.base import apply_in_batches
 from facelab.records import Metric, Record
 from facelab.training import Monitor
 
 
 def posterior(method: VCL, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
     """Means and log-variances of clean photographs: float32 (N, D) each."""
-    means, log_vars = np.split(in_batches(method, method.distribution, faces), 2, axis=1)
+    means, log_vars = np.split(apply_in_batches(method, method.distribution, faces), 2, axis=1)
     return means, log_vars
 
 
-def watch_posterior(faces: FaceSet) -> Monitor:
+def posterior_monitor(faces: FaceSet) -> Monitor:
     """A monitor for ``fit``: ``active units`` (share of the dimensions), ``mean deviation`` and ``KL`` of some photographs."""
 
     def monitor(method: Method) -> dict[str, float]:
@@ -40,7 +40,7 @@ def watch_posterior(faces: FaceSet) -> Monitor:
     return monitor
 
 
-def moment_distances(method: VCL, faces: FaceSet, seed: int = 0) -> np.ndarray:
+def sampled_distances(method: VCL, faces: FaceSet, seed: int = 0) -> np.ndarray:
     """Squared distance, 0 to 4, of draws of each photograph and of another rendering of it, as the contrast sees them: (N,).
 
     Args:
@@ -60,7 +60,7 @@ def moment_distances(method: VCL, faces: FaceSet, seed: int = 0) -> np.ndarray:
     return np.square(one - two).sum(axis=1)
 
 
-def pull(beta: float, sigma: float, dimension: int, squared_distance: np.ndarray) -> np.ndarray:
+def pull_strength(beta: float, sigma: float, dimension: int, squared_distance: np.ndarray) -> np.ndarray:
     """How hard ``losses.beta_scores`` pulls two unit vectors together: minus its derivative by their squared distance.
 
     Args:
@@ -79,7 +79,7 @@ def pull(beta: float, sigma: float, dimension: int, squared_distance: np.ndarray
     return -slope.numpy()
 
 
-def hardships(table: pd.DataFrame) -> dict[str, np.ndarray]:
+def capture_conditions(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """What makes a rendering of ``orl-wild`` hard, name -> float64 (N,), more being harder.
 
     Args:
@@ -114,12 +114,12 @@ def rank_correlation(
         seed: of the bootstrap.
 
     Raises:
-        BadParameterError: a figure that is the same for all photographs, and as ``evaluation.over_people``.
+        BadParameterError: a figure that is the same for all photographs, and as ``evaluation.bootstrap_over_people``.
     """
-    return over_people(lambda rows: float(stats.spearmanr(one[rows], other[rows])[0]), person, draws, seed)
+    return bootstrap_over_people(lambda rows: float(stats.spearmanr(one[rows], other[rows])[0]), person, draws, seed)
 
 
-def explained_by(values: np.ndarray, group: np.ndarray) -> float:
+def eta_squared(values: np.ndarray, group: np.ndarray) -> float:
     """Share of the variance of a figure that lies between groups (eta squared): 0 to 1; by chance (G - 1) / (N - 1).
 
     Args:
@@ -146,7 +146,7 @@ def mean_balanced_accuracy(
         draws, seed: of the bootstrap.
 
     Raises:
-        BadParameterError: no attribute, or as ``evaluation.over_people``.
+        BadParameterError: no attribute, or as ``evaluation.bootstrap_over_people``.
     """
     if not labels or len(labels) != len(predicted):
         raise BadParameterError(f"{len(labels)} attributes, {len(predicted)} predictions.", "Give one of each.")
@@ -161,7 +161,7 @@ def mean_balanced_accuracy(
             means.append(np.mean([picked[one].mean() for one in inside if one.any()]))
         return float(np.mean(means))
 
-    return over_people(statistic, person, draws, seed)
+    return bootstrap_over_people(statistic, person, draws, seed)
 
 
 def nearest_distance(embeddings: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
@@ -184,15 +184,13 @@ def nearest_distance(embeddings: np.ndarray, group: np.ndarray | None = None) ->
 
 
 def probed_figures(record: Record) -> list[str]:
-    """What the record of ``experiments.noise_robustness`` asked of the trained networks: ``gender/0.1/trained, linear`` and so on.
+    """What ``09_noise`` asked of the trained networks: ``gender/0.1/trained, linear`` and so on.
 
     Raises:
         BadParameterError: it is another record.
     """
     if "noise" not in record.parameters or "rivals" not in record.parameters:
-        raise BadParameterError(
-            f"{record.name} is no record of noise.", "Run python -m facelab.experiments.noise_robustness."
-        )
+        raise BadParameterError(f"{record.name} is no record of noise.", "Run: facelab experiment run 09_noise")
     start = f"fall/{next(iter(record.parameters['rivals']))}/"
     return [
         name.removeprefix(start)
@@ -201,7 +199,7 @@ def probed_figures(record: Record) -> list[str]:
     ]
 
 
-def over_noise(record: Record, figure: str) -> dict[str, dict[str, Metric]]:
+def figure_by_noise(record: Record, figure: str) -> dict[str, dict[str, Metric]]:
     """One figure of a record of ``experiments.noise_robustness``: share of pictures without a face -> rival -> metric.
 
     Before all, ``no training``: what pixels and the backbone as all rivals start with it reach.
@@ -215,7 +213,7 @@ def over_noise(record: Record, figure: str) -> dict[str, dict[str, Metric]]:
     }
 
 
-def falls(record: Record, figure: str) -> dict[str, Metric]:
+def figure_fall(record: Record, figure: str) -> dict[str, Metric]:
     """How far a figure falls from no noise to the most of it: rival -> metric, and ``RIVAL less SimCLR`` within each seed."""
     start, end = "fall/", f"/{figure}"
     return {
@@ -225,7 +223,7 @@ def falls(record: Record, figure: str) -> dict[str, Metric]:
     }
 
 
-def apart_from_simclr(record: Record, level: float = 0.05) -> dict[str, list[str]]:
+def differences_from_simclr(record: Record, level: float = 0.05) -> dict[str, list[str]]:
     """Who falls less than SimCLR by the mean of the attributes, who falls more, and of whom it is not certain.
 
     All are tested together (Holm, on Student's t over the seeds of the differences within each).
@@ -241,11 +239,11 @@ def apart_from_simclr(record: Record, level: float = 0.05) -> dict[str, list[str
     for figure in probed_figures(record):
         column, share, _ = figure.split("/")
         if column == MEAN:
-            of_share = falls(record, figure).items()
+            of_share = figure_fall(record, figure).items()
             asked |= {
                 f"{name.removesuffix(less)}, {float(share):.0%}": m for name, m in of_share if name.endswith(less)
             }
     found: dict[str, list[str]] = {"less": [], "more": [], "not certain": []}
-    for (name, metric), sure in zip(asked.items(), certain(list(asked.values()), level), strict=True):
+    for (name, metric), sure in zip(asked.items(), significant_means(list(asked.values()), level), strict=True):
         found[("less" if metric.value < 0 else "more") if sure else "not certain"].append(name)
     return found

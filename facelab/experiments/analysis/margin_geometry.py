@@ -1,8 +1,8 @@
 """Margin losses that can be seen: embeddings of two dimensions, and how large scale and margin may or must be.
 
-    start = network_of(faces, Plan(24, batch_size=32, lr=3e-3), seed=0)           # the people's features, by softmax
-    panel = plane_of(faces, "cosface", Plan(12, batch_size=32, lr=1e-3), 0, start, scale=8, margin=0.25)
-    plots.plane({"CosFace": panel})
+    start = train_network(faces, Plan(24, batch_size=32, lr=3e-3), seed=0)           # the people's features, by softmax
+    panel = train_plane(faces, "cosface", Plan(12, batch_size=32, lr=1e-3), 0, start, scale=8, margin=0.25)
+    plots.embedding_plane({"CosFace": panel})
 
 """  # fmt: skip
 
@@ -19,26 +19,26 @@ from facelab.augment import CLASSIFIER
 from facelab.backbones import Backbone, backbone
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.losses import margin_softmax, unchanged
-from facelab.losses.margin import Change
+from facelab.losses import margin_softmax, no_margin
+from facelab.losses.margin import MarginFunction
 from facelab.methods import Margin, embed_faces
-from facelab.plots import Plane
+from facelab.plots import MarginGeometry
 from facelab.training import Plan, fit
 
 
-def network_of(faces: FaceSet, plan: Plan, seed: int = 0) -> Backbone:
+def train_network(faces: FaceSet, plan: Plan, seed: int = 0) -> Backbone:
     """A ResNet-10 of width 16 that tells the people of a set apart, by softmax over 128 dimensions.
 
-    What ``plane_of`` starts from: many people would still be mixed after as many steps in two dimensions alone.
+    What ``train_plane`` starts from: many people would still be mixed after as many steps in two dimensions alone.
     """
     method = _new(faces, "softmax", seed, None, dimension=128)
     fit(method, faces, plan)
     return method.backbone
 
 
-def plane_of(
+def train_plane(
     faces: FaceSet, loss: str, plan: Plan, seed: int = 0, network: Backbone | None = None, **options: float
-) -> Plane:
+) -> MarginGeometry:
     """Embeddings of two dimensions that a loss makes of some people, and the directions of their classes.
 
     The directions start evenly spaced on the circle, for all losses alike. On a circle no class can get past another, and
@@ -49,7 +49,7 @@ def plane_of(
         loss: a key of ``methods.margin.LOSSES``.
         plan: the training of everything, network included.
         seed: of the weights; that of the order is the plan's.
-        network: where to start, from ``network_of``; it stays as it is. None: untrained.
+        network: where to start, from ``train_network``; it stays as it is. None: untrained.
         options: of ``Margin``: margin, scale, annealing. Two dimensions and a few people bear a scale of 8 and margins
             below ``largest_margin``, not those of the papers.
 
@@ -63,7 +63,7 @@ def plane_of(
         weight.copy_(weight.norm(dim=1).mean() * torch.stack([turn.cos(), turn.sin()], dim=1))
     fit(method, faces, plan)
     names = tuple(faces.names[person] for person in faces.people)
-    return Plane(embed_faces(method, faces), faces.labels(), weight.detach().cpu().numpy(), names)
+    return MarginGeometry(embed_faces(method, faces), faces.labels(), weight.detach().cpu().numpy(), names)
 
 
 def _new(faces: FaceSet, loss: str, seed: int, network: Backbone | None, **options: float) -> Margin:
@@ -114,8 +114,12 @@ def largest_margin(classes: int, dimension: int) -> float:
     return classes / (classes - 1) if classes <= dimension + 1 else 1.0
 
 
-def belief(
-    degrees: np.ndarray, classes: int, scale: float, change: Change = unchanged, others: float = 90.0
+def target_probability(
+    degrees: np.ndarray,
+    classes: int,
+    scale: float,
+    margin_function: MarginFunction = no_margin,
+    other_degrees: float = 90.0,
 ) -> np.ndarray:
     """The probability that a loss sees for the target, which it raises: exp(-loss), over the angle to the own class.
 
@@ -123,17 +127,17 @@ def belief(
         degrees: float (N,), angles to the own class, 0 to 180.
         classes: C, 2 or more.
         scale: s > 0.
-        change: of the target's cosine, as for ``margin_softmax``: ``partial(cos_face, margin=0.35)``.
-        others: angle to all other classes in degrees; in many dimensions nearly all of them are at a right angle.
+        margin_function: of the target's cosine, as for ``margin_softmax``: ``partial(cos_face, margin=0.35)``.
+        other_degrees: angle to all other classes in degrees; in many dimensions nearly all of them are at a right angle.
 
     Returns:
         float64 (N,), 0 to 1.
     """
     target = torch.from_numpy(np.asarray(degrees, dtype=np.float64)).deg2rad().cos()
-    rest = torch.full((classes - 1,), math.cos(math.radians(others)), dtype=torch.float64)
+    rest = torch.full((classes - 1,), math.cos(math.radians(other_degrees)), dtype=torch.float64)
     label = torch.zeros(1, dtype=torch.int64)
 
     def one(cosine: Tensor) -> float:
-        return math.exp(-margin_softmax(torch.cat([cosine[None], rest])[None], label, change, scale))
+        return math.exp(-margin_softmax(torch.cat([cosine[None], rest])[None], label, margin_function, scale))
 
     return np.array([one(cosine) for cosine in target])

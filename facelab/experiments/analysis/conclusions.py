@@ -9,14 +9,15 @@ import pandas as pd
 from facelab.commands.train.settings import recipe
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.evaluation import certain
+from facelab.evaluation import significant_means
 from facelab.experiments.comparison import FIGURES
-from facelab.paths import own_data
-from facelab.records import Metric, Record, read
+from facelab.paths import project_data
+from facelab.records import Metric, Record, read_record
 
-GTAV = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}  #: name here -> in data/founding.csv
+#: name here -> in data/founding.csv
+GTAV_NAMES = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}
 #: record ``lfw_view2_NAME.json`` -> name here
-LFW = {
+LFW_NAMES = {
     "moco": "MoCo v2, no names",
     "supcon": "SupCon",
     "softmax": "softmax",
@@ -30,15 +31,15 @@ LFW = {
 WITHOUT_NAMES = "UTKFace, then LFW without names"
 
 
-def verdicts(record: Record, other: str, names: Sequence[str], level: float = 0.05) -> pd.DataFrame:
-    """Each method against another one at each question: ``ahead``, ``behind``, or empty where that is not certain.
+def significance_table(record: Record, reference: str, names: Sequence[str], level: float = 0.05) -> pd.DataFrame:
+    """Each method against a reference at each question: ``ahead``, ``behind``, or empty where that is not certain.
 
     All comparisons of the table are tested together (Holm, on Student's t over the seeds), so that all verdicts are right with
     a chance of 1 - ``level``, as far as the choice of seeds goes.
 
     Args:
         record: of ``experiments.comparison``.
-        other: one of ``comparison.AGAINST``.
+        reference: one of ``comparison.REFERENCES``.
         names: of the methods that are asked about.
         level: chance of one wrong verdict or more.
 
@@ -49,50 +50,50 @@ def verdicts(record: Record, other: str, names: Sequence[str], level: float = 0.
         BadParameterError: the record has not compared these.
     """
     asked = [(figure, name) for figure in FIGURES for name in names]
-    missing = [name for figure, name in asked if f"{figure}/{name} less {other}" not in record.metrics]
+    missing = [name for figure, name in asked if f"{figure}/{name} less {reference}" not in record.metrics]
     if missing:
         raise BadParameterError(
-            f"{record.name} does not compare {missing[0]} with {other}.",
-            "Run python -m facelab.experiments.comparison.",
+            f"{record.name} does not compare {missing[0]} with {reference}.",
+            "Run: facelab experiment run 11_comparison",
         )
-    found = [record.metrics[f"{figure}/{name} less {other}"] for figure, name in asked]
+    found = [record.metrics[f"{figure}/{name} less {reference}"] for figure, name in asked]
     table: dict[str, dict[str, str]] = {figure: {} for figure in FIGURES}
-    for (figure, name), metric, sure in zip(asked, found, certain(found, level), strict=True):
+    for (figure, name), metric, sure in zip(asked, found, significant_means(found, level), strict=True):
         better = (metric.value > 0) == (figure == FIGURES[0])  # the other two are errors
         table[figure][name] = ("ahead" if better else "behind") if sure else ""
     return pd.DataFrame(table)
 
 
-def on_lfw() -> dict[str, Metric]:
+def lfw_accuracies() -> dict[str, Metric]:
     """Accuracy on View 2 of LFW by the records of notebooks 03, 04, 06 and 07: name -> mean over seeds with its interval.
 
     Nobody of a tested fold is in the training of its network; the baselines are over folds, the same for all.
     """
-    losses = {name: read(own_data("results", f"lfw_view2_{name}.json")) for name in LFW}
+    losses = {name: read_record(project_data("results", f"lfw_view2_{name}.json")) for name in LFW_NAMES}
     first = losses["softmax"].metrics
     found = {name: first[f"accuracy/{name}"] for name in ("raw pixels", "whitened PCA")}
-    found["VICReg, no names"] = read(own_data("results", "06_lfw.json")).metrics[f"accuracy/{WITHOUT_NAMES}"]
-    return found | {shown: losses[name].metrics[f"accuracy/{name}"] for name, shown in LFW.items()}
+    found["VICReg, no names"] = read_record(project_data("results", "06_lfw.json")).metrics[f"accuracy/{WITHOUT_NAMES}"]
+    return found | {shown: losses[name].metrics[f"accuracy/{name}"] for name, shown in LFW_NAMES.items()}
 
 
-def reported() -> dict[str, Metric]:
+def founding_accuracies() -> dict[str, Metric]:
     """Top-1 on all of GTAV as the founding project reported it: name of the method here -> metric without an interval."""
-    table = pd.read_csv(own_data("founding.csv")).query("data == 'GTAV all' and metric == 'top1'")
+    table = pd.read_csv(project_data("founding.csv")).query("data == 'GTAV all' and metric == 'top1'")
     values = table.set_index("method")["value"]
-    return {name: Metric(float(values[theirs])) for name, theirs in GTAV.items()}
+    return {name: Metric(float(values[theirs])) for name, theirs in GTAV_NAMES.items()}
 
 
-def yours(found: Iterable[Record], faces: FaceSet, dataset: str, seed: int) -> dict[str, Metric]:
+def student_results(runs: Iterable[Record], faces: FaceSet, dataset: str, seed: int) -> dict[str, Metric]:
     """EER of what a student trained, on the same strangers: ``yours: METHOD OPTIONS, N epochs`` -> metric.
 
     Args:
-        found: records, such as all below ``runs/train``; only those count of ``facelab train --people unseen`` on the same data
+        runs: records, such as all below ``runs/train``; only those count of ``facelab train --people unseen`` on the same data
             set with the same seed and the same number of people, whose strangers are therefore the same.
         faces: all photographs that are compared here.
         dataset, seed: of this comparison.
     """
     own: dict[str, Metric] = {}
-    for record in found:
+    for record in runs:
         asked = record.parameters
         same = (asked.get("people"), asked.get("dataset"), asked.get("seed")) == ("unseen", dataset, seed)
         if not same or record.data["faces"]["people"] != len(faces.people):

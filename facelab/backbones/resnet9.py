@@ -1,0 +1,47 @@
+"""ResNet-9, a network made for photographs of 32 pixels (Page, How to Train Your ResNet, 2018, after DAWNBench).
+
+It sees them in full resolution in its first layers and halves them by maxima, where a ResNet of He et al. begins with a stride.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class ResNet9(nn.Module):
+    """Eight convolutions of 3x3, two of their pairs bridged by a shortcut; the greatest value over positions comes out.
+
+    Args:
+        in_channels: channels of the photographs.
+        width: channels of the first convolution, doubled three times; 64 as published.
+    """
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.prep = _convolution(in_channels, width)
+        self.layer1 = nn.Sequential(_convolution(width, 2 * width), nn.MaxPool2d(2), _Residual(2 * width))
+        self.layer2 = nn.Sequential(_convolution(2 * width, 4 * width), nn.MaxPool2d(2))
+        self.layer3 = nn.Sequential(_convolution(4 * width, 8 * width), nn.MaxPool2d(2), _Residual(8 * width))
+        self.pool = nn.AdaptiveMaxPool2d(1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W), H and W 8 or more, to (N, 8 width)."""
+        return self.pool(self.layer3(self.layer2(self.layer1(self.prep(x))))).flatten(1)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.body(x)
+
+
+def _convolution(channels: int, out: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out), nn.ReLU(inplace=True))

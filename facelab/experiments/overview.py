@@ -1,0 +1,51 @@
+"""What there is of experiments: the rows of ``facelab experiment list``, and the table of ``data/results/README.md``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facelab.datasets.sources import get_source
+from facelab.experiments.experiment import Experiment
+from facelab.experiments.registry import all_experiments
+from facelab.paths import project_data
+from facelab.records import read_record
+
+TABLE_STARTS = "| file | notebook | what | command |"  #: first line of the table in ``data/results/README.md``
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment as the list shows it.
+
+    Attributes:
+        experiment: which one.
+        minutes: of computing, all cells together, when its record was last made; None: there is no record.
+        missing: data sets that it needs and that are not on this machine.
+    """
+
+    experiment: Experiment
+    minutes: float | None
+    missing: tuple[str, ...]
+
+
+def list_experiments() -> list[Row]:
+    """All experiments, with what their records and this machine say of them."""
+    return [_row(experiment) for experiment in all_experiments().values()]
+
+
+def _row(experiment: Experiment) -> Row:
+    path = project_data("results", f"{experiment.name}.json")
+    minutes = read_record(path).wall_seconds / 60 if path.is_file() else None
+    missing = tuple(name for name in experiment.datasets if get_source(name).locate() is None)
+    return Row(experiment, minutes, missing)
+
+
+def results_table() -> str:
+    """The table of ``data/results/README.md``: a row for each experiment that has a record."""
+    rows = [TABLE_STARTS, "|---|---|---|---|"]
+    for experiment in all_experiments().values():
+        path = project_data("results", f"{experiment.name}.json")
+        if path.is_file():
+            command = read_record(path).command
+            rows.append(f"| `{path.name}` | {experiment.notebook} | {experiment.shows} | `{command}` |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,80 @@
+"""The list of experiments and the table of data/results agree with the records that are there."""
+
+import re
+
+import pytest
+
+from facelab.datasets.sources import all_sources
+from facelab.experiments.grid import matching_cells
+from facelab.experiments.overview import TABLE_STARTS, list_experiments, results_table
+from facelab.experiments.registry import MODULES, all_experiments, get_experiment
+from facelab.labs.parameters import notebook_sources
+from facelab.paths import project_data
+from facelab.records import read_record
+
+EXPERIMENTS = all_experiments()
+RECORDS = sorted(project_data("results").glob("*.json"))
+
+
+def test_every_record_has_an_experiment_that_makes_it_again():
+    assert len(RECORDS) >= 28 and {path.stem for path in RECORDS} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_the_command_of_a_record_is_what_one_types_today(path):
+    record, experiment = read_record(path), EXPERIMENTS[path.stem]
+    assert record.name == experiment.name
+    seeds = re.fullmatch(r"facelab experiment run (\S+?)(?: --seeds (\d+))?", record.command)
+    assert seeds and record.command == experiment.command(int(seeds[2] or 0))
+    if experiment.seeds:
+        assert record.parameters["seeds"] == int(seeds[2]) >= experiment.least_seeds
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_what_a_record_says_of_its_settings_is_what_the_experiment_says_today(path):
+    record, experiment = read_record(path), EXPERIMENTS[path.stem]
+    missing = set(experiment.parameters(record.parameters.get("seeds", 0))) - set(record.parameters)
+    assert len(missing) <= 3, "an older record may lack a setting that was added, never most of them"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda experiment: experiment.name)
+def test_a_declaration_holds_together(experiment):
+    cells = experiment.grid(experiment.seeds)
+    labels = [cell.label for cell in cells]
+    assert cells and len({cell.key for cell in cells}) == len(set(labels)) == len(cells)
+    assert matching_cells(cells, f"^{re.escape(labels[-1])}$") == [cells[-1]], "each can be had alone"
+    assert set(experiment.datasets) <= {source.name for source in all_sources()}
+    assert experiment.notebook in {path.stem[:2] for path in notebook_sources()}
+    if experiment.seeds:
+        assert experiment.seeds >= experiment.least_seeds
+        assert set(labels) < set(cell.label for cell in experiment.grid(experiment.seeds + 1)), "seeds can be added"
+
+
+def test_every_module_that_declares_experiments_is_registered():
+    package = project_data().parent / "facelab" / "experiments"
+    declaring = {
+        path.relative_to(package).with_suffix("").as_posix().replace("/", ".")
+        for path in package.rglob("*.py")
+        if re.search(r"^EXPERIMENTS\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert declaring == set(MODULES)
+
+
+def test_the_table_of_results_is_made_from_the_declarations():
+    text = (project_data("results") / "README.md").read_text(encoding="utf-8")
+    assert text[text.index(TABLE_STARTS) :].strip() == results_table().strip(), "print(results_table()) makes it anew"
+
+
+def test_the_list_says_what_is_here_and_what_it_took():
+    rows = {row.experiment.name: row for row in list_experiments()}
+    assert set(rows) == set(EXPERIMENTS)
+    assert rows["11_comparison"].minutes == pytest.approx(
+        read_record(project_data("results", "11_comparison.json")).wall_seconds / 60
+    )
+    assert rows["11_comparison"].missing == (), "orl-wild is made here"
+    assert rows["09_noise_celeba"].minutes is None
+
+
+def test_an_unknown_experiment_is_one_line():
+    with pytest.raises(ValueError, match=r"No experiment is called 'byol'\. facelab experiment list"):
+        get_experiment("byol")
