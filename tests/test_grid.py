@@ -146,7 +146,7 @@ def test_only_some_cells_make_no_record(experiment, tmp_path):
     assert list(kept) == ["other/0", "other/1"] and path is None and times_run(tmp_path) == 2
     assert not (tmp_path / "data").exists()
     with pytest.raises(
-        BadParameterError, match=r"'moco'\. There are 6: one/0, other/0, one/1, other/1, one/2 ... other/2"
+        BadParameterError, match=r"'moco'\. There are 6: 'one/0' 'other/0' 'one/1' 'other/1' 'one/2' ... 'other/2'"
     ):
         run_experiment(experiment, only="moco")
     with pytest.raises(BadParameterError, match="no regular expression"):

@@ -351,9 +351,9 @@ def record(tmp_path):
 
 
 def test_tables_read_what_was_summed_up(record):
-    table = tables.series(record, "accuracy/clean/f")
+    table = tables.metric_by_share(record, "accuracy/clean/f")
     assert table["share"].tolist() == list(SHARES) and table["value"].iloc[-1] == pytest.approx(0.785)
-    gaps = tables.gaps(record, "accuracy/clean")
+    gaps = tables.gap_by_share(record, "accuracy/clean")
     assert gaps["value"].tolist() == pytest.approx([0.4 * share - 0.4 for share in SHARES])
     men = tables.trend(record, "m")
     assert men["share"].tolist() == pytest.approx(list(SHARES))  # of men, rising
@@ -370,7 +370,7 @@ def test_tables_read_what_was_summed_up(record):
 
 
 def test_changes_say_whether_a_group_is_the_smaller_one(record):
-    table = tables.changes(record).set_index(["share", "mitigation", "group"])
+    table = tables.mitigation_effects(record).set_index(["share", "mitigation", "group"])
     assert table.loc[(0.1, "re-weighting", "f"), "who"] == "smaller group"
     assert table.loc[(0.1, "re-weighting", "m"), "who"] == "larger group"
     assert table.loc[(0.9, "re-weighting", "m"), "who"] == "smaller group"
@@ -379,7 +379,7 @@ def test_changes_say_whether_a_group_is_the_smaller_one(record):
 
 
 def test_tables_refuse_what_a_record_has_not(record):
-    for ask in (tables.series, tables.gaps, tables.slopes, tables.mitigations):
+    for ask in (tables.metric_by_share, tables.gap_by_share, tables.slopes, tables.mitigations):
         with pytest.raises(BadParameterError, match=r"made up has no .*dirty"):
             ask(record, "accuracy/dirty")
     del record.parameters["varied"]

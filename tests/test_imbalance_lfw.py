@@ -12,7 +12,7 @@ from facelab.augment import PLAIN
 from facelab.evaluation import Estimate, group_rates, threshold_at_fmr
 from facelab.experiments.experiment import Cell
 from facelab.experiments.imbalance import lfw as imbalance_lfw
-from facelab.experiments.imbalance.lfw import evaluate, limit_photographs, measure
+from facelab.experiments.imbalance.lfw import limit_photographs, measure, score_test_pairs
 from facelab.methods import Method
 
 
@@ -45,8 +45,8 @@ def test_the_first_photographs_of_those_with_enough():
 
 def test_figures_are_those_of_the_groups_at_the_threshold_of_other_people():
     calibration, test = people(12, 1), people(15, 2)
-    pairs, found, threshold = evaluate(Pixels(), calibration, test)
-    own, mine, _ = evaluate(Pixels(), test, calibration)
+    pairs, found, threshold = score_test_pairs(Pixels(), calibration, test)
+    own, mine, _ = score_test_pairs(Pixels(), test, calibration)
     assert threshold == threshold_at_fmr(mine, own.same, imbalance_lfw.FMR)
     figures = measure(Pixels(), calibration, test)
     rates = group_rates(found, pairs, test.attributes["gender"].to_numpy(), threshold)

@@ -10,7 +10,7 @@ from tiny import tiny_faces
 from facelab.errors import BadParameterError
 from facelab.experiments.analysis.margin_geometry import (
     largest_margin,
-    least_scale,
+    min_scale,
     target_probability,
     train_network,
     train_plane,
@@ -38,13 +38,13 @@ def circle(classes: int) -> np.ndarray:
 @pytest.mark.parametrize("classes", [2, 3, 10, 500])
 @pytest.mark.parametrize("probability", [0.6, 0.9, 0.999])
 def test_at_the_least_scale_perfect_embeddings_get_the_probability(classes, probability):
-    logits = least_scale(classes, probability) * cosines_of(simplex(classes))
+    logits = min_scale(classes, probability) * cosines_of(simplex(classes))
     found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.diagonal(), probability)
 
 
 def test_chance_needs_no_scale():
-    assert least_scale(4, 0.25) == 0
+    assert min_scale(4, 0.25) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_the_directions_start_evenly_and_the_network_stays_as_it_is():
 @pytest.mark.parametrize(
     ("function", "values"),
     [
-        (least_scale, (1, 0.9)),
-        (least_scale, (5, 1.0)),
-        (least_scale, (5, 0.1)),
+        (min_scale, (1, 0.9)),
+        (min_scale, (5, 1.0)),
+        (min_scale, (5, 0.1)),
         (largest_margin, (1, 2)),
         (largest_margin, (4, 1)),
     ],

@@ -42,17 +42,17 @@ def small(monkeypatch):
     monkeypatch.setattr(lab, "PLAN", short(lab.PLAN))
     monkeypatch.setattr(lab, "LABELS", (0.2,))
     monkeypatch.setattr(lab, "backbone", lambda *_, **__: TinyBackbone(3))
-    for function in (lab.load_parts, lab.pictures_without_faces):
+    for function in (lab.load_pool_and_test, lab.pictures_without_faces):
         function.cache_clear()
     yield Spy(monkeypatch, lab)
-    for function in (lab.load_parts, lab.pictures_without_faces):
+    for function in (lab.load_pool_and_test, lab.pictures_without_faces):
         function.cache_clear()
 
 
 def test_training_has_the_noise_and_nobody_of_the_test(small):
     figures = lab.run(Cell(("utkface", "VCL, beta .1", 0.4, 0)))
     (call,) = small.calls
-    pool, test = lab.load_parts("utkface")
+    pool, test = lab.load_pool_and_test("utkface")
     is_face = call["faces"].attributes["is face"].to_numpy()
     assert len(is_face) == 60 and (~is_face).sum() == 24 and isinstance(call["method"], VCL)
     assert np.array_equal(call["faces"].images[is_face], pool.images[is_face])
@@ -76,7 +76,7 @@ def celeba_of_noise() -> FaceSet:
 def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small, monkeypatch):
     given = {"celeba": celeba_of_noise(), "cifar100": cifar_of_noise()}
     monkeypatch.setattr(lab, "load", lambda name, size: given[name])
-    pool, test = lab.load_parts("celeba")
+    pool, test = lab.load_pool_and_test("celeba")
     assert len(pool) == 60 and len(test) == 80 and not set(pool.people) & set(test.people)
     monkeypatch.setattr(lab, "NOISE", (0.0, 0.4))
     monkeypatch.setattr(lab, "CONTENDERS", {name: lab.CONTENDERS[name] for name in ("SimCLR", "VCL, beta .1")})
@@ -87,7 +87,7 @@ def test_celeba_is_asked_for_every_attribute_and_nobody_of_its_test_trains(small
     assert (celeba.name, celeba.parameters(3)["dataset"]) == ("09_noise_celeba", "celeba")
     assert celeba.data()["test"] == test.describe()
     with pytest.raises(BadParameterError, match="Nothing is asked of lfw"):
-        lab.load_parts("lfw")
+        lab.load_pool_and_test("lfw")
 
 
 def test_pictures_of_people_are_no_noise(small):

@@ -1,6 +1,7 @@
 """The project's own promises: one list of dependencies, arrows that point one way, public names that are explained."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,7 @@ ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
     "plots", "projector", "webapp", "exercises", "protocols", "labs", "commands", "experiments", "cli",
 ]  # fmt: skip
-GROUND = {
-    "__init__",
-    "errors",
-    "files",
-    "paths",
-    "progress",
-}  # what every room stands on; they import none of the rooms
+GROUND = {"__init__", "errors", "files", "paths", "progress"}  # what every folder stands on; they import none of them
 
 
 def test_environment_yml_brings_only_what_pip_cannot():
@@ -45,9 +40,9 @@ def test_every_room_has_its_place():
     assert {room(path) for path in modules()} == {*ORDER, *GROUND}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_one_way(path):
-    """A package may import what stands before it in design.md's list, never what stands behind."""
+def imported_rooms(path: Path) -> dict[str, int]:
+    """The folders and modules of the package that a file imports from, and the line where."""
+    found = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -56,8 +51,29 @@ def test_imports_point_one_way(path):
             names = [alias.name for alias in node.names]
         for name in names:
             parts = name.split(".")
-            if parts[0] != "facelab" or len(parts) < 2 or parts[1] not in ORDER:
-                continue
-            assert room(path) in ORDER, f"line {node.lineno}: {name}: {room(path)} stands below all rooms"
-            assert ORDER.index(parts[1]) <= ORDER.index(room(path)), f"line {node.lineno}: {name}"
-            assert room(path) != "losses" or parts[1] == "losses", f"line {node.lineno}: losses import torch only"
+            if parts[0] == "facelab" and len(parts) > 1 and parts[1] in {*ORDER, *GROUND}:
+                found[parts[1]] = node.lineno
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    """A folder may import what stands before it in ORDER, never what stands behind."""
+    here = room(path)
+    for there, line in imported_rooms(path).items():
+        if here in GROUND:
+            assert there in GROUND, f"line {line}: {there} stands above {here}"
+        elif there in ORDER:
+            assert ORDER.index(there) <= ORDER.index(here), f"line {line}: {there}"
+        assert here != "losses" or there == "losses", f"line {line}: losses import torch only"
+
+
+@pytest.mark.parametrize("folder", [name for name in ORDER if (ROOT / "facelab" / name).is_dir()])
+def test_a_folder_says_what_it_imports(folder):
+    package = ROOT / "facelab" / folder
+    used = {there for path in package.rglob("*.py") for there in imported_rooms(path)} - {folder, *GROUND}
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    said = re.search(r"^Imports from facelab: ((?:.|\n)+)\.$", text, re.MULTILINE)[1].replace("\n", " ")
+    assert said == (
+        ", ".join(sorted(used, key=ORDER.index)) or ("nothing" if folder == "losses" else "no other folder")
+    )

@@ -8,7 +8,7 @@ import photos
 import pytest
 
 from facelab.datasets import UNKNOWN, FaceSet, RejectedFilesWarning, load
-from facelab.datasets.sources import all_sources, get_source, split_names
+from facelab.datasets.sources import all_sources, get_source, parse_joined_name
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
 BY_HAND = [name for name in (source.name for source in all_sources()) if not name.startswith("orl")]
@@ -159,9 +159,9 @@ def test_a_folder_that_is_not_there(data, path):
 
 
 def test_a_plus_in_a_path_is_no_join():
-    assert split_names("folder:/a+b/c") == ["folder:/a+b/c"]
-    assert split_names("folder:/a+b+lfw+folder:x") == ["folder:/a+b", "lfw", "folder:x"]
-    assert split_names("utkface+ffhq+celeba") == ["utkface", "ffhq", "celeba"]
+    assert parse_joined_name("folder:/a+b/c") == ["folder:/a+b/c"]
+    assert parse_joined_name("folder:/a+b+lfw+folder:x") == ["folder:/a+b", "lfw", "folder:x"]
+    assert parse_joined_name("utkface+ffhq+celeba") == ["utkface", "ffhq", "celeba"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A batch of uint8 photographs to one or two augmented, normalised views: one tensor pass, parameters per sample.
 
-Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+Imports from facelab: no other folder.
 """
 
 from facelab.augment.augmentation import Augmentation, as_batch

@@ -1,6 +1,6 @@
 """Networks by name: a batch of photographs to one vector each, and the heads that go on top.
 
-Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+Imports from facelab: no other folder.
 """
 
 from facelab.backbones.heads import mlp_head

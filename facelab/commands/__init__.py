@@ -1,4 +1,6 @@
-"""What the commands of ``facelab`` do, one file each; ``cli.py`` is their table. No notebook imports from here.
+"""What the commands of ``facelab`` do, one file a command (``train``: a folder); ``cli.py`` is their table. ``console`` and
+``parameters`` are what several share. ``facelab experiment`` stands with the experiments, in ``experiments/command.py``.
 
-Who may be imported here: everything but ``experiments``, whose command stands with them (``experiments/command.py``).
+Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records, plots, webapp,
+protocols, labs.
 """

@@ -1,6 +1,6 @@
 """From photographs to faces: detect, choose, align, and count what was not found.
 
-Of ours may be imported here: ``datasets`` and what stands below it (see there). ``evaluation`` is a neighbour, not a source.
+Imports from facelab: datasets.
 """
 
 from facelab.cropping.align import align, crop_box, crop_face, crop_largest_face, similarity_transform, template_points

@@ -1,6 +1,6 @@
 """Data sets as FaceSets: load one by name, split it, pair it, and prove that nothing leaks.
 
-Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files``, ``losses``, ``augment``, ``backbones``, ``optim``.
+Imports from facelab: no other folder.
 """
 
 # Importing a source registers it.

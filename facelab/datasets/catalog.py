@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facelab.datasets.faceset import UNKNOWN, RejectedFile, RejectedFilesWarning, pixels_sha256
 from facelab.datasets.loading import load
-from facelab.datasets.sources import Source, all_sources, get_source, split_names
+from facelab.datasets.sources import Source, all_sources, get_source, parse_joined_name
 from facelab.errors import DataMissingError, FacelabError
 from facelab.files import write_text
 from facelab.paths import cache_root, data_root, project_data
@@ -146,7 +146,7 @@ def check(name: str, size: int = 64) -> CheckReport:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RejectedFilesWarning)  # the report lists them all
         faces = load(name, size)
-    published = get_source(name).published_counts if len(split_names(name)) == 1 else {}
+    published = get_source(name).published_counts if len(parse_joined_name(name)) == 1 else {}
     found = {"images": len(faces), "people": len(faces.people)}
     differences = [
         f"{found[what]:,} {what}, published are {count:,}" for what, count in published.items() if found[what] != count

@@ -17,7 +17,7 @@ class CifarLayout(NamedTuple):
     """How one of the two sets is stored.
 
     Attributes:
-        torchvision: its class there.
+        torchvision_class: its class there.
         folder: the folder of the batches.
         files: the batches; those whose name begins with ``test`` are the test part.
         meta: the file with the names of the classes.

@@ -15,7 +15,7 @@ from facelab.datasets import cache, decode, joining
 from facelab.datasets.cache import CacheKey, Contents, PixelWriter
 from facelab.datasets.decode import Photograph, decode_into
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
-from facelab.datasets.sources import Source, get_source, split_names
+from facelab.datasets.sources import Source, get_source, parse_joined_name
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root
 from facelab.progress import progress_bar
@@ -43,7 +43,7 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     """
     if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 1024:
         raise BadParameterError(f"The working size is {size!r}.", "Give a whole number of pixels from 8 to 1024.")
-    parts = split_names(name)
+    parts = parse_joined_name(name)
     if len(set(parts)) < len(parts):
         raise BadParameterError(f"{name!r} names a data set twice.", "Name each once.")
     keys, sets = zip(*(load_one(part, size) for part in parts), strict=True)

@@ -102,7 +102,7 @@ def all_sources() -> list[Source]:
     return [_SOURCES[name] for name in sorted(_SOURCES)]
 
 
-def split_names(name: str) -> list[str]:
+def parse_joined_name(name: str) -> list[str]:
     """The sources of a joined set: ``"utkface+ffhq"`` is two.
 
     A ``+`` in the path of ``folder:PATH`` is left alone, unless the name of a source follows it.

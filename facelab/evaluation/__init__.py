@@ -1,6 +1,8 @@
-"""The protocols' figures, from scores and embeddings: every number with its interval, its n, and beside baselines.
+"""What is measured, from scores and embeddings: every number with its interval, its n, and beside baselines.
 
-Functions of arrays alone: no network and no training is known here. It may import ``datasets`` and what stands below it.
+Functions of arrays: no network is known here.
+
+Imports from facelab: datasets.
 """
 
 from facelab.evaluation.agreement import (

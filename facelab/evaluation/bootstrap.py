@@ -29,7 +29,7 @@ def verification_estimates(
 ) -> dict[str, Estimate]:
     """EER, AUC and TMR at each FMR with their intervals, all from the same draws: ``{"eer", "auc", "tar@0.01", ...}``.
 
-    Arguments as in ``bootstrap_pairs_over_people``. No pair is left out and no score is binned.
+    Arguments as in ``bootstrap_pairs_over_people``. All pairs that are given count, and no score is binned.
 
     Raises:
         BadParameterError: as ``bootstrap_pairs_over_people`` and ``tmr_at_fmr``.

@@ -1,8 +1,9 @@
 """The exercises of the notebooks: one file a notebook (05 has two), with check, solution and typical wrong answers.
 
-An exercise is called as its solution, in capitals: ``chapter_02.TOP_K_ACCURACY`` is about ``top_k_accuracy``.
+An exercise is named like its solution, in capitals: ``chapter_02.TOP_K_ACCURACY`` is about ``top_k_accuracy``. ``faults``: what
+earlier projects got wrong, each with a check that catches it.
 
-Who may be imported here: everything down to ``methods``; no protocol, no experiment.
+Imports from facelab: datasets, cropping, augment, backbones, losses, methods, evaluation, search.
 """
 
 from facelab.exercises.exercise import Exercise, ExerciseError, check_answer

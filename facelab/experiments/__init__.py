@@ -1,5 +1,9 @@
-"""The experiments behind ``data/results``: one module a record, or a family of records. ``grid.py`` runs them all.
+"""The experiments behind ``data/results``: one module a record, or a family of records.
 
-What notebooks work out of such records lies in ``analysis``. Nothing of the
-package but ``cli`` imports from here; who may be imported here: everything but ``cli``.
+``experiment`` says what one is, ``registry`` names them all, ``grid`` runs any of them, ``overview`` lists them, ``command`` is
+``facelab experiment``. ``analysis`` holds what notebooks measure or work out beside them. Only
+``cli`` and notebooks import from here.
+
+Imports from facelab: datasets, cropping, augment, backbones, losses, optim, methods, training, evaluation, search,
+records, plots, webapp, protocols, labs, commands.
 """

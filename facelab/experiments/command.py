@@ -22,7 +22,12 @@ def list_() -> None:
         minutes = "no record yet" if row.minutes is None else f"{row.minutes:.0f} min"
         console.print(own.name, markup=False, style="bold", highlight=False)
         console.print(f"    {own.shows}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"    notebook {own.notebook}; {minutes}; {data}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"    notebook {own.notebook}; {minutes}; {data}; {own.module}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print("The record of NAME is data/results/NAME.json.", markup=False)
 
 
@@ -32,7 +37,9 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(help="Seeds 0 ... seeds-1; the experiment's own number by default.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Cells at a time, a core each; one a core by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Cells at a time, a core each; one a core by default, 4 at most.")
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +47,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Compute what is missing of an experiment, and write its record. Stop it and call again: it goes on."""
+    """Compute the cells of an experiment that are not kept yet, and write its record. Stop it and call again: it goes on."""
     from facelab.experiments.grid import code_digest, run_experiment
     from facelab.experiments.registry import get_experiment
     from facelab.paths import runs_root

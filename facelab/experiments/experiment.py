@@ -32,7 +32,7 @@ class Cell:
     """One run of an experiment: a training, or whatever is measured at one point of its grid.
 
     Attributes:
-        key: what tells it from the other cells, the seed last: ``("SimCLR", 0.2, 0)``.
+        key: what tells it from the other cells: ``("SimCLR", 0.2, 0)``.
         settings: whatever else decides its figures, as JSON: plan, augmentation, options. A cell is computed again when they
             change.
     """
@@ -80,6 +80,11 @@ class Experiment:
     least_seeds: int = 3
     alone: bool = False
     packages: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """The file below ``facelab/experiments`` that declares it: ``imbalance/runs.py``."""
+        return self.run.__module__.removeprefix("facelab.experiments.").replace(".", "/") + ".py"
 
     def command(self, seeds: int) -> str:
         """What to type to make the record again."""

@@ -1,7 +1,7 @@
 """Runs the cells of any experiment: side by side, kept as they are done, stopped at any time, and summarised into its record.
 
 A cell that is done lies in ``runs/experiments/NAME`` under a hash of everything that decides it, and a second call reads it.
-Who computes the missing cells is an ``Engine``; ``on_this_machine`` is the one there is.
+Who computes the missing cells is an ``Engine``; ``run_in_local_processes`` is the one there is.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ Engine = Callable[[Sequence[Job], int], Generator[Outcome]]
 
 
 @dataclass(frozen=True)
-class Kept:
+class CellResult:
     """A cell that is done.
 
     Attributes:
@@ -89,7 +89,7 @@ def run_experiment(
     workers: int | None = None,
     only: str | None = None,
     engine: Engine | None = None,
-) -> tuple[dict[str, Kept], Path | None]:
+) -> tuple[dict[str, CellResult], Path | None]:
     """Compute the cells that are not kept yet, and write the record when all of them are there.
 
     Args:
@@ -97,7 +97,7 @@ def run_experiment(
         seeds: 0 ... seeds-1; None: as many as the experiment usually has.
         workers: cells at a time, a core each; None: one a core, four at most. The figures do not depend on it.
         only: a regular expression; only cells whose label it finds are computed, and no record is written.
-        engine: who computes them; None: ``on_this_machine``.
+        engine: who computes them; None: ``run_in_local_processes``.
 
     Returns:
         Label of each cell that was asked for -> what is kept of it, and the path of the record; None with ``only``.
@@ -111,7 +111,7 @@ def run_experiment(
     cells = matching_cells(experiment.grid(seeds), only)
     data = experiment.data()
     jobs = [Job(experiment.run, cell, cell_path(experiment, cell, data)) for cell in cells]
-    compute_missing(experiment.name, jobs, workers, engine or on_this_machine)
+    compute_missing(experiment.name, jobs, workers, engine or run_in_local_processes)
     kept = {job.cell: read_cell(job.path) for job in jobs}
     by_label = {cell.label: entry for cell, entry in kept.items()}
     if only is not None:
@@ -136,8 +136,8 @@ def matching_cells(cells: Sequence[Cell], only: str | None) -> list[Cell]:
         raise BadParameterError(f"{only!r} is no regular expression ({error}).", "Write a part of a label.") from error
     found = [cell for cell in cells if pattern.search(cell.label)]
     if not found:
-        labels = [cell.label for cell in cells]
-        shown = ", ".join(labels[:5]) + (f" ... {labels[-1]}" if len(labels) > 5 else "")
+        labels = [f"'{cell.label}'" for cell in cells]
+        shown = " ".join(labels[:5]) + (f" ... {labels[-1]}" if len(labels) > 5 else "")
         raise BadParameterError(f"No cell's label contains {only!r}.", f"There are {len(labels)}: {shown}.")
     return found
 
@@ -167,14 +167,14 @@ def code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def read_cell(path: Path) -> Kept:
+def read_cell(path: Path) -> CellResult:
     """What is kept of a cell.
 
     Raises:
         FacelabError: the file is damaged.
     """
     try:
-        return Kept(**json.loads(path.read_text(encoding="utf-8")))
+        return CellResult(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise FacelabError(
             f"{path} holds no figures ({error}).", "Move it away; the cell is computed again."
@@ -231,7 +231,7 @@ def compute_cell(job: Job) -> Outcome:
     return Outcome(job, seconds)
 
 
-def on_this_machine(jobs: Sequence[Job], workers: int) -> Generator[Outcome]:
+def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outcome]:
     """An ``Engine``: processes of this machine, one a worker, which are killed when it is closed before its end.
 
     One worker is a process of its own too, so that no figure depends on their number.

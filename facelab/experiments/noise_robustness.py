@@ -49,7 +49,7 @@ CONTENDERS = {
 
 
 @cache
-def load_parts(dataset: str = "utkface") -> tuple[FaceSet, FaceSet]:
+def load_pool_and_test(dataset: str = "utkface") -> tuple[FaceSet, FaceSet]:
     """``FACES`` photographs to learn from, and a test: UTKFace with a band of age, or CelebA's own split, nobody in both.
 
     Raises:
@@ -68,7 +68,7 @@ def load_parts(dataset: str = "utkface") -> tuple[FaceSet, FaceSet]:
     return pool.subset(np.sort(rows)), test
 
 
-def asked_columns(faces: FaceSet) -> tuple[str, ...]:
+def attribute_columns(faces: FaceSet) -> tuple[str, ...]:
     """The attributes that are asked for: UTKFace's three, or all that are yes or no."""
     table = faces.attributes
     return COLUMNS if set(COLUMNS) <= set(table) else tuple(table.select_dtypes(bool).columns)
@@ -113,12 +113,12 @@ def run(cell: Cell) -> Figures:
     Networks are the trained one, the same before its training, and pixels. The labelled photographs are faces in any case.
     """
     dataset, name, noise, seed = cell.key
-    pool, test = load_parts(dataset)
+    pool, test = load_pool_and_test(dataset)
     method = build_untrained(name, seed)
     start = replace_backbone(method, method.backbone)
     fit(method, contaminate(pool, noise, seed, pictures_without_faces()), replace(PLAN, seed=seed))
     figures = {}
-    for column in asked_columns(pool):
+    for column in attribute_columns(pool):
         question = LabelTask.from_column(column, pool, test)
         for share in LABELS:
             networks = {"trained": method, "random start": start}
@@ -169,7 +169,7 @@ def parameters(dataset: str, seeds: int) -> dict[str, object]:
 
 def data(dataset: str) -> dict[str, dict[str, object]]:
     """Of the record: the photographs that are learned from, those of the test, and the pictures without a face."""
-    pool, test = load_parts(dataset)
+    pool, test = load_pool_and_test(dataset)
     return {"pool": pool.describe(), "test": test.describe(), "no faces": pictures_without_faces().describe()}
 
 

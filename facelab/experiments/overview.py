@@ -10,11 +10,11 @@ from facelab.experiments.registry import all_experiments
 from facelab.paths import project_data
 from facelab.records import read_record
 
-TABLE_STARTS = "| file | notebook | what | command |"  #: first line of the table in ``data/results/README.md``
+TABLE_STARTS = "| file | notebook | what | command | module |"  #: first line of the table in ``data/results/README.md``
 
 
 @dataclass(frozen=True)
-class Row:
+class ExperimentStatus:
     """One experiment as the list shows it.
 
     Attributes:
@@ -28,24 +28,25 @@ class Row:
     missing: tuple[str, ...]
 
 
-def list_experiments() -> list[Row]:
+def list_experiments() -> list[ExperimentStatus]:
     """All experiments, with what their records and this machine say of them."""
-    return [_row(experiment) for experiment in all_experiments().values()]
+    return [_status(experiment) for experiment in all_experiments().values()]
 
 
-def _row(experiment: Experiment) -> Row:
+def _status(experiment: Experiment) -> ExperimentStatus:
     path = project_data("results", f"{experiment.name}.json")
     minutes = read_record(path).wall_seconds / 60 if path.is_file() else None
     missing = tuple(name for name in experiment.datasets if get_source(name).locate() is None)
-    return Row(experiment, minutes, missing)
+    return ExperimentStatus(experiment, minutes, missing)
 
 
 def results_table() -> str:
     """The table of ``data/results/README.md``: a row for each experiment that has a record."""
-    rows = [TABLE_STARTS, "|---|---|---|---|"]
+    rows = [TABLE_STARTS, "|---|---|---|---|---|"]
     for experiment in all_experiments().values():
         path = project_data("results", f"{experiment.name}.json")
         if path.is_file():
             command = read_record(path).command
-            rows.append(f"| `{path.name}` | {experiment.notebook} | {experiment.shows} | `{command}` |")
+            cells = (f"`{path.name}`", experiment.notebook, experiment.shows, f"`{command}`", f"`{experiment.module}`")
+            rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

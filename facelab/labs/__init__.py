@@ -1,6 +1,7 @@
-"""The frame of a notebook: its parameters, its record, its references, its exercises, how it is built, and the explorer.
+"""The frame of a notebook: its parameters, its record, its references (expected values with tolerances), how its exercises are
+checked, how it is built, and the explorer.
 
-Who may be imported here: everything down to ``exercises``; no protocol, no command, no experiment.
+Imports from facelab: datasets, evaluation, records, plots, exercises.
 """
 
 from facelab.exercises import check_answer

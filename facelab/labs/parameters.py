@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from facelab.datasets.sources import get_source, split_names
+from facelab.datasets.sources import get_source, parse_joined_name
 from facelab.errors import BadParameterError
 from facelab.paths import project_root
 
@@ -124,7 +124,7 @@ def resolve_parameters(source: Path, values: dict[str, object], *, parse: bool) 
         if name not in known:
             raise BadParameterError(f"{source.stem} has no parameter {name!r}.", f"It has: {', '.join(known)}.")
     if "dataset" in values:
-        for part in split_names(str(values["dataset"])):
+        for part in parse_joined_name(str(values["dataset"])):
             get_source(part)
     read = {name: known[name].parse(str(v)) if parse else known[name].check(v) for name, v in values.items()}
     return {name: parameter.default for name, parameter in known.items()} | read

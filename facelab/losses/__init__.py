@@ -1,6 +1,9 @@
-"""The losses: one file each, functions that read like their paper.
+"""The losses: one file a family, functions that read like their paper. A new loss of cosines becomes ``-p loss=NAME`` by a line
+in ``methods.margin.LOSSES``.
 
-They import torch and, of ours, nothing but each other: a file can be taken out of the course with its neighbour ``cosine``.
+A file can be taken out of the course with its neighbour ``cosine``; it needs torch alone.
+
+Imports from facelab: nothing.
 """
 
 from facelab.losses.center import center_loss, updated_centers

@@ -1,4 +1,4 @@
-"""Margin losses: an embedding, the classes' weights, and one of seven losses between them, by name."""
+"""Margin losses: an embedding, the classes' weights, and one of the losses between them, by name (``LOSSES``)."""
 
 from __future__ import annotations
 

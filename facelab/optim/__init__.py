@@ -1,6 +1,6 @@
 """Optimisers by name, the groups of weights they work on, and learning rates.
 
-Of ours may be imported here: ``errors``, ``progress``, ``paths``, ``files`` and ``losses``, the ground floor, and nothing else.
+Imports from facelab: no other folder.
 """
 
 from facelab.optim.factory import OPTIMIZERS, make_optimizer

@@ -1,6 +1,6 @@
-"""One function a picture. Each takes numbers and returns the matplotlib figure, or the JPEG where it shows faces.
+"""Pictures of measured numbers and of faces: matplotlib figures, JPEG sheets, and the maps and arrays that they are drawn from.
 
-It may import ``cropping``, ``datasets`` and what stands below them; nothing is trained or measured here.
+Imports from facelab: datasets, cropping.
 """
 
 from facelab.plots.charts import confusion_matrix, curves, interval_panels, intervals, rate_grids, silhouette_curve

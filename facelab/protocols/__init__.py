@@ -1,5 +1,6 @@
-"""Protocols: train a method and measure it, on people whom it knows, on strangers, or with few labels.
+"""Protocols: who is trained on, who is asked about, what is measured. People who are known, strangers, few labels, alignment.
 
-Shared by notebooks, commands and experiments. Who may be imported here: everything down to ``methods`` and ``training``; no
-notebook's frame, no command, no experiment.
+Shared by notebooks, commands and experiments.
+
+Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records.
 """

@@ -195,7 +195,7 @@ def _probed(z: np.ndarray, labels: np.ndarray, test_z: np.ndarray, kind: str, se
 
 
 def read_confusion_matrix(record: Record, key: str) -> pd.DataFrame:
-    """The shares that ``confused`` put into a record: true class in rows, given class in columns.
+    """The shares that ``confusion_metrics`` put into a record: true class in rows, given class in columns.
 
     Raises:
         BadParameterError: the record has none under that key.

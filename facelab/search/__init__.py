@@ -3,7 +3,9 @@
 index = build_index(embeddings, photograph_names, "annoy", model=sha256_of_the_weights)
 ids, cosine = index.search(queries, k=5)
 
-It may import ``evaluation`` (the interval of a recall), ``errors`` and ``files``. It takes embeddings and knows no network.
+It takes embeddings and knows no network.
+
+Imports from facelab: evaluation.
 """
 
 from facelab.search.annoy import AnnoyBrokenWarning, cosine_of_angular, is_annoy_reliable

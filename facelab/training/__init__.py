@@ -1,6 +1,8 @@
 """fit(): one training loop for all methods, its plan, its checkpoints. It stops anywhere and goes on as if nothing had been.
 
-It may import ``methods``, ``datasets``, ``optim`` and what stands below them; what a protocol measures comes in as a function.
+What a protocol measures in between comes in as a function.
+
+Imports from facelab: datasets, optim, methods.
 """
 
 from facelab.training.gradient_cache import with_gradient_cache

@@ -10,12 +10,12 @@ What is kept
     ``consent`` the text that people agree to.
 HTTP
     ``api`` the operations; ``messages`` their JSON; ``problems`` refusals; ``middleware`` checks of every request; ``limits``
-    on attempts; ``account_names``; ``settings``; ``server`` address, certificate and uvicorn; ``page/`` HTML, CSS, JavaScript.
+    on attempts; ``account_names`` which names are one; ``settings`` of a service; ``server`` address, certificate, uvicorn;
+    ``page/`` HTML, CSS, JavaScript.
 Measured
     ``calibration`` the thresholds, with FMR, FNMR and FPIR; ``face_set_embeddings`` a data set through the service's detector.
 For notebook 10
     ``demo`` a server in a thread, and people of ORL as its clients; ``attacks`` presentation attack by a print, hill climbing.
 
-May be imported here: methods, plots, records, search, evaluation, cropping, datasets, augment, backbones, losses, errors,
-files, paths, progress. Commands, experiments and notebooks import this room; no room in that list does.
+Imports from facelab: datasets, cropping, methods, evaluation.
 """

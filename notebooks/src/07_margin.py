@@ -248,7 +248,7 @@ degrees, people = np.linspace(0, 110, 221), len(train.people)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3))
 counts = np.unique(np.geomspace(2, 1e5, 60).astype(int))
 for probability in (0.9, 0.99, 0.999):
-    axes[0].semilogx(counts, [margin_geometry.least_scale(int(n), probability) for n in counts], label=probability)
+    axes[0].semilogx(counts, [margin_geometry.min_scale(int(n), probability) for n in counts], label=probability)
 axes[0].set(xlabel="people", ylabel="least s", title="believed with probability")
 for s in (1, 4, 16, 64):
     axes[1].plot(degrees, margin_geometry.target_probability(degrees, people, s), label=f"s {s}")

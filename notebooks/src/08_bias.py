@@ -468,14 +468,14 @@ run.check_references("mitigated/none", "mitigated/re-weighting", "mitigated/bala
 # %%
 changes = {}
 for name, record, figure in (("ORL", orl, question), ("UTKFace", gender, plain)):
-    for row in tables.changes(record, figure).itertuples(index=False):
+    for row in tables.mitigation_effects(record, figure).itertuples(index=False):
         said = f"{100 * row.value:+.0f} [{100 * row.low:+.0f}, {100 * row.high:+.0f}]"
         varied = called.get(record.parameters["varied"], record.parameters["varied"])
         changes.setdefault(f"{name}: {varied} {row.share:.0%}", {})[row.mitigation, row.who] = said
 pd.DataFrame(changes)
 
 # %%
-least = tables.changes(gender, plain).query("share < 0.5")
+least = tables.mitigation_effects(gender, plain).query("share < 0.5")
 by_whom = {who: {row.mitigation: row for row in own.itertuples()} for who, own in least.groupby("who", sort=False)}
 plots.intervals(by_whom, "change of accuracy, points", "UTKFace, one woman to nine men", chance=0)
 plt.show()

@@ -1,4 +1,4 @@
-"""Lessons: faults of earlier student projects as they were found, each with a check that catches it in any implementation."""
+"""Faults of earlier student projects as they were found, each with a check that catches it in any implementation."""
 
 from __future__ import annotations
 

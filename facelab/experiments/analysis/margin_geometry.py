@@ -72,7 +72,7 @@ def _new(faces: FaceSet, loss: str, seed: int, network: Backbone | None, **optio
     return Margin(copy.deepcopy(start), CLASSIFIER, len(faces.people), loss, **options)
 
 
-def least_scale(classes: int, probability: float) -> float:
+def min_scale(classes: int, probability: float) -> float:
     """The least s at which a perfect embedding gets that probability. CosFace, arXiv 1801.09414, section 3.3:
 
         s  >=  (C - 1) / C  log( (C - 1) P / (1 - P) )

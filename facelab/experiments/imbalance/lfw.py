@@ -86,7 +86,7 @@ def train(pool: FaceSet, share: float, seed: int) -> Method:
 
 def measure(method: Method, calibration: FaceSet, test: FaceSet) -> dict[str, float]:
     """FNMR, FMR and EER of women and men, FMR between them, and the disparity, at the threshold of ``calibration``'s people."""
-    pairs, found, threshold = evaluate(method, calibration, test)
+    pairs, found, threshold = score_test_pairs(method, calibration, test)
     gender = test.attributes["gender"].to_numpy()
     rates = group_rates(found, pairs, gender, threshold)
     own = rates.fmr.diagonal()
@@ -100,7 +100,7 @@ def measure(method: Method, calibration: FaceSet, test: FaceSet) -> dict[str, fl
     return figures
 
 
-def evaluate(method: Method, calibration: FaceSet, test: FaceSet) -> tuple[Pairs, np.ndarray, float]:
+def score_test_pairs(method: Method, calibration: FaceSet, test: FaceSet) -> tuple[Pairs, np.ndarray, float]:
     """All pairs of the test, their scores, and the threshold that gives ``FMR`` among the people of ``calibration``."""
     others, pairs = all_pairs(calibration), all_pairs(test)
     threshold = threshold_at_fmr(cosine_scores(embed_faces(method, calibration), others), others.same, FMR)
@@ -109,7 +109,7 @@ def evaluate(method: Method, calibration: FaceSet, test: FaceSet) -> tuple[Pairs
 
 def bootstrap(method: Method, calibration: FaceSet, test: FaceSet) -> dict[str, Estimate]:
     """The figures of ``measure`` with intervals over the people of the test."""
-    pairs, similarity, threshold = evaluate(method, calibration, test)
+    pairs, similarity, threshold = score_test_pairs(method, calibration, test)
     gender = test.attributes["gender"].to_numpy()
     return fairness_estimates(similarity, pairs, test.identity, gender, threshold, draws=DRAWS)
 

@@ -25,7 +25,7 @@ def record_groups(record: Record) -> tuple[str, ...]:
     return record.parameters["varied"], *record.parameters["others"]
 
 
-def series(record: Record, figure: str) -> pd.DataFrame:
+def metric_by_share(record: Record, figure: str) -> pd.DataFrame:
     """One figure over the varied group's share: columns share, value, low, high.
 
     Args:
@@ -38,7 +38,7 @@ def series(record: Record, figure: str) -> pd.DataFrame:
     return _table(record, "", figure)
 
 
-def gaps(record: Record, figure: str) -> pd.DataFrame:
+def gap_by_share(record: Record, figure: str) -> pd.DataFrame:
     """The varied group less the mean of the others, over the varied group's share: columns share, value, low, high.
 
     Args:
@@ -67,7 +67,7 @@ def trend(record: Record, group: str, figure: str = "accuracy/clean", groups: Se
     Raises:
         BadParameterError: no such figure, or a record without groups.
     """
-    table = series(record, f"{figure}/{group}")
+    table = metric_by_share(record, f"{figure}/{group}")
     table["share"] = own_share(table["share"].to_numpy(), group, groups or record_groups(record))
     slope = record.metrics[f"slope/{figure}/{group}"].value / 0.1
     table["line"] = table["value"].mean() + slope * (table["share"] - table["share"].mean())
@@ -117,7 +117,7 @@ def mitigations(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["share", "mitigation", "group", *ENDS, "change", "change low", "change high"])
 
 
-def changes(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
+def mitigation_effects(record: Record, figure: str = "accuracy/clean") -> pd.DataFrame:
     """What each mitigation changes, against none with the same seeds, for smaller groups, larger ones, and for all.
 
     Returns:
