@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -41,11 +42,28 @@ def atomic_write(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what ``atomic_write`` left below a folder where the process was killed."""
-    for path in folder.rglob(".*"):
+def remove_partials(folder: Path, of: str = "") -> None:
+    """Remove what ``atomic_write`` left below a folder where the process was killed.
+
+    Args:
+        folder: where to look.
+        of: name of the file that was to be written; empty: any.
+    """
+    for path in folder.rglob(f".{glob.escape(of)}*"):
         if _PARTIAL.match(path.name):
-            path.unlink()
+            path.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and prove that a file can be written there.
+
+    Raises:
+        FacelabError: it cannot be made or written.
+    """
+    probe = folder / "writable"
+    with atomic_write(probe) as partial:
+        partial.write_bytes(b"\0")
+    probe.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -87,10 +87,16 @@ class Record:
         return path
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides a result, with Python, the processor's instruction set and the number of threads."""
+def versions(threads: int | None = None) -> dict[str, str]:
+    """Versions of what decides a result, with Python, the processor's instruction set and the number of threads.
+
+    Args:
+        threads: with how many it was measured; None: as many as PyTorch has in this process.
+    """
     found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
-    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    machine = (
+        f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {threads or torch.get_num_threads()} threads"
+    )
     return found | {"python": platform.python_version(), "machine": machine}
 
 

@@ -31,6 +31,12 @@ def run(cell: Cell) -> dict[str, object]:
         file.write(f"{os.getpid()} {torch.get_num_threads()}\n")
     if name == "broken":
         raise ZeroDivisionError("on purpose")
+    if name == "leaving":
+        sys.exit("a library that leaves")
+    if name == "not a number":
+        return {"sum": float("nan")}
+    if name == "no dict":
+        return 3.0
     if name == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     rng = np.random.default_rng(seed)
@@ -82,6 +88,9 @@ def test_all_cells_are_computed_once_and_the_record_is_their_summary(experiment,
     assert record.command == "facelab experiment run 99_test --seeds 3" and record.data == PIXELS
     expected = mean_over_seeds([run(Cell(("one", seed), {"marks": str(tmp_path)}))["sum"] for seed in range(3)])
     metric = record.metrics["sum/one"]
+    assert record.versions["machine"].endswith(" 1 threads") and {cell.code for cell in kept.values()} == {
+        grid.code_digest()
+    }
     assert metric.n == 3 and metric.value == pytest.approx(expected.value, rel=1e-4)
     assert record.wall_seconds == pytest.approx(sum(cell.seconds for cell in kept.values()), abs=0.05)
     again, _ = run_experiment(experiment, workers=1)
@@ -135,6 +144,17 @@ def test_a_cell_that_fails_is_reported_at_the_end_and_loses_no_other(tmp_path, e
     assert len(kept) == 6 and times_run(tmp_path) == before, "all others are kept"
 
 
+def test_a_cell_that_leaves_or_has_no_figures_is_one_that_failed(tmp_path, experiment, capfd):
+    mixed = declare(tmp_path, "leaving", "not a number", "no dict", "one")
+    with pytest.raises(FacelabError, match="9 of 12 cells failed"):
+        run_experiment(mixed, workers=1)
+    told = capfd.readouterr().err
+    assert told.count("SystemExit: a library that leaves") == 3 and told.count("not JSON compliant") == 3
+    assert told.count("A cell gives a dict of figures by name, not 3.0.") == 3
+    kept = [path.name for path in (tmp_path / "runs" / "experiments" / "99_test").iterdir()]
+    assert len(kept) == 3 and all(name.startswith("one-") for name in kept)
+
+
 def test_a_process_that_is_killed_is_one_clear_error(tmp_path, experiment):
     with pytest.raises(FacelabError, match="killed, perhaps for want of memory"):
         run_experiment(declare(tmp_path, "killed"), workers=1)
@@ -165,14 +185,32 @@ def test_wrong_numbers_are_refused_before_anything_runs(experiment, tmp_path):
     assert times_run(tmp_path) == 0
 
 
-def test_a_damaged_file_is_named(experiment):
-    cell = experiment.grid(1)[0]
-    path = cell_path(experiment, cell, PIXELS)
+def test_a_damaged_file_is_named_before_anything_is_computed(experiment, tmp_path):
+    path = cell_path(experiment, experiment.grid(1)[0], PIXELS)
     path.parent.mkdir(parents=True)
-    for content in ('{"figures": {', "[1]", json.dumps({"seconds": 1})):
+    wrong_types = json.dumps({"figures": 3, "seconds": "x", "code": 5})
+    for content in ("", '{"figures": {', "[1]", json.dumps({"seconds": 1}), wrong_types):
         path.write_text(content)
         with pytest.raises(FacelabError, match="holds no figures .* Move it away"):
-            run_experiment(experiment, only="one/0")
+            run_experiment(experiment)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FacelabError, match="holds no figures"):
+        run_experiment(experiment)
+    assert times_run(tmp_path) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(experiment, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(FacelabError, match="cannot be written"):
+        run_experiment(experiment)
+    assert times_run(tmp_path) == 0
+
+
+def test_two_cells_of_one_label_are_refused(experiment, tmp_path):
+    for keys in ([("a", 0), ("a", 0)], [("a/b", 1), ("a", "b", 1)], [(0.1234567,), (0.12345678,)]):
+        with pytest.raises(BadParameterError, match="Two cells of the grid are called"):
+            run_experiment(replace(experiment, grid=lambda seeds, keys=keys: [Cell(key) for key in keys]))
 
 
 def test_an_engine_of_another_kind_can_be_plugged_in(experiment):
@@ -188,14 +226,13 @@ def test_an_engine_of_another_kind_can_be_plugged_in(experiment):
 
 
 _STOPPED = """
-import signal, sys, time
-from pathlib import Path
+import signal, subprocess, sys, time
 from facelab.experiments.experiment import Cell, Experiment
 from facelab.experiments.grid import run_experiment
 
 def run(cell):
     if cell.key[0] >= 2:
-        time.sleep(60)
+        subprocess.run(["sleep", "60"])  # what a cell starts ends with it
     return {"figure": 1.0}
 
 if __name__ == "__main__":

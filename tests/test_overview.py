@@ -5,7 +5,7 @@ import re
 import pytest
 
 from facelab.datasets.sources import all_sources
-from facelab.experiments.grid import matching_cells
+from facelab.experiments.grid import cell_path, matching_cells
 from facelab.experiments.overview import TABLE_STARTS, list_experiments, results_table
 from facelab.experiments.registry import MODULES, all_experiments, get_experiment
 from facelab.labs.parameters import notebook_sources
@@ -78,3 +78,9 @@ def test_the_list_says_what_is_here_and_what_it_took():
 def test_an_unknown_experiment_is_one_line():
     with pytest.raises(ValueError, match=r"No experiment is called 'byol'\. facelab experiment list"):
         get_experiment("byol")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda experiment: experiment.name)
+def test_whatever_decides_a_cell_can_be_written_as_json(experiment):
+    paths = {cell_path(experiment, cell, {}) for cell in experiment.grid(experiment.seeds)}
+    assert len(paths) == len(experiment.grid(experiment.seeds))

@@ -28,7 +28,7 @@ from facelab.training import Plan, fit
 NETWORK = {"name": "resnet9", "width": 24}
 VIEWS = Augmentation(flip_p=0.5)
 PLAN = Plan(epochs=6, batch_size=128, lr=4e-3)
-PRECISION = "bf16-mixed"  #: about 1.7 times as fast as float32 on a processor with avx512_bf16, and far slower without
+PRECISION = "bf16-mixed"  #: about twice as fast as float32 on a processor with avx512_bf16, and far slower without
 LOSSES = {
     "softmax": {},
     "ring": {},

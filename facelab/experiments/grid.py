@@ -6,6 +6,7 @@ Who computes the missing cells is an ``Engine``; ``run_in_local_processes`` is t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -20,19 +21,19 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import FrameType
 
+import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
 from facelab import progress, records
 from facelab.errors import BadParameterError, FacelabError
 from facelab.experiments.experiment import Cell, Experiment, Figures
-from facelab.files import remove_partials, write_json
+from facelab.files import check_writable, remove_partials, write_json
 from facelab.paths import project_data, runs_root
 from facelab.records import Record
 
@@ -47,11 +48,13 @@ class Job:
         run: of its experiment, a function of a module, so that another process can import it.
         cell: which one.
         path: where its figures go.
+        code: ``code_digest`` when the work began.
     """
 
     run: Callable[[Cell], Figures]
     cell: Cell
     path: Path
+    code: str
 
 
 @dataclass(frozen=True)
@@ -103,21 +106,23 @@ def run_experiment(
         Label of each cell that was asked for -> what is kept of it, and the path of the record; None with ``only``.
 
     Raises:
-        BadParameterError: too few seeds, a pattern that finds no cell, or more than one worker where time is measured.
+        BadParameterError: too few seeds, a pattern that finds no cell, cells of one label, or more than one worker where time
+            is measured.
         DataMissingError: a data set is not there.
-        FacelabError: a cell failed (the others were computed first), a process was killed, or a kept file is damaged.
+        FacelabError: a cell failed (the others were computed first), a process was killed, a kept file is damaged, or the
+            folder of the cells cannot be written.
     """
     seeds, workers = _checked_seeds(experiment, seeds), _checked_workers(experiment, workers)
     cells = matching_cells(experiment.grid(seeds), only)
     data = experiment.data()
-    jobs = [Job(experiment.run, cell, cell_path(experiment, cell, data)) for cell in cells]
+    jobs = [Job(experiment.run, cell, cell_path(experiment, cell, data), code_digest()) for cell in cells]
     compute_missing(experiment.name, jobs, workers, engine or run_in_local_processes)
     kept = {job.cell: read_cell(job.path) for job in jobs}
     by_label = {cell.label: entry for cell, entry in kept.items()}
     if only is not None:
         return by_label, None
     record = Record(experiment.name, experiment.command(seeds), experiment.parameters(seeds))
-    record.versions |= {name: importlib.metadata.version(name) for name in experiment.packages}
+    record.versions = records.versions(threads=1) | _versions_of(experiment.packages)
     record.data |= data
     record.metrics = experiment.summarise({cell.key: entry.figures for cell, entry in kept.items()})
     record.wall_seconds = round(sum(entry.seconds for entry in kept.values()), 1)
@@ -128,15 +133,18 @@ def matching_cells(cells: Sequence[Cell], only: str | None) -> list[Cell]:
     """The cells whose label a regular expression finds; all without one.
 
     Raises:
-        BadParameterError: no regular expression, or one that finds no cell.
+        BadParameterError: no regular expression, or one that finds no cell; or two cells have one label.
     """
     try:
         pattern = re.compile(only or "")
     except re.error as error:
         raise BadParameterError(f"{only!r} is no regular expression ({error}).", "Write a part of a label.") from error
+    labels = [f"'{cell.label}'" for cell in cells]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise BadParameterError(f"Two cells of the grid are called {twice}.", "Give each a key of its own.")
     found = [cell for cell in cells if pattern.search(cell.label)]
     if not found:
-        labels = [f"'{cell.label}'" for cell in cells]
         shown = " ".join(labels[:5]) + (f" ... {labels[-1]}" if len(labels) > 5 else "")
         raise BadParameterError(f"No cell's label contains {only!r}.", f"There are {len(labels)}: {shown}.")
     return found
@@ -151,10 +159,10 @@ def cell_path(experiment: Experiment, cell: Cell, data: Mapping[str, Mapping[str
     """
     pixels = {role: entry["sha256"] for role, entry in data.items()}
     packages = {name: version for name, version in records.versions().items() if name not in _NOT_DECIDING}
-    decides = [experiment.name, cell.key, cell.settings, pixels, packages]
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    decides = [experiment.name, cell.key, cell.settings, pixels, packages | _versions_of(experiment.packages)]
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     plain = re.sub(r"[^A-Za-z0-9.,+-]+", "-", cell.label)[:80]
-    return runs_root() / "experiments" / experiment.name / f"{plain}-{digest}.json"
+    return runs_root().resolve() / "experiments" / experiment.name / f"{plain}-{digest}.json"
 
 
 @cache
@@ -174,8 +182,11 @@ def read_cell(path: Path) -> CellResult:
         FacelabError: the file is damaged.
     """
     try:
-        return CellResult(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        result = CellResult(**json.loads(path.read_text(encoding="utf-8")))
+        if not isinstance(result.figures, dict) or not isinstance(result.seconds, int | float):
+            raise TypeError("figures and seconds are not what they should be")
+        return result
+    except (OSError, ValueError, TypeError) as error:
         raise FacelabError(
             f"{path} holds no figures ({error}).", "Move it away; the cell is computed again."
         ) from error
@@ -185,16 +196,22 @@ def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engin
     """Let an engine compute the jobs whose figures are not kept, with progress and time left.
 
     Raises:
-        FacelabError: jobs failed; all others were computed first.
+        FacelabError: jobs failed, and all others were computed first; or, before anything is computed, a kept file is damaged
+            or the folder cannot be written.
     """
-    missing = [job for job in jobs if not job.path.is_file()]
+    missing = [job for job in jobs if not job.path.exists()]
+    for job in jobs:
+        if job.path.exists():
+            read_cell(job.path)
     if not missing:
         return
+    for folder in {job.path.parent for job in missing}:
+        check_writable(folder)
     started, failed = time.monotonic(), []
     with (
         _terminated_as_interrupt(),
         progress.progress_bar(title, len(missing)) as bar,
-        closing(engine(missing, workers)) as done,
+        contextlib.closing(engine(missing, workers)) as done,
     ):
         for number, outcome in enumerate(done, start=1):
             bar.advance(note=outcome.job.cell.label)
@@ -219,15 +236,22 @@ def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engin
 
 
 def compute_cell(job: Job) -> Outcome:
-    """Compute one cell with one thread and keep its figures. An error is handed back: it does not end the other cells."""
+    """Compute one cell with one thread and keep its figures. Whatever it raises is handed back: it does not end the others.
+
+    Raises:
+        FacelabError: the figures cannot be written; nor could those of the other cells.
+    """
     started = time.monotonic()
     try:
         with threadpool_limits(1):
             figures = job.run(job.cell)
-        seconds = round(time.monotonic() - started, 1)
-        write_json(job.path, {"figures": figures, "seconds": seconds, "code": code_digest()})
-    except Exception:  # noqa: BLE001  (reported when the other cells are done)
+        if not isinstance(figures, dict) or not all(isinstance(name, str) for name in figures):
+            raise TypeError(f"A cell gives a dict of figures by name, not {figures!r:.80}.")
+        json.dumps(figures, allow_nan=False)
+    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001  (reported when the other cells are done)
         return Outcome(job, time.monotonic() - started, traceback.format_exc())
+    seconds = round(time.monotonic() - started, 1)
+    write_json(job.path, {"figures": figures, "seconds": seconds, "code": job.code})
     return Outcome(job, seconds)
 
 
@@ -242,16 +266,19 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), _begin_worker)
     try:
-        for done in as_completed([pool.submit(compute_cell, job) for job in jobs]):
+        with _interrupts_held_back():  # new processes inherit that, so that Ctrl-C never meets them
+            submitted = [pool.submit(compute_cell, job) for job in jobs]
+        for done in as_completed(submitted):
             yield done.result()
         pool.shutdown()
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
+            _kill_descendants(child.pid)
             child.kill()
             child.join()
-        for folder in {job.path.parent for job in jobs}:
-            remove_partials(folder)
+        for job in jobs:
+            remove_partials(job.path.parent, of=job.path.name)
         if isinstance(error, BrokenProcessPool):
             raise FacelabError(
                 "A process that computed a cell was killed, perhaps for want of memory.",
@@ -260,21 +287,44 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
         raise
 
 
+def _kill_descendants(process: int) -> None:
+    """Kill what a process has started, such as the kernel of a notebook."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for descendant in psutil.Process(process).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                descendant.kill()
+
+
 def _begin_worker() -> None:
-    """In a new process: one thread, no bar; Ctrl-C is the parent's affair, and its end is that of the process."""
+    """In a new process: one thread, no bar, prints go to stderr; Ctrl-C is the parent's affair, whose end is also its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)
     os.environ["OMP_NUM_THREADS"] = "1"  # of libraries that are loaded later
     torch.set_num_threads(1)
     progress.silence()
 
     def leave_with_parent() -> None:
         multiprocessing.parent_process().join()
+        _kill_descendants(os.getpid())
         os._exit(1)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
 
 
-@contextmanager
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the block is left, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does: by an exception, so that whoever has processes ends them."""
 
@@ -289,6 +339,10 @@ def _terminated_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _versions_of(packages: Sequence[str]) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _checked_seeds(experiment: Experiment, seeds: int | None) -> int:
