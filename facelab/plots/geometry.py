@@ -155,7 +155,7 @@ def _panels(panels: Mapping[str, MarginGeometry]) -> tuple[Figure, list[Axes]]:
                 "Only two dimensions and ten classes can be drawn.",
             )
     columns = min(4, len(panels))
-    rows, side = math.ceil(len(panels) / columns), min(7.5 / columns, 3.5)
+    rows, side = math.ceil(len(panels) / columns), min(6.8 / columns, 3.5)
     figure, several = plt.subplots(rows, columns, figsize=(side * columns, (side + 0.45) * rows), squeeze=False)
     for axes in several.flat:
         axes.set_axis_off()
