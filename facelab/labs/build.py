@@ -122,7 +122,7 @@ def _normalise(output: NotebookNode) -> None:
     if png is not None:
         picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
         packed = io.BytesIO()
-        picture.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        picture.quantize(48, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             packed, "PNG", optimize=True
         )
         output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()
