@@ -17,8 +17,9 @@ from facelab import records
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import mean_over_seeds
 from facelab.experiments import grid
+from facelab.experiments.cells import cell_path, code_digest, compute_cell
 from facelab.experiments.experiment import Cell, Experiment
-from facelab.experiments.grid import cell_path, run_experiment
+from facelab.experiments.grid import run_experiment
 from facelab.records import Metric
 
 PIXELS = {"faces": {"source": "made here", "images": 3, "sha256": "0" * 64}}
@@ -89,7 +90,7 @@ def test_all_cells_are_computed_once_and_the_record_is_their_summary(experiment,
     expected = mean_over_seeds([run(Cell(("one", seed), {"marks": str(tmp_path)}))["sum"] for seed in range(3)])
     metric = record.metrics["sum/one"]
     assert record.versions["machine"].endswith(" 1 threads") and {cell.code for cell in kept.values()} == {
-        grid.code_digest()
+        code_digest()
     }
     assert metric.n == 3 and metric.value == pytest.approx(expected.value, rel=1e-4)
     assert record.wall_seconds == pytest.approx(sum(cell.seconds for cell in kept.values()), abs=0.05)
@@ -219,7 +220,7 @@ def test_an_engine_of_another_kind_can_be_plugged_in(experiment):
     def here(jobs, workers):
         for job in jobs:
             seen.append(job.cell.label)
-            yield grid.compute_cell(job)
+            yield compute_cell(job)
 
     kept, path = run_experiment(experiment, engine=here)
     assert sorted(seen) == sorted(kept) and records.read_record(path).metrics["sum/one"].n == 3

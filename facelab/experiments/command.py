@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="The measurements behind data/resul
 @app.command("list")
 def list_() -> None:
     """Every experiment: what it shows, minutes of computing when its record was last made, and its data sets."""
-    from facelab.experiments.overview import list_experiments
+    from facelab.experiments.registry import list_experiments
 
     for row in list_experiments():
         own = row.experiment
@@ -48,7 +48,8 @@ def run(
     ] = None,
 ) -> None:
     """Compute the cells of an experiment that are not kept yet, and write its record. Stop it and call again: it goes on."""
-    from facelab.experiments.grid import code_digest, run_experiment
+    from facelab.experiments.cells import code_digest
+    from facelab.experiments.grid import run_experiment
     from facelab.experiments.registry import get_experiment
     from facelab.paths import runs_root
 

@@ -1,89 +1,38 @@
 """Runs the cells of any experiment: side by side, kept as they are done, stopped at any time, and summarised into its record.
 
 A cell that is done lies in ``runs/experiments/NAME`` under a hash of everything that decides it, and a second call reads it.
-Who computes the missing cells is an ``Engine``; ``run_in_local_processes`` is the one there is.
+Who computes the missing cells is an ``Engine`` (``cells``); ``local_processes`` has the one there is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.metadata
-import json
-import multiprocessing
 import os
 import re
 import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-import psutil
-import torch
-from threadpoolctl import threadpool_limits
-
 from facelab import progress, records
 from facelab.errors import BadParameterError, FacelabError
-from facelab.experiments.experiment import Cell, Experiment, Figures
-from facelab.files import check_writable, remove_partials, write_json
-from facelab.paths import project_data, runs_root
+from facelab.experiments.cells import (
+    CellResult,
+    Engine,
+    Job,
+    cell_path,
+    code_digest,
+    read_cell,
+    versions_of,
+)
+from facelab.experiments.experiment import Cell, Experiment
+from facelab.experiments.local_processes import run_in_local_processes
+from facelab.files import check_writable
+from facelab.paths import project_data
 from facelab.records import Record
-
-_NOT_DECIDING = ("python", "machine")  # of records.versions(): they change the last digits at the most
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell to be computed.
-
-    Attributes:
-        run: of its experiment, a function of a module, so that another process can import it.
-        cell: which one.
-        path: where its figures go.
-        code: ``code_digest`` when the work began.
-    """
-
-    run: Callable[[Cell], Figures]
-    cell: Cell
-    path: Path
-    code: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: its seconds, and the traceback of one that failed; no traceback where its figures are kept."""
-
-    job: Job
-    seconds: float
-    error: str = ""
-
-
-#: Computes jobs, so many at a time, in any order, and tells of each when it is done (by ``compute_cell``, which keeps the
-#: figures). When the generator is closed, nothing of it goes on. A cluster is another engine.
-Engine = Callable[[Sequence[Job], int], Generator[Outcome]]
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """A cell that is done.
-
-    Attributes:
-        figures: what it measured.
-        seconds: that it took.
-        code: ``code_digest`` of the package that computed it.
-    """
-
-    figures: Figures
-    seconds: float
-    code: str
 
 
 def run_experiment(
@@ -122,7 +71,7 @@ def run_experiment(
     if only is not None:
         return by_label, None
     record = Record(experiment.name, experiment.command(seeds), experiment.parameters(seeds))
-    record.versions = records.versions(threads=1) | _versions_of(experiment.packages)
+    record.versions = records.versions(threads=1) | versions_of(experiment.packages)
     record.data |= data
     record.metrics = experiment.summarise({cell.key: entry.figures for cell, entry in kept.items()})
     record.wall_seconds = round(sum(entry.seconds for entry in kept.values()), 1)
@@ -148,48 +97,6 @@ def matching_cells(cells: Sequence[Cell], only: str | None) -> list[Cell]:
         shown = " ".join(labels[:5]) + (f" ... {labels[-1]}" if len(labels) > 5 else "")
         raise BadParameterError(f"No cell's label contains {only!r}.", f"There are {len(labels)}: {shown}.")
     return found
-
-
-def cell_path(experiment: Experiment, cell: Cell, data: Mapping[str, Mapping[str, object]]) -> Path:
-    """Where the figures of a cell are kept: named by its label and by a hash of all that decides them.
-
-    Args:
-        experiment, cell: which one.
-        data: of the experiment: the hashes of its photographs count.
-    """
-    pixels = {role: entry["sha256"] for role, entry in data.items()}
-    packages = {name: version for name, version in records.versions().items() if name not in _NOT_DECIDING}
-    decides = [experiment.name, cell.key, cell.settings, pixels, packages | _versions_of(experiment.packages)]
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    plain = re.sub(r"[^A-Za-z0-9.,+-]+", "-", cell.label)[:80]
-    return runs_root().resolve() / "experiments" / experiment.name / f"{plain}-{digest}.json"
-
-
-@cache
-def code_digest() -> str:
-    """A hash of the package's source: a kept cell that has another one was made by other code."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def read_cell(path: Path) -> CellResult:
-    """What is kept of a cell.
-
-    Raises:
-        FacelabError: the file is damaged.
-    """
-    try:
-        result = CellResult(**json.loads(path.read_text(encoding="utf-8")))
-        if not isinstance(result.figures, dict) or not isinstance(result.seconds, int | float):
-            raise TypeError("figures and seconds are not what they should be")
-        return result
-    except (OSError, ValueError, TypeError) as error:
-        raise FacelabError(
-            f"{path} holds no figures ({error}).", "Move it away; the cell is computed again."
-        ) from error
 
 
 def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engine) -> None:
@@ -235,95 +142,6 @@ def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engin
         )
 
 
-def compute_cell(job: Job) -> Outcome:
-    """Compute one cell with one thread and keep its figures. Whatever it raises is handed back: it does not end the others.
-
-    Raises:
-        FacelabError: the figures cannot be written; nor could those of the other cells.
-    """
-    started = time.monotonic()
-    try:
-        with threadpool_limits(1):
-            figures = job.run(job.cell)
-        if not isinstance(figures, dict) or not all(isinstance(name, str) for name in figures):
-            raise TypeError(f"A cell gives a dict of figures by name, not {figures!r:.80}.")
-        json.dumps(figures, allow_nan=False)
-    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001  (reported when the other cells are done)
-        return Outcome(job, time.monotonic() - started, traceback.format_exc())
-    seconds = round(time.monotonic() - started, 1)
-    write_json(job.path, {"figures": figures, "seconds": seconds, "code": job.code})
-    return Outcome(job, seconds)
-
-
-def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outcome]:
-    """An ``Engine``: processes of this machine, one a worker, which are killed when it is closed before its end.
-
-    One worker is a process of its own too, so that no figure depends on their number.
-
-    Raises:
-        FacelabError: a process was killed from outside, for want of memory perhaps.
-    """
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), _begin_worker)
-    try:
-        with _interrupts_held_back():  # new processes inherit that, so that Ctrl-C never meets them
-            submitted = [pool.submit(compute_cell, job) for job in jobs]
-        for done in as_completed(submitted):
-            yield done.result()
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
-            _kill_descendants(child.pid)
-            child.kill()
-            child.join()
-        for job in jobs:
-            remove_partials(job.path.parent, of=job.path.name)
-        if isinstance(error, BrokenProcessPool):
-            raise FacelabError(
-                "A process that computed a cell was killed, perhaps for want of memory.",
-                "What was done is kept: call it again, with fewer --workers.",
-            ) from error
-        raise
-
-
-def _kill_descendants(process: int) -> None:
-    """Kill what a process has started, such as the kernel of a notebook."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for descendant in psutil.Process(process).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                descendant.kill()
-
-
-def _begin_worker() -> None:
-    """In a new process: one thread, no bar, prints go to stderr; Ctrl-C is the parent's affair, whose end is also its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(2, 1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # of libraries that are loaded later
-    torch.set_num_threads(1)
-    progress.silence()
-
-    def leave_with_parent() -> None:
-        multiprocessing.parent_process().join()
-        _kill_descendants(os.getpid())
-        os._exit(1)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C waits until the block is left, where the system can do that."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @contextlib.contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does: by an exception, so that whoever has processes ends them."""
@@ -339,10 +157,6 @@ def _terminated_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _versions_of(packages: Sequence[str]) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _checked_seeds(experiment: Experiment, seeds: int | None) -> int:

@@ -1,11 +1,15 @@
-"""All experiments by name."""
+"""All experiments by name, what ``facelab experiment list`` says of each, and the table of ``data/results/README.md``."""
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 
+from facelab.datasets.sources import get_source
 from facelab.errors import BadParameterError
 from facelab.experiments.experiment import Experiment
+from facelab.paths import project_data
+from facelab.records import read_record
 
 #: Modules of this package that declare ``EXPERIMENTS``.
 MODULES = (
@@ -26,6 +30,8 @@ MODULES = (
     "comparison",
 )
 
+TABLE_STARTS = "| file | notebook | what | command | module |"  #: first line of the table in ``data/results/README.md``
+
 
 def all_experiments() -> dict[str, Experiment]:
     """Every experiment by its name, in the order of the names."""
@@ -44,3 +50,42 @@ def get_experiment(name: str) -> Experiment:
     if name not in known:
         raise BadParameterError(f"No experiment is called {name!r}.", "facelab experiment list names them all.")
     return known[name]
+
+
+@dataclass(frozen=True)
+class ExperimentStatus:
+    """One experiment as the list shows it.
+
+    Attributes:
+        experiment: which one.
+        minutes: of computing, all cells together, when its record was last made; None: there is no record.
+        missing: data sets that it needs and that are not on this machine.
+    """
+
+    experiment: Experiment
+    minutes: float | None
+    missing: tuple[str, ...]
+
+
+def list_experiments() -> list[ExperimentStatus]:
+    """All experiments, with what their records and this machine say of them."""
+    return [_status(experiment) for experiment in all_experiments().values()]
+
+
+def _status(experiment: Experiment) -> ExperimentStatus:
+    path = project_data("results", f"{experiment.name}.json")
+    minutes = read_record(path).wall_seconds / 60 if path.is_file() else None
+    missing = tuple(name for name in experiment.datasets if get_source(name).locate() is None)
+    return ExperimentStatus(experiment, minutes, missing)
+
+
+def results_table() -> str:
+    """The table of ``data/results/README.md``: a row for each experiment that has a record."""
+    rows = [TABLE_STARTS, "|---|---|---|---|---|"]
+    for experiment in all_experiments().values():
+        path = project_data("results", f"{experiment.name}.json")
+        if path.is_file():
+            command = read_record(path).command
+            cells = (f"`{path.name}`", experiment.notebook, experiment.shows, f"`{command}`", f"`{experiment.module}`")
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"

@@ -5,9 +5,16 @@ import re
 import pytest
 
 from facelab.datasets.sources import all_sources
-from facelab.experiments.grid import cell_path, matching_cells
-from facelab.experiments.overview import TABLE_STARTS, list_experiments, results_table
-from facelab.experiments.registry import MODULES, all_experiments, get_experiment
+from facelab.experiments.cells import cell_path
+from facelab.experiments.grid import matching_cells
+from facelab.experiments.registry import (
+    MODULES,
+    TABLE_STARTS,
+    all_experiments,
+    get_experiment,
+    list_experiments,
+    results_table,
+)
 from facelab.labs.parameters import notebook_sources
 from facelab.paths import project_data
 from facelab.records import read_record

@@ -1,0 +1,89 @@
+"""The engine of this machine: processes that compute cells side by side, and end with whoever started them."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+import psutil
+import torch
+
+from facelab import progress
+from facelab.errors import FacelabError
+from facelab.experiments.cells import Job, Outcome, compute_cell
+from facelab.files import remove_partials
+
+
+def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outcome]:
+    """An ``Engine``: processes of this machine, one a worker, which are killed when it is closed before its end.
+
+    One worker is a process of its own too, so that no figure depends on their number.
+
+    Raises:
+        FacelabError: a process was killed from outside, for want of memory perhaps.
+    """
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), _begin_worker)
+    try:
+        with _interrupts_held_back():  # new processes inherit that, so that Ctrl-C never meets them
+            submitted = [pool.submit(compute_cell, job) for job in jobs]
+        for done in as_completed(submitted):
+            yield done.result()
+        pool.shutdown()
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - before:
+            _kill_descendants(child.pid)
+            child.kill()
+            child.join()
+        for job in jobs:
+            remove_partials(job.path.parent, of=job.path.name)
+        if isinstance(error, BrokenProcessPool):
+            raise FacelabError(
+                "A process that computed a cell was killed, perhaps for want of memory.",
+                "What was done is kept: call it again, with fewer --workers.",
+            ) from error
+        raise
+
+
+def _kill_descendants(process: int) -> None:
+    """Kill what a process has started, such as the kernel of a notebook."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for descendant in psutil.Process(process).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                descendant.kill()
+
+
+def _begin_worker() -> None:
+    """In a new process: one thread, no bar, prints go to stderr; Ctrl-C is the parent's affair, whose end is also its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of libraries that are loaded later
+    torch.set_num_threads(1)
+    progress.silence()
+
+    def leave_with_parent() -> None:
+        multiprocessing.parent_process().join()
+        _kill_descendants(os.getpid())
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the block is left, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
