@@ -42,7 +42,7 @@ live = comparison.select(rivals)
 faces = closed_set.people_with_photos(datasets.load(dataset, comparison.SIZE), 10)
 parts = comparison.Parts.from_faces(faces, seed)
 if preset == "smoke":
-    parts = parts.of_first(6)
+    parts = parts.first_people(6)
 for role in ("train", "known", "strangers"):
     run.record_data(role, getattr(parts, role))
 pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
