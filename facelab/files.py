@@ -1,8 +1,9 @@
-"""Writing files so that a reader never meets a half-written one."""
+"""Writing files so that a reader never meets a half-written one, and that what was written outlives a loss of power."""
 
 from __future__ import annotations
 
-import glob
+import errno
+import hashlib
 import json
 import os
 import re
@@ -11,35 +12,69 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from facelab.errors import FacelabError
 
-_PARTIAL = re.compile(r"^\..+-[a-z0-9_]{8}$")
+_SUFFIX = ".partial"
+_DRAWN = r"-[a-z0-9_]{8}"  # what tempfile draws, behind our hyphen
+_PARTIAL = re.compile(rf"\..+{_DRAWN}{re.escape(_SUFFIX)}", re.DOTALL)
+_MOST_BYTES = 255 - len(f".-12345678{_SUFFIX}")  # of a name, so that its partial file has a name too
+_REMEDIES = {errno.ENAMETOOLONG: "Give a shorter name.", errno.EISDIR: "A folder has this name: choose another."}
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; it takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: the file; its folder is made where there is none.
+        sync: wait until the disk has the file, its name and its new folders: some milliseconds. Who writes a tree of
+            thousands of files leaves it out, and calls ``sync_tree`` once at the end.
 
     Raises:
         FacelabError: the disk is full or the folder cannot be written; ``path`` is as it was before.
     """
     partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        _make_folder(path.parent, sync)
+        handle, name = tempfile.mkstemp(prefix=f"{_stem(path.name)}-", suffix=_SUFFIX, dir=path.parent)
         os.close(handle)
         partial = Path(name)
         partial.chmod(0o644)  # mkstemp makes it private; a result is for everybody who may read the folder
         yield partial
+        if sync:
+            _sync(partial)
         os.replace(partial, path)
+        if sync:
+            _sync(path.parent)
     except OSError as error:
         raise FacelabError(
             f"{path} cannot be written ({error.strerror or error}).",
-            "Free some space or check the rights of the folder.",
+            _REMEDIES.get(error.errno, "Free some space or check the rights of the folder."),
         ) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until the disk has every file and folder below a folder, and the folder itself: once, after a tree was written.
+
+    Raises:
+        FacelabError: the disk cannot take them.
+    """
+    try:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                if (path := Path(parent, name)).is_file():
+                    _sync(path)
+            _sync(Path(parent))
+        _sync(folder.parent)
+    except OSError as error:
+        raise FacelabError(
+            f"{folder} cannot be written ({error.strerror or error}).", "Free some space or check the disk."
+        ) from error
 
 
 def remove_partials(folder: Path, of: str = "") -> None:
@@ -49,9 +84,70 @@ def remove_partials(folder: Path, of: str = "") -> None:
         folder: where to look.
         of: name of the file that was to be written; empty: any.
     """
-    for path in folder.rglob(f".{glob.escape(of)}*"):
-        if _PARTIAL.match(path.name):
+    pattern = re.compile(re.escape(_stem(of)) + _DRAWN + re.escape(_SUFFIX)) if of else _PARTIAL
+    for path in folder.rglob(f".*{_SUFFIX}"):
+        if pattern.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    """What the partial file's name begins with: a name too long for it is cut, and told from others by its hash."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _MOST_BYTES:
+        return f".{name}"
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f".{encoded[: _MOST_BYTES - 17].decode(errors='ignore')}-{digest}"
+
+
+def _make_folder(folder: Path, sync: bool) -> None:
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(new) if sync else ():
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder where the system can be asked to."""
+    windows = os.name == "nt"
+    if windows and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems have nothing to do for a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def lock_folder(folder: Path, command: str) -> Iterator[None]:
+    """Keep a folder to this process while the block lasts; the system lets go of it however the process ends.
+
+    Args:
+        folder: made where there is none; the lock is its hidden file ``.lock``.
+        command: who would be in the way, for the error.
+
+    Raises:
+        FacelabError: another process has the folder, or it cannot be written.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        _make_folder(folder, sync=True)
+        lock.acquire()
+    except Timeout as error:
+        raise FacelabError(
+            f"{folder} is in use by another {command}.", "Wait until that one has ended, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise FacelabError(
+            f"{folder} cannot be written ({error.strerror or error}).", "Check its rights, or choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_writable(folder: Path) -> None:
@@ -67,11 +163,21 @@ def check_writable(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all; bytes of a name that are no text become ``\\udcff``, which JSON reads back."""
     with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON whole or not at all, indented, ending in a newline; NaN is refused, since JSON has none."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON whole or not at all, indented, ending in a newline; NaN is refused, since JSON has none.
+
+    Numbers of NumPy are written as those of Python.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=_python_scalar)
+    write_text(path, text + "\n")
+
+
+def _python_scalar(value: object) -> object:
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
