@@ -339,13 +339,23 @@ def test_published_weights_without_a_network_say_what_to_do(hub, monkeypatch):
         backbone("resnet18", weights="vicreg")
 
 
-def test_published_weights_are_taken_from_the_cache(hub):
+def test_published_weights_are_taken_from_the_cache(hub, monkeypatch):
     published = backbone("resnet18")
+    monkeypatch.setitem(PUBLISHED_WEIGHTS["imagenet"], "resnet18", "https://nowhere/resnet18.pth")  # of no hash
     hub.mkdir()
     state = published.body.state_dict() | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save(state, hub / PUBLISHED_WEIGHTS["imagenet"]["resnet18"].rsplit("/", 1)[1])
     found = backbone("resnet18", weights="imagenet")
     assert torch.equal(found.body.layer4[1].conv2.weight, published.body.layer4[1].conv2.weight)
+
+
+def test_published_weights_that_were_damaged_later_are_refused(hub):
+    """Another file under a name that says its hash: torch looks at it after a download alone."""
+    hub.mkdir()
+    path = hub / PUBLISHED_WEIGHTS["imagenet"]["resnet18"].rsplit("/", 1)[1]
+    torch.save(backbone("resnet18").body.state_dict(), path)
+    with pytest.raises(BadParameterError, match="damaged.*another hash.*Move it away"):
+        backbone("resnet18", weights="imagenet")
 
 
 def test_a_download_with_another_hash_is_refused(hub, monkeypatch, tmp_path):

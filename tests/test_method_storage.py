@@ -12,6 +12,7 @@ from facelab.backbones import backbone
 from facelab.errors import BadParameterError, FacelabError
 from facelab.methods import METHODS, MoCo, embed_faces, load_method, method_options, new_method, save_method
 from facelab.methods.storage import SCHEMA
+from facelab.tensor_files import load_tensors, save_tensors
 
 FACES = tiny_faces(people=3, shots=4)
 
@@ -133,9 +134,9 @@ def edited(change):
     """A good file, its content changed."""
 
     def spoil(path):
-        content = torch.load(path, weights_only=True)
+        content, _ = load_tensors(path)
         change(content)
-        torch.save(content, path)
+        save_tensors(content, path)
 
     return spoil
 
@@ -144,13 +145,13 @@ def edited(change):
     ("spoil", "said"),
     [
         (lambda path: path.unlink(), "There is no stored method"),
-        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "not a stored method"),
-        (lambda path: path.write_bytes(b""), "not a stored method"),
-        (lambda path: path.write_text("hello"), "not a stored method"),
-        (lambda path: torch.save([1, 2], path), "not a stored method"),
-        (lambda path: torch.save(torch.zeros(3), path), "not a stored method"),
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "cannot be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (lambda path: path.write_text("hello"), "cannot be read"),
+        (lambda path: torch.save([1, 2], path), "holds a list"),
+        (lambda path: torch.save(torch.zeros(3), path), "holds a Tensor"),
         (lambda path: torch.save(network().state_dict(), path), "not a stored method"),
-        (lambda path: path.write_bytes(pickle.dumps(Intruder())), "not a stored method"),
+        (lambda path: path.write_bytes(pickle.dumps(Intruder())), "cannot be read"),
         (edited(lambda content: content.update(schema=SCHEMA + 1)), f"schema {SCHEMA + 1}, later than {SCHEMA}"),
         (edited(lambda content: content.update(method="olfaction")), "No method is called 'olfaction'"),
         (edited(lambda content: content["backbone"].update(width=16)), "size mismatch|not a stored method"),

@@ -17,7 +17,7 @@ from facelab.backbones.resnet9 import ResNet9
 from facelab.backbones.vgg import VGG
 from facelab.backbones.weights import load_weights
 from facelab.backbones.wrapper import Backbone
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
 
 STEMS = ("imagenet", "small", "cifar")  #: reduce the photograph 4, 2 and 1 times before the first stage
 
@@ -110,7 +110,9 @@ def backbone(
         DataMissingError: the weights are not on this machine and cannot be downloaded.
     """
     if name not in _REGISTRY:
-        raise BadParameterError(f"No backbone is called {name!r}.", f"There are: {', '.join(BACKBONES)}.")
+        raise BadParameterError(
+            f"No backbone is called {name!r}.{nearest_name(name, BACKBONES)}", f"There are: {', '.join(BACKBONES)}."
+        )
     entry = _REGISTRY[name]
     width, stem = entry.width if width is None else width, stem or entry.stem
     if stem not in entry.min_sides:

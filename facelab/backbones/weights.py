@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torchvision
 
 from facelab.backbones.wrapper import Backbone
 from facelab.errors import BadParameterError, DataMissingError
+from facelab.paths import user_path
+from facelab.tensor_files import DamagedFileError, load_tensors, one_line
 
 _FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
 _TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-rsb-weights/"
@@ -51,7 +53,7 @@ def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
         BadParameterError: no such weights for this backbone, a file that is not one of tensors, or they do not fit.
     """
     published = str(weights) in PUBLISHED_WEIGHTS
-    state = _body_state(_published(str(weights), backbone.name) if published else _from_file(Path(weights)))
+    state = _body_state(_published(str(weights), backbone.name) if published else _from_file(user_path(weights)))
     own = backbone.body.state_dict()
     for key, value in state.items():
         if key in own and value.ndim == 4 and value.shape[1] == 3 and own[key].shape[1] == 1:
@@ -67,17 +69,24 @@ def _published(weights: str, name: str) -> dict[str, Any]:
         raise BadParameterError(f"There are no {weights!r} weights for {name}.", f"There are for: {', '.join(urls)}.")
     url = urls[name]
     path = Path(torch.hub.get_dir(), "checkpoints", _CACHED_AS.get(weights, url.rsplit("/", 1)[1]))
+    named = torch.hub.HASH_REGEX.search(path.name)
+    hashed = named.group(1) if named else ""
     if not path.is_file():
-        hashed = torch.hub.HASH_REGEX.search(path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hashed.group(1) if hashed else None, progress=False)
+            torch.hub.download_url_to_file(url, str(path), hashed or None, progress=False)
         except (OSError, RuntimeError) as error:  # no network, or the file's hash is another
             raise DataMissingError(
-                f"The {weights!r} weights cannot be had from {url} ({_one_line(error)}).",
+                f"The {weights!r} weights cannot be had from {url} ({one_line(error)}).",
                 f"Get the file elsewhere, and give its path as weights or put it at {path}.",
             ) from error
-    return _from_file(path)
+    loaded = _from_file(path)
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(hashed):
+        raise BadParameterError(
+            f"The file of weights {str(path)!r} is damaged: it has another hash than its name says.",
+            "Move it away, and call again to download it anew.",
+        )
+    return loaded
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -86,15 +95,11 @@ def _from_file(path: Path) -> dict[str, Any]:
             f"There is no file of weights {str(path)!r}.", f"Give a path, or one of: {', '.join(PUBLISHED_WEIGHTS)}."
         )
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        return load_tensors(path)[0]
+    except DamagedFileError as error:
         raise BadParameterError(
-            f"The file {str(path)!r} cannot be read as weights ({_one_line(error)}).",
-            "Get it again, or save a state_dict with torch.save.",
+            f"The file of weights {str(path)!r} {error}.", "Get it again, or save a state_dict with torch.save."
         ) from error
-    if not isinstance(loaded, dict):
-        raise BadParameterError(f"The file {str(path)!r} holds a {type(loaded).__name__}.", "Save a state_dict.")
-    return loaded
 
 
 def _body_state(loaded: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -127,9 +132,3 @@ def _check_fit(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], wei
             f"The weights {str(weights)!r} do not fit: {'; '.join(told)}.",
             "Use the backbone, width and stem they are of.",
         )
-
-
-def _one_line(error: Exception) -> str:
-    """The kind of error and the first line of what it says."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__

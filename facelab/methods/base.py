@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from facelab.augment import Augmentation, as_batch, one_view
 from facelab.datasets import FaceSet
+from facelab.errors import BadParameterError
 
 
 class Method(nn.Module):
@@ -28,6 +29,15 @@ class Method(nn.Module):
     def __init__(self, backbone: nn.Module, augmentation: Augmentation) -> None:
         super().__init__()
         self.backbone, self.augmentation = backbone, augmentation
+
+    @classmethod
+    def unused_options(cls, options: Mapping[str, object]) -> list[str]:
+        """Those of some options that change nothing beside the others; none, unless a subclass knows better.
+
+        Args:
+            options: name -> value, of their types.
+        """
+        return []
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of one batch. In a training by several processes, each gets its part of the batch.
@@ -96,3 +106,9 @@ def apply_in_batches(
         pieces.append(function(images).float().cpu().numpy())
     method.train(was_training)
     return np.concatenate(pieces)
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise BadParameterError unless it is above 0: the losses divide by it."""
+    if not temperature > 0:
+        raise BadParameterError(f"The temperature is {temperature}.", "Give a number above 0, such as 0.1.")

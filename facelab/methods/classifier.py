@@ -25,7 +25,7 @@ class Classifier(Method):
         label_smoothing: share of the target given to the other classes, 0 ... 1 (Szegedy et al., arXiv 1512.00567).
 
     Raises:
-        BadParameterError: fewer than two classes.
+        BadParameterError: fewer than two classes, or a value out of its range.
     """
 
     views = 1
@@ -41,6 +41,10 @@ class Classifier(Method):
         super().__init__(backbone, augmentation)
         if classes < 2:
             raise BadParameterError(f"A classifier over {classes} classes.", "Give at least two.")
+        if not 0 <= label_smoothing <= 1:
+            raise BadParameterError(
+                f"A label_smoothing of {label_smoothing}.", "It is a share: give 0 to 1, such as 0.1."
+            )
         # with batch norm: without it, trainings of 25 epochs on few photographs stayed far behind
         self.head = mlp_head(backbone.num_features, (*hidden, classes), norm=True)
         self.label_smoothing = label_smoothing

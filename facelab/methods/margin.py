@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from facelab.augment import Augmentation
 from facelab.datasets import FaceSet
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
 from facelab.losses import arc_face, cos_face
 from facelab.methods.base import Method, apply_in_batches
 from facelab.methods.margin_heads import CenterHead, CosineHead, RingHead, SoftmaxHead, SphereHead
@@ -26,11 +26,13 @@ class MarginLoss:
         title: as papers call it.
         margin: its default: m, or lambda of the center and of the ring loss.
         build: makes the head from features, classes, margin and the other options of ``Margin``.
+        options: those of ``Margin`` that it looks at; margin, scale, sample and annealing are not for every loss.
     """
 
     title: str
     margin: float
     build: Callable[..., nn.Module]
+    options: tuple[str, ...] = ("margin",)
 
 
 def _cosine(margin_function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., nn.Module]:
@@ -41,8 +43,8 @@ def _cosine(margin_function: Callable[[Tensor, Tensor], Tensor]) -> Callable[...
 
 
 LOSSES = {
-    "softmax": MarginLoss("softmax", 0.0, lambda features, classes, margin, **_: SoftmaxHead(features, classes)),
-    "normalised": MarginLoss("normalised softmax", 0.0, _cosine(lambda cos, margin: cos)),
+    "softmax": MarginLoss("softmax", 0.0, lambda features, classes, margin, **_: SoftmaxHead(features, classes), ()),
+    "normalised": MarginLoss("normalised softmax", 0.0, _cosine(lambda cos, margin: cos), ("scale", "sample")),
     "center": MarginLoss(
         "center loss", 0.003, lambda features, classes, margin, **_: CenterHead(features, classes, margin)
     ),
@@ -50,10 +52,13 @@ LOSSES = {
         "A-Softmax",
         4.0,
         lambda features, classes, margin, annealing, **_: SphereHead(features, classes, int(margin), annealing),
+        ("margin", "annealing"),
     ),
-    "arcface": MarginLoss("ArcFace", 0.5, _cosine(arc_face)),
-    "arcface-easy": MarginLoss("ArcFace, easy margin", 0.5, _cosine(partial(arc_face, easy_margin=True))),
-    "cosface": MarginLoss("CosFace", 0.35, _cosine(cos_face)),
+    "arcface": MarginLoss("ArcFace", 0.5, _cosine(arc_face), ("margin", "scale", "sample")),
+    "arcface-easy": MarginLoss(
+        "ArcFace, easy margin", 0.5, _cosine(partial(arc_face, easy_margin=True)), ("margin", "scale", "sample")
+    ),
+    "cosface": MarginLoss("CosFace", 0.35, _cosine(cos_face), ("margin", "scale", "sample")),
     "ring": MarginLoss("Ring loss", 0.01, lambda features, classes, margin, **_: RingHead(features, classes, margin)),
 }
 
@@ -95,7 +100,9 @@ class Margin(Method):
     ) -> None:
         super().__init__(backbone, augmentation)
         if loss not in LOSSES:
-            raise BadParameterError(f"No margin loss is called {loss!r}.", f"There are: {', '.join(LOSSES)}.")
+            raise BadParameterError(
+                f"No margin loss is called {loss!r}.{nearest_name(loss, LOSSES)}", f"There are: {', '.join(LOSSES)}."
+            )
         m = LOSSES[loss].margin if margin < 0 else margin
         if classes < 2 or dimension < 1 or not 0 < scale < math.inf or not 0 < sample <= 1 or annealing < 0:
             raise BadParameterError(
@@ -111,6 +118,13 @@ class Margin(Method):
         self.loss, self.margin, self.scale, self.sample, self.annealing = loss, margin, scale, sample, annealing
         self.embedding = nn.Linear(backbone.num_features, dimension, bias=False)
         self.head = LOSSES[loss].build(dimension, classes, margin=m, scale=scale, sample=sample, annealing=annealing)
+
+    @classmethod
+    def unused_options(cls, options: Mapping[str, object]) -> list[str]:
+        """Those that the chosen loss does not look at."""
+        loss = LOSSES.get(str(options.get("loss", "cosface")))
+        shared = {name for other in LOSSES.values() for name in other.options}
+        return [name for name in options if loss is not None and name in shared - set(loss.options)]
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of the one view, and the terms that it consists of."""

@@ -12,7 +12,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.errors import BadParameterError
 from facelab.losses import info_nce
-from facelab.methods.base import Method
+from facelab.methods.base import Method, check_temperature
 from facelab.methods.distributed import gather, local_shard, shared_permutation
 
 
@@ -39,7 +39,7 @@ class MoCo(Method):
         pointer: int64 scalar, where the next key goes.
 
     Raises:
-        BadParameterError: a queue or groups below 1, or a momentum outside 0 ... 1.
+        BadParameterError: a queue or groups below 1, a momentum outside 0 ... 1, or a temperature of 0 or less.
     """
 
     views = 2
@@ -56,6 +56,7 @@ class MoCo(Method):
         groups: int = 1,
     ) -> None:
         super().__init__(backbone, augmentation)
+        check_temperature(temperature)
         if queue < 1 or groups < 1 or not 0 <= momentum <= 1:
             raise BadParameterError(
                 f"A queue of {queue}, momentum {momentum}, {groups} groups.",

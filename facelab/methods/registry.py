@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from torch import nn
 
 from facelab.augment import Augmentation
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
 from facelab.methods.base import Method
 from facelab.methods.classifier import Classifier
 from facelab.methods.margin import Margin
@@ -68,7 +68,9 @@ def method_entry(name: str) -> MethodEntry:
         BadParameterError: no method has that name.
     """
     if name not in METHODS:
-        raise BadParameterError(f"No method is called {name!r}.", f"There are: {', '.join(METHODS)}.")
+        raise BadParameterError(
+            f"No method is called {name!r}.{nearest_name(name, METHODS)}", f"There are: {', '.join(METHODS)}."
+        )
     return METHODS[name]
 
 
@@ -99,21 +101,43 @@ def new_method(
     Raises:
         BadParameterError: an unknown name or option, or a value of another type or out of its range.
     """
-    kind, known = method_entry(name).method_class, method_options(name)
+    kind = method_entry(name).method_class
+    values = parse_options(name, options)
+    if "classes" in inspect.signature(kind).parameters:
+        values["classes"] = classes
+    return kind(network, augmentation, **values)
+
+
+def parse_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Options of a method with their types; text is read as the value that it stands for.
+
+    Args:
+        name: a key of ``METHODS``.
+        options: as for ``new_method``.
+
+    Raises:
+        BadParameterError: an unknown name or option, or a value of another type, infinite or too large to compute with.
+    """
+    known = method_options(name)
     listed = ", ".join(f"{option}={_written(o.default)}" for option, o in known.items())
     values = {}
     for option, value in options.items():
         if option not in known:
-            raise BadParameterError(f"{name} has no option {option!r}.", f"It has, with defaults: {listed}.")
+            raise BadParameterError(
+                f"{name} has no option {option!r}.{nearest_name(option, known)}", f"It has, with defaults: {listed}."
+            )
         values[option] = _read(value, known[option].type)
         if not _fits(values[option], known[option].type):
             raise BadParameterError(
                 f"{option} of {name} is {_written(value)!r}, which is no {_called(known[option].type)}.",
                 f"The options and their defaults are: {listed}.",
             )
-    if "classes" in inspect.signature(kind).parameters:
-        values["classes"] = classes
-    return kind(network, augmentation, **values)
+        if not _is_moderate(values[option]):
+            raise BadParameterError(
+                f"{option} of {name} is {_written(value)}, too large to compute with.",
+                f"The options and their defaults are: {listed}.",
+            )
+    return values
 
 
 def _read(value: object, kind: Any) -> object:
@@ -132,6 +156,13 @@ def _fits(value: object, kind: Any) -> bool:
         parts = parts[:1] * len(value) if parts[-1] is Ellipsis and isinstance(value, tuple) else parts
         return isinstance(value, tuple) and len(value) == len(parts) and all(map(_fits, value, parts))
     return type(value) is kind
+
+
+def _is_moderate(value: object) -> bool:
+    """Whether torch takes the number; a size of billions is nobody's wish."""
+    if isinstance(value, tuple):
+        return all(map(_is_moderate, value))
+    return not isinstance(value, int | float) or abs(value) < 2**31
 
 
 def _written(value: object) -> str:

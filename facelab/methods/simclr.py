@@ -8,6 +8,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.errors import BadParameterError
 from facelab.losses import nt_xent
+from facelab.methods.base import check_temperature
 from facelab.methods.siamese import Siamese
 
 
@@ -25,7 +26,7 @@ class SimCLR(Siamese):
         temperature: of ``losses.nt_xent``; the paper has 0.1 on ImageNet and 0.5 on CIFAR-10.
 
     Raises:
-        BadParameterError: fewer than 2 layers.
+        BadParameterError: fewer than 2 layers, or a temperature of 0 or less.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class SimCLR(Siamese):
     ) -> None:
         if layers < 2:
             raise BadParameterError(f"A head of {layers} layers.", "Give 2 (SimCLR) or 3 (its second version).")
+        check_temperature(temperature)
         sizes = (*[hidden or backbone.num_features] * (layers - 1), projection)
         super().__init__(backbone, augmentation, mlp_head(backbone.num_features, sizes, norm=True, last_norm=True))
         self.temperature = temperature

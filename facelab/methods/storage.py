@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,14 +11,15 @@ import torch
 from facelab.augment import Augmentation
 from facelab.backbones import Backbone, backbone
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import atomic_write
 from facelab.methods.base import Method
 from facelab.methods.registry import METHODS, new_method
+from facelab.tensor_files import DamagedFileError, load_tensors, one_line, save_tensors
 
-SCHEMA = 1  #: raised when the meaning of a field changes
+SCHEMA = 2  #: raised when the meaning of a field changes; files of schema 1 have no hash of their content, and are still read
 
-# what reading and building raise where a file is cut, foreign, or of other types than it should be
-_BROKEN = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+# what building raises where a file is foreign, or has other types than it should
+_BROKEN = (RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+_REMEDY = "Give the method.pt of a facelab train, or train again with another --out."
 
 
 @dataclass(frozen=True)
@@ -87,40 +86,28 @@ def save_method(
         "notes": dict(notes or {}),
         "state_dict": {key: value.cpu() for key, value in method.state_dict().items()},
     }
-    save_atomically(content, path)
-
-
-def save_atomically(content: dict[str, object], path: Path) -> None:
-    """``torch.save``, whole or not at all.
-
-    Raises:
-        FacelabError: the file cannot be written.
-    """
-    packed = io.BytesIO()  # torch.save to a full disk raises what only a programmer can read; a plain write does not
-    torch.save(content, packed)
-    with atomic_write(path) as partial:
-        partial.write_bytes(packed.getbuffer())
+    save_tensors(content, path)
 
 
 def load_method(path: Path) -> StoredMethod:
     """Build the method in a file again. Only tensors and plain types are read, never code.
 
     Raises:
-        FacelabError: no such file, a broken or foreign one, or one of a later version of facelab.
+        FacelabError: no such file, a damaged or foreign one, or one of a later version of facelab.
     """
     if not path.is_file():
         raise FacelabError(f"There is no stored method {path}.", "Train one: facelab train METHOD.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        schema = content["schema"] if isinstance(content, dict) else None
-        if schema <= SCHEMA:
+        content, verified = load_tensors(path)
+        schema = content["schema"]
+        if schema == 1 or (schema <= SCHEMA and verified):
             return _built(content)
+    except DamagedFileError as error:
+        raise FacelabError(f"{path} {error}.", _REMEDY) from error
     except _BROKEN as error:
-        told = (str(error).splitlines() or [""])[0][:120]
-        raise FacelabError(
-            f"{path} is not a stored method of facelab ({type(error).__name__}: {told}).",
-            "Give the method.pt of a facelab train.",
-        ) from error
+        raise FacelabError(f"{path} is not a stored method of facelab ({one_line(error)}).", _REMEDY) from error
+    if schema <= SCHEMA:
+        raise FacelabError(f"{path} is damaged: the hash of its content is not there.", _REMEDY)
     raise FacelabError(f"{path} has schema {schema}, later than {SCHEMA}.", "Update facelab.")
 
 

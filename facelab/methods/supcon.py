@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.losses import sup_con
+from facelab.methods.base import check_temperature
 from facelab.methods.siamese import Siamese
 
 
@@ -20,6 +21,9 @@ class SupCon(Siamese):
         projection: length of what the loss sees; the paper has 128.
         hidden: width of the head's hidden layer; the paper has that of the embedding (2048 for ResNet-50). 0: so here.
         temperature: of ``losses.sup_con``.
+
+    Raises:
+        BadParameterError: a temperature of 0 or less.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class SupCon(Siamese):
         hidden: int = 0,
         temperature: float = 0.1,
     ) -> None:
+        check_temperature(temperature)
         super().__init__(
             backbone, augmentation, mlp_head(backbone.num_features, (hidden or backbone.num_features, projection))
         )

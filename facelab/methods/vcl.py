@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -55,6 +57,11 @@ class VCL(Siamese):
         super().__init__(backbone, augmentation, mlp_head(backbone.num_features, sizes, norm=True))
         self.temperature, self.beta, self.sigma = temperature, beta, sigma
         self.similarity, self.prior = similarity, prior
+
+    @classmethod
+    def unused_options(cls, options: Mapping[str, object]) -> list[str]:
+        """``sigma`` belongs to the beta score, which is not there where beta is 0."""
+        return ["sigma"] if options.get("beta") == 0 and "sigma" in options else []
 
     def distribution(self, images: Tensor) -> Tensor:
         """Means and log-variances of clean photographs, side by side: (N, C, H, W) to (N, 2 D)."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
+from facelab.errors import BadParameterError
 from facelab.losses import vicreg
 from facelab.methods.siamese import Siamese
 
@@ -20,6 +21,9 @@ class VICReg(Siamese):
         invariance: weight of the first term of ``losses.vicreg``.
         variance: weight of the second; 0 lets everything become one point.
         covariance: weight of the third; 0 lets all dimensions say the same.
+
+    Raises:
+        BadParameterError: a weight below 0.
     """
 
     def __init__(
@@ -31,6 +35,11 @@ class VICReg(Siamese):
         variance: float = 25.0,
         covariance: float = 1.0,
     ) -> None:
+        if min(invariance, variance, covariance) < 0:
+            raise BadParameterError(
+                f"Weights of {invariance} (invariance), {variance} (variance) and {covariance} (covariance).",
+                "Give 0 or more of each.",
+            )
         super().__init__(backbone, augmentation, mlp_head(backbone.num_features, expander, norm=True, last_bias=False))
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,9 +11,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from facelab.errors import TrainingError
+from facelab.files import remove_partials
 from facelab.methods import Method
-from facelab.methods.storage import save_atomically
+from facelab.tensor_files import DamagedFileError, load_tensors, save_tensors
 from facelab.training.plan import History
+
+_REMEDY = "Move it away to start again, or choose another --out (in notebooks and experiments: FACELAB_RUNS)."
 
 
 @dataclass
@@ -47,20 +49,23 @@ class Checkpoint:
         self.fabric, self.method, self.optimizer, self.fingerprint = fabric, method, optimizer, fingerprint
 
     def read(self) -> Position:
-        """The position to go on from, weights and optimiser put back; the start where there is no checkpoint."""
-        if self.path is None or not self.path.is_file():
+        """The position to go on from, weights and optimiser put back; the start where there is no checkpoint.
+
+        Raises:
+            TrainingError: the checkpoint is damaged, or that of another run.
+        """
+        if self.path is None:
+            return Position()
+        if self.fabric.is_global_zero:
+            remove_partials(self.path.parent, of=self.path.name)  # of a process that was killed while it wrote
+        if not self.path.exists():
             return Position()
         try:
-            state = torch.load(self.path, map_location=self.fabric.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise TrainingError(
-                f"{self.path} cannot be read ({type(error).__name__}).", "Remove it to start again."
-            ) from error
-        if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
-            raise TrainingError(
-                f"{self.path} belongs to a run with another method, plan or data.",
-                "Remove it, or choose another folder.",
-            )
+            state, _ = load_tensors(self.path)  # those of earlier versions have no hash, and are still gone on from
+        except DamagedFileError as error:
+            raise TrainingError(f"The checkpoint {self.path} {error}.", _REMEDY) from error
+        if state.get("fingerprint") != self.fingerprint:
+            raise TrainingError(f"{self.path} belongs to a run with another method, plan or data.", _REMEDY)
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
         return Position(**state["position"] | {"history": History(**state["history"])})
@@ -72,9 +77,9 @@ class Checkpoint:
         fields = {name: getattr(position, name) for name in ("epoch", "step", "sums", "best_score", "best_weights")}
         state = {
             "fingerprint": self.fingerprint,
-            "method": self.method.state_dict(),
+            "method": dict(self.method.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "position": fields,
             "history": asdict(position.history),
         }
-        save_atomically(state, self.path)
+        save_tensors(state, self.path)
