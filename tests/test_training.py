@@ -19,6 +19,7 @@ from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
+from facelab.tensor_files import load_tensors, save_tensors
 from facelab.training import Plan, draw_scene_partners, epoch_order, fit, loop
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
@@ -141,7 +142,7 @@ def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
         "folder, out = sys.argv[1:]\n"
         "method = tiny_method()\n"
         "print('go', flush=True)\n"
-        "fit(method, tiny_faces(), Plan(epochs=60, batch_size=8, lr=.01), folder=folder, checkpoint_seconds=0)\n"
+        "fit(method, tiny_faces(), Plan(epochs=30, batch_size=8, lr=.01), folder=folder, checkpoint_seconds=0)\n"
         "torch.save(method.state_dict(), out)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -163,6 +164,14 @@ def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
     assert start(tmp_path / "b", tmp_path / "b.pt").wait() == 0
     left, right = (torch.load(tmp_path / name, weights_only=True) for name in ("a.pt", "b.pt"))
     assert_same(left, right)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    left, foreign = tmp_path / ".last.ckpt-abcd1234.partial", tmp_path / ".last.ckpt-notes"
+    for path in (left, foreign):
+        path.touch()
+    fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+    assert not left.exists() and foreign.exists()
 
 
 def test_nan_names_the_step():
@@ -194,10 +203,27 @@ def test_a_broken_checkpoint_is_named(tmp_path):
 
 
 def test_a_foreign_checkpoint_is_refused(tmp_path):
-    for content in ({"weights": torch.zeros(3)}, [1, 2]):
-        torch.save(content, tmp_path / "last.ckpt")
-        with pytest.raises(TrainingError, match="another"):
+    path = tmp_path / "last.ckpt"
+    written = {"state_dict": {}}, {"position": {}}
+    foreign = [partial(torch.save, {"weights": torch.zeros(3)}), partial(torch.save, [1, 2])]
+    foreign += [partial(save_tensors, content) for content in written]
+    foreign += [lambda path: path.write_text("hello"), Path.touch, Path.mkdir]
+    for write in foreign:
+        write(path)
+        with pytest.raises(TrainingError, match="last.ckpt .*Move it away.*another --out") as error:
             fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+        assert "\n" not in str(error.value)
+        if path.is_file():
+            path.unlink()
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path):
+    """It has no hash of its content."""
+    first, second = tiny_method(), tiny_method(seed=9)
+    fit(first, tiny_faces(), PLAN, folder=tmp_path)
+    torch.save(load_tensors(tmp_path / "last.ckpt")[0], tmp_path / "last.ckpt")
+    fit(second, tiny_faces(), PLAN, folder=tmp_path)
+    assert_same(weights(first), weights(second))
 
 
 def test_a_full_disk_is_one_error_and_the_last_checkpoint_stays(tmp_path, monkeypatch):

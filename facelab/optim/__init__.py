@@ -3,7 +3,7 @@
 Imports from facelab: no other folder.
 """
 
-from facelab.optim.factory import OPTIMIZERS, make_optimizer
+from facelab.optim.factory import OPTIMIZERS, check_optimizer, make_optimizer
 from facelab.optim.groups import parameter_groups, split_by_shape
 from facelab.optim.lars import LARS
 from facelab.optim.schedule import scaled_lr, warmup_cosine
@@ -11,6 +11,7 @@ from facelab.optim.schedule import scaled_lr, warmup_cosine
 __all__ = [
     "LARS",
     "OPTIMIZERS",
+    "check_optimizer",
     "make_optimizer",
     "parameter_groups",
     "scaled_lr",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch.optim import SGD, AdamW, Optimizer
 
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
 from facelab.optim.lars import LARS
 
 _MAKERS = {
@@ -32,6 +32,13 @@ def make_optimizer(name: str, parameters: Iterable[dict], lr: float, momentum: f
     """
     if not lr > 0:
         raise BadParameterError(f"The learning rate is {lr}.", "Give a positive one.")
-    if name not in _MAKERS:
-        raise BadParameterError(f"No optimiser is called {name!r}.", f"There are: {', '.join(OPTIMIZERS)}.")
+    check_optimizer(name)
     return _MAKERS[name](parameters, lr, momentum)
+
+
+def check_optimizer(name: str) -> None:
+    """Raise BadParameterError unless an optimiser has that name."""
+    if name not in _MAKERS:
+        raise BadParameterError(
+            f"No optimiser is called {name!r}.{nearest_name(name, OPTIMIZERS)}", f"There are: {', '.join(OPTIMIZERS)}."
+        )

@@ -163,6 +163,6 @@ def people_with_photos(faces: FaceSet, min_photos: int) -> FaceSet:
     if len(kept) < 2:
         raise BadParameterError(
             f"{len(kept)} people of {faces.source} have {min_photos} or more photographs.",
-            "Ask for fewer, or take a set with identities.",
+            "Give a data set with more photographs of each person, or ask for fewer (facelab train --min-photos).",
         )
     return faces.select_people(kept)

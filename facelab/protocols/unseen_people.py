@@ -10,12 +10,14 @@ import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.pairs import Pairs, all_pairs
+from facelab.datasets.pairs import Pairs, all_pairs, column_codes
 from facelab.datasets.splits import identity_disjoint_split, stored_people_split
 from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, Estimate, cosine_scores, verification_estimates
 from facelab.methods import Method, embed_faces
 from facelab.training import History, Monitor, Plan, fit
+
+MIN_TEST_PEOPLE = 3  #: that an interval over people needs
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def run_unseen_people(
     build: Callable[[FaceSet], Method],
     plan: Plan,
     *,
-    fars: tuple[float, ...] = (0.01,),
+    fars: tuple[float, ...] = (),
     draws: int = 1000,
     name: str = "CNN",
     scene: str | None = None,
@@ -58,7 +60,7 @@ def run_unseen_people(
         faces: photographs of known people.
         build: makes the untrained method for the training people; called twice with the same result.
         plan: its training; its seed also decides the halves, as ``split_unseen_people`` has it.
-        fars: false accept rates at which the true accept rate is given.
+        fars: false accept rates at which the true accept rate is given; each needs 10 / FAR impostor pairs.
         draws: of the bootstrap.
         name: what the trained network is called in the results.
         scene: column of the attribute table; photographs with one value there are one scene for ``fit``.
@@ -78,13 +80,40 @@ def split_unseen_people(faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
     """The photographs of one half of the people, to train on, and of the other, for the test; proved to share nothing.
 
     For ORL and orl-wild the halves are the stored ones (``data/pairs/orl-people.csv``), so that all methods and seeds are
-    judged on the same people; elsewhere they are drawn by the seed.
+    judged on the same people; elsewhere they are drawn by the seed. Of five people two train: the test needs three.
     """
-    stored = faces.source.startswith("orl")
-    split = stored_people_split(faces) if stored else identity_disjoint_split(faces, train=0.5, seed=seed)
+    count = len(faces.people)
+    if faces.source.startswith("orl") and "+" not in faces.source:  # a joined set has other people too
+        split = stored_people_split(faces)
+    else:
+        split = identity_disjoint_split(faces, train=2 if count == 5 else 0.5, seed=seed)
     train, test = faces.subset(split.train), faces.subset(split.test)
     assert_disjoint(train, test, kinds=("identity", "file", "hash"))
     return train, test
+
+
+def check_measurable(test: FaceSet) -> None:
+    """Refuse before a training what could not be measured after it.
+
+    Args:
+        test: photographs of the people who will be compared in pairs.
+
+    Raises:
+        BadParameterError: fewer than 3 people, or nobody with two photographs to compare; renderings of one photograph count
+            as one.
+    """
+    if len(test.people) < MIN_TEST_PEOPLE:
+        raise BadParameterError(
+            f"The test photographs show {len(test.people)} people, an interval needs {MIN_TEST_PEOPLE} or more.",
+            "Take a data set with more people, or ask for fewer photographs of each (facelab train --min-photos).",
+        )
+    photo = column_codes(test, "photo") if "photo" in test.attributes else np.arange(len(test))
+    shown = np.unique(np.stack([test.identity, photo]), axis=1)[0]  # each person once for each photograph
+    if np.bincount(shown[shown >= 0]).max() < 2:
+        raise BadParameterError(
+            f"None of the {len(test.people)} people to be tested has two photographs that could be compared.",
+            "Take a data set with two photographs or more of a person: facelab data list.",
+        )
 
 
 def verification_pairs(test: FaceSet) -> Pairs:

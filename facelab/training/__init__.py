@@ -6,7 +6,8 @@ Imports from facelab: datasets, optim, methods.
 """
 
 from facelab.training.gradient_cache import with_gradient_cache
-from facelab.training.loop import Monitor, Validate, fit
+from facelab.training.loop import Monitor, Validate, check_batch, fit
+from facelab.training.memory import check_weights_fit, explain_memory_errors
 from facelab.training.order import draw_scene_partners, epoch_order
 from facelab.training.plan import History, Plan
 
@@ -15,8 +16,11 @@ __all__ = [
     "Monitor",
     "Plan",
     "Validate",
+    "check_batch",
+    "check_weights_fit",
     "draw_scene_partners",
     "epoch_order",
+    "explain_memory_errors",
     "fit",
     "with_gradient_cache",
 ]

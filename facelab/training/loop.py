@@ -27,6 +27,7 @@ from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import progress_bar
 from facelab.training.checkpoint import Checkpoint, Position
 from facelab.training.gradient_cache import with_gradient_cache
+from facelab.training.memory import explain_memory_errors
 from facelab.training.order import draw_scene_partners, epoch_order
 from facelab.training.plan import History, Plan
 
@@ -34,6 +35,7 @@ Validate = Callable[[Method], float]
 Monitor = Callable[[Method], dict[str, float]]
 
 
+@explain_memory_errors()
 def fit(
     method: Method,
     faces: FaceSet,
@@ -69,8 +71,8 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
-        BadParameterError: fewer photographs than one batch holds, a batch that the processes cannot share evenly, or chunks of
-            a method that is no ``Siamese``.
+        BadParameterError: as ``check_batch``, or chunks of a method that is no ``Siamese``.
+        OutOfMemoryError: it does not fit into memory.
     """
     loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator="auto", devices=1))
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
@@ -100,19 +102,24 @@ def fit(
     return at.history
 
 
+def check_batch(plan: Plan, photographs: int, processes: int) -> None:
+    """Raise BadParameterError where a training set has fewer photographs than a batch, or processes cannot share it evenly."""
+    if photographs < plan.batch_size:
+        raise BadParameterError(
+            f"The training set has {photographs} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
+        )
+    if plan.batch_size % processes:
+        raise BadParameterError(
+            f"{processes} processes cannot share a batch of {plan.batch_size} evenly.",
+            f"Choose a multiple of {processes}.",
+        )
+
+
 def _prepare(
     method: Method, faces: FaceSet, plan: Plan, labels: np.ndarray | None, scenes: np.ndarray | None, fabric: Fabric
 ) -> TrainingLoop:
     """Method, optimiser and labels, set up for the devices."""
-    if len(faces) < plan.batch_size:
-        raise BadParameterError(
-            f"The training set has {len(faces)} photographs, a batch {plan.batch_size}.", "Choose a smaller batch."
-        )
-    if plan.batch_size % fabric.world_size:
-        raise BadParameterError(
-            f"{fabric.world_size} processes cannot share a batch of {plan.batch_size} evenly.",
-            f"Choose a multiple of {fabric.world_size}.",
-        )
+    check_batch(plan, len(faces), fabric.world_size)
     if labels is None:
         labels = faces.labels() if (faces.identity >= 0).all() else np.full(len(faces), -1)
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
@@ -207,6 +214,6 @@ def _end_epoch(
             raise TrainingError(f"The validation of epoch {at.epoch + 1} is not a number.", "Look at what it computes.")
         if score > at.best_score:
             at.best_score, at.history.best_epoch = score, at.epoch + 1
-            at.best_weights = copy.deepcopy(method.state_dict())
+            at.best_weights = copy.deepcopy(dict(method.state_dict()))
     at.history.epochs.append(entry)
     at.epoch, at.step, at.sums = at.epoch + 1, 0, {}

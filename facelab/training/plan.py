@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from facelab.errors import BadParameterError
+from facelab.optim import check_optimizer
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Plan:
         clip_norm: largest norm of the gradient; 0: not clipped.
         per_class: so many photographs of one class follow each other in the order of an epoch, so that a batch holds pairs
             of one person where classes are many; 1: any order.
-        seed: of the order, the augmentation and dropout. The initial weights are the caller's.
+        seed: 0 to 2^32 - 1, of the order, the augmentation and dropout. The initial weights are the caller's.
         chunk: photographs that go through the network of each device at a time, 2 or more, for a batch that memory cannot
             hold; the loss still compares the whole batch (``training.with_gradient_cache``). 0: all of them.
     """
@@ -45,6 +46,16 @@ class Plan:
             raise BadParameterError(
                 f"{self.epochs} epochs, batches of {self.batch_size}, {self.per_class} of a class together.",
                 "Give 1 or more of each.",
+            )
+        check_optimizer(self.optimizer)
+        if not 0 <= self.seed < 2**32:
+            raise BadParameterError(f"A seed of {self.seed}.", f"Give a whole number from 0 to {2**32 - 1}.")
+        if not 0 < self.lr < math.inf:
+            raise BadParameterError(f"A learning rate of {self.lr}.", "Give a number above 0, such as 0.002.")
+        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < math.inf and 0 <= self.clip_norm < math.inf):
+            raise BadParameterError(
+                f"Momentum {self.momentum}, weight decay {self.weight_decay}, norm clipped at {self.clip_norm}.",
+                "Give a momentum from 0 to below 1, and numbers from 0 for the others.",
             )
         if self.chunk < 0 or self.chunk == 1:
             raise BadParameterError(

@@ -10,6 +10,7 @@ import typer
 from facelab.commands.console import console, print_metrics
 from facelab.commands.parameters import parse_parameters
 from facelab.errors import BadParameterError
+from facelab.paths import user_path
 
 
 def train(
@@ -51,7 +52,7 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Peak learning rate; the method's own by default.")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw, sgd, lars or lars_paper.")] = "adamw",
     weight_decay: Annotated[float, typer.Option(min=0, help="On kernels and matrices.")] = 0.05,
-    momentum: Annotated[float, typer.Option(min=0, max=1, help="Of sgd and lars.")] = 0.9,
+    momentum: Annotated[float, typer.Option(help="Of sgd and lars.")] = 0.9,
     warmup_epochs: Annotated[
         float | None, typer.Option(min=0, help="Linear rise of the rate; by default 1, or half of a shorter run.")
     ] = None,
@@ -74,6 +75,7 @@ def train(
 ) -> None:
     """Train a method on a data set and measure it. Stop it and call again: it goes on."""
     from facelab import records
+    from facelab.commands.train.effects import check_effects
     from facelab.commands.train.run import train_and_measure
     from facelab.commands.train.search import search_settings
     from facelab.commands.train.settings import Settings, recipe
@@ -90,16 +92,18 @@ def train(
         method, {**own.options, **options}, dataset, min_photos, size, people, scene, augmentation or own.augmentation,
         backbone, width or None, weights, freeze, head, head_epochs, precision,
     )  # fmt: skip
+    check_effects(settings, plan, do, devices)
+    out = None if out is None else user_path(out)
     if trials and (plots or do != "both"):
         raise BadParameterError("A search prints a command.", "Give --do and --plots to that command.")
     if trials:
         best, line = search_settings(settings, plan, trials, options, out, devices)
-        console.print(f"best of {trials} trials, by top-1: {best}", markup=False)
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(f"best of {trials} trials, by top-1: {best}")
+        console.print(line)
         return
     folder = train_and_measure(settings, plan, out, do, plots, devices)
     if folder is None:  # another process has the results
         return
     if do != "train":
         print_metrics(records.leaderboard([records.read_record(folder / "record.json")]))
-    console.print(f"everything is in {folder}", markup=False, soft_wrap=True)
+    console.print(f"everything is in {folder}")

@@ -56,7 +56,9 @@ def measure_known_people(
     if head is not None:
         ranks[f"{name} + MLP, {task.settings.head}"] = topk_by_scores(head.predict(test), test.labels())
     found = {f"top{k}/{way}": rank.accuracy(k) for way, rank in ranks.items() for k in (1, 2, 3)}
-    return found | {f"silhouette/{name}": silhouette_estimate(embed_faces(method, test), test.identity)}
+    if len(test) > len(test.people):  # else nobody has two test photographs, and there is no distance within a person
+        found[f"silhouette/{name}"] = silhouette_estimate(embed_faces(method, test), test.identity)
+    return found
 
 
 def measure_unseen_people(task: Task, untrained: Method, method: Method) -> dict[str, Estimate]:

@@ -1,7 +1,8 @@
 """``facelab train``: any method on any data set, measured on people whom it knows or on people whom it has never seen.
 
 The folder of a run holds ``command.txt`` (what it is a run of), ``last.ckpt`` (where the training stands), ``method.pt``
-(what came out, for ``load_method``), with a head ``head/last.ckpt`` and ``head.pt``, then ``record.json`` and the plots.
+(what came out, for ``load_method``), with a head ``head/last.ckpt`` and ``head.pt``, then ``record.json`` and the plots. Its
+hidden ``.lock`` keeps a second training out of it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from facelab.backbones import PUBLISHED_WEIGHTS
 from facelab.commands.train.report import draw_plots, measure
 from facelab.commands.train.settings import Settings, check_choice, command_line
 from facelab.commands.train.task import Task, prepare_task
+from facelab.datasets.trees import sorted_entries
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import write_text
+from facelab.files import lock_folder, remove_partials, write_text
 from facelab.methods import Method, save_method
-from facelab.paths import runs_root
+from facelab.paths import runs_root, user_path
 from facelab.protocols.closed_set import new_head, top1_scorer
-from facelab.training import History, Plan, fit
+from facelab.training import History, Plan, explain_memory_errors, fit
 
 STAGES = ("train", "test", "both")
 
@@ -39,6 +42,10 @@ def new_fabric(devices: int, precision: str) -> Fabric:
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
+    elif not torch.cuda.is_available() and devices > (os.cpu_count() or 1):
+        raise BadParameterError(
+            f"--devices {devices}, and this machine has {os.cpu_count()} processors.", "Give fewer."
+        )
     if precision == "16-mixed" and not torch.cuda.is_available():
         raise BadParameterError("--precision 16-mixed needs a GPU.", "Give 32-true or bf16-mixed.")
     strategy = "ddp" if devices * nodes > 1 else "auto"
@@ -69,20 +76,24 @@ def train_and_measure(
     """
     check_choice("do", do, STAGES)
     fabric = new_fabric(1 if do == "test" else devices, settings.precision)
-    task = prepare_task(settings, plan, fabric)
     folder = out or default_run_folder(settings, plan)
-    check_folder(folder, task)
-    if do != "test":
-        fabric.launch()
-        if fabric.is_global_zero:
-            write_text(folder / "command.txt", run_description(task))
-        train_task(task, folder, fabric)
-    if not fabric.is_global_zero:
-        return None
-    if do != "train":
-        measure(task, folder, fabric.device)
-    if plots:
-        draw_plots(task, folder)
+    with explain_memory_errors():
+        task = prepare_task(settings, plan, fabric)
+        check_folder(folder, task)
+        if do != "test":
+            fabric.launch()
+        if not fabric.is_global_zero:
+            if do != "test":
+                train_task(task, folder, fabric)
+            return None
+        with lock_folder(folder, "facelab train"):
+            if do != "test":
+                begin_folder(folder, task)
+                train_task(task, folder, fabric)
+            if do != "train":
+                measure(task, folder, fabric.device)
+            if plots:
+                draw_plots(task, folder)
     return folder
 
 
@@ -95,17 +106,32 @@ def default_run_folder(settings: Settings, plan: Plan) -> Path:
 
 
 def run_description(task: Task) -> str:
-    """What a folder is the run of: the command, and the photographs."""
-    return f"{command_line(task.settings, task.plan)}\n{task.data['source']}, SHA-256 {task.data['sha256']}\n"
+    """What a folder is the run of: the command, the photographs, and the file of weights that it starts from."""
+    said = f"{command_line(task.settings, task.plan)}\n{task.data['source']}, SHA-256 {task.data['sha256']}\n"
+    weights = task.settings.weights
+    if weights is not None and weights not in PUBLISHED_WEIGHTS:
+        said += f"{weights}, SHA-256 {hashlib.sha256(user_path(weights).read_bytes()).hexdigest()}\n"
+    return said
 
 
 def check_folder(folder: Path, task: Task) -> None:
-    """Raise FacelabError where something was begun in a folder by another command, or with other photographs."""
+    """Raise FacelabError where a folder holds the run of another command or of other photographs, or something else."""
+    if folder.exists() and not folder.is_dir():
+        raise FacelabError(f"{folder} is a file.", "Choose another --out.")
+    others = {entry.name for entry in sorted_entries(folder)} - {"command.txt"} if folder.exists() else set()
     path = folder / "command.txt"
-    if not path.is_file() or (found := path.read_text(encoding="utf-8")) == run_description(task):
+    if not others or (path.is_file() and path.read_text(encoding="utf-8") == run_description(task)):
         return
-    if any(other != path for other in folder.iterdir()):
-        raise FacelabError(f"{folder} is the folder of another run: {found.strip()}.", "Choose another --out.")
+    if not path.is_file():
+        raise FacelabError(f"{folder} holds something else than a training: {min(others)}.", "Choose another --out.")
+    found = path.read_text(encoding="utf-8").strip()
+    raise FacelabError(f"{folder} is the folder of another run: {found}.", "Choose another --out.")
+
+
+def begin_folder(folder: Path, task: Task) -> None:
+    """Note what the folder is the run of, and remove what a killed process left of files that it was writing."""
+    write_text(folder / "command.txt", run_description(task))
+    remove_partials(folder)
 
 
 def train_task(task: Task, folder: Path, fabric: Fabric) -> None:

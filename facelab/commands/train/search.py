@@ -6,19 +6,23 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facelab.commands.train.run import check_folder, default_run_folder, new_fabric, run_description
+from facelab.commands.train.run import begin_folder, check_folder, default_run_folder, new_fabric
 from facelab.commands.train.settings import Settings, command_line
 from facelab.commands.train.task import Task, prepare_task
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.evaluation import Estimate, wilson
-from facelab.files import write_text
+from facelab.files import lock_folder
 from facelab.methods.registry import method_options
 from facelab.progress import progress_bar
 from facelab.protocols.closed_set import rank_by_nearest_photograph, split_closed_set
-from facelab.training import Plan, fit
+from facelab.training import Plan, explain_memory_errors, fit
+
+if TYPE_CHECKING:
+    import optuna
 
 BATCH_SIZES = (16, 32, 64, 128)  #: of which the training photographs fill two or more
 LR_FACTOR = 10  #: the learning rate is sought from a tenth to ten times the one given
@@ -66,37 +70,54 @@ def search_settings(
     task = prepare_task(settings, plan, fabric)
     folder = out or default_run_folder(settings, plan)
     check_folder(folder, task)
-    write_text(folder / "command.txt", run_description(task))
-    seen, start = task_without_test(task), start_parameters(task, fixed_options)
-    study = optuna.create_study(
-        storage=f"sqlite:///{(folder / 'search.db').resolve()}",
-        study_name=" ".join(start),  # what is searched: trials of other parameters are another study
-        direction="maximize",
-        load_if_exists=True,
-    )
+    with lock_folder(folder, "facelab train"), explain_memory_errors():
+        begin_folder(folder, task)
+        seen, start = task_without_test(task), start_parameters(task, fixed_options)
+        study = open_study(folder / "search.db", " ".join(start))
 
-    def objective(trial) -> float:
-        candidate = suggest_task(trial, seen, start)
-        method = candidate.build_untrained()
-        try:
-            fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scene_ids(), fabric=fabric)
-        except TrainingError:
-            return 0.0  # the loss left the numbers: such a network finds nobody
-        return rank_by_nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
+        def objective(trial) -> float:
+            candidate = suggest_task(trial, seen, start)
+            method = candidate.build_untrained()
+            try:
+                fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scene_ids(), fabric=fabric)
+            except TrainingError:
+                return 0.0  # the loss left the numbers: such a network finds nobody
+            return rank_by_nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
 
-    with progress_bar("trials", trials) as progress:
-        while (done := len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) < trials:
-            # a draw follows from the number of the trial, so that a search that was stopped goes on as if it had not been
-            seed = np.random.SeedSequence([plan.seed, done]).generate_state(1)[0]
-            study.sampler = optuna.samplers.TPESampler(seed=int(seed))
-            if not done:
-                study.enqueue_trial(start)
-            study.optimize(objective, n_trials=1)
-            progress.advance()
+        with progress_bar("trials", trials) as progress:
+            while (done := len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) < trials:
+                # a draw follows from the number of the trial, so that a search that was stopped goes on as if it had not been
+                seed = np.random.SeedSequence([plan.seed, done]).generate_state(1)[0]
+                study.sampler = optuna.samplers.TPESampler(seed=int(seed))
+                if not done:
+                    study.enqueue_trial(start)
+                study.optimize(objective, n_trials=1)
+                progress.advance()
     photographs = len(seen.validation)
     best = suggest_task(optuna.trial.FixedTrial(study.best_params), seen, start)
     found = wilson(round(study.best_value * photographs), photographs, unit="validation photographs")
     return found, command_line(best.settings, best.plan)
+
+
+def open_study(database: Path, name: str) -> optuna.Study:
+    """The study kept in a database; ``name`` says what is searched, so that trials of other parameters are another study.
+
+    Raises:
+        FacelabError: optuna is not installed, the file is no database, or it cannot be written.
+    """
+    optuna = _optuna()
+    from sqlalchemy.engine import URL  # comes with optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # built, not pasted: a folder may be called 50% or why?
+    url = URL.create("sqlite", database=str(database.resolve())).render_as_string(hide_password=False)
+    try:
+        return optuna.create_study(storage=url, study_name=name, direction="maximize", load_if_exists=True)
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise FacelabError(
+            f"{database} cannot be used as the database of trials ({str(error).splitlines()[0]}).",
+            "Choose another --out.",
+        ) from error
 
 
 def task_without_test(task: Task) -> Task:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from facelab.augment import PRESETS
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
 from facelab.methods.registry import method_entry
 from facelab.training import Plan
 
@@ -52,7 +52,9 @@ def recipe(method: str) -> Recipe:
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise BadParameterError unless ``value`` is one of the choices of an option."""
     if value not in choices:
-        raise BadParameterError(f"--{name} is {value!r}.", f"Give one of: {', '.join(choices)}.")
+        raise BadParameterError(
+            f"--{name} is {value!r}.{nearest_name(value, choices)}", f"Give one of: {', '.join(choices)}."
+        )
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ class Settings:
     weights: str | None
     freeze: int
     head: str
-    head_epochs: int
-    precision: str
+    head_epochs: int = 16
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

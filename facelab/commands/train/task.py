@@ -16,8 +16,8 @@ from facelab.errors import BadParameterError, FacelabError
 from facelab.methods import Method, new_method
 from facelab.methods.registry import method_entry
 from facelab.protocols.closed_set import people_with_photos, split_closed_set
-from facelab.protocols.unseen_people import scene_ids, split_unseen_people
-from facelab.training import Plan, with_gradient_cache
+from facelab.protocols.unseen_people import check_measurable, scene_ids, split_unseen_people
+from facelab.training import Plan, check_batch, check_weights_fit, with_gradient_cache
 
 HEAD_RATES = {"frozen": 3e-3, "finetuned": 1e-3}
 
@@ -53,10 +53,18 @@ class Task:
 
     def build_untrained(self) -> Method:
         """The method as it starts, its random weights drawn from the seed of the plan."""
-        known = self.settings
         torch.manual_seed(self.plan.seed)
+        return self._build(self.settings.weights)
+
+    def check_memory(self, device: torch.device) -> None:
+        """Raise OutOfMemoryError where a device has not the memory to train the method's weights."""
+        with torch.device("meta"):
+            check_weights_fit(self._build(None), device)
+
+    def _build(self, weights: str | None) -> Method:
+        known = self.settings
         channels = self.train.images.shape[3]
-        network = backbone(known.backbone, in_channels=channels, width=known.width, weights=known.weights)
+        network = backbone(known.backbone, in_channels=channels, width=known.width, weights=weights)
         augmentation, classes = PRESETS[known.augmentation], len(self.train.people)
         return new_method(known.method, freeze(network, known.freeze), augmentation, known.options, classes)
 
@@ -89,13 +97,22 @@ def prepare_task(settings: Settings, plan: Plan, fabric: Fabric) -> Task:
         train, test = split_unseen_people(faces, plan.seed)
         parts = [train, None, test]
     task = Task(settings, plan, faces.describe(), *parts)
-    task.scene_ids()  # raises where there are none
-    if len(task.test.people) < 3:
+    scenes = task.scene_ids()
+    if scenes is not None and len(np.unique(scenes)) == len(scenes):
+        raise BadParameterError(
+            f"--scene {settings.scene}: no two training photographs have one value there.",
+            "Name a column that groups them, or leave it out.",
+        )
+    if settings.people == "unseen":
+        check_measurable(task.test)
+    elif len(task.test.people) < 3:
         raise BadParameterError(
             f"The test photographs show {len(task.test.people)} people.", "Take 3 or more; lower --min-photos."
         )
+    check_batch(plan, len(task.train), fabric.world_size)
     if not method_entry(settings.method).labels and plan.per_class > 1:
         raise BadParameterError(f"--per-class tells {settings.method} who is who.", "Leave it out.")
+    task.check_memory(fabric.device)
     _try_a_step(task, fabric)
     return task
 
