@@ -6,13 +6,18 @@ This file is the table of commands, and says what ends a command in which words;
 from __future__ import annotations
 
 import errno
+import functools
+import signal
 import sys
+import warnings
+from collections.abc import Callable
 
 import typer
 
 from facelab.commands import data
 from facelab.commands.app import app as face_id
 from facelab.commands.build import build
+from facelab.commands.console import error_console
 from facelab.commands.crop import crop
 from facelab.commands.leaderboard import leaderboard
 from facelab.commands.run import run
@@ -21,6 +26,7 @@ from facelab.commands.sweep import sweep
 from facelab.commands.train.command import train
 from facelab.errors import FacelabError
 from facelab.experiments.command import app as experiment
+from facelab.terminal import escape_what_cannot_be_encoded
 
 HELP = "Run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."
 
@@ -33,10 +39,18 @@ app.add_typer(experiment, name="experiment")
 
 _UsageError = typer.BadParameter.__base__  # of click, of which newer versions of typer carry a copy of their own
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_STOPPED = {128 + number for number in (signal.SIGINT, *_ENDING)}  # exit codes, as a shell has them
 
 
 def main() -> None:
-    """Entry point. One line for what the user can mend: exit code 1, or 2 for a word that no command knows; 130 for Ctrl-C."""
+    """Entry point. One line for what the user can mend: exit code 1, or 2 for a word that no command knows; 130 for Ctrl-C,
+    143 for SIGTERM."""
+    escape_what_cannot_be_encoded()
+    warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
+    for number in _ENDING:
+        if signal.getsignal(number) == signal.SIG_DFL:  # else somebody has set it aside, as nohup does
+            signal.signal(number, _stop)
     try:
         code = app(standalone_mode=False) or 0
     except FacelabError as error:
@@ -57,13 +71,28 @@ def main() -> None:
         code = _say(f"{error.filename or 'A file'}: {error.strerror}. Free some space, or check the rights.", 1)
     except (typer.Abort, KeyboardInterrupt):  # as older versions of typer tell of Ctrl-C
         code = 130
-    if code == 130:
+    except SystemExit as error:  # of _stop
+        code = error.code
+    if code in _STOPPED:
         _say("stopped.", code)
     sys.exit(code)
 
 
+def _stop(number: int, frame: object) -> None:
+    """End by an exception, as Ctrl-C does: kernels and half-written files are cleaned up on its way."""
+    raise SystemExit(128 + number)
+
+
+def _show_warning(show_others: Callable, message: Warning, category: type[Warning], *where: object) -> None:
+    """A warning of ours as one line, without the line of code that gave it; the others as they were shown before."""
+    if category.__module__.startswith("facelab."):
+        error_console.print(f"facelab: {message}")
+    else:
+        show_others(message, category, *where)
+
+
 def _say(text: str, code: int) -> int:
-    print(f"facelab: {' '.join(text.split())}", file=sys.stderr)
+    error_console.print(f"facelab: {text}")
     return code
 
 

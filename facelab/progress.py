@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facelab.terminal import LiteralConsole, printable
 
 _silenced = False
 
@@ -33,7 +34,7 @@ class ProgressBar:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Go on by some steps and show a short note."""
         if self._progress is not None:
-            self._progress.update(self._task, advance=steps, note=note)
+            self._progress.update(self._task, advance=steps, note=printable(note))
 
 
 @contextmanager
@@ -42,8 +43,7 @@ def progress_bar(description: str, total: int) -> Iterator[ProgressBar]:
     if not is_interactive():
         yield ProgressBar(None, 0)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True
-    ) as progress:
-        yield ProgressBar(progress, progress.add_task(description, total=total, note=""))
+    name, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
+    with Progress(*columns, console=LiteralConsole(stderr=True), transient=True) as progress:
+        yield ProgressBar(progress, progress.add_task(printable(description), total=total, note=""))

@@ -8,12 +8,15 @@ import json
 import math
 import platform
 import re
+import warnings
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from facelab.datasets.trees import is_litter
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation.intervals import Estimate, mean_over_seeds
 from facelab.files import write_json
@@ -21,6 +24,10 @@ from facelab.files import write_json
 SCHEMA = 1  #: raised when the meaning of a field changes
 
 _VERSIONS_OF = ("facelab", "torch", "torchvision", "numpy", "scikit-learn", "opencv-python-headless")
+_BEGINS = re.compile(
+    rb'\{\s*"name": "[^"]*",\s*"command": "'
+)  # as every record does, also one of which only a part is left
+_MOST_BYTES = 2**26  # of a record: the largest of data/results has half a megabyte
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,9 @@ class Metric:
     method: str = ""
 
     def __post_init__(self) -> None:
+        numbers = [self.value, *(number for number in (self.n, self.low, self.high) if number is not None)]
+        if not all(isinstance(number, Real) for number in numbers):
+            raise BadParameterError("A metric is not a number.", "Record only what was measured.")
         if not math.isfinite(self.value):
             raise BadParameterError(f"A metric is {self.value}.", "Record only what was measured.")
 
@@ -81,6 +91,13 @@ class Record:
     versions: dict[str, str] = field(default_factory=lambda: versions())
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        texts, tables = (self.name, self.command, self.created), (self.parameters, self.data, self.versions)
+        if not isinstance(self.wall_seconds, int | float):
+            raise BadParameterError("The seconds of a record are no number.", "Give wall_seconds as a number.")
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
+            raise BadParameterError("A field of a record is of another type.", "See the attributes of Record.")
+
     def write(self, path: Path) -> Path:
         """Write it as JSON, whole or not at all, and return the path."""
         write_json(path, asdict(self))
@@ -104,26 +121,97 @@ def read_record(path: Path) -> Record:
     """The record in a file.
 
     Raises:
-        FacelabError: not there, not a record, or one of a later version of facelab.
+        FacelabError: not there, not a record, a damaged one, or one of a later version of facelab.
     """
     if not path.is_file():
         raise FacelabError(f"There is no record {path}.", "Run the notebook or the command that makes it.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema"] > SCHEMA:
-            raise FacelabError(f"{path} has schema {content['schema']}, later than {SCHEMA}.", "Update facelab.")
-        metrics = {name: Metric(**metric) for name, metric in content.pop("metrics").items()}
-        return Record(metrics=metrics, **content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    record = _read(path)
+    if record is None:
         raise FacelabError(
-            f"{path} is not a record of facelab ({error}).", "Remove it, or run its notebook again."
-        ) from error
+            f"{path} is not a record of facelab.", "Name the JSON that a notebook or a command of facelab wrote."
+        )
+    return record
+
+
+class UnusableRecordWarning(UserWarning):
+    """A record cannot be read, and is left out."""
+
+
+@dataclass(frozen=True)
+class FoundRecords:
+    """What the JSON files below some folders hold.
+
+    Attributes:
+        records: oldest first; a copy of one counts once.
+        unusable: of each record that cannot be read (damaged, or of a later facelab) a line that names it and says why.
+        foreign: the files that are somebody else's, and were passed over.
+    """
+
+    records: list[Record]
+    unusable: list[str]
+    foreign: list[Path]
+
+
+def search_records(*folders: Path) -> FoundRecords:
+    """Look into every JSON file below the folders, but for hidden ones and what file managers leave behind."""
+    paths = {
+        path.resolve()
+        for folder in folders
+        for path in folder.rglob("*.json")
+        if path.is_file() and not any(map(is_litter, path.relative_to(folder).parts))
+    }
+    records, unusable, foreign = {}, [], []
+    for path in sorted(paths):
+        try:
+            record = _read(path)
+        except FacelabError as error:
+            unusable.append(str(error))
+            continue
+        if record is None:
+            foreign.append(path)
+        else:
+            records[repr(record)] = record
+    return FoundRecords(sorted(records.values(), key=lambda record: record.created), unusable, foreign)
 
 
 def find_records(*folders: Path) -> list[Record]:
-    """Every record below the folders, oldest first."""
-    paths = sorted({path.resolve() for folder in folders for path in folder.rglob("*.json")})
-    return sorted((read_record(path) for path in paths), key=lambda record: record.created)
+    """Every record below the folders, oldest first; one that cannot be read is named in a warning."""
+    found = search_records(*folders)
+    for problem in found.unusable:
+        warnings.warn(problem, UnusableRecordWarning, stacklevel=2)
+    return found.records
+
+
+def _read(path: Path) -> Record | None:
+    """The record in a file, or None where it is somebody else's file.
+
+    Raises:
+        FacelabError: a record that is damaged, of a later facelab, or that this user may not read.
+    """
+    try:
+        content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
+    except OSError as error:
+        raise FacelabError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
+    again = "Run its notebook or its command again."
+    try:
+        fields = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        if _BEGINS.match(content):
+            raise FacelabError(f"{path} is a damaged record ({error}).", again) from error
+        return None
+    if (
+        not isinstance(fields, dict)
+        or not {"name", "metrics"} <= fields.keys()
+        or not isinstance(fields.get("schema"), int)
+    ):
+        return None
+    try:
+        if fields["schema"] > SCHEMA:
+            raise FacelabError(f"{path} has schema {fields['schema']}, later than {SCHEMA}.", "Update facelab.")
+        metrics = {name: Metric(**metric) for name, metric in fields.pop("metrics").items()}
+        return Record(metrics=metrics, **fields)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FacelabError(f"{path} is a damaged record ({error}).", again) from error
 
 
 def leaderboard(records: list[Record], metric: str | None = None) -> pd.DataFrame:
@@ -144,13 +232,18 @@ def leaderboard(records: list[Record], metric: str | None = None) -> pd.DataFram
         ) from error
     columns = ["name", "preset", "dataset", "seed", "metric", "value", "low", "high", "n", "seconds", "created"]
     rows = [
-        [record.name, *(record.parameters.get(key, "") for key in ("preset", "dataset", "seed")), name, m.value, m.low,
+        [record.name, *(_label(record.parameters.get(key)) for key in ("preset", "dataset", "seed")), name, m.value, m.low,
          m.high, m.n, round(record.wall_seconds, 1), record.created]
         for record in records
         for name, m in record.metrics.items()
         if wanted.search(name)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _label(value: object) -> object:
+    """A parameter as a cell of the table: what is neither text nor a number is written as text, and nothing stays empty."""
+    return value if isinstance(value, str | int | float) else "" if value is None else json.dumps(value)
 
 
 def summarize_over_seeds(records: list[Record]) -> pd.DataFrame:

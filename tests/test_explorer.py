@@ -75,6 +75,14 @@ def test_a_label_is_never_markup(faces):
     assert nasty == Parsed(explorer.render_page(points, images, harmless, neighbours)).tags
 
 
+def test_a_label_cannot_turn_or_break_the_line_that_it_stands_in(faces):
+    points, images, table, _ = faces
+    table = pd.DataFrame({"person\u202e": ["a\u202eb", "caf\udce9", "two\nlines", "A$AP & $hort", "张伟"]})
+    data = json.loads(Parsed(explorer.render_page(points, images, table)).text)
+    shown = ["a\\u202eb", "caf\\udce9", "two\\nlines", "A$AP & $hort", "张伟"]
+    assert data["table"] == {"person\\u202e": shown}
+
+
 def test_who_watches_gets_the_page_in_a_frame_and_a_build_the_picture(faces, monkeypatch):
     points, images, table, _ = faces
     monkeypatch.setattr(explorer, "is_interactive", lambda: False)

@@ -20,15 +20,10 @@ def list_() -> None:
         own = row.experiment
         data = ", ".join(f"{name} (missing)" if name in row.missing else name for name in own.datasets) or "no data set"
         minutes = "no record yet" if row.minutes is None else f"{row.minutes:.0f} min"
-        console.print(own.name, markup=False, style="bold", highlight=False)
-        console.print(f"    {own.shows}", markup=False, highlight=False, soft_wrap=True)
-        console.print(
-            f"    notebook {own.notebook}; {minutes}; {data}; {own.module}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    console.print("The record of NAME is data/results/NAME.json.", markup=False)
+        console.print(own.name, style="bold")
+        console.print(f"    {own.shows}")
+        console.print(f"    notebook {own.notebook}; {minutes}; {data}; {own.module}")
+    console.print("The record of NAME is data/results/NAME.json.")
 
 
 @app.command("run")
@@ -56,16 +51,14 @@ def run(
     kept, record = run_experiment(get_experiment(name), seeds, workers, only)
     if only is not None:
         for label, cell in kept.items():
-            console.print(f"{label} ({cell.seconds:.0f} s)", markup=False, style="bold", soft_wrap=True)
+            console.print(f"{label} ({cell.seconds:.0f} s)", style="bold")
             for figure, value in cell.figures.items():
                 text = f"{value:.6g}" if isinstance(value, float) else str(value)
-                console.print(f"  {figure}: {text[:100]}", markup=False, highlight=False, soft_wrap=True)
+                console.print(f"  {figure}: {text[:100]}")
     if old := [label for label, cell in kept.items() if cell.code != code_digest()]:
         console.print(
             f"{len(old)} of {len(kept)} cells were computed by another state of the code ({old[0]} ...). To compute them "
-            f"again, move {runs_root() / 'experiments' / name} away.",
-            markup=False,
-            soft_wrap=True,
+            f"again, move {runs_root() / 'experiments' / name} away."
         )
     if record is not None:
-        console.print(f"{len(kept)} cells, record {record}", markup=False, soft_wrap=True)
+        console.print(f"{len(kept)} cells, record {record}")

@@ -34,11 +34,12 @@ from facelab.evaluation import (
     topk_by_neighbors,
     verification_estimates,
 )
+from facelab.evaluation.verification import MIN_EXPECTED
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.embedders import new_embedder
 from facelab.methods.registry import method_entry
-from facelab.protocols.unseen_people import scene_ids, split_unseen_people, verification_pairs
+from facelab.protocols.unseen_people import MIN_TEST_PEOPLE, scene_ids, split_unseen_people, verification_pairs
 from facelab.records import Metric
 from facelab.training import Plan, fit
 
@@ -137,10 +138,11 @@ class Parts:
 
 
 def plan_for_budget(contender: Contender, photographs: int, views: int, seed: int) -> Plan:
-    """As many epochs as the budget has, one at least."""
-    steps = photographs // contender.batch_size * contender.batch_size * contender.views
+    """As many epochs as the budget has, one at least; a batch is never larger than the photographs are many."""
+    batch_size = min(contender.batch_size, photographs)
+    steps = photographs // batch_size * batch_size * contender.views
     epochs = max(1, round(views / steps))
-    return Plan(epochs, contender.batch_size, contender.lr, warmup_epochs=min(1.0, epochs / 2), seed=seed)
+    return Plan(epochs, batch_size, contender.lr, warmup_epochs=min(1.0, epochs / 2), seed=seed)
 
 
 def select(names: str) -> dict[str, Contender]:
@@ -205,8 +207,21 @@ def load_sface(large: FaceSet) -> Embed:
     return lambda faces: np.stack([embed_one(file) for file in faces.attributes["file"]])
 
 
+def measurable_figures(parts: Parts, seed: int) -> tuple[str, ...]:
+    """Those of ``FIGURES`` that these photographs can show: the open set takes three enrolled people, three others, and so many
+    photographs of the others that ten false alarms are ``FPIR`` of them.
+    """
+    try:
+        split = open_set_split(parts.strangers, 0.5, ENROLLED, seed)
+    except BadParameterError:
+        return FIGURES[:2]
+    enrolled, others = (len(np.unique(parts.strangers.identity[rows])) for rows in (split.gallery, split.non_mated))
+    enough = min(enrolled, others) >= MIN_TEST_PEOPLE and len(split.non_mated) * FPIR >= MIN_EXPECTED
+    return FIGURES if enough else FIGURES[:2]
+
+
 def measure(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[str, Estimate]:
-    """All of ``FIGURES``, with intervals over people.
+    """All ``measurable_figures``, with intervals over people.
 
     Args:
         embed: a method that learned from ``parts.train`` or from nobody of ``parts``.
@@ -218,13 +233,15 @@ def measure(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[str
     near = topk_by_neighbors(embed(parts.train), parts.train.identity, embed(parts.known), parts.known.identity)
     pairs = verification_pairs(parts.strangers)
     verified = verification_estimates(cosine_scores(strangers, pairs), pairs, parts.strangers.identity, (), draws, seed)
-    searched = search_gallery(strangers, parts.strangers.identity, open_set_split(parts.strangers, 0.5, ENROLLED, seed))
-    found = (
-        accuracy_over_people(near, parts.known.identity, draws=draws, seed=seed),
-        verified["eer"],
-        fnir_estimate(searched, FPIR, draws=draws, seed=seed),
-    )
-    return dict(zip(FIGURES, found, strict=True))
+    found = {
+        FIGURES[0]: accuracy_over_people(near, parts.known.identity, draws=draws, seed=seed),
+        FIGURES[1]: verified["eer"],
+    }
+    if FIGURES[2] in measurable_figures(parts, seed):
+        split = open_set_split(parts.strangers, 0.5, ENROLLED, seed)
+        searched = search_gallery(strangers, parts.strangers.identity, split)
+        found[FIGURES[2]] = fnir_estimate(searched, FPIR, draws=draws, seed=seed)
+    return found
 
 
 def grid(seeds: int) -> list[Cell]:

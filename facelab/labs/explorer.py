@@ -15,6 +15,7 @@ from facelab.errors import BadParameterError
 from facelab.plots import COLORS, as_jpeg, sprite, thumbnail_map
 from facelab.plots.maps import check_points
 from facelab.progress import is_interactive
+from facelab.terminal import printable
 
 MAX_FACES = 3000  #: more make a page that a browser draws slowly and a notebook stores badly
 _TEMPLATE = Path(__file__).with_name("explorer.html")
@@ -55,7 +56,10 @@ def render_page(
     side = min(images.shape[1], _SIDE)
     data = {
         "points": np.round((points - points.min(axis=0)) / span, 4).tolist(),
-        "table": {str(name): ["" if pd.isna(value) else str(value) for value in table[name]] for name in table},
+        "table": {
+            printable(str(name)): ["" if pd.isna(value) else printable(str(value)) for value in table[name]]
+            for name in table
+        },
         "neighbours": None if neighbors is None else neighbors.tolist(),
         "colours": COLORS,
         "side": side,

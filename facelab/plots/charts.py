@@ -11,14 +11,15 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from facelab.plots.style import COLORS
+from facelab.plots.text import literal, literal_label, literal_title
 
 
 def curves(series: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str = "") -> Figure:
     """Lines over the steps or epochs 1, 2, ...; NaN leaves a gap."""
     figure, axes = plt.subplots()
     for name, values in series.items():
-        axes.plot(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.plot(range(1, len(values) + 1), values, label=literal_label(name))
+    axes.set(xlabel=literal_title(xlabel), ylabel=literal_title(ylabel), title=literal_title(title))
     if len(series) > 1:
         axes.legend()
     return figure
@@ -52,9 +53,9 @@ def intervals(
         axes.plot(value, row, "o", color=colours[name])
     if chance is not None:
         axes.axvline(scale * chance, color="grey", linestyle=":", label="chance")
-    labels = [name if len(groups) == 1 else f"{group}: {name}" for group, name in names]
+    labels = [literal(name if len(groups) == 1 else f"{group}: {name}") for group, name in names]
     axes.set_yticks(range(len(names)), labels)
-    axes.set(xlabel=xlabel, title=title, ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel=literal_title(xlabel), title=literal_title(title), ylim=(len(names) - 0.5, -0.5))
     return figure
 
 
@@ -75,9 +76,9 @@ def interval_panels(panels: Mapping[str, Mapping[str, object]], title: str = "")
             colour = COLORS[names.index(name) % len(COLORS)]
             axes.plot([low, high], [names.index(name)] * 2, color=colour, linewidth=2.5)
             axes.plot(value, names.index(name), "o", color=colour)
-        axes.set(title=what, xlabel="per cent", ylim=(len(names) - 0.5, -0.5))
-    several[0][0].set_yticks(range(len(names)), names)
-    figure.suptitle(title)
+        axes.set(title=literal(what), xlabel="per cent", ylim=(len(names) - 0.5, -0.5))
+    several[0][0].set_yticks(range(len(names)), [literal(name) for name in names])
+    figure.suptitle(literal_title(title))
     return figure
 
 
@@ -91,10 +92,13 @@ def confusion_matrix(matrix: np.ndarray, title: str = "", names: Sequence[str] |
     """
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
     figure, axes = plt.subplots(figsize=(5, 4.2))
-    percent = {} if names is None else {"annot": 100 * share, "fmt": ".0f", "xticklabels": names, "yticklabels": names}
+    percent = {}
+    if names is not None:
+        labels = [literal_label(name) for name in names]
+        percent = {"annot": 100 * share, "fmt": ".0f", "xticklabels": labels, "yticklabels": labels}
     bar = {"label": "share of the row"}
     sns.heatmap(share, vmin=0, vmax=1, cmap="viridis", square=True, ax=axes, cbar_kws=bar, **percent)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true", title=literal_title(title))
     return figure
 
 
@@ -108,8 +112,8 @@ def rate_grids(grids: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     figure, several = plt.subplots(1, len(grids), figsize=(2.6 * len(grids) + 0.6, 2.9), sharey=True, squeeze=False)
     for axes, (name, grid) in zip(several[0], grids.items(), strict=True):
         sns.heatmap(100 * grid, vmin=0, vmax=100, annot=True, fmt=".0f", cmap="viridis", cbar=False, ax=axes)
-        axes.set(title=name, ylabel=str(grid.index.name) if axes is several[0][0] else "")
-    figure.suptitle(title)
+        axes.set(title=literal(name), ylabel=str(grid.index.name) if axes is several[0][0] else "")
+    figure.suptitle(literal_title(title))
     return figure
 
 
@@ -127,6 +131,6 @@ def silhouette_curve(ks: Sequence[int], scores: Sequence[float], chosen_k: int, 
     axes.plot(ks, scores, "o-", color=COLORS[0], markersize=4)
     axes.axvline(chosen_k, color=COLORS[1], label=f"chosen: {chosen_k}")
     axes.axvline(true_k, color="black", linestyle="--", label=f"people: {true_k}")
-    axes.set(xlabel="number of clusters", ylabel="mean silhouette", title=title)
+    axes.set(xlabel="number of clusters", ylabel="mean silhouette", title=literal_title(title))
     axes.legend()
     return figure

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from IPython.display import Image
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
 from facelab.cropping.boxes import Box, Face
 from facelab.datasets.decode import resize
 from facelab.plots.style import COLORS, hex_to_rgb
+from facelab.plots.text import font_file
+from facelab.terminal import printable
 
 
 def face_sheet(
@@ -37,9 +41,18 @@ def face_sheet(
         face = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_CUBIC)
         sheet[top : top + height, left : left + width] = face if face.ndim == 3 else face[:, :, None]
         if titles is not None:
-            where = (left + 1, top + height + 11)
-            cv2.putText(sheet, titles[number], where, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (30, 30, 30), 1, cv2.LINE_AA)
+            _write(sheet, printable(titles[number]), (left + 1, top + height + 11))
     return sheet
+
+
+def _write(sheet: np.ndarray, text: str, where: tuple[int, int]) -> None:
+    """Write small letters into a picture, uint8 (h, w, 3); ``where`` is the left end of their base line."""
+    if text.isascii():
+        cv2.putText(sheet, text, where, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (30, 30, 30), 1, cv2.LINE_AA)
+        return
+    picture = Pillow.fromarray(sheet)  # OpenCV's own letters are ASCII alone
+    ImageDraw.Draw(picture).text(where, text, (30, 30, 30), ImageFont.truetype(font_file(text), 11), anchor="ls")
+    sheet[:] = np.asarray(picture)
 
 
 def show_faces(images: np.ndarray, columns: int = 10, titles: Sequence[str] | None = None, zoom: float = 1.0) -> Image:

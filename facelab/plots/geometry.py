@@ -15,6 +15,7 @@ from torch import Tensor
 
 from facelab.errors import BadParameterError
 from facelab.plots.style import COLORS
+from facelab.plots.text import literal
 
 _PEOPLE = plt.get_cmap("tab10").colors  # more than the seven of the course
 
@@ -61,7 +62,9 @@ def target_curves(margin_functions: Mapping[str, Callable[[Tensor], Tensor]], gr
         value = margin_function(theta.cos()[:, None])[:, 0]
         (slope,) = torch.autograd.grad(value.sum(), theta)
         for axes, heights in zip(several[0], (value.detach(), slope), strict=False):
-            axes.plot(degrees, heights.numpy(), color=COLORS[number % len(COLORS)], linewidth=width, label=name)
+            axes.plot(
+                degrees, heights.numpy(), color=COLORS[number % len(COLORS)], linewidth=width, label=literal(name)
+            )
     labels = ("target's score / s", "slope, per radian")
     for axes, label in zip(several[0], labels, strict=False):
         axes.set(xlabel="angle to the own class (degrees)", ylabel=label, xlim=(0, 180), xticks=range(0, 181, 45))
@@ -85,7 +88,7 @@ def embedding_plane(panels: Mapping[str, MarginGeometry]) -> Figure:
             axes.plot([0, reach * x], [0, reach * y], color=_PEOPLE[number], linewidth=1)
             axes.scatter(*panel.points[panel.person == number].T, s=6, color=_PEOPLE[number], linewidths=0, alpha=0.7)
         axes.add_patch(plt.Circle((0, 0), mean, fill=False, color="grey", linewidth=0.8, linestyle="--"))
-        axes.set_title(f"{name}\nmean norm {mean:.1f}", fontsize="small")
+        axes.set_title(f"{literal(name)}\nmean norm {mean:.1f}", fontsize="small")
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
     return figure
 
@@ -118,7 +121,7 @@ def direction_circle(panels: Mapping[str, MarginGeometry], bins: int = 72) -> Fi
         for angle in _between(panel.directions):
             axes.plot(*np.outer([np.cos(angle), np.sin(angle)], [0, 2]), color="grey", linewidth=0.8, linestyle=":")
         own, other = panel.own_and_nearest_angles()
-        axes.set_title(f"{name}\n{100 * np.mean(own < other):.0f} % right", fontsize="small")
+        axes.set_title(f"{literal(name)}\n{100 * np.mean(own < other):.0f} % right", fontsize="small")
         axes.set(xlim=(-2, 2), ylim=(-2, 2))
     return figure
 
@@ -137,7 +140,7 @@ def norms_and_angles(panels: Mapping[str, MarginGeometry]) -> Figure:
     degrees = np.linspace(0, max(np.max(both) for both in angles.values()), 61)
     filled, line = {"histtype": "stepfilled", "alpha": 0.35}, {"histtype": "step", "linewidth": 1.5}
     for (name, (own, other)), colour in zip(angles.items(), COLORS, strict=False):
-        left.hist(norms[name], bins=bins, color=colour, label=name, **filled)
+        left.hist(norms[name], bins=bins, color=colour, label=literal(name), **filled)
         right.hist(own, bins=degrees, color=colour, **filled)
         right.hist(other, bins=degrees, color=colour, **line)
     left.set(xlabel="norm of the embedding", ylabel="photographs", xscale="log")

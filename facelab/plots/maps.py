@@ -18,9 +18,11 @@ from sklearn.preprocessing import normalize
 from facelab.errors import BadParameterError
 from facelab.plots.faces import as_jpeg, thumbnails
 from facelab.plots.style import COLORS
+from facelab.plots.text import literal, literal_label, literal_title
 
 _MARKERS = "os^DvP"  # with the colours, 42 people look different
 _LEGEND = len(COLORS)  # names that a legend still shows
+_SHORT = 25  # letters of names of which three stand side by side
 
 
 def project_to_2d(embeddings: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
@@ -78,7 +80,7 @@ def embedding_map(points: np.ndarray, labels: Mapping[str, Sequence] | pd.DataFr
         if len(values) != len(points):
             raise BadParameterError(f"{len(points)} points, {len(values)} of {name}.", "Give one of each a point.")
         _scatter(axes, points, name, pd.Categorical(pd.Series(values).replace("", None)), size)
-    figure.suptitle(title)
+    figure.suptitle(literal_title(title))
     return figure
 
 
@@ -88,13 +90,14 @@ def _scatter(axes: Axes, points: np.ndarray, name: str, category: pd.Categorical
         x, y = points[category.codes == number].T
         colour = "lightgrey" if number < 0 else COLORS[number % len(COLORS)]
         marker = _MARKERS[max(number, 0) // len(COLORS) % len(_MARKERS)]
-        label = str(value) if few and number >= 0 else None
+        label = literal_label(value) if few and number >= 0 else None
         axes.scatter(x, y, s=size, color=colour, marker=marker, label=label, linewidths=0)
     axes.set_aspect("equal", adjustable="box")
-    axes.set_title(name if few else f"{name}: {len(category.categories)} different")
+    axes.set_title(literal(name) if few else f"{literal(name)}: {len(category.categories)} different")
     if few and len(category.categories):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, fontsize="x-small", markerscale=2, frameon=False,
-                    handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+        short = max(len(str(value)) for value in category.categories) <= _SHORT
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3 if short else 1, fontsize="x-small",
+                    markerscale=2, frameon=False, handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
 def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side: int = 30) -> Image:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from facelab.errors import BadParameterError
 from facelab.plots.style import COLORS
+from facelab.plots.text import literal, literal_label, literal_title
 
 _APART = 0.006  #: sideways, so that the intervals of two groups do not cover each other
 
@@ -39,9 +40,9 @@ def share_trends(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, 
                 axes.plot(100 * table["share"], 100 * table["line"], color=colour[name], linewidth=1)
             if "low" in table:
                 axes.vlines(x, 100 * table["low"], 100 * table["high"], color=colour[name], linewidth=1.5)
-            axes.plot(x, 100 * table["value"], "o", markersize=4, color=colour[name], label=name)
-        axes.set(title=title)
+            axes.plot(x, 100 * table["value"], "o", markersize=4, color=colour[name], label=literal_label(name))
+        axes.set(title=literal(title))
         axes.set_xlabel("share of the group in training, per cent", fontsize="small")
         axes.legend(fontsize=8)
-    several[0][0].set(ylabel=f"{ylabel}, per cent")
+    several[0][0].set(ylabel=literal_title(f"{ylabel}, per cent"))
     return figure

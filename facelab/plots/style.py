@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import matplotlib.pyplot as plt
 import seaborn as sns
+
+from facelab.plots.text import installed_fallback_fonts
 
 #: colours that stay apart for colour-blind readers and in grey print (Okabe and Ito)
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -15,7 +19,7 @@ def hex_to_rgb(color: str) -> tuple[int, int, int]:
 
 
 def use_course_style() -> None:
-    """One look for all figures of the course."""
+    """One look for all figures of the course, with fonts for the names of the whole world where the system has them."""
     sns.set_theme(context="notebook", style="whitegrid", palette=list(COLORS))
     plt.rcParams.update(
         {
@@ -23,5 +27,8 @@ def use_course_style() -> None:
             "figure.figsize": (7.5, 3.6),
             "figure.constrained_layout.use": True,
             "axes.titlesize": "medium",
+            "font.family": ["sans-serif", *installed_fallback_fonts()],
         }
     )
+    # a line a letter: plots.text says it once
+    warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")

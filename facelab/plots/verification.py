@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from facelab.plots.style import COLORS
+from facelab.plots.text import literal_label, literal_title
 
 
 def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
@@ -20,9 +21,9 @@ def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = 
     """
     figure, axes = plt.subplots(figsize=(5.2, 4.2))
     for name, (fmr, fnmr) in rates.items():
-        axes.plot(fmr, fnmr, label=name)
+        axes.plot(fmr, fnmr, label=literal_label(name))
     axes.plot([1e-3, 1], [1e-3, 1], color="grey", linewidth=1, linestyle=":", label="equal error rate")
-    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-2, 1), title=title)
+    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-2, 1), title=literal_title(title))
     axes.set(xlabel="false match rate (other people accepted)", ylabel="false non-match rate (same person refused)")
     axes.legend(loc="lower left")
     return figure
@@ -38,6 +39,6 @@ def score_histograms(
         axes.hist(scores, bins=bins, density=True, alpha=0.6, label=f"{name} (n = {len(scores)})", color=colour)
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.2f}")
-    axes.set(xlabel="cosine similarity", ylabel="density", title=title)
+    axes.set(xlabel="cosine similarity", ylabel="density", title=literal_title(title))
     axes.legend()
     return figure

@@ -8,6 +8,7 @@ import pandas as pd
 
 from facelab.commands.train.settings import recipe
 from facelab.datasets import FaceSet
+from facelab.datasets.text_files import read_table
 from facelab.errors import BadParameterError
 from facelab.evaluation import significant_means
 from facelab.experiments.comparison import FIGURES
@@ -78,7 +79,8 @@ def lfw_accuracies() -> dict[str, Metric]:
 
 def founding_accuracies() -> dict[str, Metric]:
     """Top-1 on all of GTAV as the founding project reported it: name of the method here -> metric without an interval."""
-    table = pd.read_csv(project_data("founding.csv")).query("data == 'GTAV all' and metric == 'top1'")
+    table = read_table(project_data("founding.csv"), ["data", "metric", "method", "value"])
+    table = table.query("data == 'GTAV all' and metric == 'top1'")
     values = table.set_index("method")["value"]
     return {name: Metric(float(values[theirs])) for name, theirs in GTAV_NAMES.items()}
 
