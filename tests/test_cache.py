@@ -1,10 +1,12 @@
 """The cache of decoded sets: written whole or not at all, told apart by what lies in the folder, repaired when damaged."""
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facelab.datasets import FaceSet, cache, load, tables
+from facelab.datasets.loading import load_one
 from facelab.errors import FacelabError
 
 
@@ -99,10 +102,59 @@ def test_a_damaged_cache_is_made_again(here, name, damage):
     else:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) - 7 if damage == "cut" else 0])
-    again = load_tree(here)
+    with pytest.warns(cache.DamagedCacheWarning, match="folder:.*was damaged.*made again"):
+        again = load_tree(here)
     np.testing.assert_array_equal(again.images, images)
     pd.testing.assert_frame_equal(again.attributes, attributes)
     assert len(cached_folders(here)) == 1
+
+
+@pytest.mark.parametrize("name", ["pixels.u8", "table.npz", "meta.json"])
+def test_every_flipped_bit_is_found_or_changes_nothing(here, name):
+    """Some 150 bits over the whole file."""
+    photos.people(here / "tree", cem=1)
+    load_tree(here)
+    folder = cached_folders(here)[0]
+    path, key = folder / name, load_one(f"folder:{here / 'tree'}", 16)[0]
+    expected, whole = cache.read(key), path.read_bytes()
+    images, found = np.array(expected.images), 0
+    for bit in range(0, 8 * len(whole), 8 * len(whole) // 150 | 1):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        again = cache.read(key)
+        if again is None:
+            found += 1
+            continue
+        np.testing.assert_array_equal(again.images, images)
+        pd.testing.assert_frame_equal(again.attributes, expected.attributes)
+        assert again.identity.tolist() == expected.identity.tolist()
+        assert (again.names, again.sha256, again.rejected_files) == (
+            expected.names, expected.sha256, expected.rejected_files,
+        )  # fmt: skip
+    assert found > 140
+
+
+def test_other_pixels_of_the_same_size_are_found_and_read_once(here, monkeypatch):
+    """A file that was verified is not read through again, and one that has changed is."""
+    whole = np.array(load_tree(here).images)
+    path = cached_folders(here)[0] / "pixels.u8"
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "pixels_sha256", lambda *_: pytest.fail("read through again"))
+        load_tree(here)
+    path.write_bytes(bytes(255 - value for value in path.read_bytes()))
+    with pytest.warns(cache.DamagedCacheWarning):
+        np.testing.assert_array_equal(load_tree(here).images, whole)
+
+
+def test_a_set_of_an_earlier_format_is_made_again_without_a_word(here):
+    whole = np.array(load_tree(here).images)
+    path = cached_folders(here)[0] / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(load_tree(here).images, whole)
+    assert json.loads(path.read_text())["format"] == 3
 
 
 def test_the_cache_holds_no_pickle(here):
@@ -173,8 +225,12 @@ def test_a_full_disk_is_one_error_and_leaves_nothing_behind(here):
 
 def test_a_cache_that_cannot_be_written_is_named(here, monkeypatch):
     (here / "file").write_text("no folder")
+    (here / "cache").mkdir()
+    (here / "cache" / "datasets").touch()
+    with pytest.raises(FacelabError, match="cannot be written.*FACELAB_CACHE"):
+        load_tree(here)
     monkeypatch.setenv("FACELAB_CACHE", str(here / "file"))
-    with pytest.raises(FacelabError, match="cannot be written"):
+    with pytest.raises(FacelabError, match="FACELAB_CACHE"):
         load_tree(here)
 
 

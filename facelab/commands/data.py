@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from facelab.commands.console import console
+from facelab.commands.console import console, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Which data sets are here, what they are, and whether they are whole.")
 
@@ -18,17 +17,14 @@ def list_() -> None:
     from facelab.datasets import catalog
     from facelab.paths import data_root
 
-    table = Table(box=None, pad_edge=False)
-    for column, side in (("name", "left"), ("here", "left"), ("images", "right"), ("MB", "right"), ("where", "left")):
-        table.add_column(column, justify=side, overflow="fold")
-    for entry in catalog.list_sources():
-        size = f"{entry.bytes / 1e6:.0f}" if entry.is_present else ""
-        table.add_row(
-            entry.name, "yes" if entry.is_present else "no", f"{entry.images:,}" if entry.is_present else "", size,
-            entry.problem or (str(entry.path) if entry.is_present else f"how to get it: facelab data info {entry.name}"),
-        )  # fmt: skip
-    console.print(table)
-    console.print(f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH.", markup=False)
+    rows = [
+        (entry.name, "yes" if entry.is_present else "no", f"{entry.images:,}" if entry.is_present else "",
+         f"{entry.bytes / 1e6:.0f}" if entry.is_present else "",
+         entry.problem or (str(entry.path) if entry.is_present else f"how to get it: facelab data info {entry.name}"))
+        for entry in catalog.list_sources()
+    ]  # fmt: skip
+    print_table(("name", "here", "images", "MB", "where"), rows, right=("images", "MB"))
+    console.print(f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH.")
 
 
 @app.command("info")
@@ -37,8 +33,9 @@ def info(name: Annotated[str, typer.Argument(help="A name of facelab data list."
     from facelab.datasets import catalog
 
     for what, text in catalog.info(name).items():
-        console.print(f"[bold]{what}[/bold]")
-        console.print(f"  {text}", markup=False, highlight=False)
+        console.print(what, style="bold")
+        for line in text.splitlines():
+            console.print(f"  {line}")
 
 
 @app.command("fetch")
@@ -46,7 +43,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of facelab data list.
     """Download a data set where its terms and the network allow that."""
     from facelab.datasets import catalog
 
-    console.print(f"{name} is in {catalog.fetch(name)}", markup=False, soft_wrap=True)
+    console.print(f"{name} is in {catalog.fetch(name)}")
 
 
 @app.command("check")
@@ -63,8 +60,29 @@ def check(
         f"{name}: {report.images:,} images, {report.people:,} people{unknown}; SHA-256 at {size} px {report.sha256}"
     )
     for difference in report.differences:
-        console.print(f"differs: {difference}", markup=False)
+        console.print(f"differs: {difference}")
     for file, reason in report.rejected_files:
-        console.print(f"not usable: {file}: {reason}", markup=False)
+        console.print(f"not usable: {file}: {reason}")
     if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command("duplicates")
+def duplicates(
+    name: Annotated[str, typer.Argument(help="A name of facelab data list, folder:PATH, or several joined by +.")],
+    all_pairs: Annotated[bool, typer.Option("--all", help="Also within one person, and among unknown people.")] = False,
+    size: Annotated[int, typer.Option(help="Working size in pixels.")] = 64,
+) -> None:
+    """List the pictures that are there twice under two people's names, changed copies too; exit code 1 if any."""
+    from facelab.datasets import load
+    from facelab.datasets.duplicates import find_duplicates
+
+    faces = load(name, size)
+    files, pairs = faces.attributes["file"].to_numpy(), 0
+    for first, second in find_duplicates(faces, all_pairs):
+        console.print(f"{files[first]} = {files[second]}")
+        pairs += 1
+    where = "in all" if all_pairs else "under two people's names"
+    console.print(f"{name}: {pairs:,} pairs of copies {where} among {len(faces):,} photographs")
+    if pairs:
         raise typer.Exit(1)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from facelab.datasets.decode import Photograph
-from facelab.datasets.sources import MAX_BYTES
+from facelab.datasets.decode import MAX_BYTES, Photograph
 
 
 def tar_files(root: Path) -> list[Path]:

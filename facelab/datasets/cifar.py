@@ -16,7 +16,8 @@ from facelab.datasets import cifar_batches
 from facelab.datasets.archives import read_archives, tar_files
 from facelab.datasets.decode import Photograph
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import find_data_folder, person_tree, read_table
+from facelab.datasets.text_files import read_table
+from facelab.datasets.trees import find_data_folder, person_tree
 from facelab.errors import DataMissingError
 from facelab.paths import data_root
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from facelab.datasets.sources import Source, read_files, register_family
-from facelab.datasets.trees import person_tree
+from facelab.datasets.trees import is_text, person_tree
+from facelab.errors import BadParameterError
+from facelab.paths import user_path
 
 
 def folder_source(path: str) -> Source:
-    """The source of ``folder:PATH``; ``~`` is the home folder, and a relative path starts from the working folder."""
-    root = Path(path).expanduser()
+    """The source of ``folder:PATH``; ``~`` is the home folder, and a relative path starts from the working folder.
+
+    Raises:
+        BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
+    """
+    if not is_text(path):
+        raise BadParameterError(
+            f"The path {ascii(path)[1:-1]} is not text (UTF-8).", "Rename the folder, or name a link to it."
+        )
+    root = user_path(path) if path else Path()
     return Source(
         name=f"folder:{path}",
         title=f"Photographs in {root}",
         facts="Counted when it is read",
         license="Yours to know",
         instructions=f"There is no folder {root}: give the path of a folder that holds one folder a person.",
-        layout="PATH/PERSON/PHOTO, with .jpg, .png, .pgm, .bmp, .webp, .gif or .tif photographs at any depth",
+        layout="PATH/PERSON/PHOTO, with .jpg, .png, .webp, .tif or other photographs at any depth",
         citation="",
-        locate=lambda: root if path and root.is_dir() else None,
+        locate=lambda: root if path and os.path.isdir(root) else None,
         index=person_tree,
         read=read_files,
     )

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from facelab.datasets.faceset import FaceSet
-from facelab.datasets.pairs import Pairs, sample_pairs
+from facelab.datasets.pairs import Pairs, all_pairs, sample_pairs
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import MAX_SEED, check_seed, is_whole_number
 
 
 def sample_fold_pairs(
@@ -31,14 +32,32 @@ def sample_fold_pairs(
     Raises:
         BadParameterError: fewer than two folds, too few people for them, or too few pairs (``sample_pairs``).
     """
-    people = np.random.default_rng(seed).permutation(faces.people)
-    if folds < 2 or len(people) < 2 * folds:
-        raise BadParameterError(f"{folds} folds of {len(people)} people.", "Take 2 folds or more, of 2 people or more.")
-    parts = []
-    for number, own in enumerate(np.array_split(people, folds)):
-        rows = np.flatnonzero(np.isin(faces.identity, own))
-        pairs = sample_pairs(faces.subset(rows), genuine_per_fold, genuine_per_fold, seed + number, exclude_same)
+    seed, parts = check_seed(seed), []
+    for number, rows in enumerate(_fold_rows(faces, folds, seed)):
+        own_seed = (seed + number) % (MAX_SEED + 1)
+        pairs = sample_pairs(faces.subset(rows), genuine_per_fold, genuine_per_fold, own_seed, exclude_same)
         fold = np.full(len(pairs), number + 1)
         parts.append(replace(pairs, first=rows[pairs.first], second=rows[pairs.second], fold=fold))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
     return Pairs(**columns)
+
+
+def most_fold_pairs(faces: FaceSet, folds: int, seed: int = 0, exclude_same: str | None = None) -> int:
+    """The largest ``genuine_per_fold`` that ``sample_fold_pairs`` can draw: all genuine pairs of a fold, half of its impostors.
+
+    Args:
+        faces, folds, seed, exclude_same: as in ``sample_fold_pairs``.
+
+    Raises:
+        BadParameterError: fewer than two folds, or too few people for them.
+    """
+    pairs = [all_pairs(faces.subset(rows), exclude_same).same for rows in _fold_rows(faces, folds, seed)]
+    return min(min(int(same.sum()), int((~same).sum()) // 2) for same in pairs)
+
+
+def _fold_rows(faces: FaceSet, folds: int, seed: int) -> list[np.ndarray]:
+    """Rows of each fold, who share nobody."""
+    people = np.random.default_rng(check_seed(seed)).permutation(faces.people)
+    if not is_whole_number(folds) or folds < 2 or len(people) < 2 * folds:
+        raise BadParameterError(f"{folds} folds of {len(people)} people.", "Take 2 folds or more, of 2 people or more.")
+    return [np.flatnonzero(np.isin(faces.identity, own)) for own in np.array_split(people, folds)]

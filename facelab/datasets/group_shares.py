@@ -9,6 +9,7 @@ import numpy as np
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.datasets.splits import Selection
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import check_seed, check_whole_number
 
 Shares = Mapping[object, float]  #: value of the attribute -> share of the set, adding up to 1
 
@@ -34,6 +35,7 @@ def sample_with_shares(
             group with too few, a person with two values, known and unknown people mixed.
     """
     _check_shares(shares)
+    total, seed = check_whole_number(total, "total", 1), check_seed(seed)
     units, values, rows = _units(faces, column, per_person)
     rng = np.random.default_rng(seed)
     drawn = []
@@ -41,7 +43,7 @@ def sample_with_shares(
         own = rng.permutation(units[values == value])
         exact = shares[value] * total
         count = round(exact)
-        if total < 1 or abs(exact - count) > 1e-6:
+        if abs(exact - count) > 1e-6:
             raise BadParameterError(
                 f"{shares[value]:g} of {total} is {exact:g} for {column} {value!r}, not a whole number.",
                 "Give a total that the shares divide.",
@@ -54,7 +56,8 @@ def sample_with_shares(
         drawn.append(own[:count])
     chosen = np.sort(np.concatenate([rows[unit] for unit in np.concatenate(drawn)]))
     recipe = {"split": "unbalanced", "column": column, "shares": {str(key): share for key, share in shares.items()}}
-    return Selection(chosen, recipe | {"total": total, "per_person": per_person, "seed": seed})
+    each = None if per_person is None else int(per_person)
+    return Selection(chosen, recipe | {"total": total, "per_person": each, "seed": seed})
 
 
 def largest_total(faces: FaceSet, column: str, series: Sequence[Shares], per_person: int | None = None) -> int:
@@ -88,6 +91,8 @@ def _units(faces: FaceSet, column: str, per_person: int | None) -> tuple[np.ndar
         raise BadParameterError(
             f"{faces.source} has no attribute {column!r}.", f"It has: {', '.join(faces.attributes.columns)}."
         )
+    if per_person is not None:
+        per_person = check_whole_number(per_person, "per_person", 1)
     known = faces.identity != UNKNOWN
     if known.any() and not known.all():
         raise BadParameterError(f"{faces.source} mixes known and unknown people.", "Draw from one kind.")

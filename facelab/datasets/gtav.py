@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import find_data_folder, walk
+from facelab.datasets.trees import find_data_folder, is_empty, walk
 
 NAME = re.compile(r"(ID\d+)_(\d+)\.\w+", re.IGNORECASE)
 
 
 def locate() -> Path | None:
     """The folder ``gtav`` below ``FACELAB_DATA``."""
-    return find_data_folder("gtav", "GTAV", "GTAV-FACE-DATABASE", contains_data=lambda folder: any(folder.iterdir()))
+    return find_data_folder("gtav", "GTAV", "GTAV-FACE-DATABASE", contains_data=lambda folder: not is_empty(folder))
 
 
 def index(root: Path) -> pd.DataFrame:

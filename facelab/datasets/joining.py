@@ -30,7 +30,8 @@ def keep_one_per_person(faces: FaceSet) -> FaceSet:
 def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet], one_per_person: bool) -> FaceSet:
     """Several sets of one size, one after another, kept in the cache as a set of its own.
 
-    The name of a person becomes ``source:person`` and that of a file ``source:file``, so that they never collide. Columns are
+    The name of a person becomes ``source:person`` and that of a file ``source:file``, so that they never collide; so does
+    ``photo``, which says what a rendering was made of, and a photograph beside a set of renderings is its own. Columns are
     those of all sets, missing where a set has no such column; the column ``source`` says where a photograph comes from. Grey
     sets become RGB where another one is.
 
@@ -42,7 +43,7 @@ def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet]
     """
     title = "+".join(parts) + (", one per person" if one_per_person else "")
     origin = hashlib.sha256("\n".join(f"{key.source} {key.version} {key.origin}" for key in keys).encode()).hexdigest()
-    key = CacheKey(title, keys[0].size, 1, origin)
+    key = CacheKey(title, keys[0].size, 2, origin)
     if (cached := cache.read(key)) is not None:
         return cached
     rows = [first_row_per_person(faces) if one_per_person else np.arange(len(faces)) for faces in sets]
@@ -68,6 +69,10 @@ def _joined(parts: Sequence[str], sets: Sequence[FaceSet], rows: Sequence[np.nda
         identity.append(np.where(numbers == UNKNOWN, UNKNOWN, numbers + len(names)))
         names += [f"{part}:{name}" for name in faces.names]
         table = faces.attributes.iloc[wanted]
-        tables.append(table.assign(file=f"{part}:" + table["file"], source=part))
+        named = {column: f"{part}:" + table[column] for column in ("file", "photo") if column in table}
+        tables.append(table.assign(**named, source=part))
         rejected += [RejectedFile(f"{part}:{file}", reason) for file, reason in faces.rejected_files]
-    return Contents(np.concatenate(identity), tuple(names), pd.concat(tables, ignore_index=True), tuple(rejected))
+    table = pd.concat(tables, ignore_index=True)
+    if "photo" in table:
+        table["photo"] = table["photo"].fillna(table["file"])
+    return Contents(np.concatenate(identity), tuple(names), table, tuple(rejected))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+from facelab.datasets.duplicates import duplicates_command
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.datasets.near_duplicates import near_duplicates
+from facelab.datasets.sources import loaded_names
 from facelab.errors import BadParameterError, LeakageError
 
 KINDS = ("identity", "file", "hash", "perceptual")
@@ -39,7 +40,12 @@ def assert_disjoint(train: FaceSet, test: FaceSet, kinds: Sequence[str] = KINDS)
         )
     if "file" in kinds:
         shared = _shared(_files(train), _files(test))
-        _refuse("files", [str(test.attributes["file"].iloc[row]) for _, row in shared], len(test), "Split again.")
+        _refuse(
+            "files",
+            [str(test.attributes["file"].iloc[row]) for _, row in shared],
+            len(test),
+            "Give stratified_split the column that names a photograph (group='photo'), or other rows.",
+        )
     if "hash" in kinds:
         _refuse_copies("identical pictures", train, test, _shared(_pixel_hashes(train), _pixel_hashes(test)))
     if "perceptual" in kinds:
@@ -51,8 +57,8 @@ def _qualified(faces: FaceSet, names: Iterable[str]) -> list[str]:
 
     A source that is made of another one takes that one's name.
     """
-    source = re.split("[@,]", faces.source)[0]
-    parts = [str(name).split(":", 1) if "+" in source else (source, str(name)) for name in names]
+    sources = loaded_names(faces.source)
+    parts = [str(name).split(":", 1) if len(sources) > 1 else (sources[0], str(name)) for name in names]
     return [f"{_MADE_OF.get(own, own)}:{name}" for own, name in parts]
 
 
@@ -81,7 +87,9 @@ def _refuse_copies(what: str, train: FaceSet, test: FaceSet, pairs: Sequence[Seq
         f"{test.attributes['file'].iloc[row]} = {train.attributes['file'].iloc[by_test[row]]}"
         for row in sorted(by_test)
     ]
-    _refuse(what, named, len(test), "Leave them out of one side, or split with group=.")
+    names = dict.fromkeys(name for faces in (train, test) for name in loaded_names(faces.source))
+    command = duplicates_command(names, all_pairs=True)
+    _refuse(what, named, len(test), f"Train on data that hold one of each; all copies are listed by: {command}")
 
 
 def _refuse(what: str, named: list[str], count: int, remedy: str) -> None:

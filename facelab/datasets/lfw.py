@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pandas as pd
 
 from facelab.datasets.decode import center_crop, center_square
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import find_data_folder, first_tree, person_tree, read_table, sorted_entries
+from facelab.datasets.text_files import find_spelling, read_table
+from facelab.datasets.trees import find_data_folder, first_tree, person_tree, sorted_entries
 from facelab.errors import DataMissingError
 from facelab.paths import data_root
 
@@ -36,7 +38,15 @@ def index(root: Path) -> pd.DataFrame:
     With ``index.csv`` there are ``gender`` and the folds of View 2 as well.
     """
     if (root / "index.csv").is_file():
-        return read_table(root / "index.csv", ["file", "identity", "image_number"], text_columns=["identity", "gender"])
+        columns, text = ["file", "identity", "image_number"], ["file", "identity", "gender"]
+        table = read_table(root / "index.csv", columns, text, whole_columns=["image_number"])
+        table["file"] = [find_spelling(root, file) for file in table["file"]]
+        named, lies_in = table["identity"].fillna(""), table["file"].str.split("/").str[-2].fillna("")
+        table["identity"], folder = named.map(_nfc), lies_in.map(_nfc)
+        strange = table["identity"] != folder
+        if strange.any():  # a spreadsheet makes 7 of 007
+            table.loc[strange, "rejected"] = "It does not lie in the folder of its identity."
+        return table
     tree = first_tree(root, TREES, _holds_people)
     table = person_tree(root, tree or "")
     parts = table["file"].str.extract(r"/([^/]+)_(\d{4})\.jpe?g$")
@@ -46,6 +56,10 @@ def index(root: Path) -> pd.DataFrame:
     good = table[table["rejected"] == ""]
     table["images_of_identity"] = table["identity"].map(good["identity"].value_counts()).fillna(0).astype(np.int64)
     return table
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def face_square(pixels: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ from facelab.datasets import cache, decode, joining
 from facelab.datasets.cache import CacheKey, Contents, PixelWriter
 from facelab.datasets.decode import Photograph, decode_into
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
+from facelab.datasets.photo_formats import readable_formats
 from facelab.datasets.sources import Source, get_source, parse_joined_name
+from facelab.datasets.trees import no_usable_photograph
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root
 from facelab.progress import progress_bar
+from facelab.whole_numbers import check_whole_number
 
 
 def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
@@ -36,13 +40,13 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
 
     Warns:
         RejectedFilesWarning: some files could not be used, whether just decoded or read from the cache.
+        DamagedCacheWarning: the cached copy was not what was written, and was made again.
 
     Raises:
         BadParameterError: unknown name or impossible size.
         DataMissingError: the data set is not on this machine; the message says how to get it and where to put it.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 1024:
-        raise BadParameterError(f"The working size is {size!r}.", "Give a whole number of pixels from 8 to 1024.")
+    size = check_whole_number(size, "The working size in pixels", 8, 1024)
     parts = parse_joined_name(name)
     if len(set(parts)) < len(parts):
         raise BadParameterError(f"{name!r} names a data set twice.", "Name each once.")
@@ -55,7 +59,7 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
         count, first = len(faces.rejected_files), faces.rejected_files[0]
         warnings.warn(
             f"{faces.source}: {count} of its files could not be used, the first is {first.file}: {first.reason} "
-            f"All of them: facelab data check {name}",
+            f"All of them: facelab data check {shlex.quote(name)}",
             RejectedFilesWarning,
             stacklevel=2,
         )
@@ -76,8 +80,8 @@ def load_one(name: str, size: int) -> tuple[CacheKey, FaceSet]:
 
 
 def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
-    """Changes when the table, or the name, size, time or rights of a file change, or the way of decoding; reads no pixels."""
-    digest = hashlib.sha256(f"{decode.VERSION} {list(index)}".encode())
+    """Changes when the table, or the name, size, time or rights of a file change, or what can be decoded; reads no pixels."""
+    digest = hashlib.sha256(f"{decode.VERSION} {readable_formats()} {list(index)}".encode())
     digest.update(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes())
     archives = source.archives(root) if source.archives is not None else []
     for path in archives or (f"{root}{os.sep}{file}" for file in index["file"]):
@@ -105,7 +109,8 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
             else:
                 written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
         if not written.any():
-            raise _nothing_usable(key, source, root, [*listed, *rejected])
+            place, remedy = f"The data set {key.source!r} in {root}", f"Expected layout: {source.layout}."
+            raise no_usable_photograph(place, [*listed, *rejected], remedy)
         pixels.keep(written)
         return _contents(index[written].reset_index(drop=True), tuple(listed + rejected))
 
@@ -123,13 +128,3 @@ def _contents(table: pd.DataFrame, rejected: tuple[RejectedFile, ...]) -> Conten
     names = tuple(sorted(set(people) - {""}))
     number = {name: row for row, name in enumerate(names)} | {"": UNKNOWN}
     return Contents(people.map(number).to_numpy(np.int64), names, table, rejected)
-
-
-def _nothing_usable(key: CacheKey, source: Source, root: Path, rejected: list[RejectedFile]) -> DataMissingError:
-    first = (
-        f"; {len(rejected)} were rejected, the first {rejected[0].file!r}: {rejected[0].reason}" if rejected else "."
-    )
-    return DataMissingError(
-        f"The data set {key.source!r} in {root} holds no photograph that can be used{first}",
-        f"Expected layout: {source.layout}.",
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 from scipy.fft import dctn
@@ -10,16 +12,18 @@ SIDE = 32  #: pictures are compared as grey SIDE x SIDE
 MAX_BITS = 8  #: of the 64 bits of the perceptual hash, so many may differ
 MIN_CORRELATION = 0.988  #: and the two grey pictures correlate at least so much
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_CHUNK = 2048
+_CHUNK = 2048  # pictures of each side that are compared at a time
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, H, W, C) to grey float32 (N, 32, 32), by area averaging."""
-    out = np.empty((len(images), SIDE, SIDE), dtype=np.float32)
-    for row, image in enumerate(images):
+def thumbnails(images: np.ndarray, rows: Iterable[int] | None = None) -> np.ndarray:
+    """uint8 (N, H, W, C), those at ``rows`` or all, to grey float32 (n, 32, 32), by area averaging; one in memory at a time."""
+    rows = range(len(images)) if rows is None else list(rows)
+    out = np.empty((len(rows), SIDE, SIDE), dtype=np.float32)
+    for place, row in enumerate(rows):
+        image = images[row]
         pixels = image.astype(np.float32)
         gray = pixels[:, :, 0] if image.shape[2] == 1 else pixels @ _LUMA
-        out[row] = cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        out[place] = cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return out
 
 
@@ -56,18 +60,57 @@ def near_duplicates(
     Returns:
         int64 (K, 2), rows of ``first`` and of ``second``, sorted. A picture of one grey value matches nothing.
     """
-    small = thumbnails(first), thumbnails(second)
-    bits = perceptual_bits(small[0]), perceptual_bits(small[1])
-    flat = _standardised(small[0]), _standardised(small[1])
-    found = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, len(first), _CHUNK):
-        # The product of two rows of signs is 64 - 2 x Hamming distance: exact in float32, and BLAS is quick at it.
-        close = np.argwhere(bits[0][start : start + _CHUNK] @ bits[1].T >= 64 - 2 * max_bits)
-        close[:, 0] += start
-        for part in np.array_split(close, len(close) // _CHUNK + 1):
-            alike = np.einsum("kd,kd->k", flat[0][part[:, 0]], flat[1][part[:, 1]])
-            found.append(part[alike >= min_correlation])
+    found = [np.empty((0, 2), dtype=np.int64), *_copies(first, second, max_bits, min_correlation)]
     return np.concatenate(found)
+
+
+def near_duplicates_within(
+    images: np.ndarray, max_bits: int = MAX_BITS, min_correlation: float = MIN_CORRELATION
+) -> Iterator[np.ndarray]:
+    """``near_duplicates`` among the pictures of one set, each pair once, part after part as they are found.
+
+    In memory are 256 bytes a picture, and what is compared at the time: the set may be as large as the disk allows.
+
+    Args:
+        images: uint8 (N, H, W, C), such as the memory map of a data set.
+        max_bits, min_correlation: as for ``near_duplicates``.
+
+    Yields:
+        For every ``part_sizes`` pictures int64 (K, 2), rows of two pictures, the first below the second, sorted.
+    """
+    return _copies(images, images, max_bits, min_correlation, each_once=True)
+
+
+def part_sizes(count: int) -> list[int]:
+    """How many pictures each part of ``near_duplicates_within`` has compared with all that follow."""
+    return [min(_CHUNK, count - start) for start in range(0, count, _CHUNK)]
+
+
+def _copies(
+    first: np.ndarray, second: np.ndarray, max_bits: int, min_correlation: float, each_once: bool = False
+) -> Iterator[np.ndarray]:
+    """The pairs of each ``_CHUNK`` pictures of ``first``, sorted; with ``each_once`` only those of a row with a later one."""
+    starts = range(0, len(second), _CHUNK)
+    theirs = [perceptual_bits(thumbnails(second[start : start + _CHUNK])) for start in starts]
+    for start in range(0, len(first), _CHUNK):
+        small = thumbnails(first[start : start + _CHUNK])
+        bits, flat = perceptual_bits(small), _standardised(small)
+        found = [np.empty((0, 2), dtype=np.int64)]
+        for other, other_bits in zip(starts, theirs, strict=True):
+            if each_once and other < start:
+                continue
+            # The product of two rows of signs is 64 - 2 x Hamming distance: exact in float32, and BLAS is quick at it.
+            close = np.argwhere(bits @ other_bits.T >= 64 - 2 * max_bits)
+            if each_once and other == start:
+                close = close[close[:, 0] < close[:, 1]]
+            candidates, place = np.unique(close[:, 1], return_inverse=True)
+            their_flat = _standardised(thumbnails(second, other + candidates))
+            parts = len(close) // _CHUNK + 1
+            for part, at in zip(np.array_split(close, parts), np.array_split(place, parts), strict=True):
+                alike = np.einsum("kd,kd->k", flat[part[:, 0]], their_flat[at])
+                found.append(part[alike >= min_correlation] + (start, other))
+        pairs = np.concatenate(found)
+        yield pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def _standardised(small: np.ndarray) -> np.ndarray:

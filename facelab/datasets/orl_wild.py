@@ -35,7 +35,7 @@ def index(root: Path) -> pd.DataFrame:
 
 def scene(root: Path, photo: str) -> Scene:
     """One ORL photograph (``s1/1.pgm``) with its landmarks, to be rendered under any conditions."""
-    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file").loc[photo]
+    points = orl.read_landmarks().loc[photo]
     return _scene(root, photo, points)
 
 
@@ -45,7 +45,7 @@ def _scene(root: Path, photo: str, points: pd.Series) -> Scene:
 
 def render(root: Path, table: pd.DataFrame, size: int) -> Iterator[tuple[int, str, np.ndarray]]:
     """Yields (row, file, uint8 (size, size, 1)) for each row of an index, photograph by photograph."""
-    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file")
+    points = orl.read_landmarks()
     table = table.reset_index(drop=True)
     for photo, renderings in table.groupby("photo", sort=False):
         source = _scene(root, photo, points.loc[photo])

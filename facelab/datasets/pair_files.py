@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from facelab.datasets.faceset import FaceSet
 from facelab.datasets.pairs import Pairs
+from facelab.datasets.text_files import read_lines, read_table, whole_number
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root, project_data
 
@@ -21,6 +22,7 @@ LFW_LISTS = {
     "dev-train": ("pairsDevTrain.txt", 1, 1100),
     "dev-test": ("pairsDevTest.txt", 1, 500),
 }
+_COUNT = re.compile(r" *(\d{1,9})(?:[ \t;,]+(\d{1,9}))?[ \t;,]*")  # the first line
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,20 @@ def read_lfw_pairs(path: Path | str) -> NamedPairs:
 
     The first line may count (``10 300``: folds and pairs of each kind a fold; ``1100``: pairs of each kind) or be missing. Then
     ``NAME n m`` is a genuine pair and ``NAME n OTHER m`` an impostor pair; each fold lists its genuine pairs first. Fields are
-    parted by tabs or, in a line without a tab, by spaces.
+    parted by tabs, by semicolons or commas as spreadsheets save them, or by spaces.
 
     Raises:
         DataMissingError: the file is not there.
-        BadParameterError: a line is none of these, or the file does not hold what its first line says; it names the line.
+        BadParameterError: it is no text (``text_files.read_text``), a line is none of these, or the file does not hold what its
+            first line says; it names the line.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataMissingError(f"The pair list {path} is not there.", "Get it from the home page of LFW.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadParameterError(f"The pair list {path} cannot be read ({error}).", "Get it again.") from error
-    fields = [(n, _fields(line)) for n, line in enumerate(lines, start=1) if line.strip()]
+    lines = [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip(" \t;,")]
     count = None
-    if fields and len(fields[0][1]) <= 2 and all(field.isdecimal() for field in fields[0][1]):
-        count = [int(field) for field in fields.pop(0)[1]]
+    if lines and (head := _COUNT.fullmatch(lines[0][1])):
+        count = [int(number) for number in head.groups() if number]
+        lines.pop(0)
+    fields = [(n, _fields(line)) for n, line in lines]
     pairs = [_pair(path, n, line) for n, line in fields]
     same = np.array([first[0] == second[0] for first, second in pairs], dtype=bool)
     # A fold begins where a genuine pair follows an impostor pair.
@@ -124,7 +123,7 @@ def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
     Raises:
         DataMissingError: a photograph of the list is not in the set.
     """
-    listed = pd.read_csv(project_data("pairs", f"{table}.csv"))
+    listed = read_table(project_data("pairs", f"{table}.csv"), ["first", "second", "same"], ["first", "second"])
     row = {file: place for place, file in enumerate(faces.attributes["file"])}
     missing = sorted(set(listed["first"]).union(listed["second"]) - set(row))
     if missing:
@@ -136,7 +135,13 @@ def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
 
 
 def _fields(line: str) -> list[str]:
-    return [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+    for separator in ("\t", ";", ","):
+        fields = [field.strip(' "') for field in line.split(separator)]
+        while fields and not fields[-1]:  # as spreadsheets fill up the shorter lines
+            fields.pop()
+        if len(fields) in (3, 4):
+            return fields
+    return line.split()
 
 
 def _pair(path: Path, n: int, fields: Sequence[str]) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -148,14 +153,11 @@ def _pair(path: Path, n: int, fields: Sequence[str]) -> tuple[tuple[str, int], t
             )
     elif len(fields) != 4 or fields[0] == fields[2]:
         raise BadParameterError(f"{path.name}, line {n}: neither NAME n m nor NAME n OTHER m.", "Get the list again.")
-    numbers = _positive(fields[1::2])
+    numbers = [number for number in map(whole_number, fields[1::2]) if number is not None and number > 0]
     if not all(fields[::2]) or len(numbers) < 2:
         raise BadParameterError(f"{path.name}, line {n}: not a name with the number of a photograph.", "Get it again.")
-    return (fields[0], numbers[0]), (fields[2], numbers[1])
-
-
-def _positive(texts: Iterable[str]) -> list[int]:
-    return [int(text) for text in texts if text.isdecimal() and int(text) > 0]
+    first, second = (unicodedata.normalize("NFC", name) for name in fields[::2])
+    return (first, numbers[0]), (second, numbers[1])
 
 
 def _check_count(path: Path, count: list[int], same: np.ndarray, fold: np.ndarray) -> None:
@@ -171,5 +173,5 @@ def _check_count(path: Path, count: list[int], same: np.ndarray, fold: np.ndarra
 
 
 def _name_and_number(file: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(.+)_(\d+)", Path(file).stem)
+    match = re.fullmatch(r"(.+)_(\d+)", unicodedata.normalize("NFC", Path(file).stem))
     return (match[1], int(match[2])) if match else (file, 0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import check_seed, check_whole_number
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def column_codes(faces: FaceSet, column: str) -> np.ndarray:
     if values.isna().any():
         raise BadParameterError(
             f"The attribute {column!r} of {faces.source} is missing for {int(values.isna().sum())} photographs.",
-            "Leave those photographs out with FaceSet.subset.",
+            f"Choose another column, or a set without them: faces.subset(faces.attributes[{column!r}].notna()).",
         )
     return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
@@ -104,7 +105,11 @@ def sample_pairs(faces: FaceSet, genuine: int, impostor: int, seed: int = 0, exc
     Raises:
         BadParameterError: more asked for than there are, or no such column.
     """
-    rng = np.random.default_rng(seed)
+    genuine, impostor = (
+        check_whole_number(count, f"The number of {kind} pairs", 0)
+        for count, kind in ((genuine, "genuine"), (impostor, "impostor"))
+    )
+    rng = np.random.default_rng(check_seed(seed))
     rows = [np.flatnonzero(faces.identity == person) for person in faces.people]
     value = np.arange(len(faces)) if exclude_same is None else column_codes(faces, exclude_same)
     first = np.concatenate(
@@ -127,7 +132,7 @@ def _genuine(
         rounds.append(np.arange(len(pairs)))
     pairs, turn = np.concatenate(found), np.concatenate(rounds)
     if len(pairs) < count:
-        raise BadParameterError(f"{source} has {len(pairs)} genuine pairs, not {count}.", "Ask for fewer.")
+        raise BadParameterError(f"{source} has {len(pairs)} genuine pairs, not {count}.", "Ask sample_pairs for fewer.")
     return pairs[np.lexsort((rng.random(len(pairs)), turn))[:count]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facelab.datasets.decode import Crop, Photograph, center_square
-from facelab.errors import BadParameterError
-
-MAX_BYTES = 256 * 2**20  #: a file larger than this is not a photograph, and is not read into memory
+from facelab.datasets.decode import Crop, Photograph, center_square, read_photograph
+from facelab.errors import BadImageError, BadParameterError, nearest_name
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Source:
             known), and one column for each attribute. Reads no pixels. A column ``rejected`` may give the reason why a
             file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected_files`` and not read.
         read: yields (row number of the index, file, photograph) for the rows of an index, in whatever order is fast. The
-            photograph is encoded bytes, or pixels (H, W, C) already, or the OSError that reading it met.
+            photograph is encoded bytes, or pixels (H, W, C) already, or the error that reading it met.
         render: instead of ``read``, for a set that is made and not decoded: yields (row, file, uint8 (size, size, C)).
         channels: 1 grey, 3 RGB.
         crop: cuts the square that is kept of a decoded photograph.
@@ -93,7 +92,9 @@ def get_source(name: str) -> Source:
         return _FAMILIES[prefix](rest)
     if name not in _SOURCES:
         known = [*sorted(_SOURCES), *(f"{family}:PATH" for family in sorted(_FAMILIES))]
-        raise BadParameterError(f"No data set is called {name!r}.", f"There are: {', '.join(known)}.")
+        raise BadParameterError(
+            f"No data set is called {name!r}.{nearest_name(name, known)}", f"There are: {', '.join(known)}."
+        )
     return _SOURCES[name]
 
 
@@ -117,17 +118,19 @@ def parse_joined_name(name: str) -> list[str]:
     return parts
 
 
-def read_file(path: Path) -> bytes | OSError:
-    """The bytes of one photograph, or what went wrong."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            return OSError(f"larger than {MAX_BYTES // 2**20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        return error
+def loaded_names(source: str) -> list[str]:
+    """The names that a set was loaded by, one of each joined part, from its ``FaceSet.source``: ``"utkface+ffhq@64"`` has two.
+
+    What follows the working size, or says that one photograph a person was kept, is no name.
+    """
+    with_size = re.match(r"(.+)@\d+(?:, .*)?$", source, re.DOTALL)
+    return parse_joined_name((with_size[1] if with_size else source).removesuffix(", one per person"))
 
 
-def read_files(root: Path, index: pd.DataFrame) -> Iterator[tuple[int, str, bytes | OSError]]:
+def read_files(root: Path, index: pd.DataFrame) -> Iterator[tuple[int, str, Photograph]]:
     """The ``read`` of a source whose photographs are files below a folder."""
     for row, name in enumerate(index["file"]):
-        yield row, name, read_file(root / name)
+        try:
+            yield row, name, read_photograph(root / name)
+        except (OSError, BadImageError) as error:
+            yield row, name, error

@@ -6,17 +6,26 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from facelab.datasets.decode import center_square, decode, resize
+from facelab.datasets.decode import center_square, decode, read_photograph, resize
 from facelab.datasets.near_duplicates import near_duplicates
-from facelab.datasets.trees import person_tree
+from facelab.datasets.output_tree import (
+    check_apart,
+    file_fault,
+    files_below,
+    remove_files,
+    shadowed_files,
+    some_names,
+)
+from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic_write, remove_partials, write_json, write_text
+from facelab.files import atomic_write, remove_partials, sync_tree, write_json
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 _SIZE = 64  # side at which pictures are compared
@@ -34,6 +43,9 @@ class TreeSplit:
         rejected_files: (file, reason) of what was not copied.
         damaged_files: (file, reason) of what was copied and cannot be decoded: the splitter sorts files, loading judges them.
         duplicates: (training file, test file) that show one picture.
+        mended_copies: (copy, ``"missing"`` or ``"damaged"``): what had become of copies of an earlier run, made again now.
+        removed_copies: copies of an earlier run that were removed.
+        foreign_files: files below the output folder that were never written here.
     """
 
     train_count: int
@@ -43,82 +55,160 @@ class TreeSplit:
     rejected_files: tuple[tuple[str, str], ...]
     damaged_files: tuple[tuple[str, str], ...]
     duplicates: tuple[tuple[str, str], ...]
+    mended_copies: tuple[tuple[str, str], ...]
+    removed_copies: tuple[str, ...]
+    foreign_files: tuple[str, ...]
 
 
-def split_tree(in_dir: Path | str, out_dir: Path | str, percent_train: float = 70, seed: int = 0) -> TreeSplit:
+def split_tree(
+    in_dir: Path | str, out_dir: Path | str, percent_train: float = 70, seed: int = 0, prune: bool = False
+) -> TreeSplit:
     """Copy a tree person/photo into ``out_dir/train/person`` and ``out_dir/test/person``.
 
     Each person's photographs are shared out at random, at least one to each side. The person's draw depends on the seed and
     the person's own files only, so adding a person moves nobody else's. ``manifest.csv`` lists every file with its part and
-    SHA-256, ``split.json`` the settings and what was found. Run again after an interruption, it copies what is missing.
+    SHA-256, ``split.json`` the settings and what was found. Run again after an interruption, it copies what is missing or
+    damaged.
 
     Args:
         in_dir: folder of people, each a folder of photographs.
         out_dir: new or empty, or the same split made earlier.
-        percent_train: per cent of each person's photographs for training, between 0 and 100.
-        seed: of the NumPy generator.
+        percent_train: per cent of each person's photographs for training, at least 1 and below 100.
+        seed: of the NumPy generator, 0 or more.
+        prune: where the photographs have changed since, bring ``out_dir`` up to date: copies of the earlier run that are not
+            in this one are removed, and folders that are empty then; nothing else.
 
     Raises:
         DataMissingError: ``in_dir`` is not there or holds no photograph, or one cannot be read.
-        BadParameterError: a percentage outside (0, 100), one folder inside the other, or ``out_dir`` holds something else.
+        BadParameterError: an impossible percentage or seed, one folder inside the other, or ``out_dir`` holds something else.
         FacelabError: the disk is full, or ``out_dir`` cannot be written.
     """
-    source, target = Path(in_dir).resolve(), Path(out_dir).resolve()
-    _check_request(source, target, percent_train)
-    table = person_tree(source)
-    good = table[table["rejected"] == ""]
-    if good.empty:
-        raise DataMissingError(
-            f"{source} holds no folder of photographs.", "Give a folder that holds one folder a person."
-        )
+    source, target = Path(os.path.realpath(in_dir)), Path(os.path.realpath(out_dir))
+    _check_request(source, target, percent_train, seed)
+    people, digests, rejected = _look_for_people(source, target)
     parts = {}
-    for person, files in good.groupby("identity")["file"]:
-        parts |= _share_out(str(person), sorted(files), percent_train, seed)
-    rows = [(file, parts[file], _digest(source / file)) for file in sorted(parts)]
-    settings = {"source": source.name, "percent_train": percent_train, "seed": seed, "files": len(rows)}
+    for person, files in people.items():
+        parts |= _share_out(person, files, percent_train, seed)
+    copies = {file: f"{part}/{file}" for file, part in parts.items()}
+    check_apart(source, target, copies.keys(), copies.values())
+    rows = [(file, parts[file], digests[file]) for file in sorted(parts)]
     manifest = _as_csv(rows)
-    settings["manifest_sha256"] = hashlib.sha256(manifest.encode()).hexdigest()
-    _check_target(target, settings)
+    settings = {
+        "source": os.fsencode(source.name).decode(errors="backslashreplace"),
+        "percent_train": percent_train,
+        "seed": seed,
+        "files": len(rows),
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }
+    earlier = _earlier_copies(target, settings, set(copies.values()), prune)
     remove_partials(target)
+    removed = sorted(earlier.keys() - set(copies.values()))
+    remove_files(target, removed)
     write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
-    copied = sum(_copy(source / file, target / part / file, digest) for file, part, digest in rows)
-    write_text(target / MANIFEST, manifest)
-    single = tuple(str(person) for person, count in good["identity"].value_counts().sort_index().items() if count == 1)
+    copied, mended = 0, []
+    for file, _, digest in rows:
+        copy = target / copies[file]
+        if fault := file_fault(copy, digest):
+            _copy(source / file, copy)
+            copied += 1
+            if earlier.get(copies[file]) == digest:
+                mended.append((copies[file], fault))
+    if copied:
+        sync_tree(target)
+    with atomic_write(target / MANIFEST) as partial:
+        partial.write_bytes(manifest)
     damaged, duplicates = _look(source, rows)
     return TreeSplit(
         train_count=sum(part == "train" for _, part, _ in rows),
         test_count=sum(part == "test" for _, part, _ in rows),
         copied_count=copied,
-        single_photo_people=single,
-        rejected_files=tuple(map(tuple, table.loc[table["rejected"] != "", ["file", "rejected"]].to_numpy())),
+        single_photo_people=tuple(sorted(person for person, files in people.items() if len(files) == 1)),
+        rejected_files=tuple(rejected),
         damaged_files=damaged,
         duplicates=duplicates,
+        mended_copies=tuple(mended),
+        removed_copies=tuple(removed),
+        foreign_files=tuple(sorted(set(files_below(target)) - {*copies.values(), MANIFEST, SETTINGS})),
     )
 
 
-def _check_request(source: Path, target: Path, percent_train: float) -> None:
+def _check_request(source: Path, target: Path, percent_train: float, seed: int) -> None:
     if not source.is_dir():
         raise DataMissingError(f"The folder {source} is not there.", "Give a folder that holds one folder a person.")
+    if 0 < percent_train < 1:
+        raise BadParameterError(
+            f"{percent_train:g} % for training is less than one photograph in a hundred. Did you mean {100 * percent_train:g}?",
+            "Give per cent, such as 70.",
+        )
     if not 0 < percent_train < 100:
         raise BadParameterError(f"{percent_train:g} % for training.", "Give a number between 0 and 100, such as 70.")
-    if source == target or source in target.parents or target in source.parents:
-        raise BadParameterError(f"{target} and {source} lie in each other.", "Write the split to a folder beside it.")
+    if seed < 0:
+        raise BadParameterError(f"The seed is {seed}.", "Give 0 or more.")
+    check_apart(source, target)
 
 
-def _check_target(target: Path, settings: dict[str, object]) -> None:
-    if target.exists() and not target.is_dir():
-        raise BadParameterError(f"{target} is a file.", "Name a new folder.")
-    if not target.exists() or not any(target.iterdir()):
-        return
+def _look_for_people(source: Path, target: Path) -> tuple[dict[str, list[str]], dict[str, str], list[tuple[str, str]]]:
+    """Each person's photographs, sorted; the SHA-256 of each; and (file, reason) of what is not used."""
+    table = person_tree(source)
+    faults = dict(zip(table["file"], table["rejected"], strict=True))
+    usable = [file for file, fault in faults.items() if not fault]
+    for file, other in shadowed_files(dict(zip(usable, usable, strict=True)), target).items():
+        faults[file] = f"Its copy would have the name of that of {other}."
+    digests = {}
+    for file in filter(lambda file: not faults[file], usable):
+        try:
+            digests[file] = hashlib.sha256(_read(source / file)).hexdigest()
+        except BadImageError as error:
+            faults[file] = error.problem
+    rejected = [(file, fault) for file, fault in faults.items() if fault]
+    good = table[table["file"].map(faults) == ""]
+    if good.empty:
+        raise no_usable_photograph(str(source), rejected, "Give a folder that holds one folder a person.")
+    return {str(person): sorted(files) for person, files in good.groupby("identity")["file"]}, digests, rejected
+
+
+def _earlier_copies(target: Path, settings: dict[str, object], copies: set[str], prune: bool) -> dict[str, str]:
+    """Copies of an earlier run and their SHA-256, as its manifest has them; empty where none came to its end.
+
+    Raises:
+        BadParameterError: the folder holds something else, or another split that may not be brought up to date.
+    """
+    if os.path.lexists(target) and not target.is_dir():
+        raise BadParameterError(f"{target} is no folder.", "Name a new folder.")
+    if is_empty(target):
+        return {}
     try:
-        earlier = dict(json.loads((target / SETTINGS).read_text(encoding="utf-8")))
+        begun = dict(json.loads((target / SETTINGS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         raise BadParameterError(f"{target} is not empty, and not a split of ours.", "Name a new folder.") from None
-    if earlier != settings:
-        differ = [key for key in settings if earlier.get(key) != settings[key]]
-        if differ == ["manifest_sha256"]:
-            differ = ["photographs"]
-        raise BadParameterError(f"{target} holds another split (other {', '.join(differ)}).", "Name a new folder.")
+    earlier = _read_manifest(target / MANIFEST, begun.get("manifest_sha256"))
+    differ = [key for key in settings if begun.get(key) != settings[key]]
+    if not differ:
+        return earlier
+    if differ == ["manifest_sha256"]:
+        differ = ["photographs"]
+    problem = f"{target} holds another split (other {', '.join(differ)})."
+    if {"source", "percent_train", "seed"} & set(differ) or not earlier:
+        raise BadParameterError(problem, "Name a new folder.")
+    if not prune:
+        old = sorted(earlier.keys() - copies)
+        left = f" {len(old)} of its copies are not in this one ({some_names(old)})." if old else ""
+        raise BadParameterError(
+            problem + left, "Give --prune to bring it up to date (it removes such copies), or name a new folder."
+        )
+    return earlier
+
+
+def _read_manifest(path: Path, sha256: object) -> dict[str, str]:
+    """Copy -> SHA-256, of a manifest that is whole; empty of another."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return {}
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return {}
+    rows = csv.DictReader(io.StringIO(data.decode(), newline=""))
+    return {f"{row['part']}/{row['file']}": row["sha256"] for row in rows}
 
 
 def _share_out(person: str, files: list[str], percent_train: float, seed: int) -> dict[str, str]:
@@ -131,38 +221,27 @@ def _share_out(person: str, files: list[str], percent_train: float, seed: int) -
     return {files[row]: "train" if place < count else "test" for place, row in enumerate(order)}
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    """Of a photograph of the source."""
+def _read(path: Path) -> bytes:
+    """A photograph of the source; ``BadImageError`` where it is none, by its size."""
     try:
-        return _sha256(path)
+        return read_photograph(path)
     except OSError as error:
-        raise DataMissingError(
-            f"{path} cannot be read ({error.strerror}).", "Check its rights, or remove it."
-        ) from error
+        raise DataMissingError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
 
 
-def _as_csv(rows: list[tuple[str, str, str]]) -> str:
+def _as_csv(rows: list[tuple[str, str, str]]) -> bytes:
+    return "".join(_csv_line(row) for row in [("file", "part", "sha256"), *rows]).encode()
+
+
+def _csv_line(row: tuple[str, str, str]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "part", "sha256"])
-    writer.writerows(rows)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(row)  # it quotes what is in its line end: names may hold both
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _copy(source: Path, target: Path, digest: str) -> bool:
-    if target.is_file() and _sha256(target) == digest:
-        return False
-    with atomic_write(target) as partial:
+def _copy(source: Path, target: Path) -> None:
+    with atomic_write(target, sync=False) as partial:
         shutil.copyfile(source, partial)
-    return True
 
 
 def _look(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
@@ -171,7 +250,7 @@ def _look(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[s
     files, images = {"train": [], "test": []}, {"train": [], "test": []}
     for file, part, _ in rows:
         try:
-            image = resize(center_square(decode((source / PurePosixPath(file)).read_bytes())), _SIZE)
+            image = resize(center_square(decode(_read(source / file))), _SIZE)
         except BadImageError as error:
             damaged.append((file, error.problem))
             continue

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.datasets.pairs import column_codes
+from facelab.datasets.text_files import read_table
 from facelab.errors import BadParameterError
 from facelab.paths import project_data
+from facelab.whole_numbers import check_seed, check_whole_number, is_whole_number
 
 
 def _no_rows() -> np.ndarray:
@@ -72,6 +74,7 @@ def stratified_split(
     _check_shares(train, validation)
     classes, names = _classes(faces, column)
     unit = np.arange(len(faces)) if group is None else _groups(faces, group, classes, names)
+    seed = check_seed(seed)
     rng, parts = np.random.default_rng(seed), ([], [], [])
     for number in np.unique(classes):
         units = np.unique(unit[classes == number])
@@ -99,8 +102,9 @@ def identity_disjoint_split(
         BadParameterError: a share outside (0, 1), more people asked for than there are, photographs of unknown people.
     """
     _classes(faces, None)
-    people = faces.people
-    if isinstance(train, int) and isinstance(validation, int):
+    people, seed = faces.people, check_seed(seed)
+    if is_whole_number(train) and is_whole_number(validation):
+        train, validation = int(train), int(validation)
         sizes = (train, validation, len(people) - train - validation)
         if min(train, sizes[2]) < 1 or validation < 0:
             raise BadParameterError(
@@ -121,12 +125,14 @@ def stored_people_split(faces: FaceSet, table: str = "orl-people") -> Split:
     Raises:
         BadParameterError: a person of the set is not in the list.
     """
-    with open(project_data("pairs", f"{table}.csv"), encoding="utf-8", newline="") as file:
-        part = {row["identity"]: row["part"] for row in csv.DictReader(file)}
+    columns = ["identity", "part"]
+    part = dict(read_table(project_data("pairs", f"{table}.csv"), columns, columns)[columns].itertuples(index=False))
     classes, names = _classes(faces, None)
     strange = [names[number] for number in np.unique(classes) if names[number] not in part]
     if strange:
-        raise BadParameterError(f"{strange[0]!r} of {faces.source} is not in {table}.", "Use identity_disjoint_split.")
+        raise BadParameterError(
+            f"{strange[0]!r} of {faces.source} is not in {table}.", "Use splits.identity_disjoint_split."
+        )
     parts = np.array([part[names[number]] for number in classes])
     return Split(
         np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test"), recipe={"split": "stored", "table": table}
@@ -151,6 +157,7 @@ def select_label_fraction(
         BadParameterError: a fraction outside (0, 1), or a class with fewer photographs than its part.
     """
     _check_shares(fraction, 0)
+    seed, draw = check_seed(seed), check_whole_number(draw, "draw", 0)
     classes, names = _classes(faces, column)
     numbers = np.unique(classes)
     each = max(1, _round(fraction * len(faces) / len(numbers)))
@@ -174,8 +181,8 @@ def _round(value: float) -> int:
 
 def _check_shares(train: float, validation: float) -> None:
     for name, share in (("train", train), ("validation", validation)):
-        if not 0 < share < 1 and not (name == "validation" and share == 0):
-            raise BadParameterError(f"The share {share} is not between 0 and 1.", "Give 0.7 for 70 %.")
+        if not isinstance(share, Real) or not (0 < share < 1 or (name == "validation" and share == 0)):
+            raise BadParameterError(f"The share {share!r} is not between 0 and 1.", "Give 0.7 for 70 %.")
     if train + validation >= 1:
         raise BadParameterError(f"{train:g} + {validation:g} leave nothing to test on.", "Give less to the first two.")
 
@@ -184,9 +191,11 @@ def _sizes(count: int, train: float, validation: float, whose: str, unit: str) -
     """Whole numbers for the three parts, each at least one (validation: where asked for)."""
     least = 1 if validation > 0 else 0
     if count < 2 + least:
-        raise BadParameterError(
-            f"{whose} has {count} {unit}(s), the split needs {2 + least}.", "Leave it out with FaceSet.subset."
-        )
+        if unit == "person":
+            remedy = "Take a data set with more people."
+        else:
+            remedy = "Leave out people with fewer: facelab train --min-photos, in code closed_set.people_with_photos."
+        raise BadParameterError(f"{whose} has {count} {unit}(s), the split needs {2 + least}.", remedy)
     first = min(max(1, _round(train * count)), count - 1 - least)
     both = min(max(first + least, _round((train + validation) * count) if least else first), count - 1)
     return first, both - first, count - both
@@ -200,7 +209,7 @@ def _classes(faces: FaceSet, column: str | None) -> tuple[np.ndarray, Sequence[s
     if (faces.identity == UNKNOWN).any():
         raise BadParameterError(
             f"{int((faces.identity == UNKNOWN).sum())} photographs of {faces.source} are of unknown people.",
-            "Split by an attribute, or leave them out.",
+            "Take a data set whose people are known, or split by an attribute: stratified_split(column=...).",
         )
     return faces.identity, faces.names
 

@@ -1,28 +1,47 @@
-"""Folders of photographs and the tables beside them, as most face data sets come: person/photo, or photos alone."""
+"""Folders of photographs and the tables beside them, as most face data sets come: person/photo, or photos alone.
+
+One walk for all who read such a folder, with one rule each: litter (hidden files and what file managers leave behind) is passed
+over; links to folders and photographs are followed, but no folder is read twice, so that links cannot lead in circles; whatever
+else cannot be used is named with its reason.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from facelab.errors import FacelabError
+from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+#: Endings of the names of photographs. What such a file holds is seen when it is decoded.
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".pgm", ".ppm", ".pbm", ".pnm", ".bmp", ".webp", ".gif", ".tif", ".tiff"]
+    + [".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif"]
+)
 NO_TEXT = "Its name is not text (UTF-8)."
+_NO_SUFFIX = "Its name does not end as a photograph's does."
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind; hidden files are litter too
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # of a data set: nobody is called that
 
 
 def find_data_folder(*folders: str, contains_data: Callable[[Path], bool]) -> Path | None:
-    """The first of these folders below ``FACELAB_DATA`` that is there and holds the data set."""
+    """The first of these folders below ``FACELAB_DATA`` that is there and holds the data set.
+
+    Raises:
+        DataMissingError: one is there and cannot be opened.
+    """
     for folder in folders:
         path = data_root() / folder
-        if path.is_dir() and contains_data(path):
-            return path
+        try:
+            if os.path.isdir(path) and contains_data(path):
+                return path
+        except OSError as error:
+            raise _cannot_open(path, error) from error
     return None
 
 
@@ -41,30 +60,34 @@ def is_photograph(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
+def is_empty(folder: str | Path) -> bool:
+    """Whether a folder holds nothing but litter. One that is not there is empty, too.
+
+    Raises:
+        DataMissingError: it cannot be opened, or is no folder.
+    """
+    return not os.path.lexists(folder) or not sorted_entries(folder)
+
+
 def sorted_entries(folder: str | Path) -> list[os.DirEntry]:
-    """What a folder holds, by name, without litter."""
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+    """What a folder holds, by name, without litter.
+
+    Raises:
+        DataMissingError: it cannot be opened, or is no folder.
+    """
+    try:
+        return _scan(folder)
+    except OSError as error:
+        raise _cannot_open(folder, error) from error
 
 
 def walk(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every file below a folder, sorted: (path with ``/`` between its parts, reason why it cannot be used or empty)."""
-    try:
-        entries = sorted_entries(folder)
-    except OSError as error:
-        yield prefix, f"The folder cannot be opened ({error.strerror})."
-        return
-    for entry in entries:
-        if not is_text(entry.name):
-            yield prefix + ascii(entry.name)[1:-1], NO_TEXT
-        elif entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path, f"{prefix}{entry.name}/")
-        elif not is_photograph(entry.name):
-            yield prefix + entry.name, "Its name does not end as a photograph's does."
-        elif not entry.is_file():
-            yield prefix + entry.name, "It is not a file, or a link to nothing."
-        else:
-            yield prefix + entry.name, ""
+    """Every file below a folder, sorted: (path with ``/`` between its parts, reason why it cannot be used or empty).
+
+    A folder that cannot be read, or must not be read again, is named as well.
+    """
+    tree = _Tree(folder)
+    yield from tree.files(tree.top, prefix)
 
 
 def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
@@ -75,47 +98,141 @@ def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
         people_dir: the folder of people, relative to ``root``.
 
     Returns:
-        Columns ``file``, ``identity`` (name of the first folder, Unicode NFC, so that it is the same on every system) and
-        ``rejected``. A person without a photograph has one row that says so.
+        Columns ``file``, ``identity`` (name of the first folder, Unicode NFC, so that it is the same on every system: two
+        folders whose names look alike, and differ only in how Unicode writes them, are one person) and ``rejected``. A person
+        without a photograph has one row that says so. Beside the people's folders, only photographs are listed.
+
+    Raises:
+        DataMissingError: the folder of people cannot be opened.
+        BadParameterError: it holds the parts of a data set, such as train and test.
     """
-    rows: list[tuple[str, str, str]] = []
     prefix = f"{people_dir}/" if people_dir else ""
-    for entry in sorted_entries(root / people_dir):
-        if not is_text(entry.name):
-            rows.append((prefix + ascii(entry.name)[1:-1], "", NO_TEXT))
-            continue
-        if not entry.is_dir():
-            if is_photograph(entry.name):
-                rows.append((prefix + entry.name, "", "It lies outside any person's folder."))
-            continue
-        person = unicodedata.normalize("NFC", entry.name)
-        found = [(file, person, reason) for file, reason in walk(entry.path, f"{prefix}{entry.name}/")]
-        if all(reason for _, _, reason in found):
-            found.append((f"{prefix}{person}/", person, "The folder of this person holds no photograph."))
-        rows += found
+    tree = _Tree(root / people_dir)
+    found = [(entry.name, *tree.look_at(entry)) for entry in sorted_entries(tree.top)]
+    _check_people([name for name, folder, _ in found if folder], root / people_dir)
+    rows: list[tuple[str, str, str]] = []
+    for name, folder, reason in found:
+        file = prefix + _printable(name)
+        if folder:
+            rows += _files_of_person(tree, folder, file, unicodedata.normalize("NFC", name))
+        elif reason != _NO_SUFFIX:
+            rows.append((file, "", reason or "It lies outside any person's folder."))
     return pd.DataFrame(rows, columns=["file", "identity", "rejected"])
+
+
+def _check_people(names: list[str], folder: Path) -> None:
+    parts = [name for name in names if name.casefold() in _PARTS]
+    if len(parts) > 1:
+        raise BadParameterError(
+            f"{folder} holds {' and '.join(parts)}: the parts of a data set, and not people.",
+            f"Give one of them: {folder / parts[0]}, or folder:{folder / parts[0]} as a data set.",
+        )
+
+
+def _files_of_person(tree: _Tree, folder: str, name: str, person: str) -> list[tuple[str, str, str]]:
+    rows = [(file, person, reason) for file, reason in tree.files(folder, f"{name}/")]
+    # a folder that cannot be opened was named already
+    if not any(not reason or file == f"{name}/" for file, _, reason in rows):
+        rows.append((f"{name}/", person, "The folder of this person holds no photograph."))
+    return rows
+
+
+def no_usable_photograph(place: str, rejected: Sequence[tuple[str, str]], remedy: str) -> DataMissingError:
+    """The error that says how many files were found and why the first of them is no good.
+
+    Args:
+        place: the folder or the data set: how the sentence begins.
+        rejected: (file, reason) of each.
+        remedy: what to do.
+    """
+    problem = f"{place} holds no photograph that can be used"
+    if not rejected:
+        return DataMissingError(f"{problem}.", remedy)
+    file, reason = rejected[0]
+    return DataMissingError(f"{problem}; {len(rejected)} were rejected, the first {file!r}: {reason}", remedy)
+
+
+class _Tree:
+    """One walk of a tree, that enters no folder twice."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.top = os.path.realpath(folder)
+        self._entered: set[str] = set()  # real paths
+
+    def files(self, folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+        """As ``walk``, below the real path of a folder. No recursion: a tree may be deeper than Python's calls."""
+        waiting: list[tuple[str, str | os.DirEntry]] = [(prefix, folder)]
+        while waiting:
+            name, place = waiting.pop()
+            if isinstance(place, os.DirEntry):
+                folder, reason = self.look_at(place)
+                if not folder:
+                    yield name, reason
+                    continue
+                name += "/"
+            try:
+                entries = _scan(folder)
+            except OSError as error:
+                yield name or "./", f"The folder cannot be opened ({error.strerror})."
+                continue
+            if not entries and is_photograph(os.path.basename(folder)):
+                yield name, "It is an empty folder, and no photograph."
+            waiting += [(name + _printable(entry.name), entry) for entry in reversed(entries)]
+
+    def look_at(self, entry: os.DirEntry) -> tuple[str, str]:
+        """(Real path of the folder to enter, or empty; reason why a file or folder cannot be used, or empty)."""
+        if not is_text(entry.name):
+            return "", NO_TEXT
+        try:
+            path = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else entry.path
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except FileNotFoundError:
+            return "", "It is a link to nothing."
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return "", "It is a link that leads back to itself."
+            return "", f"It is a link that cannot be followed ({error.strerror})."
+        if is_folder:
+            reason = self._why_not_to_enter(entry, path)
+            if not reason:
+                self._entered.add(path)
+            return "" if reason else path, reason
+        if not is_photograph(entry.name):
+            return "", _NO_SUFFIX
+        return "", "" if is_file else "It is a pipe, a socket or a device, and no file."
+
+    def _why_not_to_enter(self, entry: os.DirEntry, path: str) -> str:
+        if entry.is_symlink():
+            if _lies_in(entry.path, path) or _lies_in(self.top, path):
+                return "It is a link to a folder above it."
+            inside = os.path.relpath(path, self.top)
+            if _lies_in(path, self.top) and not any(
+                is_litter(part) or not is_text(part) for part in inside.split(os.sep)
+            ):
+                return f"It is a link to {inside}, which is read in its own place."
+        return "The folder was read already, through another link." if path in self._entered else ""
+
+
+def _cannot_open(folder: str | Path, error: OSError) -> DataMissingError:
+    return DataMissingError(
+        f"The folder {folder} cannot be opened ({error.strerror}).", "Check its name and its rights."
+    )
+
+
+def _scan(folder: str | Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether one real path is the other or lies below it."""
+    return os.path.commonpath([path, folder]) == folder
+
+
+def _printable(name: str) -> str:
+    return name if is_text(name) else ascii(name)[1:-1]
 
 
 def first_tree(root: Path, trees: Sequence[str], contains_data: Callable[[Path], bool]) -> str | None:
     """The first of these folders below ``root`` that holds photographs of the data set, or None."""
     return next((tree for tree in trees if (root / tree).is_dir() and contains_data(root / tree)), None)
-
-
-def read_table(path: Path, columns: Iterable[str], text_columns: Iterable[str] = ()) -> pd.DataFrame:
-    """A table of labels in CSV.
-
-    Args:
-        path: the file.
-        columns: those that must be there.
-        text_columns: those that are kept as text. Only an empty field is missing: a person may be called None.
-
-    Raises:
-        FacelabError: it cannot be read, or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text_columns, str), keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise FacelabError(f"{path} cannot be read as a table ({error}).", "Get it again.") from error
-    if lacking := [column for column in columns if column not in table]:
-        raise FacelabError(f"{path} has no column {lacking[0]!r}.", "Get it again.")
-    return table

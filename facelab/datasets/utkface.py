@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from facelab.datasets.sources import Source, read_files, register
-from facelab.datasets.trees import find_data_folder, first_tree, read_table, sorted_entries, walk
+from facelab.datasets.text_files import read_table
+from facelab.datasets.trees import find_data_folder, first_tree, sorted_entries, walk
 
 TREES = ("UTKFace", "crop_part1", "")
 GENDERS = ("male", "female")  #: as numbered in the names
@@ -35,7 +36,8 @@ def index(root: Path) -> pd.DataFrame:
     """
     if (root / "index.csv").is_file():
         text = ["gender_name", "race_name", "timestamp", "duplicate_label_conflict", "split"]
-        table = read_table(root / "index.csv", ["file", "age", "gender", "gender_name", "race", "race_name"], text)
+        columns = ["file", "age", "gender", "gender_name", "race", "race_name"]
+        table = read_table(root / "index.csv", columns, text, whole_columns=["age"])
         table = table.drop(columns=["gender", "race"]).rename(columns={"gender_name": "gender", "race_name": "race"})
         return table.assign(identity="")
     tree = first_tree(root, TREES, _holds_faces) or ""

@@ -20,6 +20,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import jackknife_over_people
+from facelab.whole_numbers import is_whole_number
 
 
 def matched_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
@@ -121,8 +122,8 @@ def bin_by_quantile(values: np.ndarray | pd.Series, bins: int = 4) -> np.ndarray
     Raises:
         BadParameterError: fewer than 2 bins.
     """
-    if bins < 2:
-        raise BadParameterError(f"{bins} bins tell nothing apart.", "Ask for 2 or more.")
+    if not is_whole_number(bins) or bins < 2:
+        raise BadParameterError(f"{bins!r} bins tell nothing apart.", "Ask for 2 or more.")
     values = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(values)
     if not known.any():

@@ -10,6 +10,7 @@ import pandas as pd
 from facelab.errors import BadParameterError
 from facelab.evaluation.collapse import largest_class_share, predicted_class_shares
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, rate_by_group
+from facelab.whole_numbers import check_seed
 
 
 def balanced_accuracy(
@@ -52,7 +53,7 @@ def balanced_accuracy(
     np.add.at(tally, (row, 1, column), right)
     # units with one tally are alike: it is enough to draw how often each kind comes
     kinds, alike = np.unique(tally, axis=0, return_counts=True)
-    times = np.random.default_rng(seed).multinomial(units, alike / units, size=check_draws(draws))
+    times = np.random.default_rng(check_seed(seed)).multinomial(units, alike / units, size=check_draws(draws))
     values = _mean_share(np.tensordot(times.astype(np.float64), kinds, axes=1))
     return percentile_interval(
         values, float(_mean_share(tally.sum(axis=0))), units, f"bootstrap over {unit_name}", unit_name

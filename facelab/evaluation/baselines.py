@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import is_whole_number
 
 Embed = Callable[[np.ndarray], np.ndarray]  #: uint8 (N, H, W, C) -> float32 (N, D) of unit norm
 
@@ -43,7 +44,7 @@ def whitened_pca(train_images: np.ndarray, components: int = 150) -> Embed:
     Raises:
         BadParameterError: fewer than 3 training images, or no component asked for.
     """
-    if len(train_images) < 3 or components < 1:
+    if len(train_images) < 3 or not is_whole_number(components) or components < 1:
         raise BadParameterError(
             f"PCA of {len(train_images)} images with {components} components.", "Give 3 images and 1 component or more."
         )

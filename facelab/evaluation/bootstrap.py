@@ -12,6 +12,7 @@ from facelab.evaluation.intervals import Estimate, check_draws, percentile_inter
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import Roc, auc, eer, tmr_at_fmr
+from facelab.whole_numbers import check_seed
 
 #: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tmr_at_fmr(curve, 0.01)``. The curve is exact at
 #: every genuine score; stretches that hold impostor pairs alone are one step, which neither of these can see.
@@ -161,6 +162,6 @@ def _draws(
     def figures(genuine: np.ndarray, impostor: np.ndarray) -> np.ndarray:
         return np.array([np.atleast_1d(statistic(model.curve(genuine, impostor))) for model in scored])
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     values = np.array([figures(*sampler.draw(rng)) for _ in range(check_draws(draws))])
     return values, figures(np.ones(same.sum()), np.ones((~same).sum())), sampler.people

@@ -18,6 +18,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import bootstrap_over_people
 from facelab.evaluation.topk import TopK, topk_by_neighbors
+from facelab.whole_numbers import check_seed, is_whole_number
 
 RESTARTS = 10  #: of k-means, from other starting centroids; the one of least inertia is kept
 
@@ -34,12 +35,12 @@ def fit_kmeans(embeddings: np.ndarray, clusters: int, seed: int = 0) -> Callable
         BadParameterError: too few or too many clusters, or an embedding that is not finite.
     """
     rows = _unit(embeddings)
-    if not 2 <= clusters <= len(rows):
+    if not is_whole_number(clusters) or not 2 <= clusters <= len(rows):
         raise BadParameterError(
-            f"{clusters} clusters of {len(rows)} embeddings.", "Ask for 2 or more, at most so many."
+            f"{clusters!r} clusters of {len(rows)} embeddings.", "Ask for 2 or more, at most so many."
         )
     in_order = rows[np.lexsort(rows.T)]  # the starting centroids are drawn by row number
-    model = KMeans(clusters, n_init=RESTARTS, random_state=seed).fit(in_order)
+    model = KMeans(clusters, n_init=RESTARTS, random_state=check_seed(seed)).fit(in_order)
     return lambda others: model.predict(_unit(others))
 
 

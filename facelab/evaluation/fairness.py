@@ -20,6 +20,7 @@ from facelab.evaluation.intervals import Estimate, check_draws
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.whole_numbers import check_seed
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def fairness_estimates(
     if fmr is not None:
         threshold = threshold_at_fmr(coded.scores, coded.pairs.same, fmr)
     centre = _figures(coded.rates(threshold))
-    rng, found = np.random.default_rng(seed), []
+    rng, found = np.random.default_rng(check_seed(seed)), []
     for _ in range(check_draws(draws)):
         weights = sampler.draw(rng)
         while not coded.complete(*weights):

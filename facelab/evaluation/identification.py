@@ -22,6 +22,7 @@ from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import bootstrap_over_people
 from facelab.evaluation.topk import TopK
+from facelab.whole_numbers import check_seed, is_whole_number
 
 PROBE_BATCH = 1024  #: probes that are scored at a time, so that the matrix of scores stays small
 
@@ -57,19 +58,25 @@ def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: 
     Raises:
         BadParameterError: as ``splits.identity_disjoint_split``, or an enrolled person has no photograph left for a probe.
     """
+    seed = check_seed(seed)
     people = identity_disjoint_split(faces, enrolled, seed=seed)
     photo = column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
     rng, chosen = np.random.default_rng([seed, 1]), []
     for person in np.unique(faces.identity[people.train]):
         own = np.unique(photo[faces.identity == person])
-        if not 1 <= gallery_photos < len(own):
+        if not is_whole_number(gallery_photos) or not 1 <= gallery_photos < len(own):
             raise BadParameterError(
                 f"{faces.names[person]} of {faces.source} has {len(own)} photographs, the gallery takes {gallery_photos}.",
-                "Enrol by 1 or more, and leave out people who have no other.",
+                "Enrol by 1 or more, and leave out people who have no other (faces.select_people).",
             )
         chosen.append(rng.permutation(own)[:gallery_photos])
     in_gallery = np.isin(photo[people.train], np.concatenate(chosen))
-    recipe = {"split": "open_set", "enrolled": enrolled, "gallery_photos": gallery_photos, "seed": seed}
+    recipe = {
+        "split": "open_set",
+        "enrolled": people.recipe["train"],
+        "gallery_photos": int(gallery_photos),
+        "seed": seed,
+    }
     return OpenSetSplit(people.train[in_gallery], people.train[~in_gallery], people.test, recipe)
 
 
@@ -151,7 +158,7 @@ def cmc(
     Raises:
         BadParameterError: fewer than 3 people, or too few draws.
     """
-    return {rank: accuracy_over_people(topk, person, rank, draws, seed) for rank in ranks}
+    return {int(rank): accuracy_over_people(topk, person, rank, draws, seed) for rank in ranks}
 
 
 def _check(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetSplit) -> None:

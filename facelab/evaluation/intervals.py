@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import is_whole_number
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ def percentile_interval(
 
 def check_draws(draws: int) -> int:
     """``draws`` itself, where they are enough for percentiles; otherwise BadParameterError."""
-    if draws < 100:
-        raise BadParameterError(f"{draws} draws give no interval.", "Ask for 100 or more; 1000 is usual.")
-    return draws
+    if not is_whole_number(draws) or draws < 100:
+        raise BadParameterError(f"{draws!r} draws give no interval.", "Ask for 100 or more; 1000 is usual.")
+    return int(draws)
 
 
 def check_confidence(confidence: float) -> float:

@@ -17,6 +17,7 @@ from facelab.evaluation.identification import Searches
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
 from facelab.evaluation.resampling import METHOD, draw_people, rows_of_people
 from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.whole_numbers import check_seed
 
 
 def false_positives(searches: Searches, threshold: float) -> np.ndarray:
@@ -96,7 +97,7 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
             f"Searched were {searched[0]} enrolled and {searched[1]} other people.", "Search 3 or more of each."
         )
     mated, non_mated = rows_of_people(searches.mated_person), rows_of_people(searches.non_mated_person)
-    found, rng = _scores_of_found(searches, rank), np.random.default_rng(seed)
+    found, rng = _scores_of_found(searches, rank), np.random.default_rng(check_seed(seed))
     values = [
         _read(_curve(found[draw_people(mated, rng)], searches.top_score[draw_people(non_mated, rng)], rank), fpir)
         for _ in range(check_draws(draws))

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.topk import TopK, topk_by_scores
+from facelab.whole_numbers import check_seed
 
 GRID = (0.001, 0.01, 0.1, 1.0, 10.0)  #: C from strong to weak regularisation, for standardised features
 
@@ -93,7 +94,7 @@ def _hold_out(labels: np.ndarray, group: np.ndarray, seed: int) -> tuple[np.ndar
     """Rows to fit on and rows to choose by."""
     if np.bincount(labels).max() < 5 or len(np.unique(group)) < 5:
         raise BadParameterError("The classes have too few photographs to hold some out.", "Give one C, such as (0.1,).")
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=check_seed(seed))
     fitting, chosen = next(folds.split(np.empty(len(labels)), labels, group))
     lost = np.setdiff1d(labels, labels[fitting])
     if len(lost):

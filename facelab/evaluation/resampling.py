@@ -9,6 +9,7 @@ from scipy import stats
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, check_confidence, check_draws, percentile_interval
+from facelab.whole_numbers import check_seed
 
 METHOD = "bootstrap over people"  #: percentile interval
 
@@ -44,7 +45,7 @@ def bootstrap_over_people(
     """
     rows_of = rows_of_people(person)
     people = len(rows_of)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     values = [statistic(draw_people(rows_of, rng)) for _ in range(check_draws(draws))]
     centre = statistic(np.arange(len(person)))
     return percentile_interval(_finite(values), *_finite([centre]), people, METHOD, "people", confidence)

@@ -10,6 +10,7 @@ from sklearn.metrics import pairwise_distances_chunked
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, wilson
+from facelab.whole_numbers import check_whole_number
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class TopK:
     unit: str = "images"
 
     def correct(self, k: int) -> np.ndarray:
-        """bool (N,): whether the right class is among the first k."""
-        return self.rank <= k
+        """bool (N,): whether the right class is among the first k, a whole number from 1; otherwise BadParameterError."""
+        return self.rank <= check_whole_number(k, "k", 1)
 
     def accuracy(self, k: int, confidence: float = 0.95) -> Estimate:
         """Top-k accuracy with its Wilson interval, which takes the images as independent."""
@@ -37,7 +38,7 @@ class TopK:
 
     def accuracies(self, ks: Sequence[int] = (1, 2, 3)) -> dict[int, Estimate]:
         """``accuracy`` for several k."""
-        return {k: self.accuracy(k) for k in ks}
+        return {int(k): self.accuracy(k) for k in ks}
 
 
 def topk_by_scores(scores: np.ndarray, labels: np.ndarray) -> TopK:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 
 import numpy as np
 
 from facelab.errors import BadParameterError
+from facelab.whole_numbers import check_whole_number, is_whole_number
 
 MAX_OPTION = 2**31 - 1  #: of an option: Annoy and faiss keep them as C ints
 MIN_NORM = 1e-30  #: below it float32 holds a direction no longer
@@ -75,7 +74,7 @@ def check_ids(ids: Sequence | np.ndarray, what: str = "ids") -> np.ndarray:
 
 
 def _is_int64(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return is_whole_number(value) and -(2**63) <= value < 2**63
 
 
 def check_unique_ids(ids: Sequence | np.ndarray, count: int) -> np.ndarray:
@@ -107,14 +106,12 @@ def check_options(kind: str, specs: Mapping[str, tuple[int, int]], options: Mapp
     Raises:
         BadParameterError: no such option, or no whole number of at least the least value.
     """
-    for name, value in options.items():
+    for name in options:
         if name not in specs:
             raise BadParameterError(
                 f"A search of kind {kind!r} has no option {name!r}.", f"It has: {', '.join(specs) or 'none'}."
             )
-        least = specs[name][1]
-        if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= MAX_OPTION:
-            raise BadParameterError(
-                f"The option {name} is {value!r}.", f"Give a whole number from {least} to {MAX_OPTION}."
-            )
-    return {name: operator.index(options.get(name, default)) for name, (default, _) in specs.items()}
+    return {
+        name: check_whole_number(options.get(name, default), f"The option {name}", least, MAX_OPTION)
+        for name, (default, least) in specs.items()
+    }

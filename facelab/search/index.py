@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from facelab.search.checks import check_ids, check_options, check_unique_ids, un
 from facelab.search.engine import Engine
 from facelab.search.exact import ExactEngine
 from facelab.search.faiss import HnswEngine
+from facelab.whole_numbers import is_whole_number
 
 ENGINES: dict[str, type[Engine]] = {"exact": ExactEngine, "annoy": AnnoyEngine, "faiss": HnswEngine}
 
@@ -90,13 +90,13 @@ class Index:
         """
         queries = unit_vectors(queries, "queries", self.dimension)
         barred = self._barred(exclude, len(queries))
-        wanted = k + barred.shape[1]
-        if not isinstance(k, Integral) or not 1 <= k <= wanted <= len(self):
+        if not is_whole_number(k) or not 1 <= k <= len(self) - barred.shape[1]:
             raise BadParameterError(
                 f"{k} neighbours, {barred.shape[1]} excluded, of an index of {len(self)}.",
                 f"Ask for 1 to {len(self) - barred.shape[1]}.",
             )
-        rows, cosine = self.engine.search(-queries if farthest else queries, wanted)
+        k = int(k)  # faiss takes no NumPy number
+        rows, cosine = self.engine.search(-queries if farthest else queries, k + barred.shape[1])
         ids, cosine = self.ids[rows], np.clip(-cosine if farthest else cosine, -1, 1).astype(np.float32)
         # those to keep first, else in the order that they are in
         order = np.argsort((ids[:, :, None] == barred[:, None, :]).any(2), axis=1, kind="stable")[:, :k]

@@ -1,0 +1,74 @@
+"""The kinds of photographs that can be read on this machine, and their bytes without the metadata that may be broken."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import zlib
+
+from PIL import Image
+
+#: The kinds that are read, as Pillow calls them; it opens others as well, such as PostScript, which are no photographs.
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF", "TIFF", "JPEG2000", "AVIF", "HEIF")
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@functools.cache
+def readable_formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that Pillow reads here: AVIF since Pillow 11.3, HEIF where pillow-heif is installed."""
+    Image.init()
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:  # a package that only those need who have such photographs
+        pass
+    else:
+        register_heif_opener()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def is_heic(data: bytes) -> bool:
+    """Whether these are the bytes of a HEIC photograph, as iPhones make them."""
+    if data[4:8] != b"ftyp":
+        return False
+    length = min(int.from_bytes(data[:4], "big"), 256)
+    return any(data[start : start + 4] in _HEIC_BRANDS for start in range(8, length, 4))
+
+
+def without_metadata(data: bytes) -> bytes:
+    """A JPEG or PNG file without what its pixels do not need; only its EXIF stays, which says how it was held.
+
+    Any other file, and what stands behind a place where a file is damaged, stays as it is.
+    """
+    if data.startswith(_PNG):
+        return _bare_png(data)
+    return _bare_jpeg(data) if data.startswith(b"\xff\xd8") else data
+
+
+def _bare_png(data: bytes) -> bytes:
+    kept, place = [_PNG], len(_PNG)
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        chunk = data[place : place + 12 + length]
+        kind, content = chunk[4:8], chunk[8:-4]
+        if not kind.isalpha():  # no PNG from here on
+            break
+        whole_exif = kind == b"eXIf" and zlib.crc32(kind + content) == int.from_bytes(chunk[-4:], "big")
+        if kind[:1].isupper() or kind == b"tRNS" or whole_exif:  # a capital: the pixels cannot be read without it
+            kept.append(chunk)
+        place += 12 + length
+    return b"".join([*kept, data[place:]])
+
+
+def _bare_jpeg(data: bytes) -> bytes:
+    kept, place = [data[:2]], 2
+    while data[place : place + 1] == b"\xff" and place + 4 <= len(data):
+        marker, length = data[place + 1], 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == 0xDA:  # from here on, pixels
+            break
+        # Of the applications' notes (E0 to EF) and comments (FE) only EXIF (E1) and Adobe's note on the colours (EE) stay
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE1, 0xEE):
+            kept.append(data[place : place + length])
+        place += length
+    return b"".join([*kept, data[place:]])
