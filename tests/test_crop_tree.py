@@ -166,7 +166,7 @@ def test_faults_of_the_caller(photos, tmp_path):
             crop_tree(photos, tmp_path / "out", Finder(), **wrong)
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FacelabError, match="something else"):
+    with pytest.raises(FacelabError, match="file is no folder"):
         crop_tree(photos, tmp_path / "file", Finder())
 
 
@@ -176,7 +176,7 @@ def test_what_a_kill_leaves_behind_is_mended(photos, tmp_path):
     crop_tree(photos, out, Finder(), size=16)
     rows = out / "crop-manifest.jsonl"
     rows.write_text(rows.read_text()[:-300])  # the last lines are lost, one is torn
-    (out / "anna" / ".7.png-abcd_123").write_bytes(b"half")
+    (out / "anna" / ".7.png-abcd_123.partial").write_bytes(b"half")
     crop_tree(photos, out, Finder(), size=16)
     assert tree(out) == tree(whole)
 
@@ -229,7 +229,7 @@ def test_a_full_disk_stops_with_one_line_and_keeps_what_was_done(photos, tmp_pat
         if len(written) >= 3:
             raise FacelabError(f"{path} cannot be written (No space left on device).", "Free some space.")
         written.append(path)
-        original(path, crop)
+        return original(path, crop)
 
     monkeypatch.setattr(module, "_write", full)
     with pytest.raises(FacelabError, match="No space left"):
@@ -262,4 +262,4 @@ def test_a_disk_full_of_rows_is_one_line(tmp_path):
     with pytest.raises(FacelabError, match="crop-manifest.jsonl cannot be written .No space left"), manifest:
         manifest._stream.close()
         manifest._stream = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
-        manifest.add(Row("a.png", NO_FACE, "", 0, None, None, (1, 1)))
+        manifest.add(Row("a.png", NO_FACE))

@@ -166,14 +166,14 @@ def test_refusals(tree: Path, tmp_path: Path):
     with pytest.raises(BadParameterError, match="not empty, and not a split of ours"):
         split_tree(tree, tmp_path / "full")
     assert state(tmp_path / "full").keys() == {"thesis.doc"}
-    with pytest.raises(BadParameterError, match="is a file"):
+    with pytest.raises(BadParameterError, match="is no folder"):
         split_tree(tree, tmp_path / "full" / "thesis.doc")
     for out in (tree / "split", tree, tree.parent):
-        with pytest.raises(BadParameterError, match="lie in each other"):
+        with pytest.raises(BadParameterError, match="lie in one another"):
             split_tree(tree, out)
     link = tmp_path / "link"
     link.symlink_to(tree, target_is_directory=True)
-    with pytest.raises(BadParameterError, match="lie in each other"):
+    with pytest.raises(BadParameterError, match="lie in one another"):
         split_tree(tree, link / "split")
     for percent in (0, 100, -5, 170):
         with pytest.raises(BadParameterError, match=f"{percent} % for training"):
@@ -181,7 +181,7 @@ def test_refusals(tree: Path, tmp_path: Path):
     with pytest.raises(DataMissingError, match="is not there"):
         split_tree(tmp_path / "nobody", tmp_path / "x")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataMissingError, match="holds no folder of photographs"):
+    with pytest.raises(DataMissingError, match="holds no photograph"):
         split_tree(tmp_path / "empty", tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
@@ -196,7 +196,7 @@ def test_what_nobody_can_decode_is_copied_and_named(tree: Path, tmp_path: Path):
 def test_what_a_kill_leaves_behind_is_cleared(tree: Path, tmp_path: Path):
     split_tree(tree, tmp_path / "out")
     whole = state(tmp_path / "out")
-    (tmp_path / "out" / "train" / "Ann" / ".3.png-a1b2c3d_").write_bytes(b"half")
+    (tmp_path / "out" / "train" / "Ann" / ".3.png-a1b2c3d_.partial").write_bytes(b"half")
     split_tree(tree, tmp_path / "out")
     assert state(tmp_path / "out") == whole
 
@@ -209,10 +209,10 @@ def test_a_changed_photograph_is_another_split(tree: Path, tmp_path: Path):
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tree: Path, tmp_path: Path, monkeypatch):
-    def refused(path: Path) -> str:
+    def refused(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(module, "_sha256", refused)
+    monkeypatch.setattr(module, "read_photograph", refused)
     with pytest.raises(DataMissingError, match="0.png cannot be read .Permission denied"):
         split_tree(tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()

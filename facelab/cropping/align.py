@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from facelab.cropping.boxes import Box, Detector, Face, largest_face
-from facelab.cropping.framing import as_photograph
+from facelab.cropping.framing import as_photograph, percent_hint
 from facelab.errors import BadParameterError
 
 #: where the eyes come to lie, right eye of the person first, as shares of the side of the crop: brows to chin fit in
@@ -134,4 +134,6 @@ def _check_crop(size: int, margin: float) -> None:
     if not 8 <= size <= 1024:
         raise BadParameterError(f"The side of the crop is {size}.", "Give 8 to 1024 pixels.")
     if not 0 <= margin <= 2:
-        raise BadParameterError(f"The margin is {margin}.", "Give a share of the side, 0 to 2.")
+        raise BadParameterError(
+            f"The margin is {margin}.{percent_hint(margin, 2)}", "Give a share of the side, 0 to 2."
+        )

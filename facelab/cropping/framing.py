@@ -30,24 +30,35 @@ class Framing:
 
     def __post_init__(self) -> None:
         if not 0 <= self.padding <= 2:
-            raise BadParameterError(f"The padding is {self.padding}.", "Give a share of the shorter side, 0 to 2.")
+            raise BadParameterError(
+                f"The padding is {self.padding}.{percent_hint(self.padding, 2)}",
+                "Give a share of the shorter side, 0 to 2.",
+            )
         if not 0 < self.upscale <= 16:
-            raise BadParameterError(f"The upscaling is {self.upscale}.", "Give a factor above 0, at most 16.")
+            raise BadParameterError(
+                f"The upscaling is {self.upscale}.{percent_hint(self.upscale, 16)}",
+                "Give a factor above 0, at most 16.",
+            )
         if self.max_side < 32:
             raise BadParameterError(f"The longest side is {self.max_side}.", "Give at least 32 pixels.")
 
     def prepare(self, image: np.ndarray) -> PreparedPicture:
         """Pad and scale a photograph, uint8 (H, W), (H, W, 1) or (H, W, 3)."""
         image = as_photograph(image)
-        height, width = image.shape[:2]
-        pad = round(self.padding * min(height, width))
+        pad, size = self.layout(image.shape[1], image.shape[0])
         picture = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE) if pad else image
         height, width = picture.shape[:2]
-        scale = min(self.upscale, self.max_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if size != (width, height):
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+            larger = sum(size) > width + height
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
         return PreparedPicture(picture, pad, size[0] / width, size[1] / height)
+
+    def layout(self, width: int, height: int) -> tuple[int, tuple[int, int]]:
+        """Width of the border of a photograph of this size, and (width, height) of the prepared picture, all in pixels."""
+        pad = round(self.padding * min(height, width))
+        width, height = width + 2 * pad, height + 2 * pad
+        scale = min(self.upscale, self.max_side / max(height, width))
+        return pad, (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +78,11 @@ class PreparedPicture:
     def points_in_photograph(self, points: np.ndarray) -> np.ndarray:
         """Points (K, 2) of the picture in the photograph; the middle of the first pixel is at 0 in both."""
         return (np.asarray(points, dtype=np.float64) + 0.5) / (self.scale_x, self.scale_y) - 0.5 - self.pad
+
+
+def percent_hint(value: float, most: float) -> str:
+    """A question to end an error's problem with, where a share or factor of at most ``most`` was given in per cent."""
+    return f" Did you mean {value / 100:g}?" if most < value <= 100 * most else ""
 
 
 def as_photograph(image: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ class HaarDetector:
             raise BadParameterError(f"scale_factor is {self.scale_factor}.", "Give a number above 1, such as 1.1.")
         if self.min_neighbors < 1:
             raise BadParameterError(f"min_neighbors is {self.min_neighbors}.", "Give 1 or more.")
-        self._framing()
+        self.framing()  # refuses impossible values
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Faces of a photograph; see ``Detector``.
@@ -63,7 +63,7 @@ class HaarDetector:
             BadParameterError: not a photograph.
             DataMissingError: the installed OpenCV carries no cascades.
         """
-        prepared = self._framing().prepare(image)
+        prepared = self.framing().prepare(image)
         picture = prepared.picture
         gray = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         for view in self.views:
@@ -73,7 +73,8 @@ class HaarDetector:
                 return sorted(found, key=lambda face: (-face.box.area, face.box))
         return []
 
-    def _framing(self) -> Framing:
+    def framing(self) -> Framing:
+        """How a photograph is prepared for the search."""
         return Framing(self.padding, self.upscale, self.max_side)
 
     def _search(self, view: str, gray: np.ndarray) -> list[tuple[Box, float]]:

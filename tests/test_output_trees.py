@@ -1,0 +1,446 @@
+"""What ``crop`` and ``split`` write: resumed, mended, pruned, and never where or what nobody meant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from photos import encoded, people, pixels, write
+from test_crop_files import WholeFrame
+
+from facelab import cli
+from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
+from facelab.cropping.manifest import NO_FACE, Manifest
+from facelab.datasets.output_tree import remove_files, some_names
+from facelab.datasets.split_tree import split_tree
+from facelab.errors import BadParameterError, DataMissingError, FacelabError
+
+
+class Bright(WholeFrame):
+    """Finds the whole frame where the picture is bright."""
+
+    def detect(self, image):
+        return super().detect(image) if image.mean() > 30 else []
+
+
+def crop(root: Path, **options):
+    return crop_tree(root / "in", root / "out", Bright(), size=16, **options)
+
+
+def split(root: Path, **options):
+    return split_tree(root / "in", root / "out", **options)
+
+
+both = pytest.mark.parametrize("make", [crop, split])
+
+
+def facelab(monkeypatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["facelab", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code or 0
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    people(tmp_path / "in", ann=4, bo=3, cy=2)
+    return tmp_path
+
+
+def drop_person(root: Path, name: str) -> None:
+    for path in (root / "in" / name).iterdir():
+        path.unlink()
+    (root / "in" / name).rmdir()
+
+
+# ---- crops whose photograph is gone
+
+
+def test_crops_of_a_person_who_left_are_named_and_removed_on_request_only(root):
+    crop(root)
+    drop_person(root, "bo")
+    before = content(root / "out")
+    for _ in range(2):
+        report = crop(root)
+        assert report.leftover_crops == ("bo/0.png", "bo/1.png", "bo/2.png") and not report.is_pruned
+        assert content(root / "out") == before and len(report.rows) == 6
+    (root / "out" / "bo" / "notes.txt").write_text("mine")
+    (root / "out" / "ann" / "mine.png").write_bytes(b"mine")
+    report = crop(root, prune=True)
+    assert report.is_pruned and report.leftover_crops == ("bo/0.png", "bo/1.png", "bo/2.png")
+    assert report.foreign_files == ("ann/mine.png", "bo/notes.txt")
+    (root / "out" / "bo" / "notes.txt").unlink()
+    (root / "out" / "ann" / "mine.png").unlink()
+    (root / "out" / "bo").rmdir()
+    report = crop(root, prune=True)
+    assert report.leftover_crops == report.foreign_files == ()
+    crop_tree(root / "in", root / "fresh", Bright(), size=16)
+    assert content(root / "out") == content(root / "fresh")
+
+
+def test_folders_that_pruning_empties_go_too(root):
+    crop(root)
+    drop_person(root, "bo")
+    crop(root, prune=True)
+    assert sorted(path.name for path in (root / "out").iterdir() if path.is_dir()) == ["ann", "cy"]
+
+
+def test_renamed_and_faceless_photographs_and_linked_people(root):
+    crop(root)
+    os.rename(root / "in" / "ann" / "0.png", root / "in" / "ann" / "first.png")
+    (root / "in" / "ann" / "1.png").write_bytes(encoded(pixels() // 20, "PNG"))  # dark now
+    drop_person(root, "bo")
+    (root / "in" / "bo").symlink_to(root / "in" / "cy")
+    report = crop(root)
+    assert report.leftover_crops == ("ann/0.png", "bo/0.png", "bo/1.png", "bo/2.png")
+    assert dict(report.failures).keys() == {"ann/1.png", "bo"} and report.files(NO_FACE) == ["ann/1.png"]
+    assert not (root / "out" / "ann" / "1.png").exists() and (root / "out" / "ann" / "first.png").exists()
+
+
+def test_the_crops_of_a_folder_that_cannot_be_opened_now_are_kept(root, monkeypatch):
+    from facelab.datasets import trees
+
+    crop(root)
+    before, scan = content(root / "out"), os.scandir
+
+    def scandir(folder):
+        if os.fspath(folder) == os.path.realpath(root / "in" / "bo"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(trees.os, "scandir", scandir)
+    report = crop(root, prune=True)
+    assert report.leftover_crops == () and dict(report.failures).keys() == {"bo/"}
+    monkeypatch.undo()
+    assert content(root / "out").keys() == before.keys()
+    assert crop(root).resumed_count == 9
+
+
+def test_nothing_elsewhere_is_removed_through_a_link(root):
+    crop(root)
+    drop_person(root, "bo")
+    (root / "elsewhere").mkdir()
+    for path in (root / "out" / "bo").iterdir():
+        os.rename(path, root / "elsewhere" / path.name)
+    (root / "out" / "bo").rmdir()
+    (root / "out" / "bo").symlink_to(root / "elsewhere")
+    crop(root, prune=True)
+    remove_files(root / "out", ["../elsewhere/0.png"])
+    assert len(list((root / "elsewhere").iterdir())) == 3
+
+
+def test_the_commands_say_what_is_left_over(root, monkeypatch, capsys):
+    words = ["crop", root / "in", root / "out", "--detector", "yunet"]
+    photograph = cv2.imread(str(next(iter(orl_faces(root / "in", ["ann", "bo"])))))
+    assert photograph is not None and facelab(monkeypatch, *words) == 1  # the made-up photographs show no face
+    for path in (root / "in" / "bo").glob("orl*.png"):
+        path.unlink()
+    capsys.readouterr()
+    facelab(monkeypatch, *words)
+    said = capsys.readouterr().out
+    assert "4 crops whose photograph is gone (bo/orl0.png, bo/orl1.png, bo/orl2.png and 1 more): left there" in said
+    facelab(monkeypatch, *words, "--prune")
+    assert "bo/orl2.png and 1 more): removed" in capsys.readouterr().out
+    facelab(monkeypatch, *words)
+    assert "is gone" not in capsys.readouterr().out
+
+
+def orl_faces(folder: Path, names: list[str], shots: int = 4) -> list[Path]:
+    """Real photographs, which a detector finds a face in."""
+    from facelab.cropping.survey import uncropped_orl
+
+    images, written = uncropped_orl()[0], []
+    for person, name in enumerate(names):
+        for shot in range(shots):
+            written.append(folder / name / f"orl{shot}.png")
+            written[-1].parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(written[-1]), images[10 * person + shot])
+    return written
+
+
+def test_a_split_whose_photographs_have_changed_is_brought_up_to_date_on_request(root):
+    split(root)
+    drop_person(root, "bo")
+    write(root / "in" / "ann" / "new.png", seed=77)  # it moves others of ann
+    write(root / "in" / "cy" / "0.png", seed=78)  # changed
+    before = content(root / "out")
+    with pytest.raises(BadParameterError, match=r"other files.* of its copies are not in this one \(.*--prune"):
+        split(root)
+    assert content(root / "out") == before
+    (root / "out" / "train" / "bo" / "mine.txt").write_text("mine")
+    done = split(root, prune=True)
+    assert len([copy for copy in done.removed_copies if "/bo/" in copy]) == 3 and done.mended_copies == ()
+    assert done.foreign_files == ("train/bo/mine.txt",)
+    (root / "out" / "train" / "bo" / "mine.txt").unlink()
+    (root / "out" / "train" / "bo").rmdir()
+    split_tree(root / "in", root / "fresh")
+    assert content(root / "out") == content(root / "fresh") and not (root / "out" / "test" / "bo").exists()
+    assert split(root, prune=True).removed_copies == ()
+
+
+def test_pruning_a_split_may_be_interrupted_and_touches_no_other_split(root, monkeypatch):
+    from facelab.datasets import split_tree as module
+
+    split(root)
+    drop_person(root, "bo")
+    write(root / "in" / "dee" / "0.png", seed=5)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_copy", stop)
+        split(root, prune=True)
+    split(root)
+    split_tree(root / "in", root / "fresh")
+    assert content(root / "out") == content(root / "fresh")
+    for options, what in (({"seed": 1}, "seed"), ({"percent_train": 50}, "percent_train")):
+        with pytest.raises(BadParameterError, match=f"other .*{what}.*Name a new folder"):
+            split(root, prune=True, **options)
+    drop_person(root, "cy")
+    (root / "out" / "manifest.csv").write_text("file,part,sha256\n../../in/ann/0.png,train,0\n")
+    with pytest.raises(BadParameterError, match="Name a new folder"):
+        split(root, prune=True)
+
+
+# ---- damage
+
+
+def damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "empty":
+        path.write_bytes(b"")
+    else:
+        path.write_bytes(data[:50] + bytes([data[50] ^ 4]) + data[51:])
+
+
+@both
+@pytest.mark.parametrize("how", ["missing", "empty", "one bit"])
+def test_a_damaged_file_is_made_again_and_named(root, make, how):
+    make(root)
+    whole = content(root / "out")
+    name = next(name for name in sorted(whole) if name.endswith("/1.png"))
+    damage(root / "out" / name, how)
+    report = make(root)
+    assert content(root / "out") == whole
+    mended = report.mended_files if make is crop else report.mended_copies
+    assert mended == ((name, "missing" if how == "missing" else "damaged"),)
+    report = make(root)
+    assert (report.mended_files if make is crop else report.mended_copies) == ()
+
+
+def test_every_bit_of_the_manifest_counts(root):
+    crop(root)
+    path = root / "out" / "crop-manifest.jsonl"
+    whole, tree = path.read_bytes(), content(root / "out")
+    settings = json.loads((root / "out" / "crop-settings.json").read_text())
+    rows = Manifest(root / "out", settings).rows
+    for bit in range(0, 8 * len(whole), 61):
+        broken = bytearray(whole)
+        broken[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bytes(broken))
+        read = Manifest(root / "out", settings).rows
+        assert read.items() <= rows.items() and len(read) >= len(rows) - 2  # a lost line end takes two lines
+    assert crop(root).resumed_count in (7, 8)
+    assert content(root / "out") == tree
+
+
+def test_a_manifest_without_hashes_is_of_another_version(root):
+    crop(root)
+    path = root / "out" / "crop-settings.json"
+    settings = json.loads(path.read_text())
+    del settings["version"]
+    path.write_text(json.dumps(settings))
+    with pytest.raises(BadParameterError, match=r"other settings \(version\)"):
+        crop(root)
+
+
+# ---- where and what nobody meant
+
+
+@both
+def test_hidden_files_do_not_make_a_folder_full(root, make):
+    (root / "out").mkdir()
+    (root / "out" / ".DS_Store").write_bytes(b"x")
+    make(root)
+    assert (root / "out" / ".DS_Store").read_bytes() == b"x"
+
+
+@both
+def test_links_between_input_and_output_are_seen(root, make):
+    make(root)
+    (root / "in" / "zoe").symlink_to(root / "out")
+    with pytest.raises(BadParameterError, match="lie in one another"):
+        make(root)
+    (root / "in" / "zoe").unlink()
+    (root / "away").mkdir()
+    os.rename(root / "in" / "cy", root / "away" / "cy")
+    (root / "in" / "cy").symlink_to(root / "away" / "cy")  # elsewhere: that is fine
+    make(root)
+    before = content(root / "in")
+    folder = root / "other" if make is crop else root / "other" / "train"
+    folder.mkdir(parents=True)
+    (folder / "ann").symlink_to(root / "in" / "ann")  # writing there would write over the photographs
+    name = "crop-settings.json" if make is crop else "split.json"
+    (root / "other" / name).write_bytes((root / "out" / name).read_bytes())
+    with pytest.raises(BadParameterError, match="lie in one another"):
+        crop_tree(root / "in", root / "other", Bright(), size=16) if make is crop else split_tree(
+            root / "in", root / "other"
+        )
+    assert content(root / "in") == before
+
+
+@both
+def test_an_output_that_cannot_be_one_is_one_line(root, make):
+    (root / "loop").symlink_to(root / "loop")
+    (root / "file").write_text("mine")
+    write_to = {
+        "crop": lambda out: crop_tree(root / "in", out, Bright()),
+        "split": lambda out: split_tree(root / "in", out),
+    }
+    for out in (root / "loop", root / "file", root / "file" / "below"):
+        with pytest.raises(FacelabError):
+            write_to[make.__name__](out)
+    with pytest.raises(FacelabError):
+        crop_tree(root / "file", root / "out", Bright()) if make is crop else split_tree(root / "file", root / "out")
+    assert (root / "file").read_text() == "mine"
+
+
+@both
+def test_what_cannot_be_photographs_is_named_and_never_waited_for(root, make):
+    os.mkfifo(root / "in" / "ann" / "pipe.jpg")
+    with open(root / "in" / "ann" / "movie.jpg", "wb") as file:
+        file.truncate(8 << 30)
+    (root / "in" / "ann" / "nothing.png").symlink_to(root / "nowhere")
+    (root / "in" / "ann" / "up").symlink_to(root / "in")
+    (root / "in" / "bo" / "linked.png").symlink_to(root / "in" / "ann" / "0.png")
+    os.mkdir(os.fsencode(root / "in") + b"/caf\xe9")
+    long = "张" * 72 + ".png"
+    write(root / "in" / "张" / "x.png")
+    os.rename(root / "in" / "张" / "x.png", root / "in" / "张" / long)
+    write(root / "in" / "ann" / "y.png", seed=3)
+    os.rename(root / "in" / "ann" / "y.png", root / "in" / "ann" / ("n" * 248 + ".png"))
+    report = make(root)
+    named = dict(report.failures if make is crop else report.rejected_files)
+    assert {"ann/pipe.jpg", "ann/movie.jpg", "ann/nothing.png", "ann/up", "caf\\udce9"} <= named.keys()
+    assert "MiB" in named["ann/movie.jpg"]
+    written = {Path(name).name for name in content(root / "out")}
+    assert {"linked.png", long, "n" * 248 + ".png"} <= written
+
+
+def test_an_input_folder_whose_name_is_no_text(root):
+    folder = os.fsencode(root) + b"/caf\xe9"
+    os.rename(os.fsencode(root / "in"), folder)
+    crop_tree(os.fsdecode(folder), root / "out", Bright(), size=16)
+    assert split_tree(os.fsdecode(folder), os.fsdecode(os.fsencode(root) + b"/\xff")).train_count == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["split", "--train", "0.7"], "0.7 % for training is less than one photograph in a hundred. Did you mean 70?"),
+        (["split", "--train", "nan"], "nan % for training."),
+        (["crop", "--margin", "20"], "The margin is 20.0. Did you mean 0.2?"),
+        (["crop", "--margin", "nan"], "The margin is nan. Give"),
+        (["crop", "--padding", "15"], "The padding is 15.0. Did you mean 0.15?"),
+        (["crop", "--padding", "inf"], "The padding is inf. Give"),
+        (["crop", "--upscale", "200"], "The upscaling is 200.0. Did you mean 2?"),
+        (["crop", "--upscale", "nan"], "The upscaling is nan."),
+        (["crop", "--size", "0"], "The side of the crop is 0."),
+        (["crop", "--workers", "1000"], "There are to be 1000 workers. Give 1 to"),
+        (["crop", "--max-side", "0"], "The longest side is 0."),
+        (["crop", "--detector", "yunt"], "No detector is called 'yunt'. Did you mean 'yunet'?"),
+    ],
+)
+def test_values_that_nobody_means_are_asked_back(root, monkeypatch, capsys, words, said):
+    assert facelab(monkeypatch, words[0], root / "in", root / "out", *words[1:]) != 0
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (root / "out").exists()
+
+
+def test_a_negative_seed_is_refused(root):
+    with pytest.raises(BadParameterError, match="seed is -1"):
+        split(root, seed=-1)
+
+
+def test_a_data_set_that_is_split_already_is_asked_back(root):
+    split(root)
+    with pytest.raises(BadParameterError, match="parts of a data set"):
+        split_tree(root / "out", root / "again")
+    assert not (root / "again").exists()
+
+
+@both
+def test_only_what_nobody_reads_yet_says_how_many_and_why(tmp_path, make):
+    for shot in range(3):
+        (tmp_path / "in" / "ann" / f"{shot}.doc").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / "ann" / f"{shot}.doc").write_bytes(b"x")
+    with pytest.raises(DataMissingError, match="no photograph that can be used; .* the first 'ann/0.doc'"):
+        make(tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+# ---- options of crop that change nothing
+
+
+@pytest.mark.parametrize("detector", ["yunet", "haar"])
+def test_an_option_that_changes_nothing_is_said(tmp_path, monkeypatch, capsys, detector):
+    orl_faces(tmp_path / "in", ["ann"], shots=2)
+    large = cv2.resize(cv2.imread(str(tmp_path / "in" / "ann" / "orl0.png")), None, fx=10, fy=10)  # 920 x 1120
+    cv2.imwrite(str(tmp_path / "in" / "ann" / "large.png"), large)
+    name = "--detector", detector
+
+    def run(out: str, *words: str) -> tuple[dict[str, bytes], str]:
+        facelab(monkeypatch, "crop", tmp_path / "in", tmp_path / out, *name, *words)
+        rows = content(tmp_path / out).items()
+        return {file: data for file, data in rows if file.endswith("png")}, capsys.readouterr().out
+
+    plain, said = run("plain")
+    assert "changed nothing" not in said
+    upscaled, said = run("upscaled", "--upscale", "2")
+    assert upscaled["ann/large.png"] == plain["ann/large.png"] and upscaled != plain
+    assert "--upscale changed nothing for 1 of 3 photographs: they are shrunk to --max-side" in said
+    freed, said = run("freed", "--upscale", "2", "--max-side", "3000")
+    assert freed.get("ann/large.png") != plain["ann/large.png"]
+    assert "--upscale" not in said and "--max-side changed nothing for 2 of 3" in said
+    padded, said = run("padded", "--padding", "0.004")
+    assert "--padding changed nothing for 2 of 3 photographs: it is less than a pixel" in said
+    assert {file for file in plain if padded.get(file) == plain[file]} >= {
+        "ann/orl0.png",
+        "ann/orl1.png",
+    } & plain.keys()
+
+
+def test_a_layout_is_what_the_detector_is_given():
+    for detector in (YuNetDetector(padding=0.1, upscale=3), HaarDetector(upscale=0.5)):
+        framing = detector.framing()
+        for height, width in ((10, 700), (333, 250), (2000, 1999)):
+            prepared = framing.prepare(pixels(height=height, width=width))
+            pad, size = framing.layout(width, height)
+            assert (prepared.pad, prepared.picture.shape[1::-1]) == (pad, size)
+
+
+def test_names_are_cut_to_a_few():
+    assert some_names(["a"]) == "a" and some_names("abc") == "a, b, c" and some_names("abcde") == "a, b, c and 2 more"
+
+
+@both
+def test_an_input_that_cannot_be_opened_is_one_line(root, make, monkeypatch):
+    from facelab.datasets import trees
+
+    def scandir(folder):
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(trees.os, "scandir", scandir)
+    with pytest.raises(DataMissingError, match="cannot be opened .Permission denied."):
+        make(root)
