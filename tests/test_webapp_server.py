@@ -47,7 +47,7 @@ def running(service, address):
     listening_socket, uvicorn_server = server.open_socket(address), server.new_server(service, address)
     thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listening_socket]})
     thread.start()
-    yield server.page_url(address, listening_socket)
+    yield server.page_urls(address, listening_socket)[0]
     uvicorn_server.should_exit = True
     thread.join()
     service.close()
@@ -217,7 +217,7 @@ def test_a_port_that_is_taken_is_one_clear_error():
     port = taken.getsockname()[1]
     with pytest.raises(FacelabError, match=f"port {port} cannot be used.*another --port"):
         server.open_socket(server.ServerAddress(port=port))
-    assert server.page_url(server.ServerAddress(), taken) == f"http://127.0.0.1:{port}"
+    assert server.page_urls(server.ServerAddress(), taken) == [f"http://127.0.0.1:{port}"]
     taken.close()
 
 

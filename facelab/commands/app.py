@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from facelab.commands.console import console
 from facelab.errors import FacelabError
+from facelab.paths import user_path
 
 _EXTRA = {"fastapi", "uvicorn", "cryptography", "starlette", "pydantic", "anyio"}
 
@@ -17,13 +20,13 @@ def app(
         str, typer.Option(help="Address to listen on; any but this machine's own needs --cert and --key.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
-    cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate, for https.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    cert: Annotated[str | None, typer.Option(help="PEM file of the certificate, for https.")] = None,
+    key: Annotated[str | None, typer.Option(help="PEM file of its key.")] = None,
     embedder: Annotated[str, typer.Option(help="sface, or the method.pt of a facelab train.")] = "sface",
     calibration: Annotated[
-        Path | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
+        str | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
+    folder: Annotated[str | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
     lab: Annotated[bool, typer.Option(help="Show scores, for the course; on this machine alone.")] = False,
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
@@ -34,16 +37,20 @@ def app(
             raise
         raise FacelabError(f"facelab app needs {error.name}.", "pip install 'facelab[app]'") from error
 
-    address = server.ServerAddress(host, port, cert, key)
+    address = server.ServerAddress(host, port, _path(cert), _path(key))
     server.check_address(address, lab)
-    chosen = settings.Settings(folder=folder or settings.default_folder(), lab_mode=lab, https=cert is not None)
-    service = server.new_service(chosen, embedder, calibration)
-    listening_socket = server.open_socket(address)
-    print(f"Face-ID: {server.page_url(address, listening_socket)}  (Ctrl-C ends it)", flush=True)
-    print(f"embedder: {service.calibration.embedder}")
-    print(f"calibration: {service.calibration}")
-    print(f"folder: {chosen.folder}, key: {chosen.key_file}", flush=True)
-    others = service.store.count_accounts_without_template(service.calibration.fingerprint)
-    if others:
-        print(f"{others} accounts were made with another embedder: they cannot log in with this one.", flush=True)
-    server.run_service(service, address, listening_socket)
+    chosen = settings.Settings(folder=_path(folder) or settings.default_folder(), lab_mode=lab, https=cert is not None)
+    with closing(server.open_socket(address)) as listening_socket:
+        service = server.new_service(chosen, embedder, _path(calibration))
+        console.print(f"Face-ID: {' or '.join(server.page_urls(address, listening_socket))}  (Ctrl-C ends it)")
+        console.print(f"embedder: {service.calibration.embedder}")
+        console.print(f"calibration: {service.calibration}")
+        console.print(f"folder: {chosen.folder}, key: {chosen.key_file}")
+        others = service.store.count_accounts_without_template(service.calibration.fingerprint)
+        if others:
+            console.print(f"{others} accounts were made with another embedder: they cannot log in with this one.")
+        server.run_service(service, address, listening_socket)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else user_path(text)

@@ -15,7 +15,7 @@ from facelab.cropping.survey import uncropped_orl
 from facelab.errors import FacelabError
 from facelab.webapp.login import INSTRUCTIONS
 from facelab.webapp.middleware import CSRF_HEADER
-from facelab.webapp.server import ServerAddress, new_server, open_socket, page_url
+from facelab.webapp.server import ServerAddress, new_server, open_socket, page_urls
 from facelab.webapp.service import FaceIdService
 
 #: person of ORL -> photographs for the five shots of a sign-up, and others for a log-in: straight, turned left, turned right
@@ -109,7 +109,7 @@ def serve_in_thread(service: FaceIdService) -> Iterator[str]:
             raise FacelabError("The service did not start.", "Look at what the cell printed above.")
         time.sleep(0.02)
     try:
-        yield page_url(address, listening_socket)
+        yield page_urls(address, listening_socket)[0]
     finally:
         server.should_exit = True
         thread.join(timeout=30)

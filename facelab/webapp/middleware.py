@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facelab.webapp.certificates import is_covered
 from facelab.webapp.frames import MAX_BYTES
 from facelab.webapp.problems import Problem
 
@@ -40,7 +41,7 @@ class SecurityMiddleware:
 
     Args:
         app: what it stands before.
-        allowed_hosts: names that the service answers to, in lower case, without port.
+        allowed_hosts: names that the service answers to, in lower case, without port; see ``certificates.is_covered``.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
@@ -71,7 +72,7 @@ class SecurityMiddleware:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if host_without_port(headers.get("host", "")) not in self._hosts:
+        if not is_covered(host_without_port(headers.get("host", "")), self._hosts):
             raise Problem("foreign_host")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get(CSRF_HEADER) != "1":
             raise Problem("no_header")

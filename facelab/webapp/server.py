@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 import cv2
+import psutil
 import uvicorn
-from cryptography import x509
 
 from facelab.errors import FacelabError
 from facelab.methods.embedders import SFACE, new_embedder
 from facelab.webapp import calibration as calibrations
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
+from facelab.webapp.certificates import certificate_names, check_certificate, is_covered
 from facelab.webapp.frame_analysis import FrameAnalyser
 from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import LOOPBACK, Settings
@@ -55,59 +59,109 @@ def new_service(settings: Settings, embedder: str = SFACE, calibration: Path | N
 
 
 def check_address(address: ServerAddress, lab_mode: bool) -> None:
-    """Refuse what would send faces over a network in the clear, or show scores to it.
+    """Refuse what would send faces over a network in the clear, or show scores to it, and what no browser could open.
 
     Raises:
-        FacelabError: another host without a certificate or in lab mode, or a certificate without its key.
+        FacelabError: no host, or one that a browser writes in another way; another host than this machine without a certificate
+            or in lab mode; a certificate without its key, or one that cannot be used (``certificates.check_certificate``).
     """
+    if not _is_written_in_full(address.host):
+        raise FacelabError(
+            f"Browsers cannot open the host {address.host!r}.", "Give --host a name, or a whole address without a zone."
+        )
     if (address.cert is None) != (address.key is None):
         raise FacelabError("A certificate and its key belong together.", "Give both --cert and --key.")
-    for path in (address.cert, address.key):
-        if path is not None and not path.is_file():
-            raise FacelabError(f"There is no file {path}.", "Give the PEM files of the certificate and its key.")
-    if address.host in LOOPBACK:
-        return
-    if address.cert is None:
+    if address.cert is None and not is_loopback(address.host):
         raise FacelabError(
             f"{address.host} can be reached from other machines, and faces must not travel in the clear.",
             "Give --cert and --key for https, or leave --host away.",
         )
-    if lab_mode:
+    if lab_mode and not is_loopback(address.host):
         raise FacelabError("Lab mode shows scores, and helps an attacker.", "Use --lab on this machine alone.")
+    if address.cert is not None and address.key is not None:
+        check_certificate(address.cert, address.key)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is always this machine, and reached by nobody else."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def allowed_hosts(address: ServerAddress) -> set[str]:
-    """Names that the service answers to: this machine's own, the one it was given, and those of its certificate.
+    """Names that the service answers to, in lower case: this machine's own, the one it was given, and those of its certificate.
+
+    Where it listens on all addresses, every address of this machine is among them; a certificate's ``*.school.edu`` stands
+    for all names right below it.
 
     Raises:
         FacelabError: the certificate cannot be read.
     """
-    hosts = {*LOOPBACK, address.host.lower()}
+    hosts = {*LOOPBACK, _as_browsers_write(address.host)}
+    if _is_any(address.host):
+        hosts.update(own_addresses())
     if address.cert is not None:
-        try:
-            certificate = x509.load_pem_x509_certificate(address.cert.read_bytes())
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            hosts |= {name.lower() for name in names.get_values_for_type(x509.DNSName)}
-            hosts |= {str(name) for name in names.get_values_for_type(x509.IPAddress)}
-        except x509.ExtensionNotFound:  # an old kind of certificate, without names that could be added
-            return hosts
-        except ValueError as error:
-            raise FacelabError(f"{address.cert} is not a certificate ({error}).", "Give a PEM file.") from error
+        hosts.update(certificate_names(address.cert))
     return hosts
 
 
-def open_socket(address: ServerAddress) -> socket.socket:
-    """The socket, open already.
+def own_addresses() -> list[str]:
+    """The addresses of this machine's network cards that a browser can open (no zones), those of this machine alone last."""
+    cards = psutil.net_if_addrs().values()
+    found = {one.address for card in cards for one in card if one.family in (socket.AF_INET, socket.AF_INET6)}
+    usable = (ip_address(text) for text in found if "%" not in text)
+    return [str(one) for one in sorted(usable, key=lambda one: (one.is_loopback, one.version, one))]
+
+
+def _is_any(host: str) -> bool:
+    """Whether a host stands for all addresses of this machine, such as 0.0.0.0."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _as_browsers_write(host: str) -> str:
+    """A host as a browser names it to us: addresses in their usual form, other alphabets as punycode.
 
     Raises:
-        FacelabError: the port is taken, or the host is not of this machine.
+        UnicodeError: no host can have that name.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=256)
-    except (OSError, OverflowError) as error:
+        return str(ip_address(host))
+    except ValueError:
+        return host.encode("idna").decode("ascii").lower()
+
+
+def _is_written_in_full(host: str) -> bool:
+    """Whether a host is a name, or an address as browsers write it: not 0 or 127.1, which systems understand, too."""
+    try:
+        written = _as_browsers_write(host)
+        socket.inet_aton(written)
+    except ValueError:
+        return False
+    except OSError:  # a name, or an address of IPv6
+        return bool(written) and "%" not in written
+    return written.count(".") == 3
+
+
+def open_socket(address: ServerAddress) -> socket.socket:
+    """The socket, open already; ``::`` hears those who come by IPv4, too, where the system can.
+
+    Raises:
+        FacelabError: the port is taken or reserved, or the host is not of this machine, or no host at all.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
+        both = _is_any(address.host) and family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        return socket.create_server(place[:2], family=family, backlog=256, dualstack_ipv6=both)
+    except (OSError, OverflowError, ValueError) as error:  # ValueError: a name that no host can have
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else error
         raise FacelabError(
-            f"{address.host} port {address.port} cannot be used ({error}).", "Give another --port or --host."
+            f"{address.host} port {address.port} cannot be used ({reason}).", "Give another --port or --host."
         ) from error
 
 
@@ -136,7 +190,45 @@ def run_service(service: FaceIdService, address: ServerAddress, listening_socket
         service.close()
 
 
-def page_url(address: ServerAddress, listening_socket: socket.socket) -> str:
-    """Where the page is."""
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{'http' if address.cert is None else 'https'}://{host}:{listening_socket.getsockname()[1]}"
+def page_urls(address: ServerAddress, listening_socket: socket.socket) -> list[str]:
+    """Where the page is; each of them passes the check of the host.
+
+    On this machine alone it is the host that was given. Else browsers accept the names of the certificate: the host where it is
+    one of them, otherwise all that are written out and lead here. Where none does, it is the addresses that are listened on.
+    """
+    host, port = _as_browsers_write(address.host), listening_socket.getsockname()[1]
+    hosts = [host]
+    if address.cert is not None and not is_loopback(host):
+        names, heard = certificate_names(address.cert), _addresses_heard(listening_socket)
+        if not is_covered(host, names):
+            hosts = [name for name in names if _leads_here(name, heard)] or _own_name(names) or heard
+    scheme = "http" if address.cert is None else "https"
+    return [f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}" for name in hosts]
+
+
+def _addresses_heard(listening_socket: socket.socket) -> list[str]:
+    """The addresses of this machine that a socket listens on."""
+    bound = listening_socket.getsockname()[0]
+    if not _is_any(bound):
+        return [bound]
+    if listening_socket.family == socket.AF_INET:
+        versions = {4}
+    else:
+        versions = {6} if listening_socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) else {4, 6}
+    return [text for text in own_addresses() if ip_address(text).version in versions]
+
+
+def _leads_here(name: str, heard: Collection[str]) -> bool:
+    """Whether a name of the certificate is, as far as can be told without asking the network, that of this server."""
+    try:
+        return str(ip_address(name)) in heard
+    except ValueError:
+        return "*" not in name and (name != "localhost" or any(map(is_loopback, heard)))
+
+
+def _own_name(names: Collection[str]) -> list[str]:
+    """This machine's own name where a ``*`` of the certificate covers it."""
+    if not any("*" in name for name in names):
+        return []
+    own = socket.getfqdn().lower()
+    return [own] if is_covered(own, names) else []

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from facelab.paths import user_path
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -20,7 +22,7 @@ def default_key_file() -> Path:
     """The key that seals the templates: ``FACELAB_KEY_FILE``, else in the user's configuration folder."""
     named = os.environ.get("FACELAB_KEY_FILE")
     folder = Path(platformdirs.user_config_dir("facelab", appauthor=False))
-    return Path(named).expanduser() if named else folder / "faceid.key"
+    return user_path(named) if named else folder / "faceid.key"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import stat
 from pathlib import Path
 
@@ -78,7 +79,9 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
             "Check the rights of its folder, or set FACELAB_KEY_FILE.",
         ) from error
     if os.name == "posix" and rights & 0o077:
-        raise FacelabError(f"Others may read the key {key_file} (mode {rights:o}).", f"chmod 600 {key_file}")
+        raise FacelabError(
+            f"Others may read the key {key_file} (mode {rights:o}).", f"chmod 600 {shlex.quote(str(key_file))}"
+        )
     if len(key) != _KEY_BYTES:
         raise FacelabError(
             f"{key_file} has {len(key)} bytes, a key has {_KEY_BYTES}.",
