@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class FacelabError(Exception):
     """A fault that the user can mend: what is wrong, then the remedy, in one line.
@@ -34,3 +37,19 @@ class LeakageError(FacelabError, AssertionError):
 
 class TrainingError(FacelabError, ArithmeticError):
     """A training cannot go on: a loss that is not a number, or a checkpoint that does not belong to this run."""
+
+
+class OutOfMemoryError(FacelabError, MemoryError):
+    """What was asked for does not fit into memory."""
+
+
+def nearest_name(word: str, known: Iterable[str]) -> str:
+    """A question to end an error's problem with, `` Did you mean 'x'?``; empty where no known name is like the word.
+
+    Args:
+        word: what was typed; upper and lower case count as the same.
+        known: the names that there are.
+    """
+    names = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), names, n=1)
+    return f" Did you mean {names[near[0]]!r}?" if near else ""

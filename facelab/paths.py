@@ -7,19 +7,39 @@ from pathlib import Path
 
 import platformdirs
 
-from facelab.errors import DataMissingError
+from facelab.errors import BadParameterError, DataMissingError
+
+
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """A path that a user typed, with ``~`` for the home folder; a relative one stays relative.
+
+    Raises:
+        BadParameterError: it is empty, holds a NUL character, or names the home folder of nobody (``~nosuchuser``).
+    """
+    typed = os.fspath(text)
+    if not typed:
+        raise BadParameterError("A path is empty.", "Name a file or a folder; '.' is the current folder.")
+    if "\0" in typed:
+        raise BadParameterError(f"The path {typed!r} holds a NUL character.", "No file's name can; leave it out.")
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError as error:
+        raise BadParameterError(
+            f"{typed!r} is in nobody's home folder.",
+            f"Write {os.path.join(os.curdir, typed)!r} if the name begins with '~', else the whole path.",
+        ) from error
 
 
 def data_root() -> Path:
-    """Folder with the user's data sets: ``FACELAB_DATA``, else the user's data folder of this system."""
-    named = os.environ.get("FACELAB_DATA")
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("facelab", appauthor=False))
+    """Folder with the user's data sets: ``FACELAB_DATA``, else the user's data folder of this system; errors as for
+    ``runs_root``."""
+    return _folder_named_by("FACELAB_DATA") or Path(platformdirs.user_data_dir("facelab", appauthor=False))
 
 
 def cache_root() -> Path:
-    """Folder for decoded images, safe to delete: ``FACELAB_CACHE``, else the user's cache folder of this system."""
-    named = os.environ.get("FACELAB_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("facelab", appauthor=False))
+    """Folder for decoded images, safe to delete: ``FACELAB_CACHE``, else the user's cache folder of this system; errors as for
+    ``runs_root``."""
+    return _folder_named_by("FACELAB_CACHE") or Path(platformdirs.user_cache_dir("facelab", appauthor=False))
 
 
 def project_data(*parts: str) -> Path:
@@ -44,6 +64,24 @@ def project_root() -> Path:
 
 
 def runs_root() -> Path:
-    """Folder for everything that a run writes (executed notebooks, records, checkpoints): ``FACELAB_RUNS``, else ``runs/``."""
-    named = os.environ.get("FACELAB_RUNS")
-    return Path(named).expanduser() if named else project_root() / "runs"
+    """Folder for everything that a run writes (executed notebooks, records, checkpoints): ``FACELAB_RUNS``, else ``runs/``.
+
+    Raises:
+        BadParameterError: the variable names what cannot be a folder, as a file.
+    """
+    return _folder_named_by("FACELAB_RUNS") or project_root() / "runs"
+
+
+def _folder_named_by(variable: str) -> Path | None:
+    """The folder that a variable of the environment names, whether or not it is there yet; None where it is not set."""
+    text = os.environ.get(variable)
+    if not text:
+        return None
+    try:
+        folder = user_path(text)
+    except BadParameterError as error:
+        raise BadParameterError(f"{variable}: {error.problem}", error.remedy) from error
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not os.path.isdir(there):
+        raise BadParameterError(f"{variable} is {text!r}, but {there} is no folder.", f"Set {variable} to a folder.")
+    return folder

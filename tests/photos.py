@@ -37,3 +37,9 @@ def people(root: Path, **photographs: int) -> Path:
         for shot in range(count):
             write(root / person / f"{shot}.png", seed=100 * place + shot)
     return root
+
+
+def writable_formats() -> set[str]:
+    """The formats that this Pillow writes."""
+    Image.init()
+    return set(Image.SAVE)

@@ -44,7 +44,7 @@ def source(tmp_path, monkeypatch):
 
 
 def test_a_run_has_its_parameters_and_absolute_folders(source, tmp_path):
-    executed = build.run_notebook(source, {"seed": "3"}, parse=True)
+    executed = build.run_notebook(source, {"seed": 3})
     assert executed == tmp_path / "some" / "runs" / "notebooks" / "98_test-laptop-orl-3.ipynb"
     outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", [])]
     assert outputs[0].text == "3 True\n"
@@ -67,6 +67,7 @@ def test_the_stored_notebook_is_normalised(source):
     path = build.build_notebook(source)
     notebook = nbformat.read(path, 4)
     assert [cell.id for cell in notebook.cells] == ["cell-000", "cell-001", "cell-002"]
+    assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2]
     assert notebook.metadata["facelab"]["seconds"] >= 0
     assert all("execution" not in cell.metadata for cell in notebook.cells)
 

@@ -9,20 +9,22 @@ import photos
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from facelab.datasets import photo_formats
 from facelab.datasets.decode import center_crop, center_square, decode, decode_into, resize
 from facelab.errors import BadImageError
 
 GOOD = photos.pixels(1)
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A part of a PNG file."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def png_of_size(width: int, height: int) -> bytes:
     """A PNG of a few hundred bytes that claims to be this large (8-bit grey)."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
@@ -109,7 +111,7 @@ def test_a_photograph_taken_sideways_comes_out_upright():
 
 @settings(max_examples=200, deadline=None)
 @given(
-    form=st.sampled_from(["JPEG", "PNG", "BMP", "PPM", "GIF", "WEBP"]),
+    form=st.sampled_from(sorted({"JPEG", "PNG", "BMP", "PPM", "GIF", "WEBP", "AVIF"} & photos.writable_formats())),
     cut=st.floats(0, 1),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=6),
 )
@@ -164,3 +166,199 @@ def test_many_files_in_any_order_land_in_their_rows_and_the_bad_ones_are_named()
     for row in set(range(count)) - set(bad):
         np.testing.assert_array_equal(out[row], images[row])
     assert not out[list(bad)].any()
+
+
+@pytest.mark.parametrize("held", [1, 4])
+def test_no_more_bytes_are_read_ahead_than_there_is_room_for(monkeypatch, held):
+    data = photos.encoded(GOOD, "PNG")
+    monkeypatch.setattr("facelab.datasets.decode._AHEAD_BYTES", held * len(data))
+    out = np.zeros((20, 16, 16, 3), np.uint8)
+
+    def files():
+        for row in range(20):
+            assert row - out.any(axis=(1, 2, 3)).sum() <= held
+            yield row, f"{row}.png", data
+
+    assert decode_into(out, files())[0].all()
+
+
+# Odd metadata, and transparency that is not used: the photograph is good all the same
+
+
+broken_notes = pytest.mark.filterwarnings("ignore::UserWarning")  # which are silenced outside of pytest
+
+
+def exif(orientation: object = 6, kind: int = 3) -> bytes:
+    """EXIF with one entry, the orientation, of a TIFF type: 3 SHORT, 2 ASCII, 4 LONG, 5 RATIONAL."""
+    value = orientation if isinstance(orientation, bytes) else struct.pack(">HH", orientation, 0)
+    return b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHI", 0x0112, kind, 1) + value + bytes(4)
+
+
+def jpeg(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG of GOOD with these segments (marker, content) after its first."""
+    plain = photos.encoded(GOOD)
+    end = 4 + int.from_bytes(plain[4:6], "big")
+    added = b"".join(b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body for kind, body in segments)
+    return plain[:end] + added + plain[end:]
+
+
+def png(*chunks: bytes, behind: bytes = b"") -> bytes:
+    """A PNG of GOOD with these chunks after its header, and others behind its pixels."""
+    plain = photos.encoded(GOOD, "PNG")
+    return plain[:33] + b"".join(chunks) + plain[33:-12] + behind + plain[-12:]
+
+
+def mpo() -> bytes:
+    """Two photographs in one file, as phones with two lenses write them, with a broken table of contents."""
+    buffer = io.BytesIO()
+    Image.fromarray(GOOD).save(buffer, "MPO", save_all=True, append_images=[Image.fromarray(GOOD)])
+    data = buffer.getvalue()
+    return data.replace(b"MPF\0", b"MPF\0\xff\xff\xff\xff", 1)[: len(data)]
+
+
+def no_crc(part: bytes) -> bytes:
+    return part[:-4] + b"oops"
+
+
+ODD = {
+    "JPEG, EXIF that is no EXIF": jpeg((0xE1, b"Exif\0\0not a TIFF header at all")),
+    "JPEG, EXIF with a broken first byte": jpeg((0xE1, exif(1).replace(b"MM", b"\0M"))),
+    "JPEG, EXIF of nothing": jpeg((0xE1, b"Exif\0\0")),
+    "JPEG, EXIF cut in its entry": jpeg((0xE1, exif()[:18])),
+    "JPEG, EXIF that points outside": jpeg((0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff")),
+    "JPEG, turned by 0": jpeg((0xE1, exif(0))),
+    "JPEG, turned by 9": jpeg((0xE1, exif(9))),
+    "JPEG, turned by a word": jpeg((0xE1, exif(b"6\0\0\0", 2))),
+    "JPEG, turned by a fraction of nothing": jpeg((0xE1, exif(struct.pack(">I", 26), 5) + bytes(8))),
+    "JPEG, odd XMP": jpeg((0xE1, b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="9"/>')),
+    "JPEG, ICC profile that is none": jpeg((0xE2, b"ICC_PROFILE\0\1\1rubbish"), (0xE2, b"ICC_PROFILE\0\0\0")),
+    "JPEG, broken contents of an MPO": jpeg((0xE2, b"MPF\0MM\0*\0\0\0\x08" + b"\xff" * 40)),
+    "MPO, broken contents": mpo(),
+    "JPEG, Photoshop's notes cut": jpeg((0xED, b"Photoshop 3.0\x008BIM\x03\xed\0\0\0\0\x00\x10\0")),
+    "JPEG, a short JFIF": jpeg((0xE0, b"JFIF")),
+    "JPEG, notes of unknown applications": jpeg(
+        *((0xE3 + place, bytes([place])) for place in range(10)), (0xFE, b"\xff")
+    ),
+    "JPEG, bytes behind it": photos.encoded(GOOD) + b"a film, or the advertisement of a web server" * 50,
+    "PNG, text of a wrong checksum": png(no_crc(chunk(b"tEXt", b"Comment\0hello"))),
+    "PNG, packed text that is not packed": png(chunk(b"zTXt", b"Comment\0\0rubbish"), chunk(b"iTXt", b"x\0\1\0\0\0y")),
+    "PNG, text too long when unpacked": png(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(5_000_000)))),
+    "PNG, ICC profile that is none": png(chunk(b"iCCP", b"x\0\0rubbish"), chunk(b"iCCP", b"")),
+    "PNG, a film without its pictures": png(chunk(b"acTL", struct.pack(">II", 9, 0)), chunk(b"fcTL", bytes(26))),
+    "PNG, short chunks": png(*(chunk(kind, b"") for kind in (b"gAMA", b"cHRM", b"pHYs", b"sRGB", b"tIME", b"eXIf"))),
+    "PNG, EXIF of a wrong checksum": png(no_crc(chunk(b"eXIf", exif()[6:]))),
+    "PNG, EXIF that is no EXIF": png(chunk(b"eXIf", b"rubbish")),
+    "PNG, bytes behind it": png() + b"rubbish",
+    "BMP, bytes behind it": photos.encoded(GOOD, "BMP") + b"rubbish",
+    "TIFF, bytes behind it": photos.encoded(GOOD, "TIFF") + b"rubbish",
+    "WebP, EXIF that is no EXIF": photos.encoded(GOOD, "WEBP", lossless=True, exif=b"rubbish"),
+    "PNG, opaque alpha": photos.encoded(np.dstack([GOOD, np.full(GOOD.shape[:2], 255, np.uint8)]), "PNG"),
+    "PNG, a colour that is transparent and is nowhere": png(chunk(b"tRNS", bytes(6))),
+}
+
+
+@broken_notes
+@pytest.mark.parametrize("kind", ODD)
+def test_a_good_photograph_is_not_refused_for_odd_metadata(kind):
+    expected = decode(photos.encoded(GOOD)) if ODD[kind].startswith(b"\xff\xd8") else GOOD
+    if kind.startswith("MPO"):
+        assert np.abs(decode(ODD[kind]).astype(int) - GOOD).mean() < 4
+    else:
+        np.testing.assert_array_equal(decode(ODD[kind]), expected)
+
+
+def test_opaque_grey_and_an_opaque_palette_are_used():
+    grey = photos.pixels(2, channels=1)
+    opaque = np.dstack([grey, np.full(grey.shape[:2], 255, np.uint8)])
+    np.testing.assert_array_equal(decode(photos.encoded(opaque, "PNG"), 1), grey)
+    few = Image.fromarray(GOOD).quantize(8)
+    buffer = io.BytesIO()
+    few.save(buffer, "GIF", transparency=200)
+    np.testing.assert_array_equal(decode(buffer.getvalue()), np.asarray(few.convert("RGB")))
+
+
+SIDEWAYS = {
+    "JPEG beside a broken table of contents": lambda turned: (
+        (data := photos.encoded(turned, quality=95, exif=exif()))[:2]
+        + b"\xff\xe2\0\x0cMPF\0rubbsh" + data[2:]
+    ),
+    "PNG with its EXIF behind the pixels": lambda turned: (
+        (data := photos.encoded(turned, "PNG"))[:-12] + chunk(b"eXIf", exif()[6:]) + data[-12:]
+    ),
+    "PNG beside broken text": lambda turned: (
+        (data := photos.encoded(turned, "PNG", exif=exif()[6:]))[:33] + no_crc(chunk(b"tEXt", b"a\0b")) + data[33:]
+    ),
+    "TIFF, which Pillow itself turns": lambda turned: photos.encoded(turned, "TIFF", tiffinfo={0x0112: 6}),
+    "WebP": lambda turned: photos.encoded(turned, "WEBP", lossless=True, exif=exif()),
+    "opaque alpha": lambda turned: photos.encoded(
+        np.dstack([turned, np.full(turned.shape[:2], 255, np.uint8)]), "PNG", exif=exif()[6:]
+    ),
+}  # fmt: skip
+
+
+@broken_notes
+@pytest.mark.parametrize("kind", SIDEWAYS)
+def test_it_is_turned_upright_once_in_every_format_and_beside_broken_notes(kind):
+    upright = decode(SIDEWAYS[kind](np.rot90(GOOD, 1).copy()))
+    assert upright.shape == GOOD.shape and np.abs(upright.astype(int) - GOOD).mean() < 4
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_each_of_the_eight_ways_to_hold_a_camera(turn):
+    """EXIF 2.3, orientation: where the first row and the first column of the file lie on the scene."""
+    mirrored = GOOD.transpose(1, 0, 2)
+    stored = [
+        *(GOOD, np.fliplr(GOOD), np.rot90(GOOD, 2), np.flipud(GOOD)),
+        *(mirrored, np.rot90(GOOD, 1), np.rot90(mirrored, 2), np.rot90(GOOD, -1)),
+    ][turn - 1].copy()
+    np.testing.assert_array_equal(decode(photos.encoded(stored, "PNG", exif=exif(turn)[6:])), GOOD)
+
+
+@broken_notes
+@settings(max_examples=150, deadline=None)
+@given(
+    place=st.sampled_from(range(5)),
+    changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_no_byte_of_a_note_decides_whether_the_photograph_is_used(place, changes):
+    """Anything may stand in the metadata; only an orientation that is read from them may turn the photograph."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("a", "b" * 30, zip=True)
+    notes = [
+        (0xE2, b"MPF\0MM\0*\0\0\0\x08\0\x01" + bytes(14)),
+        (0xE2, b"ICC_PROFILE\0\1\1" + bytes(60)),
+        (0xE1, exif(1)),
+    ]
+    note = notes[place][1] if place < 3 else [b"a\0\0" + zlib.compress(b"b" * 30), exif(1)[6:]][place - 3]
+    changed = bytearray(note)
+    for where, value in changes:
+        changed[int(where * len(changed))] = value
+    if place < 3:
+        image, expected = decode(jpeg((notes[place][0], bytes(changed)))), decode(photos.encoded(GOOD))
+    else:
+        image, expected = decode(png(chunk([b"zTXt", b"eXIf"][place - 3], bytes(changed)))), GOOD
+    assert sorted(image.shape) == sorted(expected.shape)
+    assert np.array_equal(np.sort(image, axis=None), np.sort(expected, axis=None))
+
+
+# HEIC
+
+
+def test_a_heic_photograph_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr("facelab.datasets.decode.readable_formats", lambda: ("JPEG", "PNG"))
+    header = b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf"
+    with pytest.raises(BadImageError, match="HEIC photograph.*pip install pillow-heif"):
+        decode(header + bytes(500))
+    for data in (header.replace(b"heic", b"avif") + bytes(500), b"\0\0\0\x1cftyp", b"heic" * 20):
+        with pytest.raises(BadImageError, match="none of JPEG, PNG"):
+            decode(data)
+
+
+def test_a_heic_photograph_is_read_where_its_package_is():
+    heif = pytest.importorskip("pillow_heif")
+    assert "HEIF" in photo_formats.readable_formats()
+    buffer = io.BytesIO()
+    heif.from_pillow(Image.fromarray(GOOD)).save(buffer, quality=95)
+    assert np.abs(decode(buffer.getvalue()).astype(int) - GOOD).mean() < 5
+    with pytest.raises(BadImageError, match="none of|cannot be decoded"):
+        decode(buffer.getvalue()[:300])

@@ -49,7 +49,7 @@ def test_parameters_are_read_with_types_and_help(source):
     [
         ({"sede": "1"}, "no parameter 'sede'"),
         ({"seed": "1.5"}, "type int"),
-        ({"seed": "-1"}, "0 or more"),
+        ({"seed": "-1"}, "0 <= seed"),
         ({"flag": "maybe"}, "type bool"),
         ({"preset": "huge"}, "smoke, laptop, paper"),
         ({"rate": "fast"}, "type float"),

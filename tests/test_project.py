@@ -14,7 +14,16 @@ ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
     "plots", "projector", "webapp", "exercises", "protocols", "labs", "commands", "experiments", "cli",
 ]  # fmt: skip
-GROUND = {"__init__", "errors", "files", "paths", "progress"}  # what every folder stands on; they import none of them
+GROUND = {
+    "__init__",
+    "errors",
+    "files",
+    "paths",
+    "progress",
+    "tensor_files",
+    "terminal",
+    "whole_numbers",
+}  # what every folder stands on; they import none of them
 
 
 def test_environment_yml_brings_only_what_pip_cannot():

@@ -138,7 +138,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_rejected(data, monkeypatch):
 
 
 def test_a_file_too_large_for_a_photograph_is_not_read(data, monkeypatch):
-    monkeypatch.setattr("facelab.datasets.sources.MAX_BYTES", 1000)
+    monkeypatch.setattr("facelab.datasets.decode.MAX_BYTES", 1000)
     photos.people(data, ann=1)
     photos.write(data / "ann" / "large.bmp", height=80, width=80)
     (data / "ann" / "0.png").write_bytes(photos.encoded(np.zeros((16, 16, 3), np.uint8), "PNG"))

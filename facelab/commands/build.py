@@ -19,11 +19,11 @@ def build(
     import nbformat
 
     from facelab.labs.build import build_notebook, update_text
-    from facelab.labs.parameters import find_source, notebook_sources
+    from facelab.labs.parameters import find_sources
 
     rebuild = update_text if text else build_notebook
-    for source in [find_source(name) for name in notebooks or []] or notebook_sources():
-        console.print(f"building {source.stem} ...", markup=False)
+    for source in find_sources(notebooks or ["all"]):
+        console.print(f"building {source.stem} ...")
         path = rebuild(source)
         seconds = nbformat.read(path, as_version=4).metadata["facelab"]["seconds"]
-        console.print(f"  {seconds} s, {path.stat().st_size / 1024:.0f} kB", markup=False)
+        console.print(f"  {seconds} s, {path.stat().st_size / 1024:.0f} kB")

@@ -7,24 +7,21 @@ from typing import Annotated
 import typer
 
 from facelab.commands.console import console
-from facelab.commands.parameters import Parameters, parse_parameters
+from facelab.commands.parameters import Parameters, Preset, notebook_values
 
 
 def run(
     notebooks: Annotated[list[str], typer.Argument(help="Numbers or names, or 'all'.")],
-    preset: Annotated[
-        str, typer.Option(help="smoke: seconds; laptop: minutes; paper: the papers' settings, on a GPU.")
-    ] = "laptop",
+    preset: Preset = None,
     param: Parameters = None,
 ) -> None:
     """Run notebooks by papermill into runs/notebooks; the measured numbers go to runs/records."""
     from facelab.labs.build import run_notebook
-    from facelab.labs.parameters import find_source, notebook_sources, resolve_parameters
+    from facelab.labs.parameters import find_sources, resolve_parameters
 
-    found = notebook_sources() if notebooks == ["all"] else [find_source(name) for name in notebooks]
-    values = {"preset": preset, **parse_parameters(param)}
-    for source in found:
-        resolve_parameters(source, values, parse=True)  # refuse a wrong parameter before the first notebook runs
-    for number, source in enumerate(found, start=1):
-        console.print(f"[{number}/{len(found)}] {source.stem} (preset {values['preset']}) ...", markup=False)
-        console.print(f"    {run_notebook(source, values, parse=True)}", markup=False, soft_wrap=True)
+    sources, values = find_sources(notebooks), notebook_values(preset, param)
+    # a wrong parameter is refused before the first notebook runs
+    parameters = [resolve_parameters(source, values, parse=True) for source in sources]
+    for number, (source, checked) in enumerate(zip(sources, parameters, strict=True), start=1):
+        console.print(f"[{number}/{len(sources)}] {source.stem} (preset {checked['preset']}) ...")
+        console.print(f"    {run_notebook(source, checked)}")

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from facelab.commands.console import console, print_metrics
-from facelab.commands.parameters import Parameters, parse_parameters
+from facelab.commands.parameters import Parameters, Preset, notebook_values
 from facelab.errors import BadParameterError
 
 
 def sweep(
     notebook: Annotated[str, typer.Argument(help="Number or name.")],
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 ... seeds-1.")] = 5,
-    preset: Annotated[str, typer.Option()] = "laptop",
+    preset: Preset = None,
     param: Parameters = None,
     reference: Annotated[bool, typer.Option(help="Store the result as the notebook's reference.")] = False,
 ) -> None:
@@ -25,16 +25,17 @@ def sweep(
     from facelab.labs.notebook import record_path
     from facelab.labs.parameters import find_source, resolve_parameters
 
-    source, found = find_source(notebook), []
+    source, values = find_source(notebook), notebook_values(preset, param)
     if reference and seeds < references.MIN_SEEDS:
         raise BadParameterError(f"{seeds} seeds make no reference.", f"Give --seeds {references.MIN_SEEDS} or more.")
-    for seed in range(seeds):
-        values = resolve_parameters(
-            source, {"preset": preset, **parse_parameters(param), "seed": str(seed)}, parse=True
-        )
-        console.print(f"{source.stem}, seed {seed} ...", markup=False)
-        run_notebook(source, values)
-        found.append(records.read_record(record_path(source.stem, values)))
+    if "seed" in values:
+        raise BadParameterError("A sweep gives each run its own seed.", "Give --seeds, or take facelab run for one.")
+    runs = [resolve_parameters(source, values | {"seed": str(seed)}, parse=True) for seed in range(seeds)]
+    found = []
+    for parameters in runs:
+        console.print(f"{source.stem}, seed {parameters['seed']} ...")
+        run_notebook(source, parameters)
+        found.append(records.read_record(record_path(source.stem, parameters)))
     print_metrics(records.summarize_over_seeds(found))
     if reference:
         references.store(found)

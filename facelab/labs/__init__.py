@@ -1,11 +1,12 @@
 """The frame of a notebook: its parameters, its record, its references (expected values with tolerances), how its exercises are
-checked, how it is built, and the explorer.
+checked, what it needs of its data, how it is built, and the explorer.
 
 Imports from facelab: datasets, evaluation, records, plots, exercises.
 """
 
 from facelab.exercises import check_answer
 from facelab.labs.explorer import explore
+from facelab.labs.needs import can_measure, limit_batch, require_people
 from facelab.labs.notebook import Run, begin
 
-__all__ = ["Run", "begin", "check_answer", "explore"]
+__all__ = ["Run", "begin", "can_measure", "check_answer", "explore", "limit_batch", "require_people"]

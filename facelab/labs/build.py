@@ -15,19 +15,17 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import papermill_io
 from PIL import Image
 
 from facelab.errors import FacelabError
 from facelab.files import atomic_write
+from facelab.labs.kernel import kernel_options
 from facelab.labs.notebook import BUILDING_VARIABLE
 from facelab.labs.parameters import resolve_parameters, run_label
-from facelab.paths import project_root, runs_root
+from facelab.paths import cache_root, data_root, project_root, runs_root
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_CELL_SECONDS = 4 * 3600
-_QUIET = [
-    "--IPKernelApp.log_level=50"
-]  # no word on encryption (it talks to this machine alone) nor on being stopped when done
 
 
 def notebook_from_source(source: Path) -> NotebookNode:
@@ -53,16 +51,13 @@ def build_notebook(source: Path) -> Path:
     notebook = notebook_from_source(source)
     folder = project_root() / "notebooks"
     started = time.monotonic()
-    client = NotebookClient(
-        notebook,
-        timeout=_CELL_SECONDS,
-        kernel_name="python3",
-        extra_arguments=_QUIET,
-        resources={"metadata": {"path": str(folder)}},
-    )
     os.environ[BUILDING_VARIABLE] = "1"  # the kernel inherits it
     try:
-        client.execute()
+        with kernel_options(source.stem, "Close other programs, and build it again.") as options:
+            client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
+            with client.setup_kernel():
+                for number, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, number, execution_count=client.code_cells_executed + 1)
     except CellExecutionError as error:
         raise FacelabError(f"{source.name} failed: {str(error).strip()}", "Mend the cell.") from error
     finally:
@@ -109,9 +104,9 @@ def update_text(source: Path) -> Path:
 
 def _fix_folders() -> None:
     """Make the folders that the environment names absolute: a kernel runs in notebooks/, not where the user stands."""
-    for name in ("FACELAB_DATA", "FACELAB_CACHE", "FACELAB_RUNS"):
+    for name, root in (("FACELAB_DATA", data_root), ("FACELAB_CACHE", cache_root), ("FACELAB_RUNS", runs_root)):
         if os.environ.get(name):
-            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
+            os.environ[name] = str(root().resolve())
 
 
 def _normalise(output: NotebookNode) -> None:
@@ -128,13 +123,12 @@ def _normalise(output: NotebookNode) -> None:
         output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()
 
 
-def run_notebook(source: Path, values: dict[str, object], *, parse: bool = False) -> Path:
+def run_notebook(source: Path, values: dict[str, object]) -> Path:
     """Run a notebook by papermill with other parameters, into ``runs/notebooks``.
 
     Args:
         source: the notebook's source.
         values: parameters that differ from its defaults.
-        parse: whether the values are text from a command line.
 
     Returns:
         Path of the executed notebook, also where it failed half way.
@@ -144,23 +138,44 @@ def run_notebook(source: Path, values: dict[str, object], *, parse: bool = False
         FacelabError: a cell raised an error, or it was stopped.
     """
     _fix_folders()
-    parameters = resolve_parameters(source, values, parse=parse)
-    out = runs_root() / "notebooks"
-    out.mkdir(parents=True, exist_ok=True)
-    plain, executed = (
-        out / f".{source.stem}-{os.getpid()}.ipynb",
-        out / f"{source.stem}-{run_label(source, parameters)}.ipynb",
-    )
-    nbformat.write(notebook_from_source(source), plain)
+    parameters = resolve_parameters(source, values, parse=False)
+    executed = runs_root() / "notebooks" / f"{source.stem}-{run_label(source, parameters)}.ipynb"
     try:
-        papermill.execute_notebook(
-            plain, executed, parameters, kernel_name="python3", cwd=project_root() / "notebooks", progress_bar=False,
-            execution_timeout=_CELL_SECONDS, extra_arguments=_QUIET,
-        )  # fmt: skip
+        with kernel_options(source.stem, f"Give it less to do or a larger machine. Look at {executed}.") as options:
+            papermill.execute_notebook(
+                _Files.path(source.with_suffix(".ipynb")), _Files.path(executed), parameters,
+                cwd=project_root() / "notebooks", progress_bar=False, **options,
+            )  # fmt: skip
     except PapermillExecutionError as error:
         raise FacelabError(
             f"{source.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}", f"Look at {executed}."
         ) from error
-    finally:
-        plain.unlink(missing_ok=True)
     return executed
+
+
+class _Files:
+    """Where papermill has a notebook from, and how it writes it after each cell: whole, so that who looks at it meanwhile, or a
+    second run of the same, never meets half a file. Nothing else is on the disk that a killed run could leave there."""
+
+    SCHEME = "facelab:"
+
+    @classmethod
+    def path(cls, path: Path) -> str:
+        """As papermill takes it, which fills in what stands in braces."""
+        return cls.SCHEME + str(path).replace("{", "{{").replace("}", "}}")
+
+    def read(self, path: str) -> str:
+        """The notebook of a source; papermill wants it to be called ``.ipynb``."""
+        return nbformat.writes(notebook_from_source(Path(path.removeprefix(self.SCHEME)).with_suffix(".py")))
+
+    def write(self, text: str, path: str) -> None:
+        """Bytes of a name that is not UTF-8 become what JSON has for them."""
+        with atomic_write(Path(path.removeprefix(self.SCHEME))) as partial:
+            partial.write_bytes(text.encode(errors="backslashreplace"))
+
+    def pretty_path(self, path: str) -> str:
+        """As papermill logs it."""
+        return path
+
+
+papermill_io.register(_Files.SCHEME, _Files())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -37,10 +38,12 @@ class Run:
     def __init__(self, notebook: str, parameters: dict[str, object]) -> None:
         self.notebook, self.parameters = notebook, parameters
         declared = _parameters.declared_parameters(_parameters.find_source(notebook))
-        changed = " ".join(f"-p {k}={v}" for k, v in parameters.items() if k != "preset" and v != declared[k].default)
+        changed = [f"{k}={v}" for k, v in parameters.items() if k != "preset" and v != declared[k].default]
+        words = ["facelab", "run", notebook, "--preset", str(parameters["preset"])]
+        words += [word for value in changed for word in ("-p", value)]
         self.record = Record(
             name=notebook,
-            command=f"facelab run {notebook} --preset {parameters['preset']} {changed}".strip(),
+            command=shlex.join(words),
             parameters=parameters,
         )
         self._started = time.perf_counter()

@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from facelab.datasets.sources import get_source, parse_joined_name
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, nearest_name
+from facelab.labs.allowed import check_allowed
 from facelab.paths import project_root
 
-PRESETS = ("smoke", "laptop", "paper")
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 _LINE = re.compile(
-    r"^(?P<name>[a-z_][a-z0-9_]*): (?P<type>str|int|float|bool) = (?P<value>[^#]+?)(?:\s+# (?P<help>.*))?$"
+    r"^(?P<name>[a-z_][a-z0-9_]*): (?P<type>str|int|float|bool) = (?P<value>[^#]+?)"
+    r"(?:\s+# (?:\[(?P<allowed>[^\]]+)\] )?(?P<help>.*))?$"
 )
+_LABEL_BYTES = 100  # a file's name has 255 at most, and a label is not all of it
+#: What the three parameters that every notebook has may be, where their lines say nothing else. Seeds go to Annoy too, whose
+#: are 31 bits.
+_ALLOWED = {"preset": "smoke, laptop, paper", "dataset": "a data set", "seed": "0 ≤ seed ≤ 2147483647"}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a parameters cell: ``name: type = default  # help``."""
+    """One line of a parameters cell: ``name: type = default  # [allowed] help``; ``allowed`` as ``labs.allowed`` reads it."""
 
     name: str
     type: type
     default: object
     help: str
+    allowed: str = ""
 
     def parse(self, text: str) -> object:
         """The value that a person typed, as this parameter's type.
 
         Raises:
-            BadParameterError: it is not of that type.
+            BadParameterError: it is not of that type, or not allowed.
         """
-        text = text.strip()
         value: object = text
-        if self.type is bool and text.lower() in ("true", "false"):
-            value = text.lower() == "true"
+        if self.type is bool and text.strip().lower() in ("true", "false"):
+            value = text.strip().lower() == "true"
         elif self.type in (int, float):
             try:
                 value = self.type(text)
@@ -46,7 +51,7 @@ class Parameter:
         return self.check(value)
 
     def check(self, value: object) -> object:
-        """The value, if its type is right (an int serves for a float).
+        """The value as the notebook gets it, if its type is right (an int serves for a float) and it is allowed.
 
         Raises:
             BadParameterError: it is not.
@@ -58,11 +63,9 @@ class Parameter:
                 f"{self.name} is {value!r}, of type {type(value).__name__}.",
                 f"Give a value of type {self.type.__name__}.",
             )
-        if self.name == "preset" and value not in PRESETS:
-            raise BadParameterError(f"preset is {value!r}.", f"There are: {', '.join(PRESETS)}.")
-        if self.name in ("seed", "epochs") and value < 0:
-            raise BadParameterError(f"{self.name} is {value}.", "Give 0 or more.")
-        return value
+        if self.type is float and not math.isfinite(value):
+            raise BadParameterError(f"{self.name} is {value}.", "Give a finite number.")
+        return check_allowed(self.name, value, self.allowed)
 
 
 def notebook_sources() -> list[Path]:
@@ -76,19 +79,50 @@ def find_source(notebook: str) -> Path:
     Raises:
         BadParameterError: there is none; the message lists those that there are.
     """
-    found = notebook_sources()
-    number = notebook.zfill(2) if notebook.isdigit() else None
+    found = _known_sources()
     for path in found:
-        if notebook == path.stem or path.stem.split("_")[0] == number:
+        if notebook == path.stem or (notebook.isdecimal() and int(notebook) == int(path.stem[:2])):
             return path
-    raise BadParameterError(f"No notebook is called {notebook!r}.", f"There are: {', '.join(p.stem for p in found)}.")
+    known = [path.stem for path in found]
+    raise BadParameterError(
+        f"No notebook is called {notebook!r}.{nearest_name(Path(notebook).stem, known)}",
+        f"There are: {', '.join(known)}.",
+    )
+
+
+def find_sources(notebooks: list[str]) -> list[Path]:
+    """Sources of several notebooks, as for ``find_source``; ``["all"]``: of all.
+
+    Raises:
+        BadParameterError: there is none of that name, one is named twice, or "all" does not stand alone.
+    """
+    if "all" in notebooks and len(notebooks) > 1:
+        raise BadParameterError("'all' stands beside other notebooks.", "Name either all or some.")
+    if notebooks == ["all"]:
+        return _known_sources()
+    found = [find_source(name) for name in notebooks]
+    for source in found:
+        if found.count(source) > 1:
+            raise BadParameterError(f"{source.stem} is named twice.", "Name each notebook once.")
+    return found
+
+
+def _known_sources() -> list[Path]:
+    found = notebook_sources()
+    if not found:
+        raise BadParameterError(
+            f"No notebook is in {project_root() / 'notebooks' / 'src'}.",
+            "Stand in the folder of a clone, the one that holds notebooks/.",
+        )
+    return found
 
 
 def declared_parameters(source: Path) -> dict[str, Parameter]:
     """The parameters that a notebook's source declares, in order.
 
     Raises:
-        BadParameterError: no cell is tagged ``parameters``, or a line of it is not ``name: type = literal  # help``.
+        BadParameterError: no cell is tagged ``parameters``, or a line of it is not ``name: type = literal  # help``,
+            or a default is not allowed.
     """
     text = source.read_text(encoding="utf-8")
     cell = re.search(r'^# %%.*tags=\[[^\]]*"parameters".*\n((?:(?!# %%).*\n?)*)', text, flags=re.MULTILINE)
@@ -102,7 +136,8 @@ def declared_parameters(source: Path) -> dict[str, Parameter]:
         if match is None:
             raise BadParameterError(f"{source.name}: {line!r} is no parameter.", "Write name: type = literal  # help.")
         kind = _TYPES[match["type"]]
-        parameter = Parameter(match["name"], kind, ast.literal_eval(match["value"]), match["help"] or "")
+        allowed = match["allowed"] or _ALLOWED.get(match["name"], "")
+        parameter = Parameter(match["name"], kind, ast.literal_eval(match["value"]), match["help"] or "", allowed)
         parameter.check(parameter.default)
         found[parameter.name] = parameter
     return found
@@ -117,15 +152,14 @@ def resolve_parameters(source: Path, values: dict[str, object], *, parse: bool) 
         parse: whether the values are text.
 
     Raises:
-        BadParameterError: a name that the notebook does not have, a value of another type, an unknown data set.
+        BadParameterError: a name that the notebook does not have, a value of another type, or one that is not allowed.
     """
     known = declared_parameters(source)
     for name in values:
         if name not in known:
-            raise BadParameterError(f"{source.stem} has no parameter {name!r}.", f"It has: {', '.join(known)}.")
-    if "dataset" in values:
-        for part in parse_joined_name(str(values["dataset"])):
-            get_source(part)
+            raise BadParameterError(
+                f"{source.stem} has no parameter {name!r}.{nearest_name(name, known)}", f"It has: {', '.join(known)}."
+            )
     read = {name: known[name].parse(str(v)) if parse else known[name].check(v) for name, v in values.items()}
     return {name: parameter.default for name, parameter in known.items()} | read
 
@@ -140,6 +174,8 @@ def run_label(source: Path, parameters: dict[str, object]) -> str:
     ]
     text = "-".join([*(str(parameters[name]) for name in always), *changed])
     plain = "".join(c if c.isalnum() or c in "-_+.=" else "_" for c in text)
-    if plain == text and len(plain) <= 100:
-        return plain
-    return f"{plain[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"  # two runs never share a name
+    short = plain.encode()[:_LABEL_BYTES].decode(errors="ignore")
+    if short == text == text.lower():
+        return text
+    # two runs never share a name, not even where upper and lower case count as the same
+    return f"{short}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"

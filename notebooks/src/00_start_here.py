@@ -15,6 +15,7 @@
 # - Why a rate without its interval is half a result, and how people leak from training into test.
 #
 # **Time:** about half a minute on two cores. **You need first:** Python with NumPy. No GPU, no account, no download.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 2 photographs each, or more.
 #
 # ## Parameters
 #
@@ -43,7 +44,8 @@ from facelab.evaluation import BASELINES, cosine_scores, roc, verification_estim
 from facelab.exercises import chapter_00 as exercises
 
 run = labs.begin("00_start_here", preset=preset, dataset=dataset, seed=seed)
-faces = run.record_data("faces", datasets.load(dataset, run.choose(32, 64, 112)))
+faces = labs.require_people(datasets.load(dataset, run.choose(32, 64, 112)), people=5, photos=2)
+run.record_data("faces", faces)
 faces
 
 # %% [markdown]
@@ -117,7 +119,7 @@ pd.DataFrame.from_dict(terms, orient="index", columns=["what", "licence and term
 # that show two.
 
 # %%
-halves = identity_disjoint_split(faces, train=0.5, seed=seed)
+halves = identity_disjoint_split(faces, train=len(faces.people) // 2, seed=seed)
 train, test = faces.subset(halves.train), faces.subset(halves.test)
 if preset == "smoke":
     test = test.select_people(test.people[:6])

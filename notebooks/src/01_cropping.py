@@ -36,7 +36,7 @@ plots.show_faces(np.stack([square, marked, cropping.crop_face(hopper, found[0], 
 preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: every photograph
 dataset: str = "orl-wild"  # photographs of the experiment; orl and orl-wild come with known faces
 seed: int = 0  # decides which photographs are drawn
-sweep_photos: int = 0  # photographs of ORL in the sweep; 0: the preset's
+sweep_photos: int = 0  # [0 ≤ sweep_photos ≤ 400] photographs of ORL in the sweep; 0: the preset's
 
 # %%
 import tempfile

@@ -15,6 +15,7 @@
 # - Closed set against people never seen: two different questions with two different answers.
 #
 # **Time:** about a minute and a half on two cores. **You need first:** notebook 00, and what a convolution is.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 are better.
 #
 # ## Parameters
 
@@ -22,7 +23,7 @@
 preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: the founding project's settings, for a GPU
 dataset: str = "orl-wild"  # any data set with identities; people with few photographs are left out
 seed: int = 0  # of the split, the initial weights, the order and the augmentation
-epochs: int = 0  # passes over the training photographs; 0: the preset's
+epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: the preset's
 
 # %%
 import matplotlib.pyplot as plt
@@ -45,8 +46,7 @@ from facelab.training import Plan, fit
 
 run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs)
 size = run.choose(32, 48, 240)
-least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
+faces = labs.require_people(datasets.load(dataset, size), people=5, photos=4, preferred=20)
 if preset == "smoke":
     faces = faces.select_people(faces.people[:8])
 run.record_data("faces", faces)
@@ -61,7 +61,7 @@ faces
 
 # %%
 first = [
-    np.flatnonzero(faces.identity == person)[:: len(faces) // len(faces.people) // 10][:10]
+    np.flatnonzero(faces.identity == person)[:: max(1, len(faces) // len(faces.people) // 10)][:10]
     for person in faces.people[:3]
 ]
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
@@ -177,7 +177,7 @@ print("the loss starts near log C:", abs(start.item() / np.log(len(train.people)
 # %%
 plan = Plan(
     epochs=epochs or run.choose(2, 24, 50),
-    batch_size=run.choose(16, 32, 64),
+    batch_size=labs.limit_batch(run.choose(16, 32, 64), faces),
     lr=run.choose(3e-3, 4e-3, 1e-3),
     seed=seed,
 )

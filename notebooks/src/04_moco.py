@@ -16,6 +16,7 @@
 # - What helps: better views, more faces, a pretrained start. And what does not.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebook 03.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 are better.
 #
 # ## Parameters
 
@@ -23,10 +24,10 @@
 preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: the paper's settings, for a GPU
 dataset: str = "orl-wild"  # any data set with identities: names are used to judge, never to learn
 seed: int = 0  # of the initial weights, the order and the augmentation
-epochs: int = 0  # passes over the training photographs; 0: the preset's
-queue: int = 0  # K, how many earlier keys are the negatives; 0: the preset's
-momentum: float = 0.99  # of the key encoder; the paper has 0.999 for steps by the hundred thousand
-temperature: float = 0.1  # of the loss; the paper has 0.2, the authors' notebook for CIFAR-10 0.1
+epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: the preset's
+queue: int = 0  # [0 ≤ queue ≤ 1000000] K, how many earlier keys are the negatives; 0: the preset's
+momentum: float = 0.99  # [0 ≤ momentum ≤ 1] of the key encoder; the paper has 0.999 for steps by the hundred thousand
+temperature: float = 0.1  # [0 < temperature] of the loss; the paper has 0.2, the authors' notebook for CIFAR-10 0.1
 
 # %%
 from dataclasses import replace
@@ -46,7 +47,7 @@ from facelab.labs import references
 from facelab.losses import info_nce
 from facelab.methods import MoCo
 from facelab.paths import project_data
-from facelab.protocols import closed_set, unseen_people
+from facelab.protocols import unseen_people
 from facelab.training import Plan
 
 run = labs.begin(
@@ -60,8 +61,7 @@ run = labs.begin(
     temperature=temperature,
 )
 size = run.choose(32, 48, 112)
-least = {"orl": 10, "orl-wild": 40}.get(dataset, 20)  # photographs that each person must have
-faces = closed_set.people_with_photos(datasets.load(dataset, size), least)
+faces = labs.require_people(datasets.load(dataset, size), people=5, photos=4, preferred=20)
 if preset == "smoke":
     faces = faces.select_people(faces.people[:16])
 run.record_data("faces", faces)
@@ -156,7 +156,7 @@ def new_method(views):
 
 plan = Plan(
     epochs=epochs or run.choose(2, 60, 800),
-    batch_size=run.choose(16, 32, 256),
+    batch_size=labs.limit_batch(run.choose(16, 32, 256), faces),
     lr=run.choose(2e-3, 2e-3, 0.03),
     optimizer=run.choose("adamw", "adamw", "sgd"),
     weight_decay=run.choose(0.05, 0.05, 1e-4),

@@ -14,15 +14,16 @@
 # - What each method costs.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02 to 09.
+# **Your own photographs** (`-p dataset=folder:PATH`): 6 people with 4 photographs each, or more; 10 are better.
 #
 # ## Parameters
 
 # %% tags=["parameters"]
 preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: ten times the budget
-dataset: str = "orl-wild"  # orl-wild or orl; or any other with ten photographs a person
+dataset: str = "orl-wild"  # any data set with identities; people with few photographs are left out
 seed: int = 0  # of split, weights, order and intervals
-views: int = 0  # budget of each training; 0: the preset's
-rivals: str = "CNN + MLP, SimCLR, ArcFace"  # who trains here; any of the table below, with commas
+views: int = 0  # [0 ≤ views] budget of each training; 0: the preset's
+rivals: str = "CNN + MLP, SimCLR, ArcFace"  # [some of facelab.experiments.comparison.CONTENDERS] who trains here
 
 # %%
 import matplotlib.pyplot as plt
@@ -35,14 +36,17 @@ from facelab.experiments import comparison
 from facelab.experiments.analysis import conclusions
 from facelab.methods import embed_faces
 from facelab.paths import project_data, runs_root
-from facelab.protocols import closed_set, unseen_people
+from facelab.protocols import unseen_people
 
 run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, views=views, rivals=rivals)
 live = comparison.select(rivals)
-faces = closed_set.people_with_photos(datasets.load(dataset, comparison.SIZE), 10)
+faces = labs.require_people(datasets.load(dataset, comparison.SIZE), people=6, photos=4, preferred=10)
 parts = comparison.Parts.from_faces(faces, seed)
 if preset == "smoke":
     parts = parts.first_people(6)
+measurable = comparison.measurable_figures(parts, seed)
+for figure in set(comparison.FIGURES) - set(measurable):
+    print(f"{figure} is left out: 3 enrolled people and 100 photographs of 3 others or more are needed")
 for role in ("train", "known", "strangers"):
     run.record_data(role, getattr(parts, role))
 pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for role, part in vars(parts).items()}).T
@@ -75,7 +79,7 @@ pd.DataFrame(
         name: {
             "labels": "names" if contender.learns_names else "none",
             "views of a photograph": contender.views,
-            "batch": contender.batch_size,
+            "batch": plans[name].batch_size,
             "epochs": plans[name].epochs,
             "second view": ("the same rendering", "another rendering")[contender.scenes] if contender.views > 1 else "",
         }
@@ -104,12 +108,12 @@ for name, embed in ways.items():
 for name, contender in live.items():
     method, _ = comparison.train(contender, parts.train, budget, seed)
     found[name] = comparison.measure(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
-for figure in comparison.FIGURES:
+for figure in measurable:
     for name, figures in found.items():
         run.record_metric(f"{figure}/{name}", figures[figure])
 
 # %% tags=["nbval-ignore-output"]
-charts = {title: {name: figures[title] for name, figures in found.items()} for title in comparison.FIGURES}
+charts = {title: {name: figures[title] for name, figures in found.items()} for title in measurable}
 own = conclusions.student_results(records.find_records(runs_root() / "train"), faces, dataset, seed)
 charts["EER of strangers"] |= own
 plots.interval_panels(charts, f"{dataset}: one network, {budget:,} views, one run; intervals over people")
@@ -118,7 +122,7 @@ said = {title: {name: str(one).partition(", n")[0] for name, one in rows.items()
 pd.DataFrame(said).fillna("")
 
 # %%
-for figure in comparison.FIGURES:
+for figure in measurable:
     run.check_references(*(f"{figure}/{name}" for name in found))
 
 # %% [markdown]

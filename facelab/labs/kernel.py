@@ -1,0 +1,70 @@
+"""The kernel that executes a notebook: always this very interpreter's, and whatever ends it is said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from traitlets import default
+
+from facelab.errors import FacelabError
+
+CELL_SECONDS = 4 * 3600  #: that a cell may take
+# no word on encryption (it talks to this machine alone) nor on being stopped when done
+_QUIET = "--IPKernelApp.log_level=50"
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """Starts the kernel of this very interpreter, whatever ``python3`` kernelspec lies about on this machine."""
+
+    @default("kernel_spec_manager")
+    def _without_installed_kernelspecs(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[])  # so that ipykernel's own is taken
+
+
+@contextmanager
+def kernel_options(notebook: str, relief: str) -> Iterator[dict[str, object]]:
+    """What an nbclient client is made with, also by papermill; what happens to its kernel is an error of one line.
+
+    Args:
+        notebook: name for the messages.
+        relief: remedy where the machine has too little memory or time.
+
+    Raises:
+        FacelabError: the kernel did not start or died, or a cell took too long.
+    """
+    cells = 0
+
+    def count(**_: object) -> None:
+        nonlocal cells
+        cells += 1
+
+    try:
+        yield {
+            "kernel_name": "python3",
+            "kernel_manager_class": OwnKernelManager,
+            "timeout": CELL_SECONDS,
+            "iopub_timeout": 60,  # a busy machine may take longer than the usual 4 s to pass on what a cell printed
+            "extra_arguments": [_QUIET],
+            "on_cell_execute": count,
+        }
+    except CellTimeoutError as error:
+        raise FacelabError(
+            f"{notebook} was stopped in cell {cells}: {str(error).strip().splitlines()[0]}", relief
+        ) from error
+    except DeadKernelError as error:
+        raise FacelabError(
+            f"The kernel of {notebook} died in cell {cells}: it was killed, or memory ran out.", relief
+        ) from error
+    except (OSError, RuntimeError) as error:  # the latter as jupyter_client says that it got no answer
+        if cells:
+            raise
+        remedy = (
+            "Free memory, or set TMPDIR to a folder that can be written."
+            if isinstance(error, OSError)
+            else "What it said stands above; a file in notebooks/ with the name of a module of Python hides that module."
+        )
+        raise FacelabError(f"The kernel of {notebook} did not start ({error}).", remedy) from error

@@ -1,0 +1,195 @@
+"""The kernel of a run: always this interpreter's; what ends it is one line, and nothing is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import nbformat
+import pytest
+
+from facelab.errors import FacelabError
+from facelab.labs import build, kernel, parameters
+
+SOURCE = """# %% tags=["parameters"]
+preset: str = "laptop"  # smoke, laptop or paper
+dataset: str = "orl"  # any source
+seed: int = 0  # of everything
+
+# %%
+import os, signal, sys, time
+from pathlib import Path
+print(sys.executable)
+
+# %%
+"""
+
+
+@pytest.fixture
+def new_source(tmp_path, monkeypatch):
+    for module in (build, parameters):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def write(code, first=SOURCE):
+        path = tmp_path / "notebooks" / "src" / "98_test.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(first + code)
+        return path
+
+    return write
+
+
+def printed(path):
+    cells = nbformat.read(path, 4).cells
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/true"])
+def test_a_stale_or_foreign_kernelspec_changes_nothing(new_source, tmp_path, monkeypatch, python):
+    spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    source = new_source("1\n")
+    made = build.run_notebook(source, {}) if python == "/bin/true" else build.build_notebook(source)
+    assert printed(made).strip() == sys.executable
+
+
+DEATH = "os.kill(os.getpid(), signal.SIGKILL)\n"
+
+
+def test_a_kernel_that_dies_is_one_line_and_the_notebook_is_there_to_look_at(new_source, tmp_path):
+    with pytest.raises(
+        FacelabError, match=r"kernel of 98_test died in cell 4: .* Look at .*98_test-laptop-orl-0.ipynb"
+    ):
+        build.run_notebook(new_source(DEATH), {})
+    assert sys.executable in printed(tmp_path / "runs" / "notebooks" / "98_test-laptop-orl-0.ipynb")
+
+
+def test_a_kernel_that_dies_in_a_build_is_one_line_and_nothing_is_stored(new_source, tmp_path):
+    with pytest.raises(FacelabError, match="kernel of 98_test died in cell 3: .* build it again"):
+        build.build_notebook(new_source(DEATH))
+    assert not list(tmp_path.glob("notebooks/*.ipynb"))
+
+
+def test_a_cell_that_takes_too_long_is_one_line(new_source, monkeypatch):
+    monkeypatch.setattr(kernel, "CELL_SECONDS", 1)
+    with pytest.raises(FacelabError, match="98_test was stopped in cell 4: .* 1 seconds"):
+        build.run_notebook(new_source("time.sleep(60)\n"), {})
+
+
+def test_a_kernel_that_does_not_start_is_one_line(new_source, tmp_path):
+    source = new_source("1\n")
+    # a student's file beside the notebooks, where a kernel runs, is found before Python's own
+    (tmp_path / "notebooks" / "ipykernel_launcher.py").write_text("raise SystemExit('mine')\n")
+    with pytest.raises(FacelabError, match="kernel of 98_test did not start .* hides that module"):
+        build.run_notebook(source, {})
+
+
+def test_a_kernel_whose_files_have_no_place_is_one_line(new_source, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(FacelabError, match="kernel of 98_test did not start .* set TMPDIR"):
+        build.run_notebook(new_source("1\n"), {})
+
+
+def test_whoever_looks_meanwhile_sees_a_whole_notebook(new_source, tmp_path, monkeypatch):
+    """So does a second run of the same. And a folder may have braces and bytes that are no text in its name."""
+    runs = tmp_path / "{some} caf\udce9"
+    monkeypatch.setenv("FACELAB_RUNS", str(runs))
+    source = new_source("print('x' * 5_000_000)\n" + "\n# %%\n1\n" * 20)
+    seen, ended = [], threading.Event()
+
+    def look():
+        while not ended.is_set():
+            seen.extend(json.loads(path.read_bytes()) for path in runs.rglob("*.ipynb"))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        executed = build.run_notebook(source, {"seed": 3})
+    finally:
+        ended.set()
+        watcher.join()
+    assert len(seen) > 3 and seen[-1]["metadata"]["papermill"]["parameters"]["seed"] == 3
+    assert list(runs.rglob("*")) == [executed.parent, executed]
+    metadata = json.loads(executed.read_bytes())["metadata"]
+    assert len(json.dumps(metadata)) < 5000 and metadata["papermill"]["output_path"].endswith(str(executed))
+
+
+@pytest.mark.parametrize("variable", ["FACELAB_RUNS", "FACELAB_DATA", "FACELAB_CACHE"])
+def test_a_variable_that_names_a_file_is_named_before_a_kernel_starts(new_source, tmp_path, monkeypatch, variable):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv(variable, "file")
+    with pytest.raises(FacelabError, match=f"{variable} is 'file'"):
+        build.run_notebook(new_source("1\n"), {})
+
+
+def test_a_relative_path_is_where_the_user_stands(new_source, tmp_path, monkeypatch):
+    source = new_source("print(Path(dataset.partition(':')[2]).is_dir())\n")
+    (tmp_path / "here" / "faces").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    executed = build.run_notebook(source, {"dataset": "folder:faces"})
+    assert printed(executed).split() == [sys.executable, "True"]
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from facelab import cli
+from facelab.labs import build, parameters
+
+if __name__ == "__main__":
+    root = Path(sys.argv.pop(1))
+    for module in (build, parameters):
+        module.project_root = lambda: root
+    cli.main()
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(
+    ("command", "sent", "code"),
+    [("run", signal.SIGTERM, 143), ("build", signal.SIGINT, 130), ("run", signal.SIGKILL, -9)],
+)
+def test_a_stopped_run_leaves_no_kernel_and_no_file_of_its_own(new_source, tmp_path, command, sent, code):
+    new_source("Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n")
+    script, told = tmp_path / "run.py", tmp_path / "notebooks" / "pid"
+    script.write_text(_RUN)
+    surroundings = {**os.environ, "FACELAB_RUNS": str(tmp_path / "runs")}
+    main = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path), command, "98"], env=surroundings, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (told.exists() and told.read_text()):
+            assert main.poll() is None, main.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        pid = int(told.read_text())
+        main.send_signal(sent)
+        said = main.communicate(timeout=40)[1]
+        while is_running(pid):  # killed, the kernel looks for its parent once a second
+            assert time.monotonic() < deadline + 60, "the kernel is left"
+            time.sleep(0.1)
+    finally:
+        main.kill()
+    assert main.returncode == code
+    assert sent == signal.SIGKILL or said == "facelab: stopped.\n"
+    left = [path for path in tmp_path.rglob("*.ipynb*")]
+    assert [path.name for path in left] == (["98_test-laptop-orl-0.ipynb"] if command == "run" else [])
+    assert all(nbformat.read(path, 4).cells for path in left)

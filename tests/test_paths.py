@@ -1,0 +1,49 @@
+"""Paths that a user typed, the folders that the environment names, and the nearest of known names."""
+
+from pathlib import Path
+
+import pytest
+
+from facelab import paths
+from facelab.errors import BadParameterError, nearest_name
+
+
+def test_a_typed_path_knows_home_and_stays_relative():
+    assert paths.user_path("~/faces") == Path.home() / "faces"
+    assert paths.user_path("faces/~x") == Path("faces/~x")
+    assert paths.user_path(Path("some/faces")) == Path("some/faces")
+    assert paths.user_path("caf\udce9") == Path("caf\udce9")  # as Python has a name that is not UTF-8
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("~nosuchuser/faces", r"'~nosuchuser/faces' is in nobody's"), ("a\0b", "NUL"), ("", "empty")],
+)
+def test_what_no_path_can_be_is_one_error(typed, said):
+    with pytest.raises(BadParameterError, match=said):
+        paths.user_path(typed)
+
+
+@pytest.mark.parametrize("kind", ["a file", "below a file", "a link to nothing"])
+@pytest.mark.parametrize(
+    ("variable", "root"),
+    [("FACELAB_RUNS", paths.runs_root), ("FACELAB_DATA", paths.data_root), ("FACELAB_CACHE", paths.cache_root)],
+)
+def test_a_variable_that_names_no_folder_is_named(monkeypatch, tmp_path, variable, root, kind):
+    named = tmp_path / "here"
+    named.symlink_to(tmp_path / "nowhere") if kind == "a link to nothing" else named.write_text("")
+    monkeypatch.setenv(variable, str(named / "runs" if kind == "below a file" else named))
+    with pytest.raises(BadParameterError, match=f"{variable} is .*{named} is no folder"):
+        root()
+    monkeypatch.setenv(variable, "~nosuchuser/x")
+    with pytest.raises(BadParameterError, match=f"{variable}.*nobody"):
+        root()
+    monkeypatch.setenv(variable, str(tmp_path / "not" / "yet"))
+    assert root() == tmp_path / "not" / "yet"
+
+
+def test_the_nearest_name_is_asked_back():
+    known = ["laptop", "smoke", "MoCo v2"]
+    assert nearest_name("Laptpo", known) == " Did you mean 'laptop'?"
+    assert nearest_name("moco V2", known) == " Did you mean 'MoCo v2'?"
+    assert nearest_name("zzz", known) == nearest_name("", known) == ""
