@@ -68,11 +68,13 @@ def test_every_photograph_is_accounted_for(photos, tmp_path):
     assert report.files(OK) == sorted([*(f"anna/{n}.png" for n in range(8)), "bert/grey.pgm"])
     assert report.files(SEVERAL_FACES) == ["bert/deep/er/two.JPG"]
     assert report.files(NO_FACE) == ["bert/dark.jpg"]
-    assert report.files(UNREADABLE) == ["anna/cut.jpg", "anna/empty.jpg", "notes.txt"]
+    assert report.files(UNREADABLE) == ["anna/cut.jpg", "anna/empty.jpg"]
+    assert report.other_files == [("notes.txt", "Its name does not end as a photograph's does.")]
     why = dict(report.failures)
     assert "empty" in why["anna/empty.jpg"] and "decoded" in why["anna/cut.jpg"]
-    assert why["bert/dark.jpg"] == NO_FACE and len(why) == 4
-    assert "14 photographs: 9 ok, 1 several faces, 1 no face, 3 unreadable" in str(report)
+    assert why["bert/dark.jpg"] == NO_FACE and len(why) == 3
+    said = "13 photographs: 9 ok, 1 several faces, 1 no face, 2 unreadable (0 done before); 1 other file"
+    assert str(report) == said
     assert tree(photos) == before
 
     out = tree(tmp_path / "out")
@@ -248,7 +250,14 @@ def test_a_photograph_that_lost_its_face_loses_its_crop(photos, tmp_path):
     assert (tmp_path / "out" / "anna" / "4.png").exists()
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"a":' * 100_000, "3", '{"check": 3}'])
+def test_a_damaged_line_of_the_manifest_is_done_again(photos, tmp_path, text):
+    first = crop_tree(photos, tmp_path / "out", Finder(), size=16)
+    (tmp_path / "out" / "crop-manifest.jsonl").write_text(f"{text}\n")
+    assert crop_tree(photos, tmp_path / "out", Finder(), size=16).rows == first.rows
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[]", "[" * 100_000])
 def test_damaged_settings_are_one_line(photos, tmp_path, text):
     crop_tree(photos, tmp_path / "out", Finder(), size=16)
     (tmp_path / "out" / "crop-settings.json").write_text(text)

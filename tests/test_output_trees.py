@@ -14,8 +14,8 @@ from test_crop_files import WholeFrame
 
 from facelab import cli
 from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
-from facelab.cropping.manifest import NO_FACE, Manifest
-from facelab.datasets.output_tree import remove_files, some_names
+from facelab.cropping.manifest import NO_FACE, OK, Manifest
+from facelab.datasets.output_tree import count_of, remove_files, some_names
 from facelab.datasets.split_tree import split_tree
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
@@ -122,6 +122,178 @@ def test_the_crops_of_a_folder_that_cannot_be_opened_now_are_kept(root, monkeypa
     monkeypatch.undo()
     assert content(root / "out").keys() == before.keys()
     assert crop(root).resumed_count == 9
+
+
+def away(root: Path, *names: str) -> None:
+    """These people and photographs lie on another disk, and are linked."""
+    for name in names:
+        (root / "disk" / name).parent.mkdir(parents=True, exist_ok=True)
+        os.rename(root / "in" / name, root / "disk" / name)
+        (root / "in" / name).symlink_to(root / "disk" / name)
+
+
+@both
+def test_what_was_made_from_a_disk_that_is_away_now_is_kept(root, make):
+    away(root, "bo", "ann/1.png")
+    make(root)
+    before = content(root / "out")
+    os.rename(root / "disk", root / "unplugged")
+    for prune in (False, True):
+        report = make(root, prune=prune)
+        named = dict(report.failures if make is crop else report.rejected_files)
+        assert named == dict.fromkeys(["ann/1.png", "bo"], "It is a link to nothing.")
+        after = content(root / "out")
+        assert after.keys() == before.keys()
+        assert {name for name in after if after[name] != before[name]} <= {"crop-manifest.jsonl"}  # it names the link
+    os.rename(root / "unplugged", root / "disk")
+    report = make(root)
+    assert report.resumed_count == 9 if make is crop else report.copied_count == 0
+    assert content(root / "out") == before
+    (root / "in" / "bo").unlink()  # really gone
+    (root / "in" / "ann" / "1.png").unlink()
+    make(root, prune=True)
+    crop_tree(root / "in", root / "fresh", Bright(), size=16) if make is crop else split_tree(
+        root / "in", root / "fresh"
+    )
+    assert content(root / "out") == content(root / "fresh")
+
+
+def test_a_split_is_brought_up_to_date_around_a_folder_that_cannot_be_opened_now(root, monkeypatch):
+    split(root)
+    scan = os.scandir
+
+    def scandir(folder="."):
+        if isinstance(folder, (str, Path)) and os.fspath(folder).rstrip("/") == os.path.realpath(root / "in" / "bo"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    drop_person(root, "cy")
+    with pytest.raises(BadParameterError, match="2 of its copies are not in this one .*/cy/.*/cy/"):
+        split(root)
+    done = split(root, prune=True)
+    assert len(done.kept_copies) == 3 and dict(done.rejected_files).keys() == {"bo/"}
+    assert [copy.split("/")[1] for copy in done.removed_copies] == ["cy", "cy"]
+    assert split(root).kept_copies == done.kept_copies
+    monkeypatch.undo()
+    assert split(root).copied_count == 0
+    split_tree(root / "in", root / "fresh")
+    assert content(root / "out") == content(root / "fresh")
+
+
+def test_the_crop_of_a_photograph_that_cannot_be_read_now_is_kept(root, monkeypatch):
+    from facelab.cropping import tree
+
+    crop(root)
+    before, read = content(root / "out"), tree.read_photograph
+    os.utime(root / "in" / "ann" / "1.png")  # so that it is read again
+
+    def refuse(path: Path) -> bytes:
+        if path.parent.name == "ann":
+            raise OSError(5, "Input/output error", str(path))
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tree, "read_photograph", refuse)
+        report = crop(root, prune=True)
+    assert report.failures == [("ann/1.png", "It cannot be read (Input/output error).")]
+    assert content(root / "out") == before
+    assert crop(root).failures == []
+
+
+@both
+def test_a_crop_that_was_replaced_is_somebodys_own_file(root, make):
+    make(root)
+    mine = [path for path in (root / "out").rglob("bo/1.png")]
+    mine[0].write_bytes(b"mine")
+    drop_person(root, "bo")
+    report = make(root, prune=True)
+    assert report.foreign_files == (mine[0].relative_to(root / "out").as_posix(),)
+    assert mine[0].read_bytes() == b"mine" and [path.name for path in (root / "out").rglob("bo/*")] == ["1.png"]
+
+
+def test_a_replaced_crop_outlives_the_face_of_its_photograph(root):
+    crop(root)
+    (root / "out" / "ann" / "1.png").write_bytes(b"mine")
+    (root / "in" / "ann" / "1.png").write_bytes(encoded(pixels() // 20, "PNG"))  # dark now
+    assert crop(root).foreign_files == ("ann/1.png",)
+    assert (root / "out" / "ann" / "1.png").read_bytes() == b"mine"
+
+
+@both
+def test_an_output_that_was_begun_from_another_folder_is_refused(root, make):
+    make(root)
+    before = content(root / "out")
+    os.rename(root / "in", root / "others")
+    people(root / "in", zoe=2)
+    os.rename(root / "in", root / "friends")
+    for prune in (False, True):
+        with pytest.raises(BadParameterError, match="another folder, 'in'|other source"):
+            if make is crop:
+                crop_tree(root / "friends", root / "out", Bright(), size=16, prune=prune)
+            else:
+                split_tree(root / "friends", root / "out", prune=prune)
+    assert content(root / "out") == before
+
+
+@both
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("target", ["out", ".", "disk"])
+def test_a_link_to_an_output_that_holds_nothing_yet_is_seen(root, make, target, there):
+    for place in (root / "store" / "disk", root / "store"):
+        if there or place.name == "store":
+            place.mkdir(parents=True, exist_ok=True)
+    (root / "in" / "zoe").symlink_to(root / "store" / target)
+    out = root / "store" / ("disk/new" if target == "disk" else "out")
+    if there and target == "out":
+        out.mkdir()
+    with pytest.raises(BadParameterError, match="lie in one another"):
+        crop_tree(root / "in", out, Bright()) if make is crop else split_tree(root / "in", out)
+    assert not content(root / "store")
+
+
+@both
+def test_linked_photographs_are_not_written_over_through_a_link_in_the_output(root, make):
+    away(root, "bo")
+    folder = root / "out" if make is crop else root / "out" / "train"
+    make(root)
+    for path in (folder / "bo").iterdir():
+        path.unlink()
+    (folder / "bo").rmdir()
+    (folder / "bo").symlink_to(root / "disk" / "bo")
+    before = content(root / "disk")
+    with pytest.raises(BadParameterError, match="lie in one another"):
+        make(root)
+    assert content(root / "disk") == before
+
+
+def test_people_named_like_our_own_files_are_named(root):
+    os.rename(root / "in" / "bo", root / "in" / "crop-manifest.jsonl")
+    os.rename(root / "in" / "cy", root / "in" / "Crop-Settings.json")
+    report = crop(root)
+    assert len(report.files(OK)) == 4 and len(report.failures) == 5
+    assert all("in the way of crop-settings.json or crop-manifest.jsonl" in why for _, why in report.failures)
+    assert split_tree(root / "in", root / "split").rejected_files == ()
+
+
+def test_another_file_is_named_and_no_failure(root, monkeypatch, capsys):
+    drop_person(root, "bo")
+    drop_person(root, "cy")
+    for path in (root / "in" / "ann").iterdir():
+        path.unlink()
+    orl_faces(root / "in", ["ann"], shots=1)
+    (root / "in" / "readme.md").write_text("mine")
+    assert facelab(monkeypatch, "crop", root / "in", root / "out") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 photograph: 1 ok, 0 several faces, 0 no face, 0 unreadable (0 done before); 1 other file")
+    assert "no photograph: readme.md: Its name does not end as a photograph's does." in said
+
+
+def test_a_photograph_that_is_too_long_says_so(root):
+    (root / "in" / "ann" / "long.png").write_bytes(encoded(pixels(height=2, width=60_000), "PNG"))
+    report = crop_tree(root / "in", root / "out", YuNetDetector())
+    why = dict(report.failures)["ann/long.png"]
+    assert why.startswith("The photograph has 60000 x 2 pixels, more than ")
 
 
 def test_nothing_elsewhere_is_removed_through_a_link(root):
@@ -308,9 +480,17 @@ def test_an_output_that_cannot_be_one_is_one_line(root, make):
         "crop": lambda out: crop_tree(root / "in", out, Bright()),
         "split": lambda out: split_tree(root / "in", out),
     }
-    for out in (root / "loop", root / "file", root / "file" / "below"):
-        with pytest.raises(FacelabError):
+    (root / "unplugged").symlink_to(root / "disk" / "away")
+    for out in (
+        root / "loop",
+        root / "file",
+        root / "file" / "below",
+        root / "unplugged",
+        root / "unplugged" / "a" / "b",
+    ):
+        with pytest.raises(BadParameterError, match="(file is no folder|is a link that leads nowhere)[.]"):
             write_to[make.__name__](out)
+    assert not (root / "disk").exists()
     with pytest.raises(FacelabError):
         crop_tree(root / "file", root / "out", Bright()) if make is crop else split_tree(root / "file", root / "out")
     assert (root / "file").read_text() == "mine"
@@ -431,6 +611,11 @@ def test_a_layout_is_what_the_detector_is_given():
 
 
 def test_names_are_cut_to_a_few():
+    assert (count_of("a", "crop"), count_of("", "crop"), count_of("ab", "copy", "copies")) == (
+        "1 crop",
+        "0 crops",
+        "2 copies",
+    )
     assert some_names(["a"]) == "a" and some_names("abc") == "a, b, c" and some_names("abcde") == "a, b, c and 2 more"
 
 

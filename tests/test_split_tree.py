@@ -159,13 +159,18 @@ def test_refusals(tree: Path, tmp_path: Path):
         with pytest.raises(BadParameterError, match=f"another split .other .*{what}"):
             split_tree(tree, tmp_path / "out", percent, seed)
     (tree / "Ann" / "new.png").write_bytes((tree / "Ann" / "0.png").read_bytes())
-    with pytest.raises(BadParameterError, match="another split .other files"):
+    with pytest.raises(BadParameterError, match=r"another split \(other files\)"):
         split_tree(tree, tmp_path / "out", 70, 0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.doc").write_text("mine")
     with pytest.raises(BadParameterError, match="not empty, and not a split of ours"):
         split_tree(tree, tmp_path / "full")
     assert state(tmp_path / "full").keys() == {"thesis.doc"}
+    (tmp_path / "damaged").mkdir()
+    for text in ("[]", "[" * 100_000, '[["source", "tree"]]'):
+        (tmp_path / "damaged" / "split.json").write_text(text)
+        with pytest.raises(BadParameterError, match="not empty, and not a split of ours"):
+            split_tree(tree, tmp_path / "damaged")
     with pytest.raises(BadParameterError, match="is no folder"):
         split_tree(tree, tmp_path / "full" / "thesis.doc")
     for out in (tree / "split", tree, tree.parent):
@@ -178,6 +183,8 @@ def test_refusals(tree: Path, tmp_path: Path):
     for percent in (0, 100, -5, 170):
         with pytest.raises(BadParameterError, match=f"{percent} % for training"):
             split_tree(tree, tmp_path / "x", percent)
+    with pytest.raises(DataMissingError, match="thesis.doc is no folder"):
+        split_tree(tmp_path / "full" / "thesis.doc", tmp_path / "x")
     with pytest.raises(DataMissingError, match="is not there"):
         split_tree(tmp_path / "nobody", tmp_path / "x")
     (tmp_path / "empty").mkdir()
@@ -208,11 +215,26 @@ def test_a_changed_photograph_is_another_split(tree: Path, tmp_path: Path):
         split_tree(tree, tmp_path / "out")
 
 
-def test_a_photograph_that_cannot_be_read_is_named(tree: Path, tmp_path: Path, monkeypatch):
-    def refused(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+def test_a_photograph_that_cannot_be_read_is_named_and_its_earlier_copy_stays(tree: Path, tmp_path: Path, monkeypatch):
+    split_tree(tree, tmp_path / "out")
+    before, read = state(tmp_path / "out"), module.read_photograph
 
-    monkeypatch.setattr(module, "read_photograph", refused)
-    with pytest.raises(DataMissingError, match="0.png cannot be read .Permission denied"):
-        split_tree(tree, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    def refuse(*which: str) -> None:
+        def read_or_refuse(path: Path) -> bytes:
+            if path.is_relative_to(tree) and path.relative_to(tree).as_posix() in which:
+                raise PermissionError(13, "Permission denied", str(path))
+            return read(path)
+
+        monkeypatch.setattr(module, "read_photograph", read_or_refuse)
+
+    refuse("Ann/3.png", "Di/0.png")
+    why = "It cannot be read (Permission denied)."
+    found = split_tree(tree, tmp_path / "out")
+    assert found.rejected_files == (("Ann/3.png", why), ("Di/0.png", why)) and len(found.kept_copies) == 2
+    assert state(tmp_path / "out") == before
+    found = split_tree(tree, tmp_path / "new")
+    assert found.train_count + found.test_count == 15 and found.kept_copies == ()
+    refuse(*(path.relative_to(tree).as_posix() for path in tree.rglob("*.png")))
+    with pytest.raises(DataMissingError, match="17 were rejected, the first 'Ann/0.png': It cannot be read"):
+        split_tree(tree, tmp_path / "x")
+    assert not (tmp_path / "x").exists()

@@ -34,7 +34,7 @@ def crop(
 ) -> None:
     """Crop the largest face of every photograph, aligned by the eyes; resumable. Exit code 1 if a photograph has no crop."""
     from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
-    from facelab.datasets.output_tree import some_names
+    from facelab.datasets.output_tree import count_of, some_names
 
     known = {"yunet": YuNetDetector(upscale=1), "haar": HaarDetector(("frontal", "profile", "profile_flipped"))}
     if detector not in known:
@@ -47,16 +47,20 @@ def crop(
     console.print(str(report))
     for file, reason in report.failures:
         console.print(f"no crop: {file}: {reason}")
+    for file, reason in report.other_files:
+        console.print(f"no photograph: {file}: {reason}")
     for file, fault in report.mended_files:
         console.print(f"made again, the crop was {fault}: {file}")
     if report.leftover_crops:
         what = "removed" if report.is_pruned else "left there; --prune removes them"
         console.print(
-            f"{len(report.leftover_crops)} crops whose photograph is gone ({some_names(report.leftover_crops)}): {what}"
+            f"{count_of(report.leftover_crops, 'crop')} whose photograph is gone"
+            f" ({some_names(report.leftover_crops)}): {what}"
         )
     if report.foreign_files:
         console.print(
-            f"{len(report.foreign_files)} files in {out_dir} are not from here ({some_names(report.foreign_files)}): left alone"
+            f"{count_of(report.foreign_files, 'file')} in {out_dir} not from here"
+            f" ({some_names(report.foreign_files)}): left alone"
         )
     sizes = [row.photo_size for row in report.rows if row.photo_size]
     for line in _options_without_effect(chosen.framing(), plain.framing(), sizes):

@@ -21,7 +21,7 @@ def split(
     ] = False,
 ) -> None:
     """Copy a tree into train/person and test/person, with a manifest. Augment after this, never before."""
-    from facelab.datasets.output_tree import some_names
+    from facelab.datasets.output_tree import count_of, some_names
     from facelab.datasets.split_tree import split_tree
 
     done = split_tree(user_path(in_dir), user_path(out_dir), train, seed, prune)
@@ -36,11 +36,13 @@ def split(
         console.print(f"the same picture in train and test: {first}, {second}")
     for file, fault in done.mended_copies:
         console.print(f"copied again, the copy was {fault}: {file}")
+    if done.kept_copies:
+        copies = count_of(done.kept_copies, "earlier copy", "earlier copies")
+        console.print(f"{copies} kept, whose photograph cannot be read now ({some_names(done.kept_copies)})")
     if done.removed_copies:
-        console.print(
-            f"{len(done.removed_copies)} copies of an earlier split removed ({some_names(done.removed_copies)})"
-        )
+        copies = count_of(done.removed_copies, "copy", "copies")
+        console.print(f"{copies} of an earlier split removed ({some_names(done.removed_copies)})")
     if done.foreign_files:
         console.print(
-            f"{len(done.foreign_files)} files in {out_dir} are not from here ({some_names(done.foreign_files)}): left alone"
+            f"{count_of(done.foreign_files, 'file')} in {out_dir} not from here ({some_names(done.foreign_files)}): left alone"
         )

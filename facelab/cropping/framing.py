@@ -99,5 +99,8 @@ def as_photograph(image: np.ndarray) -> np.ndarray:
             f"The photograph is {image.dtype} {image.shape}.", "Give uint8 (H, W), (H, W, 1) or RGB (H, W, 3)."
         )
     if max(image.shape) > MAX_SIDE:
-        raise BadParameterError(f"The photograph has the shape {image.shape}.", f"Cut it to {MAX_SIDE} pixels a side.")
+        height, width = image.shape[:2]
+        raise BadParameterError(
+            f"The photograph has {width} x {height} pixels, more than {MAX_SIDE} a side.", "Cut it or scale it down."
+        )
     return image

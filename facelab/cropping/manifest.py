@@ -14,9 +14,10 @@ from typing import TextIO
 from facelab.datasets.output_tree import file_fault
 from facelab.datasets.trees import is_empty
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import remove_partials, write_json, write_text
+from facelab.files import parse_json_object, read_json_object, remove_partials, write_json, write_text
 
 OK, SEVERAL_FACES, NO_FACE, UNREADABLE = "ok", "several faces", "no face", "unreadable"
+NO_PHOTOGRAPH = "no photograph"
 
 NO_STAMP = (-1, -1)  #: stamp of a file that is not there, or must be looked at again
 
@@ -30,8 +31,9 @@ class Row:
 
     Attributes:
         file: its path below the folder, with forward slashes.
-        status: ``OK``; ``SEVERAL_FACES``: the largest of several was cropped; ``NO_FACE`` and ``UNREADABLE``: there is no crop.
-        reason: why it is ``UNREADABLE``.
+        status: ``OK``; ``SEVERAL_FACES``: the largest of several was cropped; ``NO_FACE`` and ``UNREADABLE``: there is no crop;
+            ``NO_PHOTOGRAPH``: another file, as its name says.
+        reason: why it is ``UNREADABLE`` or ``NO_PHOTOGRAPH``.
         faces: how many were found.
         box: of the cropped face, (x, y, w, h) in pixels of the photograph.
         score: of the cropped face.
@@ -74,8 +76,6 @@ class Manifest:
         if begun.is_file():
             self._same(_settings(begun), settings)
             self._read()
-        elif os.path.lexists(folder) and not folder.is_dir():
-            raise BadParameterError(f"{folder} is no folder.", "Name a new or an empty folder.")
         elif not is_empty(folder):
             raise BadParameterError(f"{folder} holds something else than crops.", "Name a new or an empty folder.")
         else:
@@ -112,6 +112,10 @@ class Manifest:
         row = self.rows[file]
         return file_fault(self.folder / row.crop, row.crop_sha256) if row.crop else ""
 
+    def has_crop(self, file: str) -> bool:
+        """Whether the crop of a photograph lies there as it was written."""
+        return file in self.rows and bool(self.rows[file].crop) and not self.crop_fault(file)
+
     def forget(self, file: str) -> None:
         """Drop the row of a photograph that is gone."""
         del self.rows[file]
@@ -127,6 +131,11 @@ class Manifest:
             ) from error
 
     def _same(self, begun: dict[str, object], settings: dict[str, object]) -> None:
+        if begun.get("source", settings.get("source")) != settings.get("source"):
+            raise BadParameterError(
+                f"{self.folder} was begun with the photographs of another folder, {begun['source']!r}.",
+                "Name a new folder.",
+            )
         changed = [key for key in settings if begun.get(key) != settings[key]]
         if changed:
             raise BadParameterError(
@@ -162,8 +171,8 @@ def stamp(path: Path) -> tuple[int, int]:
 
 def _settings(path: Path) -> dict[str, object]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return read_json_object(path)
+    except (OSError, ValueError) as error:
         raise BadParameterError(f"{path} cannot be read ({error}).", "Name a new folder.") from error
 
 
@@ -174,10 +183,10 @@ def _line(row: Row) -> str:
 
 def _row(line: str) -> Row | None:
     try:
-        content = json.loads(line)
+        content = parse_json_object(line)
         if content.pop("check") != _check(content):
             return None
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, KeyError):
         return None
     lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
     return Row(**content | lists)

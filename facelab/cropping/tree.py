@@ -17,10 +17,33 @@ import numpy as np
 from facelab.cropping.align import crop_face, template_points
 from facelab.cropping.boxes import Detector, largest_face
 from facelab.cropping.crop_files import crop_name, encode_crop
-from facelab.cropping.manifest import NO_FACE, OK, ROWS, SETTINGS, SEVERAL_FACES, UNREADABLE, Manifest, Row, stamp
+from facelab.cropping.manifest import (
+    NO_FACE,
+    NO_PHOTOGRAPH,
+    NO_STAMP,
+    OK,
+    ROWS,
+    SETTINGS,
+    SEVERAL_FACES,
+    UNREADABLE,
+    Manifest,
+    Row,
+    stamp,
+)
 from facelab.datasets.decode import decode, read_photograph
-from facelab.datasets.output_tree import check_apart, files_below, remove_file, remove_files, shadowed_files
-from facelab.datasets.trees import no_usable_photograph, walk
+from facelab.datasets.output_tree import (
+    check_apart,
+    check_output,
+    count_of,
+    entries_out_of_sight,
+    files_below,
+    lies_in,
+    remove_file,
+    remove_files,
+    shadowed_files,
+    source_name,
+)
+from facelab.datasets.trees import NO_SUFFIX, no_usable_photograph, walk
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
 from facelab.files import atomic_write, sync_tree
 from facelab.progress import progress_bar
@@ -34,7 +57,7 @@ class CropReport:
     """What became of a folder tree.
 
     Attributes:
-        rows: one for each photograph, sorted by file.
+        rows: one for each file, sorted.
         resumed_count: how many of them an earlier run had done.
         mended_files: (photograph, ``"missing"`` or ``"damaged"``): what had become of crops of an earlier run, made again now.
         leftover_crops: crops of an earlier run, below the output folder, whose photograph is gone.
@@ -56,11 +79,21 @@ class CropReport:
     @property
     def failures(self) -> list[tuple[str, str]]:
         """(file, why) of every photograph without a crop."""
-        return [(row.file, row.reason or row.status) for row in self.rows if not row.crop]
+        return [(row.file, row.reason or row.status) for row in self._photographs if not row.crop]
+
+    @property
+    def other_files(self) -> list[tuple[str, str]]:
+        """(file, why) of every file that is no photograph, such as a read-me."""
+        return [(row.file, row.reason) for row in self.rows if row.status == NO_PHOTOGRAPH]
+
+    @property
+    def _photographs(self) -> list[Row]:
+        return [row for row in self.rows if row.status != NO_PHOTOGRAPH]
 
     def __str__(self) -> str:
         counts = ", ".join(f"{len(self.files(status))} {status}" for status in (OK, SEVERAL_FACES, NO_FACE, UNREADABLE))
-        return f"{len(self.rows)} photographs: {counts} ({self.resumed_count} done before)"
+        other = f"; {count_of(self.other_files, 'other file')}" if self.other_files else ""
+        return f"{count_of(self._photographs, 'photograph')}: {counts} ({self.resumed_count} done before){other}"
 
 
 def crop_tree(
@@ -87,7 +120,9 @@ def crop_tree(
         size: side of the crops in pixels, 8 to 1024.
         margin: what is added on each side, as a share of the side of the template or box; see ``align`` and ``crop_box``.
         workers: number of threads, 1 to ``MAX_WORKERS``.
-        prune: remove crops of an earlier run whose photograph is gone, and folders that are empty then; nothing else.
+        prune: remove crops of an earlier run whose photograph is gone, and folders that are empty then; nothing else. What
+            lies behind a folder that cannot be opened or a link that leads nowhere is not gone, and a crop that was changed
+            since is somebody's own file.
 
     Raises:
         BadParameterError: one folder lies in the other, ``out_dir`` holds something else, or an impossible size or margin.
@@ -100,22 +135,36 @@ def crop_tree(
     if not 1 <= workers <= MAX_WORKERS:
         raise BadParameterError(f"There are to be {workers} workers.", f"Give 1 to {MAX_WORKERS}.")
     found = _look(in_dir, out_dir)
-    settings = {"detector": repr(detector), "size": size, "margin": margin, "opencv": cv2.__version__}
+    hidden = entries_out_of_sight(in_dir, [file for file, fault in found.items() if fault])
+    settings = {
+        "source": source_name(in_dir),
+        "detector": repr(detector),
+        "size": size,
+        "margin": margin,
+        "opencv": cv2.__version__,
+    }
     with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
         crops = {file: crop_name(file) for file, fault in found.items() if not fault}
-        for file, fault in found.items():
-            if fault:
-                _note(manifest, Row(file, UNREADABLE, fault), crops)
+        unused = {
+            file: Row(file, NO_PHOTOGRAPH if fault == NO_SUFFIX else UNREADABLE, fault)
+            for file, fault in found.items()
+            if fault
+        }
+        for row in unused.values():
+            _note(manifest, row, crops, hidden)
         done = {file for file in crops if manifest.is_done(file, in_dir / file)}
         mended = {file: fault for file in sorted(done) if (fault := manifest.crop_fault(file))}
         todo = [file for file in crops if file not in done or file in mended]
         with progress_bar("cropping", len(todo)) as progress:
             for batch in _batches(todo, 16 * workers):  # small, so that Ctrl-C need not wait for long
                 for row in pool.map(lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), batch):
-                    _note(manifest, row, crops)
+                    if row.stamp == NO_STAMP:
+                        hidden.add(row.file)
+                        unused[row.file] = row
+                    _note(manifest, row, crops, hidden)
                     progress.advance()
-        leftovers, foreign = _leftovers(manifest, found, prune)
-        rows = tuple(manifest.rows[file] for file in sorted(found))
+        leftovers, foreign = _leftovers(manifest, found, hidden, prune)
+        rows = tuple(unused.get(file) or manifest.rows[file] for file in sorted(found))
     if todo:
         sync_tree(out_dir)
     return CropReport(rows, len(crops) - len(todo), tuple(mended.items()), leftovers, prune, foreign)
@@ -125,12 +174,12 @@ def _look(in_dir: Path, out_dir: Path) -> dict[str, str]:
     """Files below ``in_dir``: path -> why it cannot be used, or empty; after a look at how the folders lie to one another."""
     if not in_dir.is_dir():
         raise DataMissingError(f"{in_dir} is no folder.", "Name the folder with the photographs.")
-    check_apart(in_dir, out_dir)
+    check_output(out_dir)
     found = dict(walk(in_dir))
     usable = [file for file, fault in found.items() if not fault]
     if not usable:
         raise no_usable_photograph(str(in_dir), list(found.items()), "Name the folder above the photographs.")
-    check_apart(in_dir, out_dir, usable, usable)
+    check_apart(in_dir, out_dir, usable)
     return found | _name_faults({file: crop_name(file) for file in usable}, out_dir)
 
 
@@ -141,7 +190,14 @@ def _name_faults(crops: dict[str, str], out_dir: Path) -> dict[str, str]:
         for file, other in shadowed_files(crops, out_dir).items()
     }
     long = (file for file, name in crops.items() if len(os.fsencode(os.path.basename(name))) > _MAX_NAME)
-    return faults | dict.fromkeys(long, "Its name is too long to put .png behind it.")
+    ours = (file for file, name in crops.items() if name.split("/")[0].casefold() in (SETTINGS, ROWS))
+    return (
+        faults
+        | dict.fromkeys(long, "Its name is too long to put .png behind it.")
+        | dict.fromkeys(
+            ours, f"Its crop would be in the way of {SETTINGS} or {ROWS}, which are written beside the crops."
+        )
+    )
 
 
 def _crop_one(in_dir: Path, out_dir: Path, file: str, detector: Detector, size: int, margin: float) -> Row:
@@ -180,23 +236,28 @@ def _write(path: Path, crop: np.ndarray) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _note(manifest: Manifest, row: Row, crops: dict[str, str]) -> None:
-    """Add a row; one without a crop ends the crop of an earlier photograph of this name, which is no longer true."""
-    earlier = manifest.rows.get(row.file)
-    if not row.crop and earlier and earlier.crop and (earlier.crop == row.file or earlier.crop not in crops):
-        remove_file(manifest.folder, earlier.crop)
+def _note(manifest: Manifest, row: Row, crops: dict[str, str], hidden: set[str]) -> None:
+    """Add a row; one without a crop ends the crop of an earlier photograph of this name, which is no longer true.
+
+    Where the photograph only cannot be seen now, the earlier row and its crop stay.
+    """
+    if not row.crop and manifest.has_crop(row.file):
+        if lies_in(row.file, hidden):
+            return
+        earlier = manifest.rows[row.file].crop
+        if earlier == row.file or earlier not in crops:
+            remove_file(manifest.folder, earlier)
     manifest.add(row)
 
 
-def _leftovers(manifest: Manifest, found: dict[str, str], prune: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _leftovers(
+    manifest: Manifest, found: dict[str, str], hidden: set[str], prune: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Crops whose photograph is gone (with ``prune``, removed), and files that were never written here."""
-    closed = tuple(
-        file for file, fault in found.items() if fault and file.endswith("/")
-    )  # folders, perhaps only for now
-    gone = {file: row.crop for file, row in manifest.rows.items() if file not in found and not file.startswith(closed)}
+    gone = {file: row.crop for file, row in manifest.rows.items() if file not in found and not lies_in(file, hidden)}
     needed = {row.crop for file, row in manifest.rows.items() if file not in gone}
     there = set(files_below(manifest.folder)) - {SETTINGS, ROWS} - needed
-    leftovers = there & set(gone.values())
+    leftovers = there & {crop for file, crop in gone.items() if manifest.has_crop(file)}
     if prune:
         remove_files(manifest.folder, leftovers)
     for file, crop in gone.items():

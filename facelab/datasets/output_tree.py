@@ -6,33 +6,46 @@ import hashlib
 import os
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from pathlib import Path
 
-from facelab.datasets.trees import walk
+from facelab.datasets.trees import reached_folders, walk
 from facelab.errors import BadParameterError, FacelabError
 
 
-def check_apart(in_dir: Path, out_dir: Path, in_files: Iterable[str] = (), out_files: Iterable[str] = ()) -> None:
+def check_output(out_dir: Path) -> None:
+    """Refuse what can be no output folder.
+
+    Raises:
+        BadParameterError: it is, or would lie in, a file or a link that leads nowhere: the disk that the link means may be
+            away for now, and what is written there would land on another one.
+    """
+    there = next(path for path in (out_dir, *out_dir.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        what = "a link that leads nowhere" if there.is_symlink() and not os.path.exists(there) else "no folder"
+        raise BadParameterError(f"{there} is {what}.", "Name a new or an empty folder.")
+
+
+def check_apart(in_dir: Path, out_dir: Path, out_files: Iterable[str] = ()) -> None:
     """Refuse an output folder that lies in the input or around it, also by a link further down.
 
     Args:
         in_dir: the photographs.
         out_dir: the output folder; it need not be there.
-        in_files: what is read, below ``in_dir``.
         out_files: what is written, below ``out_dir``.
 
     Raises:
         BadParameterError: they are not apart.
     """
     source, target = _real(in_dir), _real(out_dir)
-    read = {_real(source / folder) for folder in map(os.path.dirname, in_files)}
-    written = {_real(target / folder) for folder in map(os.path.dirname, out_files)}
-    if (
-        source in (target, *target.parents)
-        or any(target in (folder, *folder.parents) for folder in {source, *read})
-        or any(source in (folder, *folder.parents) for folder in written)
-    ):
+    apart = not (source in (target, *target.parents) or target in source.parents)  # before anything is walked
+    if apart:
+        read = set(map(Path, reached_folders(source)))
+        written = {target, *(_real(target / folder) for folder in set(map(os.path.dirname, out_files)))}
+        apart = not any(target in folder.parents for folder in read) and not any(
+            read & {folder, *folder.parents} for folder in written
+        )
+    if not apart:
         raise BadParameterError(f"{out_dir} and {in_dir} lie in one another.", "Name a folder beside it.")
 
 
@@ -53,6 +66,40 @@ def file_fault(path: Path, sha256: str) -> str:
         return "" if path.is_file() and file_sha256(path) == sha256 else "damaged"
     except OSError:
         return "damaged"
+
+
+def entries_out_of_sight(in_dir: Path, rejected: Iterable[str]) -> set[str]:
+    """Which entries of a tree may hold photographs that only cannot be seen now: closed folders, and links that lead nowhere.
+
+    Args:
+        in_dir: the tree.
+        rejected: what could not be used, as ``walk`` names it.
+
+    Returns:
+        The names, without a ``/`` behind them.
+    """
+    return {name.rstrip("/") for name in rejected if _is_out_of_sight(in_dir / name, name.endswith("/"))}
+
+
+def _is_out_of_sight(path: Path, is_folder: bool) -> bool:
+    if not is_folder:
+        return path.is_symlink() and not os.path.exists(path)
+    try:
+        with os.scandir(path):
+            return False
+    except OSError:
+        return True
+
+
+def lies_in(file: str, entries: set[str]) -> bool:
+    """Whether a file, named as ``walk`` names it, is one of these entries or lies below one."""
+    parts = file.split("/")
+    return any("/".join(parts[:length]) in entries for length in range(1, len(parts) + 1))
+
+
+def source_name(in_dir: Path) -> str:
+    """Name of the folder of photographs, by which a later run knows that the output was begun from it."""
+    return os.fsencode(_real(in_dir).name).decode(errors="backslashreplace")
 
 
 def shadowed_files(names: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -103,6 +150,11 @@ def remove_files(folder: Path, files: Iterable[str]) -> None:
 def files_below(folder: Path) -> list[str]:
     """Every file below a folder, hidden ones and what file managers leave behind excepted; empty where there is no folder."""
     return [file for file, _ in walk(folder)] if folder.is_dir() else []
+
+
+def count_of(files: Sized, one: str, many: str = "") -> str:
+    """How many of a thing, ``1 crop`` or ``2 crops``; ``many`` where it is not ``one`` and an s."""
+    return f"{len(files)} {one if len(files) == 1 else many or one + 's'}"
 
 
 def some_names(files: Iterable[str], most: int = 3) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 import shutil
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,19 @@ from facelab.datasets.decode import center_square, decode, read_photograph, resi
 from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.output_tree import (
     check_apart,
+    check_output,
+    entries_out_of_sight,
     file_fault,
     files_below,
+    lies_in,
     remove_files,
     shadowed_files,
     some_names,
+    source_name,
 )
 from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic_write, remove_partials, sync_tree, write_json
+from facelab.files import atomic_write, read_json_object, remove_partials, sync_tree, write_json
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 _SIZE = 64  # side at which pictures are compared
@@ -44,6 +48,8 @@ class TreeSplit:
         damaged_files: (file, reason) of what was copied and cannot be decoded: the splitter sorts files, loading judges them.
         duplicates: (training file, test file) that show one picture.
         mended_copies: (copy, ``"missing"`` or ``"damaged"``): what had become of copies of an earlier run, made again now.
+        kept_copies: copies of an earlier run whose photograph cannot be seen now, as behind a link to a disk that is away;
+            they count in ``train_count`` and ``test_count``.
         removed_copies: copies of an earlier run that were removed.
         foreign_files: files below the output folder that were never written here.
     """
@@ -56,6 +62,7 @@ class TreeSplit:
     damaged_files: tuple[tuple[str, str], ...]
     duplicates: tuple[tuple[str, str], ...]
     mended_copies: tuple[tuple[str, str], ...]
+    kept_copies: tuple[str, ...]
     removed_copies: tuple[str, ...]
     foreign_files: tuple[str, ...]
 
@@ -76,33 +83,43 @@ def split_tree(
         percent_train: per cent of each person's photographs for training, at least 1 and below 100.
         seed: of the NumPy generator, 0 or more.
         prune: where the photographs have changed since, bring ``out_dir`` up to date: copies of the earlier run that are not
-            in this one are removed, and folders that are empty then; nothing else.
+            in this one are removed, and folders that are empty then; nothing else. A photograph that cannot be seen
+            or read now keeps its place, and a copy that was changed since is somebody's own file.
 
     Raises:
-        DataMissingError: ``in_dir`` is not there or holds no photograph, or one cannot be read.
+        DataMissingError: ``in_dir`` is not there or holds no photograph that can be read.
         BadParameterError: an impossible percentage or seed, one folder inside the other, or ``out_dir`` holds something else.
         FacelabError: the disk is full, or ``out_dir`` cannot be written.
     """
     source, target = Path(os.path.realpath(in_dir)), Path(os.path.realpath(out_dir))
+    check_output(Path(out_dir))
     _check_request(source, target, percent_train, seed)
-    people, digests, rejected = _look_for_people(source, target)
+    people, digests, rejected, hidden = _look_for_people(source, target)
+    begun, earlier = _read_earlier_split(target)
+    kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
+    for copy, digest in kept.items():
+        file = copy.partition("/")[2]
+        digests[file] = digest
+        people.setdefault(unicodedata.normalize("NFC", file.partition("/")[0]), []).append(file)
     parts = {}
     for person, files in people.items():
-        parts |= _share_out(person, files, percent_train, seed)
+        parts |= _share_out(person, sorted(files), percent_train, seed)
+    parts |= {file: part for part, _, file in (copy.partition("/") for copy in kept)}
     copies = {file: f"{part}/{file}" for file, part in parts.items()}
-    check_apart(source, target, copies.keys(), copies.values())
+    check_apart(source, target, copies.values())
     rows = [(file, parts[file], digests[file]) for file in sorted(parts)]
     manifest = _as_csv(rows)
     settings = {
-        "source": os.fsencode(source.name).decode(errors="backslashreplace"),
+        "source": source_name(source),
         "percent_train": percent_train,
         "seed": seed,
         "files": len(rows),
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
-    earlier = _earlier_copies(target, settings, set(copies.values()), prune)
+    old = sorted(earlier.keys() - set(copies.values()))
+    _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
     remove_partials(target)
-    removed = sorted(earlier.keys() - set(copies.values()))
+    removed = [copy for copy in old if not file_fault(target / copy, earlier[copy])]
     remove_files(target, removed)
     write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
     copied, mended = 0, []
@@ -117,7 +134,7 @@ def split_tree(
         sync_tree(target)
     with atomic_write(target / MANIFEST) as partial:
         partial.write_bytes(manifest)
-    damaged, duplicates = _look(source, rows)
+    damaged, duplicates = _look(target, rows)
     return TreeSplit(
         train_count=sum(part == "train" for _, part, _ in rows),
         test_count=sum(part == "test" for _, part, _ in rows),
@@ -127,6 +144,7 @@ def split_tree(
         damaged_files=damaged,
         duplicates=duplicates,
         mended_copies=tuple(mended),
+        kept_copies=tuple(sorted(kept)),
         removed_copies=tuple(removed),
         foreign_files=tuple(sorted(set(files_below(target)) - {*copies.values(), MANIFEST, SETTINGS})),
     )
@@ -134,7 +152,8 @@ def split_tree(
 
 def _check_request(source: Path, target: Path, percent_train: float, seed: int) -> None:
     if not source.is_dir():
-        raise DataMissingError(f"The folder {source} is not there.", "Give a folder that holds one folder a person.")
+        problem = f"{source} is no folder." if os.path.lexists(source) else f"The folder {source} is not there."
+        raise DataMissingError(problem, "Give a folder that holds one folder a person.")
     if 0 < percent_train < 1:
         raise BadParameterError(
             f"{percent_train:g} % for training is less than one photograph in a hundred. Did you mean {100 * percent_train:g}?",
@@ -147,56 +166,81 @@ def _check_request(source: Path, target: Path, percent_train: float, seed: int) 
     check_apart(source, target)
 
 
-def _look_for_people(source: Path, target: Path) -> tuple[dict[str, list[str]], dict[str, str], list[tuple[str, str]]]:
-    """Each person's photographs, sorted; the SHA-256 of each; and (file, reason) of what is not used."""
+def _look_for_people(
+    source: Path, target: Path
+) -> tuple[dict[str, list[str]], dict[str, str], list[tuple[str, str]], set[str]]:
+    """Each person's photographs; the SHA-256 of each; (file, reason) of what is not used; and what of it may be good later."""
     table = person_tree(source)
     faults = dict(zip(table["file"], table["rejected"], strict=True))
     usable = [file for file, fault in faults.items() if not fault]
     for file, other in shadowed_files(dict(zip(usable, usable, strict=True)), target).items():
         faults[file] = f"Its copy would have the name of that of {other}."
-    digests = {}
+    digests, hidden = {}, entries_out_of_sight(source, [file for file, fault in faults.items() if fault])
     for file in filter(lambda file: not faults[file], usable):
         try:
-            digests[file] = hashlib.sha256(_read(source / file)).hexdigest()
+            digests[file] = hashlib.sha256(read_photograph(source / file)).hexdigest()
         except BadImageError as error:
             faults[file] = error.problem
+        except OSError as error:
+            faults[file] = f"It cannot be read ({error.strerror or error})."
+            hidden.add(file)
     rejected = [(file, fault) for file, fault in faults.items() if fault]
     good = table[table["file"].map(faults) == ""]
     if good.empty:
         raise no_usable_photograph(str(source), rejected, "Give a folder that holds one folder a person.")
-    return {str(person): sorted(files) for person, files in good.groupby("identity")["file"]}, digests, rejected
+    people = {str(person): list(files) for person, files in good.groupby("identity")["file"]}
+    return people, digests, rejected, hidden
 
 
-def _earlier_copies(target: Path, settings: dict[str, object], copies: set[str], prune: bool) -> dict[str, str]:
-    """Copies of an earlier run and their SHA-256, as its manifest has them; empty where none came to its end.
+def _is_kept(path: Path, copy: str, digest: str, hidden: set[str]) -> bool:
+    """Whether a copy of an earlier run is whole, and its photograph out of sight."""
+    return lies_in(copy.partition("/")[2], hidden) and not file_fault(path, digest)
+
+
+def _read_earlier_split(target: Path) -> tuple[dict[str, object], dict[str, str]]:
+    """Settings of an earlier run, and its copies and their SHA-256 as its manifest has them; empty where there was none.
 
     Raises:
-        BadParameterError: the folder holds something else, or another split that may not be brought up to date.
+        BadParameterError: the folder holds something else.
     """
-    if os.path.lexists(target) and not target.is_dir():
-        raise BadParameterError(f"{target} is no folder.", "Name a new folder.")
     if is_empty(target):
-        return {}
+        return {}, {}
     try:
-        begun = dict(json.loads((target / SETTINGS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        begun = read_json_object(target / SETTINGS)
+    except (OSError, ValueError):
         raise BadParameterError(f"{target} is not empty, and not a split of ours.", "Name a new folder.") from None
-    earlier = _read_manifest(target / MANIFEST, begun.get("manifest_sha256"))
+    return begun, _read_manifest(target / MANIFEST, begun.get("manifest_sha256"))
+
+
+def _check_same_split(
+    target: Path, begun: dict[str, object], settings: dict[str, object], is_whole: bool, old: list[str], prune: bool
+) -> None:
+    """Refuse an output folder that holds another split and may not be brought up to date.
+
+    Args:
+        target: the folder.
+        begun: settings of the split that it holds; empty where it holds none.
+        settings: those of this one.
+        is_whole: whether the earlier split came to its end.
+        old: its copies that are not in this one.
+        prune: whether it is to be brought up to date.
+
+    Raises:
+        BadParameterError: it is another split.
+    """
     differ = [key for key in settings if begun.get(key) != settings[key]]
-    if not differ:
-        return earlier
-    if differ == ["manifest_sha256"]:
-        differ = ["photographs"]
-    problem = f"{target} holds another split (other {', '.join(differ)})."
-    if {"source", "percent_train", "seed"} & set(differ) or not earlier:
+    if not begun or not differ:
+        return
+    named = [key for key in differ if key != "manifest_sha256"] or ["photographs"]
+    problem = f"{target} holds another split (other {', '.join(named)})."
+    if {"source", "percent_train", "seed"} & set(differ) or not is_whole:
         raise BadParameterError(problem, "Name a new folder.")
     if not prune:
-        old = sorted(earlier.keys() - copies)
-        left = f" {len(old)} of its copies are not in this one ({some_names(old)})." if old else ""
+        are = "is" if len(old) == 1 else "are"
+        left = f" {len(old)} of its copies {are} not in this one ({some_names(old)})." if old else ""
         raise BadParameterError(
             problem + left, "Give --prune to bring it up to date (it removes such copies), or name a new folder."
         )
-    return earlier
 
 
 def _read_manifest(path: Path, sha256: object) -> dict[str, str]:
@@ -221,14 +265,6 @@ def _share_out(person: str, files: list[str], percent_train: float, seed: int) -
     return {files[row]: "train" if place < count else "test" for place, row in enumerate(order)}
 
 
-def _read(path: Path) -> bytes:
-    """A photograph of the source; ``BadImageError`` where it is none, by its size."""
-    try:
-        return read_photograph(path)
-    except OSError as error:
-        raise DataMissingError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
-
-
 def _as_csv(rows: list[tuple[str, str, str]]) -> bytes:
     return "".join(_csv_line(row) for row in [("file", "part", "sha256"), *rows]).encode()
 
@@ -239,18 +275,25 @@ def _csv_line(row: tuple[str, str, str]) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
+def _read_copy(path: Path) -> bytes:
+    try:
+        return read_photograph(path)
+    except OSError as error:
+        raise DataMissingError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
+
+
 def _copy(source: Path, target: Path) -> None:
     with atomic_write(target, sync=False) as partial:
         shutil.copyfile(source, partial)
 
 
-def _look(source: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _look(target: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
     """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture."""
     damaged = []
     files, images = {"train": [], "test": []}, {"train": [], "test": []}
     for file, part, _ in rows:
         try:
-            image = resize(center_square(decode(_read(source / file))), _SIZE)
+            image = resize(center_square(decode(_read_copy(target / part / file))), _SIZE)
         except BadImageError as error:
             damaged.append((file, error.problem))
             continue
