@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import signal
 import sys
 import warnings
@@ -52,6 +53,7 @@ def main() -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # else somebody has set it aside, as nohup does
             signal.signal(number, _stop)
     try:
+        _require_current_folder()
         code = app(standalone_mode=False) or 0
     except FacelabError as error:
         code = _say(str(error), 1)
@@ -76,6 +78,16 @@ def main() -> None:
     if code in _STOPPED:
         _say("stopped.", code)
     sys.exit(code)
+
+
+def _require_current_folder() -> None:
+    """Libraries end the process in words of their own where it stands nowhere."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise FacelabError(
+            f"The current folder cannot be read ({error.strerror}).", "Go to another one (cd)."
+        ) from error
 
 
 def _stop(number: int, frame: object) -> None:

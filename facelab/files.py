@@ -37,6 +37,8 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """
     partial = None
     try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         _make_folder(path.parent, sync)
         handle, name = tempfile.mkstemp(prefix=f"{_stem(path.name)}-", suffix=_SUFFIX, dir=path.parent)
         os.close(handle)
@@ -175,6 +177,26 @@ def write_json(path: Path, content: object) -> None:
     """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=_python_scalar)
     write_text(path, text + "\n")
+
+
+def read_json_object(path: Path) -> dict[str, object]:
+    """As ``parse_json_object``, of a file; OSError where it cannot be read."""
+    return parse_json_object(path.read_text(encoding="utf-8"))
+
+
+def parse_json_object(text: str | bytes) -> dict[str, object]:
+    """The JSON object that a text is; who reads a file of ours says in its own words what to do where it is none.
+
+    Raises:
+        ValueError: it is another kind of JSON, none at all, or so deeply nested that nobody wrote it.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deeply nested") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"a JSON {type(content).__name__} and no object")
+    return content
 
 
 def _python_scalar(value: object) -> object:

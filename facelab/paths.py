@@ -9,12 +9,15 @@ import platformdirs
 
 from facelab.errors import BadParameterError, DataMissingError
 
+_MOST_OF_NAME, _MOST_OF_PATH = 255, 4095  # bytes that file systems allow
+
 
 def user_path(text: str | os.PathLike[str]) -> Path:
     """A path that a user typed, with ``~`` for the home folder; a relative one stays relative.
 
     Raises:
-        BadParameterError: it is empty, holds a NUL character, or names the home folder of nobody (``~nosuchuser``).
+        BadParameterError: it is empty, holds a NUL character, is longer than systems allow, or names the home folder of
+            nobody (``~nosuchuser``).
     """
     typed = os.fspath(text)
     if not typed:
@@ -22,12 +25,35 @@ def user_path(text: str | os.PathLike[str]) -> Path:
     if "\0" in typed:
         raise BadParameterError(f"The path {typed!r} holds a NUL character.", "No file's name can; leave it out.")
     try:
-        return Path(typed).expanduser()
+        path = Path(typed).expanduser()
     except RuntimeError as error:
         raise BadParameterError(
             f"{typed!r} is in nobody's home folder.",
             f"Write {os.path.join(os.curdir, typed)!r} if the name begins with '~', else the whole path.",
         ) from error
+    long = [part for part in path.parts if _length(part) > _MOST_OF_NAME]
+    if long or _length(str(path)) > _MOST_OF_PATH:
+        name = [*long, str(path)][0]
+        raise BadParameterError(
+            f"The path '{name[:20]}...' is {_length(name):,} bytes long.",
+            f"Choose a shorter one: the name of a file or folder has at most {_MOST_OF_NAME} bytes, a path {_MOST_OF_PATH:,}.",
+        )
+    return path
+
+
+def absolute_path(text: str | os.PathLike[str]) -> Path:
+    """A path that a user typed, from the root and without ``..``, so that it is written in one way; links stay, but for those
+    that ``..`` leads out of. Errors as for ``user_path``."""
+    path = user_path(text).absolute()
+    if os.pardir not in path.parts:
+        return path
+    steps = len(path.parts) - path.parts[::-1].index(os.pardir)  # up to the last of them
+    return Path(os.path.realpath(Path(*path.parts[:steps])), *path.parts[steps:])
+
+
+def _length(name: str) -> int:
+    """As the system counts it: Windows by UTF-16 units (beyond ASCII fewer than bytes), the others by bytes."""
+    return len(name) if os.name == "nt" else len(os.fsencode(name))
 
 
 def data_root() -> Path:
@@ -81,7 +107,13 @@ def _folder_named_by(variable: str) -> Path | None:
         folder = user_path(text)
     except BadParameterError as error:
         raise BadParameterError(f"{variable}: {error.problem}", error.remedy) from error
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
-    if not os.path.isdir(there):
-        raise BadParameterError(f"{variable} is {text!r}, but {there} is no folder.", f"Set {variable} to a folder.")
+    blocker = file_in_the_way(folder)
+    if blocker is not None:
+        raise BadParameterError(f"{variable} is {text!r}, but {blocker} is no folder.", f"Set {variable} to a folder.")
     return folder
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """What is no folder where this one is, or would be made; None where nothing is."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    return None if os.path.isdir(there) else there

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import re
+import stat
+import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -19,7 +24,7 @@ import torch
 from facelab.datasets.trees import is_litter
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation.intervals import Estimate, mean_over_seeds
-from facelab.files import write_json
+from facelab.files import parse_json_object, write_json
 
 SCHEMA = 1  #: raised when the meaning of a field changes
 
@@ -51,8 +56,10 @@ class Metric:
         numbers = [self.value, *(number for number in (self.n, self.low, self.high) if number is not None)]
         if not all(isinstance(number, Real) for number in numbers):
             raise BadParameterError("A metric is not a number.", "Record only what was measured.")
-        if not math.isfinite(self.value):
-            raise BadParameterError(f"A metric is {self.value}.", "Record only what was measured.")
+        if not all(abs(number) <= sys.float_info.max for number in numbers):  # nor NaN
+            raise BadParameterError("A metric is no finite number.", "Record only what was measured.")
+        if (self.low is None) != (self.high is None):
+            raise BadParameterError("The interval of a metric has one end.", "Give both ends, or none.")
 
     def __str__(self) -> str:
         interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
@@ -93,7 +100,7 @@ class Record:
 
     def __post_init__(self) -> None:
         texts, tables = (self.name, self.command, self.created), (self.parameters, self.data, self.versions)
-        if not isinstance(self.wall_seconds, int | float):
+        if not isinstance(self.wall_seconds, int | float) or not abs(self.wall_seconds) <= sys.float_info.max:
             raise BadParameterError("The seconds of a record are no number.", "Give wall_seconds as a number.")
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
             raise BadParameterError("A field of a record is of another type.", "See the attributes of Record.")
@@ -153,14 +160,13 @@ class FoundRecords:
 
 
 def search_records(*folders: Path) -> FoundRecords:
-    """Look into every JSON file below the folders, but for hidden ones and what file managers leave behind."""
-    paths = {
-        path.resolve()
-        for folder in folders
-        for path in folder.rglob("*.json")
-        if path.is_file() and not any(map(is_litter, path.relative_to(folder).parts))
-    }
-    records, unusable, foreign = {}, [], []
+    """Look into every JSON file below the folders, but for hidden ones and what file managers leave behind.
+
+    Linked folders are followed. One that cannot be opened is named with the records that cannot be read.
+    """
+    unusable: list[str] = []
+    paths = {path for folder in folders for path in _json_files(folder, unusable)}
+    records, foreign = {}, []
     for path in sorted(paths):
         try:
             record = _read(path)
@@ -172,6 +178,30 @@ def search_records(*folders: Path) -> FoundRecords:
         else:
             records[repr(record)] = record
     return FoundRecords(sorted(records.values(), key=lambda record: record.created), unusable, foreign)
+
+
+def _json_files(top: Path, closed: list[str]) -> Iterator[Path]:
+    """The real path of each; a line for each folder or file that the system does not let us see goes to ``closed``."""
+
+    def tell(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) and error.errno != errno.ELOOP:
+            closed.append(f"{error.filename} cannot be opened ({error.strerror}). Check its rights.")
+
+    entered = set()  # real paths: links may lead in circles
+    for parent, folders, files in os.walk(top, onerror=tell, followlinks=True):
+        if (real := os.path.realpath(parent)) in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(folder for folder in folders if not is_litter(folder))
+        for name in files:
+            if name.endswith(".json") and not is_litter(name):
+                path = Path(real, name)
+                try:
+                    if stat.S_ISREG(path.stat().st_mode):
+                        yield Path(os.path.realpath(path))
+                except OSError as error:
+                    tell(error)
 
 
 def find_records(*folders: Path) -> list[Record]:
@@ -194,16 +224,12 @@ def _read(path: Path) -> Record | None:
         raise FacelabError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
     again = "Run its notebook or its command again."
     try:
-        fields = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        fields = parse_json_object(content.decode("utf-8-sig"))
+    except ValueError as error:
         if _BEGINS.match(content):
             raise FacelabError(f"{path} is a damaged record ({error}).", again) from error
         return None
-    if (
-        not isinstance(fields, dict)
-        or not {"name", "metrics"} <= fields.keys()
-        or not isinstance(fields.get("schema"), int)
-    ):
+    if not {"name", "metrics"} <= fields.keys() or not isinstance(fields.get("schema"), int):
         return None
     try:
         if fields["schema"] > SCHEMA:

@@ -17,6 +17,10 @@ import torch
 from facelab.files import atomic_write
 
 DIGEST = "content_sha256"  #: key of the hash in a file's content
+_ZIP = b"PK\x03\x04"  # how a file of torch.save begins
+_OLD_MAGIC = torch.serialization.MAGIC_NUMBER.to_bytes(
+    10, "little"
+)  # stands in the first bytes of those before torch 1.6
 
 
 class DamagedFileError(ValueError):
@@ -50,7 +54,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], bool]:
         DamagedFileError: the file cannot be read, holds no dict, or not the content that was written.
     """
     if not path.is_file():  # a pipe would be waited for
-        raise DamagedFileError("is not there, or no file")
+        raise DamagedFileError("is no file" if path.exists() else "is not there")
+    try:
+        with path.open("rb") as file:
+            start = file.read(32)
+    except OSError as error:
+        raise DamagedFileError(f"cannot be read ({error.strerror})") from error
+    if not start.startswith(_ZIP) and _OLD_MAGIC not in start:
+        raise DamagedFileError("cannot be read: it is no file of PyTorch")
     try:
         with warnings.catch_warnings():  # torch's doubts about a foreign file would stand before our line
             warnings.simplefilter("ignore")

@@ -125,6 +125,23 @@ def test_a_value_that_cannot_work_is_refused_before_the_run(number, values, said
         resolve_parameters(SOURCES[number], values, parse=True)
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "text"),
+    [
+        ("02", "epochs", "1" + "0" * 20),
+        ("02", "epochs", "2147483648"),
+        ("03", "temperature", "1e-300"),
+        ("07", "scale", "1e300"),
+        ("07", "scale", "1e-300"),
+        ("09", "beta", "1e300"),
+        ("11", "views", "1" + "0" * 20),
+    ],
+)
+def test_absurd_numbers_are_refused_where_the_line_names_no_end(number, name, text):
+    with pytest.raises(BadParameterError, match=f"{name} is .*Give a number of at most"):
+        resolve_parameters(SOURCES[number], {name: text}, parse=True)
+
+
 def test_a_notebook_that_a_student_edits_checks_its_values_too():
     from facelab import labs
 
@@ -176,6 +193,12 @@ def call(monkeypatch, *words: str) -> int:
         (["run", "all", "02"], "'all' stands beside"),
         (["run", "02_cnn_mlp.ipynb"], "Did you mean '02_cnn_mlp'"),
         (["run", "notebooks/02_cnn_mlp.ipynb"], "Did you mean '02_cnn_mlp'"),
+        (["run", "02.ipynb"], "Did you mean '02_cnn_mlp'"),
+        (["sweep", "notebooks/2.py"], "Did you mean '02_cnn_mlp'"),
+        (["run", "ALL"], "Write 'all'"),
+        (["build", "All"], "Write 'all'"),
+        (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is no folder"),
+        (["sweep", "10", "-p", "dataset=lfw"], "lfw' is not on this machine"),
         (["run", "0²"], "No notebook is called"),
         (["run", "00", "03", "-p", "views=strong"], "00_start_here has no parameter 'views'"),
         (["build", "02", "02"], "named twice"),
@@ -194,9 +217,19 @@ def test_odd_words_are_one_line(monkeypatch, capsys, tmp_path, words, said):
     monkeypatch.setattr(build, "run_notebook", must_not_run)
     monkeypatch.setattr(build, "build_notebook", must_not_run)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
     assert call(monkeypatch, *words) == 1
     told = capsys.readouterr()
     assert said in told.err and told.err.count("\n") == 1 and told.out == ""
+
+
+@pytest.mark.parametrize("words", [["run", "0"], ["sweep", "0"]])
+def test_runs_that_have_no_folder_are_refused_before_anything_is_told(monkeypatch, capsys, tmp_path, words):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "file"))
+    assert call(monkeypatch, *words) == 1
+    told = capsys.readouterr()
+    assert "FACELAB_RUNS is" in told.err and told.out == ""
 
 
 @pytest.mark.parametrize("words", [["run", "all"], ["run", "02"], ["build"], ["sweep", "02"]])

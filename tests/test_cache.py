@@ -157,6 +157,13 @@ def test_a_set_of_an_earlier_format_is_made_again_without_a_word(here):
     assert json.loads(path.read_text())["format"] == 3
 
 
+def test_a_deeply_nested_cache_is_made_again(here):
+    whole = np.array(load_tree(here).images)
+    (cached_folders(here)[0] / "meta.json").write_text("[" * 100_000)
+    with pytest.warns(cache.DamagedCacheWarning):
+        np.testing.assert_array_equal(load_tree(here).images, whole)
+
+
 def test_the_cache_holds_no_pickle(here):
     load_tree(here)
     folder = cached_folders(here)[0]

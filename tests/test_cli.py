@@ -107,6 +107,17 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "facelab: stopped.\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folder that somebody stands in")
+def test_a_current_folder_that_is_gone_is_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert call(monkeypatch, "train", "supcon") == 1
+    assert capsys.readouterr().err == (
+        "facelab: The current folder cannot be read (No such file or directory). Go to another one (cd).\n"
+    )
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 def test_a_disk_that_refuses_is_one_line_wherever_it_happens(monkeypatch, capsys, number):
     def refused(*_):
@@ -216,5 +227,5 @@ def test_of_two_processes_the_first_alone_measures_and_writes(tmp_path):  # slow
     assert done.returncode == 0, done.stderr[-3000:]
     assert "MEMBER: 2/2" in done.stderr and "Traceback" not in done.stderr
     assert done.stdout.count("everything is in") == done.stdout.count("silhouette/moco") == 1
-    made = {path.name for path in (tmp_path / "out").iterdir()}
+    made = {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")}
     assert made == {"command.txt", "last.ckpt", "method.pt", "record.json"}

@@ -277,6 +277,12 @@ def test_opaque_grey_and_an_opaque_palette_are_used():
     np.testing.assert_array_equal(decode(buffer.getvalue()), np.asarray(few.convert("RGB")))
 
 
+def test_a_note_on_the_colours_that_is_cut_off_does_not_matter():
+    plain = photos.encoded(GOOD)
+    cut = plain[:2] + b"\xff\xee\0\x07Adobe" + plain[2:]
+    np.testing.assert_array_equal(decode(cut), decode(plain))
+
+
 SIDEWAYS = {
     "JPEG beside a broken table of contents": lambda turned: (
         (data := photos.encoded(turned, quality=95, exif=exif()))[:2]

@@ -74,7 +74,13 @@ def test_only_our_own_leftovers_are_removed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("n" * 256, "shorter name"), ("folder", "choose another"), ("file/x", "rights of the folder")]
+    ("name", "remedy"),
+    [
+        ("n" * 256, "shorter name"),
+        ("folder", "choose another"),
+        (".", "choose another"),
+        ("file/x", "rights of the folder"),
+    ],
 )
 def test_what_cannot_be_written_is_one_line(tmp_path, name, remedy):
     """With the remedy for the reason."""
@@ -83,3 +89,13 @@ def test_what_cannot_be_written_is_one_line(tmp_path, name, remedy):
     with pytest.raises(FacelabError, match=remedy):
         files.write_text(tmp_path / name, "x")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"a":' * 100_000, "3", "null", "", "{", "9" * 5000, '"a"'])
+def test_what_is_no_json_object_is_a_value_error(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match="(?s).+"):
+        files.read_json_object(tmp_path / "x.json")
+    with pytest.raises(ValueError, match="(?s).+"):
+        files.parse_json_object(text)
+    assert files.parse_json_object('{"a": [1]}') == {"a": [1]}

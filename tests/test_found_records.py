@@ -96,6 +96,12 @@ def test_a_damaged_or_later_record_is_named_and_the_others_are_shown(monkeypatch
         "field": json.dumps(whole | {"surprise": 1}).encode(),
         "values": json.dumps(whole | {"metrics": {"top1": {"value": "0.5"}}}).encode(),
         "interval": json.dumps(whole | {"metrics": {"top1": {"value": 0.5, "low": []}}}).encode(),
+        "huge": json.dumps(whole | {"metrics": {"top1": {"value": 10**400}}}).encode(),
+        "many": json.dumps(whole | {"metrics": {"top1": {"value": 0.5, "n": 1}}})
+        .replace('"n": 1', '"n": 1e400')
+        .encode(),
+        "end": json.dumps(whole | {"metrics": {"top1": {"value": 0.5, "low": 0.4}}}).encode(),
+        "years": json.dumps(whole | {"wall_seconds": 10**400}).encode(),
         "nan": json.dumps(whole | {"metrics": {"top1": {"value": float("nan")}}}).encode(),
         "list": json.dumps(whole | {"metrics": [1]}).encode(),
         "parameters": json.dumps(whole | {"parameters": None}).encode(),
@@ -195,3 +201,47 @@ def test_good_folders_give_no_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(records.find_records(tmp_path)) == 1
+
+
+def test_linked_folders_are_followed_and_no_circle(tmp_path):
+    made = [make(tmp_path / "disk" / "a", 0), make(tmp_path / "disk" / ".old" / "b", 1)]
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "linked").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "a" / "up").symlink_to(tmp_path / "runs")
+    (tmp_path / "runs" / "again").symlink_to(tmp_path / "disk" / "a")
+    (tmp_path / "runs" / "self").symlink_to("self")
+    (tmp_path / "runs" / "gone").symlink_to("nowhere")
+    assert records.search_records(tmp_path / "runs") == records.FoundRecords(made[:1], [], [])
+    (tmp_path / "runs" / "old").symlink_to(tmp_path / "disk" / ".old")
+    assert records.search_records(tmp_path / "runs").records == made
+    assert records.search_records(tmp_path / "not there") == records.FoundRecords([], [], [])
+
+
+def test_a_folder_that_cannot_be_opened_is_named(monkeypatch, capsys, tmp_path):
+    make(tmp_path / "open", 0)
+    make(tmp_path / "closed", 1)
+    scandir = os.scandir
+
+    def refuse(path):  # as the system does to everybody but root
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        assert leaderboard(patch, tmp_path) == 0
+    said = capsys.readouterr()
+    assert "seed 0" in said.out and "seed 1" not in said.out
+    assert said.err == f"left out: {tmp_path / 'closed'} cannot be opened (Permission denied). Check its rights.\n"
+
+
+def test_a_table_for_the_name_of_a_folder_is_refused(monkeypatch, capsys, tmp_path):
+    make(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert leaderboard(monkeypatch, tmp_path, "--csv", ".") == 1
+    assert capsys.readouterr().err.endswith("A folder has this name: choose another.\n")
+
+
+def test_a_path_longer_than_systems_allow_is_one_line(monkeypatch, capsys):
+    assert leaderboard(monkeypatch, "張" * 86) == 1
+    assert "258 bytes long" in capsys.readouterr().err

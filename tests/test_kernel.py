@@ -1,5 +1,7 @@
 """The kernel of a run: always this interpreter's; what ends it is one line, and nothing is left behind."""
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -12,7 +14,7 @@ import time
 import nbformat
 import pytest
 
-from facelab.errors import FacelabError
+from facelab.errors import DataMissingError, FacelabError
 from facelab.labs import build, kernel, parameters
 
 SOURCE = """# %% tags=["parameters"]
@@ -88,7 +90,9 @@ def test_a_kernel_that_does_not_start_is_one_line(new_source, tmp_path):
     source = new_source("1\n")
     # a student's file beside the notebooks, where a kernel runs, is found before Python's own
     (tmp_path / "notebooks" / "ipykernel_launcher.py").write_text("raise SystemExit('mine')\n")
-    with pytest.raises(FacelabError, match="kernel of 98_test did not start .* hides that module"):
+    with pytest.raises(
+        FacelabError, match="kernel of 98_test did not start .* PYTHONPATH.* hides that module.*IPYTHONDIR"
+    ):
         build.run_notebook(source, {})
 
 
@@ -136,6 +140,32 @@ def test_a_relative_path_is_where_the_user_stands(new_source, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path / "here")
     executed = build.run_notebook(source, {"dataset": "folder:faces"})
     assert printed(executed).split() == [sys.executable, "True"]
+
+
+def test_a_data_set_that_is_not_here_is_said_before_a_kernel_starts(new_source, tmp_path, monkeypatch):
+    def must_not_start(*_):
+        raise AssertionError("a kernel was started")
+
+    monkeypatch.setattr(build, "kernel_options", must_not_start)
+    monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
+    (tmp_path / "file").touch()
+    literal = SOURCE.replace("# any source", "# [orl, lfw] those")
+    for first, name in ((SOURCE, "folder:nothere"), (SOURCE, "folder:file"), (SOURCE, "orl+lfw"), (literal, "lfw")):
+        with pytest.raises(DataMissingError, match="not on this machine"):
+            build.run_notebook(new_source("1\n", first), {"dataset": name})
+
+
+def test_ctrl_c_leaves_nothing_that_tells_of_a_dead_kernel_later(new_source, monkeypatch, caplog):
+    class SlowManager(kernel.OwnKernelManager):
+        async def cleanup_resources(self, restart=False):
+            await asyncio.sleep(1.5)  # longer than from one look at the kernel to the next
+            await super().cleanup_resources(restart)
+
+    monkeypatch.setattr(kernel, "OwnKernelManager", SlowManager)
+    with pytest.raises(KeyboardInterrupt):
+        build.run_notebook(new_source("os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"), {})
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 _RUN = """

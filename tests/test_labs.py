@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from facelab import labs
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import mean_over_seeds
 from facelab.exercises.exercise import Exercise, require_value
 from facelab.labs import notebook, parameters, references
@@ -178,3 +178,18 @@ def test_the_interval_of_a_reference_is_that_of_students_t_over_its_seeds():
     reference = references.Reference(statistics.mean(values), 4 * statistics.stdev(values), 5)
     assert reference.high == pytest.approx(mean_over_seeds(values).high)
     assert reference.low == pytest.approx(mean_over_seeds(values).low)
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"smoke/orl": 3}', '{"smoke/orl": {"a": {"value": 1}}}', "{"])
+def test_damaged_references_are_one_line(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(references, "project_data", lambda *parts: tmp_path.joinpath(*parts[1:]))
+    assert references.lookup("99", "laptop", "orl") == {}
+    references.store(records(range(5)))
+    references.store(records(range(5), preset="smoke"))
+    assert (
+        references.lookup("99", "laptop", "orl")["a"].seeds == references.lookup("99", "smoke", "orl")["a"].seeds == 5
+    )
+    (tmp_path / "99.json").write_text(text)
+    for call in (lambda: references.lookup("99", "smoke", "orl"), lambda: references.store(records(range(5)))):
+        with pytest.raises(FacelabError, match="99.json holds no references"):
+            call()

@@ -104,12 +104,16 @@ def test_each_kind_names_its_offender(orl):
         assert_disjoint(train, test, kinds=("identity",))
     with pytest.raises(LeakageError, match="1 of 51 test files are in training: s10/10.pgm[.]"):
         assert_disjoint(train, test, kinds=("file",))
-    with pytest.raises(LeakageError, match="1 of 51 test identical pictures are in training: s10/10.pgm = s10/10.pgm"):
+    with pytest.raises(
+        LeakageError, match="1 of 51 test pictures .pixel for pixel. are in training: s10/10.pgm = s10/10.pgm"
+    ):
         assert_disjoint(train, test, kinds=("hash",))
     renamed = with_images(test, COPIES["darker"](test.images))
     renamed.attributes["file"] = [f"copy{row}" for row in range(51)]
     assert_disjoint(train, renamed, kinds=("file", "hash"))
-    with pytest.raises(LeakageError, match="1 of 51 test near-duplicates are in training: copy0 = s10/10.pgm"):
+    with pytest.raises(
+        LeakageError, match="1 of 51 test pictures .near-duplicates. are in training: copy0 = s10/10.pgm"
+    ):
         assert_disjoint(train, renamed, kinds=("perceptual",))
     with pytest.raises(BadParameterError, match="'names'"):
         assert_disjoint(train, test, kinds=("names",))

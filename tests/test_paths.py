@@ -47,3 +47,20 @@ def test_the_nearest_name_is_asked_back():
     assert nearest_name("Laptpo", known) == " Did you mean 'laptop'?"
     assert nearest_name("moco V2", known) == " Did you mean 'MoCo v2'?"
     assert nearest_name("zzz", known) == nearest_name("", known) == ""
+
+
+@pytest.mark.parametrize("typed", ["張" * 86, "a/" + "x" * 256 + "/b", "~/" + "é" * 128, "abc/" * 1100])
+def test_a_path_longer_than_systems_allow_is_one_error(typed):
+    with pytest.raises(BadParameterError, match="bytes long. Choose a shorter one: .*255 bytes"):
+        paths.user_path(typed)
+    assert paths.user_path("張" * 85) == Path("張" * 85)
+
+
+def test_an_absolute_path_goes_where_the_system_goes(tmp_path, monkeypatch):
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/deep")
+    monkeypatch.chdir(tmp_path / "far")
+    assert paths.absolute_path("../x") == tmp_path / "x"
+    assert paths.absolute_path("../link/y") == tmp_path / "link" / "y"
+    assert paths.absolute_path("../link/../y") == tmp_path / "far" / "y"
+    assert paths.absolute_path("..") == tmp_path

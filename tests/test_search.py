@@ -437,6 +437,7 @@ def pickled_ids(path):
         (pickled_ids, "not an index.*allow_pickle"),
         (rewritten(**{HEADER: b"[1]"}), "not an index"),
         (rewritten(**{HEADER: b"{"}), "not an index"),
+        (rewritten(**{HEADER: b"[" * 100_000}), "not an index"),
         (rewritten(**{HEADER: None}), "not an index"),
         (rewritten(**{IDS: None}), "not an index"),
         (rewritten(**{DATA: None}), "not an index"),

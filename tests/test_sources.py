@@ -8,7 +8,7 @@ import photos
 import pytest
 
 from facelab.datasets import UNKNOWN, FaceSet, RejectedFilesWarning, load
-from facelab.datasets.sources import all_sources, get_source, parse_joined_name
+from facelab.datasets.sources import absolute_name, all_sources, get_source, parse_joined_name
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
 BY_HAND = [name for name in (source.name for source in all_sources()) if not name.startswith("orl")]
@@ -152,16 +152,54 @@ def test_a_folder_without_any_photograph_is_an_error_that_tells_the_layout(data)
         load(f"folder:{data}", 16)
 
 
-@pytest.mark.parametrize("path", ["", "/no/such/folder"])
-def test_a_folder_that_is_not_there(data, path):
-    with pytest.raises(DataMissingError, match="no folder"):
-        load(f"folder:{path}")
+def test_a_folder_that_is_not_there(data):
+    with pytest.raises(DataMissingError, match="no folder /no/such/folder"):
+        load("folder:/no/such/folder")
+    with pytest.raises(BadParameterError, match="A path is empty"):
+        load("folder:")
 
 
 def test_a_plus_in_a_path_is_no_join():
     assert parse_joined_name("folder:/a+b/c") == ["folder:/a+b/c"]
     assert parse_joined_name("folder:/a+b+lfw+folder:x") == ["folder:/a+b", "lfw", "folder:x"]
     assert parse_joined_name("utkface+ffhq+celeba") == ["utkface", "ffhq", "celeba"]
+
+
+def test_a_folder_with_a_plus_and_the_name_of_a_set_is_taken_for_itself(data, monkeypatch):
+    monkeypatch.chdir(data)
+    for folder in ("a+orl", "b+orl+lfw", "c", "c+orl"):
+        photos.people(data / folder, ann=1)
+    assert parse_joined_name("folder:a+orl") == ["folder:a+orl"]
+    assert parse_joined_name(f"folder:{data}/a+orl+lfw") == [f"folder:{data}/a+orl", "lfw"]
+    assert parse_joined_name("folder:b+orl+lfw+folder:c") == ["folder:b+orl+lfw", "folder:c"]
+    assert parse_joined_name("folder:c+lfw") == ["folder:c", "lfw"]
+    with pytest.raises(BadParameterError, match=r"folder 'c\+orl' and a folder 'c'.*'folder:c\+orl/'.*'orl\+folder:c'"):
+        parse_joined_name("folder:c+orl")
+    assert parse_joined_name("folder:c+orl/") == ["folder:c+orl/"]  # as the message says
+    assert parse_joined_name("orl+folder:c") == ["orl", "folder:c"]
+    assert absolute_name("orl+folder:c") == f"orl+folder:{data}/c"
+    assert parse_joined_name(absolute_name("folder:c+orl/")) == [f"folder:{data}/c+orl/"]
+    assert load("folder:c+orl/", 16).names == ("ann",)
+
+
+def test_one_folder_by_two_paths_is_one_data_set(data, monkeypatch):
+    monkeypatch.chdir(photos.people(data / "small", ann=1))
+    (data / "link").symlink_to(data / "small")
+    for other in (".", str(data / "link"), f"{data}/small/", "ann/.."):
+        with pytest.raises(BadParameterError, match="twice.*are one folder. Name each once."):
+            load(f"folder:{data}/small+folder:{other}", 16)
+    photos.people(data / "other", bob=1)
+    assert load(f"folder:{data}/small+folder:../other", 16).people.size == 2
+
+
+def test_an_absolute_name_has_one_spelling_and_keeps_links(data, monkeypatch):
+    (data / "here").mkdir()
+    (data / "far" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(data / "here")
+    assert absolute_name("folder:../small") == absolute_name("folder:.././small/") == f"folder:{data}/small"
+    (data / "link").symlink_to(data / "far" / "deep")
+    assert absolute_name("folder:../link") == f"folder:{data}/link"  # perhaps its folder's name is no text
+    assert absolute_name("folder:../link/../x") == f"folder:{data}/far/x"  # where the system goes
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import pickle
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_content_comes_back_and_torch_reads_it_too(tmp_path):
     assert torch.equal(plain["weights"]["a"], CONTENT["weights"]["a"]) and plain[DIGEST] == content_digest(CONTENT)
     torch.save(CONTENT, tmp_path / "b.pt")
     assert load_tensors(tmp_path / "b.pt")[1] is False
+    torch.save(CONTENT, tmp_path / "c.pt", _use_new_zipfile_serialization=False)  # as torch wrote before 1.6
+    assert content_digest(load_tensors(tmp_path / "c.pt")[0]) == content_digest(CONTENT)
 
 
 def test_the_layout_in_memory_is_no_content():
@@ -153,15 +156,16 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path, write, read):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.write_bytes(b""), "cannot be read"),
-        (lambda path: path.write_text("hello"), "cannot be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read: it is no file of PyTorch"),
+        (lambda path: path.write_text("root:x:0:0:/root\n" * 9), "cannot be read: it is no file of PyTorch"),
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), "cannot be read"),
         (lambda path: zipfile.ZipFile(path, "w").writestr("a.txt", "a"), "cannot be read"),
-        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90)), "cannot be read"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90)), "cannot be read: it is no file of PyTorch"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "cannot be read: it is no file of PyTorch"),
         (partial(torch.save, [1]), "holds a list"),
-        (lambda path: (path.unlink(), path.mkdir()), "no file"),
+        (lambda path: (path.unlink(), path.mkdir()), "^is no file$"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "no file"),
-        (Path.unlink, "not there"),
+        (Path.unlink, "^is not there$"),
     ],
 )
 def test_another_file_in_its_place_is_one_line(tmp_path, spoil, said):

@@ -46,6 +46,11 @@ def test_short_lines_of_a_pair_list_that_a_spreadsheet_filled_up(tmp_path):
     path.write_text('2;;;\r\n"Ann";01;2;\r\nBo;1;2,0;\r\nAnn;1;Bo;2\r\nBo;1;Ann;1\r\n;;;\r\n')
     pairs = read_lfw_pairs(path)
     assert pairs.first == [("Ann", 1), ("Bo", 1), ("Ann", 1), ("Bo", 1)] and pairs.second[1] == ("Bo", 2)
+    path.write_text('sep=;\n"2","2"\n' + "\n".join(TWO_FOLDS).replace("\t", ";"))
+    assert len(read_lfw_pairs(path)) == len(TWO_FOLDS)
+    path.write_text("sep=;\nAnn;1;2\nBo;1;2,5\n")
+    with pytest.raises(BadParameterError, match="pairs.txt, line 3: not a name with the number"):
+        read_lfw_pairs(path)
     path.write_text("Ann;1;2\nBo;1;2,5\n")
     with pytest.raises(BadParameterError, match="pairs.txt, line 2: not a name with the number"):
         read_lfw_pairs(path)
@@ -131,6 +136,8 @@ def test_numbers_with_a_comma_and_fields_in_quotes(tmp_path):
     table = read(path)
     assert table["age"].tolist() == [7, 41] and table["name"].tolist() == ["x;y", 'say "hi"']
     assert table["share"].tolist() == [0.5, 2]
+    path.write_text('file, age, name, share\na.jpg, 7, b , 2\nb.jpg, 8, "c, d", 1\n')
+    assert read(path)["name"].tolist() == ["b", "c, d"] and read(path)["share"].tolist() == [2, 1]
     path.write_text('file,age,name,share\na.jpg,7,x,"1,5"\n')  # between commas it may stand for 15 hundred
     assert read(path)["share"].tolist() == ["1,5"]
 
@@ -142,6 +149,7 @@ def test_numbers_with_a_comma_and_fields_in_quotes(tmp_path):
         (["file,age", "a.jpg,7", "", "b.jpg,5,6"], "line 4, has 3 fields for 2 columns"),
         (["file,age", "a.jpg,7,5"], "line 2, has 3 fields for 2 columns"),  # every line: pandas takes the first for a name
         (["file,age,name", "a.jpg,7,2.01701E+16"], "line 2: name is '2.01701E.16', a number that a spreadsheet has rounded"),
+        (["file,age,name", "a.jpg,7,2E+16"], "line 2: name is '2E.16', a number that a spreadsheet has rounded"),
         (["file;age;name", "a.jpg;7;2,01701E+16"], "line 2: name is '2,01701E.16', a number that a spreadsheet has rounded"),
         (["file,age", "a.jpg,7", "b.jpg,01.02.2026"], "line 3: age is '01.02.2026', not a whole number"),
         (["file,age", "a.jpg,"], "line 2: age is '', not a whole number"),

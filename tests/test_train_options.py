@@ -264,3 +264,11 @@ def test_a_damaged_checkpoint_or_method_is_one_line_with_a_remedy_that_there_is(
         with pytest.raises(FacelabError, match=f"{name} is damaged.*another --out") as error:
             call(f"{BASE.replace('--do train', f'--do {todo}')} --out {folder}")
         assert "\n" not in str(error.value) and "emove" not in str(error.value)
+
+
+def test_a_folder_of_photographs_is_recorded_from_the_root(tmp_path, monkeypatch):
+    """So that the command makes the record again from wherever it is typed."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    call(f"{BASE.replace('tiny', 'folder:../faces')} --out {tmp_path / 'run'}")
+    assert f"--dataset folder:{tmp_path}/faces " in (tmp_path / "run" / "command.txt").read_text()

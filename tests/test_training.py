@@ -262,7 +262,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 def test_wrong_plans_are_refused():
     with pytest.raises(BadParameterError, match="smaller batch"):
         fit(tiny_method(), tiny_faces(people=2, shots=3), PLAN)
-    for wrong in ({"epochs": 0}, {"batch_size": 0}, {"warmup_epochs": 3}):
+    for wrong in ({"epochs": 0}, {"epochs": 10**20}, {"batch_size": 0}, {"warmup_epochs": 3}):
         with pytest.raises(BadParameterError):
             Plan(**{"epochs": 3} | wrong)
     with pytest.raises(BadParameterError, match="adamw"):

@@ -201,11 +201,22 @@ def test_litter_is_no_content(tmp_path):
         ".DS_Store",
         "Thumbs.db",
         "desktop.ini",
+        "ehthumbs.db",
+        "Picasa.ini",
+        "ZbThumbnail.info",
+        "Icon\r",
+        "x.jpg:Zone.Identifier",
+        "Thumbs.db:encryptable",
+        "@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "#recycle/x.jpg",
+        "$RECYCLE.BIN/S-1/$RX.jpg",
+        "System Volume Information/x.jpg",
+        "lost+found/x.jpg",
         "._x.jpg",
         ".ipynb_checkpoints/x-checkpoint.jpg",
         "__MACOSX/x.jpg",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"litter")
     assert is_empty(tmp_path) and sorted_entries(tmp_path) == [] and list(walk(tmp_path)) == []
     (tmp_path / "x.txt").touch()
@@ -276,18 +287,17 @@ def test_a_data_set_that_cannot_be_looked_into_is_one_line(data):
         find_data_folder("CelebA", "celeba", contains_data=refuse)
 
 
-@pytest.mark.parametrize("path", ["~nobody-of-this-name/faces", "faces\0"])
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/faces", "faces\0", "x" * 5000, ""])
 def test_a_path_that_cannot_be_is_refused(data, path):
-    with pytest.raises(BadParameterError, match="nobody|NUL"):
+    with pytest.raises(BadParameterError, match="nobody|NUL|5,000 bytes|A path is empty"):
         load(f"folder:{path}")
 
 
-@pytest.mark.parametrize("path", ["x" * 5000, "loop/people"])
-def test_a_path_that_leads_nowhere_is_no_folder(data, monkeypatch, path):
+def test_a_path_that_leads_nowhere_is_no_folder(data, monkeypatch):
     monkeypatch.chdir(data)
     Path("loop").symlink_to("loop")
     with pytest.raises(DataMissingError, match="no folder"):
-        load(f"folder:{path}")
+        load("folder:loop/people")
 
 
 # Files that are none, or no photographs
@@ -374,7 +384,7 @@ def test_the_parts_of_a_data_set_are_not_taken_for_people(data, parts):
     for part in parts:
         photos.people(data / "set" / part, ann=1)
     (data / "set" / "split.json").write_text("{}")
-    first = data / "set" / sorted(part for part in parts if part != "x")[0]
+    first = data / "set" / min(set(parts) - {"x"}, key=lambda part: ("train" not in part.lower(), part))
     for read in (lambda: load(f"folder:{data / 'set'}"), lambda: split_tree(data / "set", data / "out")):
         with pytest.raises(BadParameterError, match=f"holds .* and .*folder:{first} as a data set"):
             read()
@@ -388,3 +398,43 @@ def test_people_with_odd_names_are_people(data, people):
     photos.people(data, **dict.fromkeys(people, 1))
     assert load(f"folder:{data}", 16).names == tuple(sorted(people))
     assert get_source(f"folder:{data}").index(data)["rejected"].eq("").all()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "test"), ("train_set", "test_set"), ("dev", "eval"), ("Training Set", "Test Set"), ("0_train", "1_test"),
+        ("gallery", "probe"), ("trainset", "valset"), ("Test-Images", "Train-Images"),
+    ],
+)  # fmt: skip
+def test_parts_of_a_data_set_are_no_people(data, names):
+    for name in names:
+        photos.write(data / "tree" / name / "0.png")
+    first = next((name for name in names if "train" in name.lower()), names[0])
+    with pytest.raises(
+        BadParameterError, match=f"the parts of a data set, and not people.*: .*tree/{first}, or folder:"
+    ):
+        person_tree(data / "tree")
+
+
+@pytest.mark.parametrize("names", [("train",), ("train", "extra"), ("images",), ("Test Set", "docs")])
+def test_one_part_with_folders_of_people_is_no_person(data, names):
+    photos.people(data / "tree" / names[0], ann=1, bob=1)
+    for name in names[1:]:
+        photos.people(data / "tree" / name, ann=1)
+    with pytest.raises(BadParameterError, match=f"folder:.*tree/{names[0]} as a data set"):
+        person_tree(data / "tree")
+    assert set(person_tree(data / "tree" / names[0])["identity"]) == {"ann", "bob"}
+
+
+def test_people_with_names_that_are_nearly_parts_of_a_data_set_are_people(data):
+    """Dev and Val are given names, and a person's photographs may lie in folders by year."""
+    people = ["Dev", "Val", "Dev Patel", "Trainer", "test1", "test2"]
+    photos.people(data, **dict.fromkeys(people, 1))
+    photos.write(data / "Dev Patel" / "2019" / "0.png")
+    photos.write(data / "ann" / "2019" / "0.png")
+    with pytest.raises(BadParameterError, match="Dev and Val and test1"):
+        person_tree(data)
+    for name in ("test1", "test2"):
+        (data / name).rename(data / f"{name} person")
+    assert set(person_tree(data)["identity"]) == {*people[:4], "ann", "test1 person", "test2 person"}

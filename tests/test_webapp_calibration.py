@@ -133,9 +133,10 @@ def test_a_file_that_does_not_fit_is_one_clear_error(tmp_path, change, said):
 def test_no_file_is_told_with_its_remedy(tmp_path):
     with pytest.raises(FacelabError, match="notebook 10"):
         calibration.read_calibration(tmp_path / "none.json", FakeEmbedder())
-    (tmp_path / "broken.json").write_text("[1, 2")
-    with pytest.raises(FacelabError, match="not a calibration"):
-        calibration.read_calibration(tmp_path / "broken.json", FakeEmbedder())
+    for text in ("[1, 2", "[]", "[" * 100_000):
+        (tmp_path / "broken.json").write_text(text)
+        with pytest.raises(FacelabError, match="not a calibration"):
+            calibration.read_calibration(tmp_path / "broken.json", FakeEmbedder())
     with pytest.raises(FacelabError, match="No calibration comes with facelab for my/method.pt.*--calibration"):
         calibration.default_calibration_file("my/method.pt")
 

@@ -6,12 +6,13 @@ import socket
 import ssl
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from faceid import HEADERS, new_service
 from test_webapp_server import running
@@ -32,10 +33,10 @@ def host_names(*names: str) -> list[x509.GeneralName]:
     return [one(name) for name in names]
 
 
-def make(folder, *names, start=-DAY, end=DAY, password=None, other=(), name="cert"):
+def make(folder, *names, start=-DAY, end=DAY, password=None, other=(), name="cert", key=None):
     """A self-signed certificate and its key, as PEM files."""
     folder.mkdir(exist_ok=True)
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    key, now = key or ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "faces.example")])
     built = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     built = built.serial_number(x509.random_serial_number()).not_valid_before(now + start).not_valid_after(now + end)
@@ -80,6 +81,7 @@ def test_what_no_browser_would_accept_is_refused_first(tmp_path, capsys):
     posted = make(tmp_path, other=[x509.RFC822Name("me@faces.example")], name="posted")
     old = make(tmp_path, "faces.example", start=-3 * DAY, end=-2 * DAY, name="old")
     early = make(tmp_path, "faces.example", start=2 * DAY, end=3 * DAY, name="early")
+    weak = make(tmp_path, "faces.example", name="weak", key=rsa.generate_private_key(65537, 1024))
     (tmp_path / "text.key").write_text("hello")
     (tmp_path / "binary.pem").write_bytes(ssl.PEM_cert_to_DER_cert(cert.read_text()))
     (tmp_path / "folder.pem").mkdir()
@@ -89,6 +91,7 @@ def test_what_no_browser_would_accept_is_refused_first(tmp_path, capsys):
         (nameless, "names no host .subjectAltName"),
         (posted, "names no host .subjectAltName"),
         (old, "old.pem expired on .* Renew it"),
+        (weak, "weak.pem has a key that is too short to be safe. Make a new key, of 2048 bits or more"),
         (early, "early.pem is valid from"),
         ((cert, tmp_path / "text.key"), "cert.pem and .*text.key cannot be used together"),
         ((key, key), "cert.key is not a certificate"),
@@ -106,7 +109,13 @@ def test_hosts_and_ports_that_cannot_be_used_are_one_line(tmp_path, capsys, monk
     cert, key = make(tmp_path, "faces.example")
     for host in ("", "0", "127.1", "fe80::1%lo", "x..y", "a" * 64 + ".example", "a\0b"):
         assert "Browsers cannot open the host" in refused(tmp_path, capsys, host=host, cert=cert, key=key)
-    for host in ("192.0.2.7", "2001:db8::7"):
+    for host, meant in (
+        ("http://localhost", "localhost"), ("localhost:80", "localhost"), ("https://faces.example:443/", "faces.example"),
+        ("[::1]:8000", "::1"), ("127.0.0.1:", "127.0.0.1"),
+    ):  # fmt: skip
+        for files in ({}, {"cert": cert, "key": key}):
+            assert f"Did you mean '{meant}'" in refused(tmp_path, capsys, host=host, **files)
+    for host in ("192.0.2.7", "2001:db8::7", "[2001:db8::7]"):
         assert "cannot be used (Cannot assign requested address)" in refused(
             tmp_path, capsys, host=host, cert=cert, key=key
         )
@@ -131,7 +140,10 @@ def test_hosts_and_ports_that_cannot_be_used_are_one_line(tmp_path, capsys, monk
 
 def test_a_folder_that_is_a_file_or_in_nobodys_home(tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert "cannot be used" in refused(tmp_path, capsys, folder=str(tmp_path / "file"))
+    for folder in ("file", "file/accounts"):
+        told = refused(tmp_path, capsys, folder=str(tmp_path / folder))
+        assert f"{tmp_path / folder} cannot be used: {tmp_path / 'file'} is no folder. Name another one" in told
+    assert not Path(os.environ["FACELAB_KEY_FILE"]).exists()
     for option in ("folder", "calibration", "embedder"):
         assert "'~nosuchuser/x' is in nobody's home folder" in refused(tmp_path, capsys, **{option: "~nosuchuser/x"})
 

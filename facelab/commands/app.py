@@ -37,6 +37,8 @@ def app(
             raise
         raise FacelabError(f"facelab app needs {error.name}.", "pip install 'facelab[app]'") from error
 
+    if host.startswith("[") and host.endswith("]"):  # as it stands in the address of a page
+        host = host[1:-1]
     address = server.ServerAddress(host, port, _path(cert), _path(key))
     server.check_address(address, lab)
     chosen = settings.Settings(folder=_path(folder) or settings.default_folder(), lab_mode=lab, https=cert is not None)

@@ -21,7 +21,7 @@ def sweep(
     """Run a notebook under several seeds; with --reference its numbers become the stored reference with its tolerance."""
     from facelab import records
     from facelab.labs import references
-    from facelab.labs.build import run_notebook
+    from facelab.labs.build import prepare_run, run_notebook
     from facelab.labs.notebook import record_path
     from facelab.labs.parameters import find_source, resolve_parameters
 
@@ -31,6 +31,7 @@ def sweep(
     if "seed" in values:
         raise BadParameterError("A sweep gives each run its own seed.", "Give --seeds, or take facelab run for one.")
     runs = [resolve_parameters(source, values | {"seed": str(seed)}, parse=True) for seed in range(seeds)]
+    prepare_run(runs[0])
     found = []
     for parameters in runs:
         console.print(f"{source.stem}, seed {parameters['seed']} ...")

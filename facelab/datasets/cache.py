@@ -30,6 +30,7 @@ import pandas as pd
 from facelab.datasets import tables
 from facelab.datasets.faceset import FaceSet, RejectedFile, pixels_sha256
 from facelab.errors import FacelabError
+from facelab.files import read_json_object
 from facelab.paths import cache_root
 
 _META, _PIXELS, _TABLE = "meta.json", "pixels.u8", "table.npz"
@@ -128,7 +129,7 @@ def read(key: CacheKey) -> FaceSet | None:
     """
     folder = key.folder
     try:
-        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        meta = read_json_object(folder / _META)
         table = (folder / _TABLE).read_bytes()
         written = meta.pop("meta_sha256"), meta["table_sha256"]
         if meta["format"] != _FORMAT or written != (_meta_sha256(meta), hashlib.sha256(table).hexdigest()):
@@ -249,7 +250,7 @@ def _publish(partial: Path, key: CacheKey) -> FaceSet:
 
 def _is_of_earlier_format(folder: Path) -> bool:
     try:
-        return json.loads((folder / _META).read_text(encoding="utf-8"))["format"] < _FORMAT
+        return read_json_object(folder / _META)["format"] < _FORMAT
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from facelab.datasets.sources import Source, read_files, register_family
 from facelab.datasets.trees import is_text, person_tree
@@ -21,7 +20,7 @@ def folder_source(path: str) -> Source:
         raise BadParameterError(
             f"The path {ascii(path)[1:-1]} is not text (UTF-8).", "Rename the folder, or name a link to it."
         )
-    root = user_path(path) if path else Path()
+    root = user_path(path)
     return Source(
         name=f"folder:{path}",
         title=f"Photographs in {root}",
@@ -30,7 +29,7 @@ def folder_source(path: str) -> Source:
         instructions=f"There is no folder {root}: give the path of a folder that holds one folder a person.",
         layout="PATH/PERSON/PHOTO, with .jpg, .png, .webp, .tif or other photographs at any depth",
         citation="",
-        locate=lambda: root if path and os.path.isdir(root) else None,
+        locate=lambda: root if os.path.isdir(root) else None,
         index=person_tree,
         read=read_files,
     )

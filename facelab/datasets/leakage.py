@@ -47,9 +47,9 @@ def assert_disjoint(train: FaceSet, test: FaceSet, kinds: Sequence[str] = KINDS)
             "Give stratified_split the column that names a photograph (group='photo'), or other rows.",
         )
     if "hash" in kinds:
-        _refuse_copies("identical pictures", train, test, _shared(_pixel_hashes(train), _pixel_hashes(test)))
+        _refuse_copies("pictures (pixel for pixel)", train, test, _shared(_pixel_hashes(train), _pixel_hashes(test)))
     if "perceptual" in kinds:
-        _refuse_copies("near-duplicates", train, test, near_duplicates(train.images, test.images))
+        _refuse_copies("pictures (near-duplicates)", train, test, near_duplicates(train.images, test.images))
 
 
 def _qualified(faces: FaceSet, names: Iterable[str]) -> list[str]:

@@ -17,9 +17,9 @@ from facelab.datasets.cache import CacheKey, Contents, PixelWriter
 from facelab.datasets.decode import Photograph, decode_into
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.photo_formats import readable_formats
-from facelab.datasets.sources import Source, get_source, parse_joined_name
+from facelab.datasets.sources import Source, get_source, parse_different_names
 from facelab.datasets.trees import no_usable_photograph
-from facelab.errors import BadParameterError, DataMissingError
+from facelab.errors import DataMissingError
 from facelab.paths import data_root
 from facelab.progress import progress_bar
 from facelab.whole_numbers import check_whole_number
@@ -43,13 +43,11 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
         DamagedCacheWarning: the cached copy was not what was written, and was made again.
 
     Raises:
-        BadParameterError: unknown name or impossible size.
+        BadParameterError: unknown name, one data set twice, or impossible size.
         DataMissingError: the data set is not on this machine; the message says how to get it and where to put it.
     """
     size = check_whole_number(size, "The working size in pixels", 8, 1024)
-    parts = parse_joined_name(name)
-    if len(set(parts)) < len(parts):
-        raise BadParameterError(f"{name!r} names a data set twice.", "Name each once.")
+    parts = parse_different_names(name)
     keys, sets = zip(*(load_one(part, size) for part in parts), strict=True)
     if len(sets) > 1:
         faces = joining.join(parts, keys, sets, one_per_person)
@@ -68,15 +66,21 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
 
 def load_one(name: str, size: int) -> tuple[CacheKey, FaceSet]:
     """One source, and the key that it is cached under. For the errors, see ``load``."""
+    source, root = locate_source(name)
+    index = source.index(root)
+    key = CacheKey(name, size, source.version, fingerprint(source, root, index))
+    return key, cache.read(key) or _build(key, source, root, index)
+
+
+def locate_source(name: str) -> tuple[Source, Path]:
+    """One source, and the folder where it lies. For the errors, see ``load``."""
     source = get_source(name)
     root = source.locate()
     if root is None:
         raise DataMissingError(
             f"The data set {name!r} is not on this machine.", f"{source.remedy} FACELAB_DATA is {data_root()}."
         )
-    index = source.index(root)
-    key = CacheKey(name, size, source.version, fingerprint(source, root, index))
-    return key, cache.read(key) or _build(key, source, root, index)
+    return source, root
 
 
 def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from facelab.datasets.faceset import FaceSet
 from facelab.datasets.pairs import Pairs
-from facelab.datasets.text_files import read_lines, read_table, whole_number
+from facelab.datasets.text_files import TELLS_SEPARATOR, read_lines, read_table, whole_number
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root, project_data
 
@@ -60,7 +60,9 @@ def read_lfw_pairs(path: Path | str) -> NamedPairs:
     path = Path(path)
     lines = [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip(" \t;,")]
     count = None
-    if lines and (head := _COUNT.fullmatch(lines[0][1])):
+    if lines and TELLS_SEPARATOR.match(lines[0][1]):
+        lines.pop(0)  # which of them it is, is seen line by line
+    if lines and (head := _COUNT.fullmatch(lines[0][1].replace('"', ""))):
         count = [int(number) for number in head.groups() if number]
         lines.pop(0)
     fields = [(n, _fields(line)) for n, line in lines]

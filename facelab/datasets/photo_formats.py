@@ -67,8 +67,10 @@ def _bare_jpeg(data: bytes) -> bytes:
         marker, length = data[place + 1], 2 + int.from_bytes(data[place + 2 : place + 4], "big")
         if marker == 0xDA:  # from here on, pixels
             break
-        # Of the applications' notes (E0 to EF) and comments (FE) only EXIF (E1) and Adobe's note on the colours (EE) stay
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or marker in (0xE1, 0xEE):
+        # Of the applications' notes (E0 to EF) and comments (FE) only EXIF (E1) and Adobe's note on the colours (EE) stay,
+        # and that only where it is whole
+        is_note = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        if not is_note or marker == 0xE1 or (marker == 0xEE and length >= 16):
             kept.append(data[place : place + length])
         place += length
     return b"".join([*kept, data[place:]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pandas as pd
 
 from facelab.datasets.decode import Crop, Photograph, center_square, read_photograph
 from facelab.errors import BadImageError, BadParameterError, nearest_name
+from facelab.paths import absolute_path
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,72 @@ def all_sources() -> list[Source]:
 def parse_joined_name(name: str) -> list[str]:
     """The sources of a joined set: ``"utkface+ffhq"`` is two.
 
-    A ``+`` in the path of ``folder:PATH`` is left alone, unless the name of a source follows it.
+    A ``+`` in the path of ``folder:PATH`` is left alone, unless the name of a source follows it and no such folder is there.
+
+    Raises:
+        BadParameterError: both are there, a folder with such a name and the one that would be joined.
     """
-    parts: list[str] = []
-    for piece in name.split("+"):
-        in_path = parts and ":" in parts[-1] and piece not in _SOURCES and piece.partition(":")[0] not in _FAMILIES
-        if in_path:
-            parts[-1] += f"+{piece}"
-        else:
-            parts.append(piece)
+    pieces, parts = name.split("+"), []
+    while pieces:
+        count = _pieces_of_path(pieces) if pieces[0].partition(":")[0] in _FAMILIES else 1
+        parts.append("+".join(pieces[:count]))
+        del pieces[:count]
     return parts
+
+
+def _pieces_of_path(pieces: list[str]) -> int:
+    """How many of the pieces, from the first on, are one ``folder:PATH``."""
+    named = (n for n, piece in enumerate(pieces) if n and (piece in _SOURCES or piece.partition(":")[0] in _FAMILIES))
+    count = next(named, len(pieces))
+    there = [n for n in range(count, len(pieces) + 1) if os.path.isdir(_path("+".join(pieces[:n])))]
+    if len(there) > 1 and there[0] == count:
+        whole, first = "+".join(pieces[: there[-1]]), "+".join(pieces[:count])
+        raise BadParameterError(
+            f"There is a folder {_path(whole)!r} and a folder {_path(first)!r}.",
+            f"Write '{whole}/' for the one, or '{'+'.join([*pieces[count : there[-1]], first])}' to join the other.",
+        )
+    return there[-1] if there else count
+
+
+def _path(part: str) -> str:
+    return os.path.expanduser(part.partition(":")[2])
+
+
+def parse_different_names(name: str) -> list[str]:
+    """As ``parse_joined_name``, each of them another data set.
+
+    Raises:
+        BadParameterError: one is named twice, be it by two paths of one folder, or no source has that name.
+    """
+    parts = parse_joined_name(name)
+    places: list[str] = []
+    for part in parts:
+        source = get_source(part)
+        folder = source.locate() if ":" in part else None  # several sets of ours lie in one folder
+        place = part if folder is None else os.path.realpath(folder)
+        if place in places:
+            other = parts[places.index(place)]
+            same = "" if part == other else f": {other} and {part} are one folder"
+            raise BadParameterError(f"{name!r} names a data set twice{same}.", "Name each once.")
+        places.append(place)
+    return parts
+
+
+def absolute_name(name: str) -> str:
+    """The name of the same data set from wherever it is asked for: each path in it is absolute.
+
+    Raises:
+        BadParameterError: as ``parse_joined_name``, or a path cannot be one.
+    """
+    parts = []
+    for part in parse_joined_name(name):
+        family, colon, path = part.partition(":")
+        if colon:
+            end = os.sep if path.endswith(os.sep) and "+" in path else ""  # by which it is known to be a folder
+            part = f"{family}:{absolute_path(path)}{end}"
+            get_source(part)  # the folder where the user stands may have a name that cannot be taken
+        parts.append(part)
+    return "+".join(parts)
 
 
 def loaded_names(source: str) -> list[str]:

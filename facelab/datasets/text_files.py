@@ -17,7 +17,8 @@ from facelab.errors import BadParameterError, DataMissingError, FacelabError, ne
 
 AGAIN = "Get it again, or mend it in a text editor."
 _SEPARATORS = ",;\t"
-_ROUNDED = re.compile(r"\d[.,]\d+E\+\d+")  # 20170109150557335 as a spreadsheet shows it, and saves it
+TELLS_SEPARATOR = re.compile(rf"sep=([{_SEPARATORS}|])(?:\n|$)")  #: a first line that spreadsheets understand
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?[Ee]\+\d+")  # 20170109150557335 as a spreadsheet shows it, and saves it
 _WHOLE = re.compile(r"([+-]?\d{1,18})(?:[.,]0+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?")
 
@@ -75,8 +76,8 @@ def read_table(
 ) -> pd.DataFrame:
     """A table of labels, its columns parted by commas, semicolons or tabs, as spreadsheets save it.
 
-    Empty lines and empty columns without a name, which spreadsheets leave at the end, are passed over. Where no comma parts
-    the columns, 1,5 is a number.
+    Blanks around a field, empty lines, and empty columns without a name, which spreadsheets leave at the end, are passed over.
+    Where no comma parts the columns, 1,5 is a number.
 
     Args:
         path: the file, text as for ``read_text``; its first line names the columns.
@@ -88,12 +89,12 @@ def read_table(
         DataMissingError, FacelabError: as for ``read_text``, it lacks a column, or a line of it is no line of such a table.
     """
     separator, (header, *lines) = _split_lines(path, read_text(path), list(columns))
-    names = [name.strip() for name in header.fields]
+    names = header.fields
     while not names[-1]:
         names.pop()
     _check_names(path, names, list(columns))
     for line in lines:
-        if len(line.fields) < len(names) or any(field.strip() for field in line.fields[len(names) :]):
+        if len(line.fields) < len(names) or any(line.fields[len(names) :]):
             raise FacelabError(
                 f"{path}, line {line.number}, has {len(line.fields)} fields for {len(names)} columns.", AGAIN
             )
@@ -143,13 +144,14 @@ def find_spelling(root: Path, file: str) -> str:
 def _split_lines(path: Path, text: str, columns: Sequence[str]) -> tuple[str, list[_Line]]:
     """The separator, and the lines that are not empty, that of the names first."""
     skipped = 0
-    if told := re.match(rf"sep=([{_SEPARATORS}|])\n", text):  # by this line, spreadsheets know the separator
+    if told := TELLS_SEPARATOR.match(text):
         text, skipped = text[told.end() :], 1
     separator = told[1] if told else _separator(text.partition("\n")[0], columns)
-    reader, lines = csv.reader(io.StringIO(text), delimiter=separator, strict=True), []
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    lines = []
     try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
+        for row in reader:
+            if any(fields := [field.strip() for field in row]):
                 lines.append(_Line(reader.line_num + skipped, fields))
     except csv.Error as error:
         raise FacelabError(
@@ -180,7 +182,7 @@ def _check_names(path: Path, names: Sequence[str], columns: Sequence[str]) -> No
 
 def _refuse_rounded(path: Path, column: str, place: int, lines: Iterable[_Line]) -> None:
     for number, fields in lines:
-        if _ROUNDED.fullmatch(fields[place].strip()):
+        if _ROUNDED.fullmatch(fields[place]):
             raise FacelabError(
                 f"{path}, line {number}: {column} is {fields[place]!r}, a number that a spreadsheet has rounded.",
                 "Get it again, and import that column as text.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,9 +25,21 @@ SUFFIXES = frozenset(
     + [".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif"]
 )
 NO_TEXT = "Its name is not text (UTF-8)."
-_NO_SUFFIX = "Its name does not end as a photograph's does."
-_LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind; hidden files are litter too
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # of a data set: nobody is called that
+NO_SUFFIX = "Its name does not end as a photograph's does."
+_LINK_TO_NOTHING = "It is a link to nothing."
+#: What file managers, network disks and file systems leave behind; hidden files are litter too.
+_LITTER = {
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information",
+    "picasa.ini", "zbthumbnail.info", "__macosx", "icon\r", "@eadir", "@recycle", "#recycle", "#snapshot", "lost+found",
+}  # fmt: skip
+# what Windows keeps behind a file's name
+_STREAMS = (":zone.identifier", ":encryptable", ":afp_afpinfo", ":afp_resource")
+#: Words for the parts of a data set, and for its photographs, that nobody is called: word -> what it means.
+_PARTS = {
+    "train": "train", "training": "train", "images": "images", "photos": "images", "photographs": "images", "faces": "images",
+    "dev": "validation", "val": "validation", "valid": "validation", "validation": "validation", "gallery": "gallery",
+    "test": "test", "testing": "test", "eval": "test", "evaluation": "test", "probe": "probe", "query": "probe",
+}  # fmt: skip
 
 
 def find_data_folder(*folders: str, contains_data: Callable[[Path], bool]) -> Path | None:
@@ -47,7 +60,7 @@ def find_data_folder(*folders: str, contains_data: Callable[[Path], bool]) -> Pa
 
 def is_litter(name: str) -> bool:
     """Whether a file or folder is one that a file manager or a packer made."""
-    return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith(".") or name.lower() in _LITTER or name.lower().endswith(_STREAMS)
 
 
 def is_text(name: str) -> bool:
@@ -90,6 +103,13 @@ def walk(folder: str | Path, prefix: str = "") -> Iterator[tuple[str, str]]:
     yield from tree.files(tree.top, prefix)
 
 
+def reached_folders(folder: str | Path) -> set[str]:
+    """Real paths of a folder, of every folder that ``walk`` enters below it, and of what links to nothing would lead to."""
+    tree = _Tree(folder)
+    lost = [name for name, reason in tree.files(tree.top, "") if reason == _LINK_TO_NOTHING]
+    return {tree.top, *tree._entered, *(os.path.realpath(os.path.join(tree.top, name)) for name in lost)}
+
+
 def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
     """The photographs of a tree person/photo, at any depth below the person's folder.
 
@@ -114,19 +134,40 @@ def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
     for name, folder, reason in found:
         file = prefix + _printable(name)
         if folder:
-            rows += _files_of_person(tree, folder, file, unicodedata.normalize("NFC", name))
-        elif reason != _NO_SUFFIX:
+            files = _files_of_person(tree, folder, file, unicodedata.normalize("NFC", name))
+            folders = {os.path.dirname(photo) for photo, _, fault in files if not fault}
+            if folders and file not in folders:
+                _refuse_part_of_set(name, root / people_dir)
+            rows += files
+        elif reason != NO_SUFFIX:
             rows.append((file, "", reason or "It lies outside any person's folder."))
     return pd.DataFrame(rows, columns=["file", "identity", "rejected"])
 
 
 def _check_people(names: list[str], folder: Path) -> None:
-    parts = [name for name in names if name.casefold() in _PARTS]
-    if len(parts) > 1:
+    parts = {name: part for name in names if (part := _part_of_set(name))}
+    if len(set(parts.values())) > 1:
+        first = next((name for name, part in parts.items() if part == "train"), next(iter(parts)))
         raise BadParameterError(
             f"{folder} holds {' and '.join(parts)}: the parts of a data set, and not people.",
-            f"Give one of them: {folder / parts[0]}, or folder:{folder / parts[0]} as a data set.",
+            f"Give one of them: {folder / first}, or folder:{folder / first} as a data set.",
         )
+
+
+def _refuse_part_of_set(name: str, folder: Path) -> None:
+    """What is called like one part of a data set, with no photographs but those in folders below it, is one, also alone."""
+    if _part_of_set(name):
+        raise BadParameterError(
+            f"{folder / name} holds folders of photographs: it is a part of a data set, and no person.",
+            f"Give {folder / name}, or folder:{folder / name} as a data set.",
+        )
+
+
+def _part_of_set(name: str) -> str:
+    """Which part of a data set a folder's name says, as ``train`` or ``0_Training Set``; empty where it may be a person's."""
+    words = [word.removesuffix("set") for word in re.split(r"[\W\d_]+", name.casefold())]
+    parts = [_PARTS.get(word, "") for word in words if word]
+    return parts[0] if parts and all(parts) else ""
 
 
 def _files_of_person(tree: _Tree, folder: str, name: str, person: str) -> list[tuple[str, str, str]]:
@@ -187,7 +228,7 @@ class _Tree:
             path = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else entry.path
             is_folder, is_file = entry.is_dir(), entry.is_file()
         except FileNotFoundError:
-            return "", "It is a link to nothing."
+            return "", _LINK_TO_NOTHING
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return "", "It is a link that leads back to itself."
@@ -198,7 +239,7 @@ class _Tree:
                 self._entered.add(path)
             return "" if reason else path, reason
         if not is_photograph(entry.name):
-            return "", _NO_SUFFIX
+            return "", NO_SUFFIX
         return "", "" if is_file else "It is a pipe, a socket or a device, and no file."
 
     def _why_not_to_enter(self, entry: os.DirEntry, path: str) -> str:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from facelab import records
 from facelab.errors import FacelabError
 from facelab.experiments.experiment import Cell, Experiment, Figures
-from facelab.files import write_json
+from facelab.files import read_json_object, write_json
 from facelab.paths import runs_root
 
 _NOT_DECIDING = ("python", "machine")  # of records.versions(): they change the last digits at the most
@@ -102,7 +102,7 @@ def read_cell(path: Path) -> CellResult:
         FacelabError: the file is damaged.
     """
     try:
-        result = CellResult(**json.loads(path.read_text(encoding="utf-8")))
+        result = CellResult(**read_json_object(path))
         if not isinstance(result.figures, dict) or not isinstance(result.seconds, int | float):
             raise TypeError("figures and seconds are not what they should be")
         return result

@@ -17,10 +17,10 @@ import os
 import re
 from pathlib import Path
 
-from facelab.datasets.sources import get_source, parse_joined_name
+from facelab.datasets.sources import absolute_name, parse_different_names
 from facelab.datasets.trees import is_text
 from facelab.errors import BadParameterError, nearest_name
-from facelab.paths import user_path
+from facelab.paths import absolute_path
 
 _FILE, _DATA_SET, _SOME = "a file", "a data set", "some of "
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -48,7 +48,8 @@ def check_allowed(name: str, value: object, allowed: str) -> object:
     names: list[object] = []
     for alternative in alternatives:
         if alternative == _DATA_SET:
-            return _absolute_data_set(str(value))
+            parse_different_names(str(value))  # refuses what is no name
+            return absolute_name(str(value))
         if alternative.startswith(_SOME):
             return ", ".join(_some_of(name, str(value), _registry(alternative.removeprefix(_SOME))))
         if _is_range(alternative):
@@ -59,7 +60,7 @@ def check_allowed(name: str, value: object, allowed: str) -> object:
             names += [type(value)(word) for word in words]
     if value in names:  # also where a file has that name
         return value
-    if _FILE in alternatives and value and os.path.isfile(path := user_path(str(value)).absolute()):
+    if _FILE in alternatives and value and os.path.isfile(path := absolute_path(str(value))):
         return _text(path)
     choices = [str(word) or '""' for word in names] + [
         word.replace("≤", "<=") for word in alternatives if _is_range(word)
@@ -117,16 +118,3 @@ def _in_range(value: object, text: str) -> bool:
     return (low < value or (ends["above"] == "≤" and low == value)) and (
         value < high or (ends["below"] == "≤" and value == high)
     )
-
-
-def _absolute_data_set(name: str) -> str:
-    """The name of the same data set from wherever it is asked for: each path in it is absolute."""
-    parts = []
-    for part in parse_joined_name(name):
-        get_source(part)
-        family, colon, path = part.partition(":")
-        parts.append(f"{family}:{user_path(path).absolute()}" if colon else part)
-        get_source(parts[-1])  # the folder where the user stands may have a name that cannot be taken
-    if len(set(parts)) < len(parts):
-        raise BadParameterError(f"{name!r} names a data set twice.", "Name each once.")
-    return "+".join(parts)

@@ -18,6 +18,8 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import papermill_io
 from PIL import Image
 
+from facelab.datasets.loading import locate_source
+from facelab.datasets.sources import parse_joined_name
 from facelab.errors import FacelabError
 from facelab.files import atomic_write
 from facelab.labs.kernel import kernel_options
@@ -123,6 +125,21 @@ def _normalise(output: NotebookNode) -> None:
         output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()
 
 
+def prepare_run(parameters: dict[str, object]) -> None:
+    """Refuse a run that cannot begin on this machine, before its kernel starts; folders of the environment become absolute.
+
+    Args:
+        parameters: all of the notebook, checked.
+
+    Raises:
+        BadParameterError: a variable of the environment names a file as its folder.
+        DataMissingError: the data set is not here.
+    """
+    _fix_folders()
+    for part in parse_joined_name(str(parameters["dataset"])):
+        locate_source(part)
+
+
 def run_notebook(source: Path, values: dict[str, object]) -> Path:
     """Run a notebook by papermill with other parameters, into ``runs/notebooks``.
 
@@ -135,10 +152,11 @@ def run_notebook(source: Path, values: dict[str, object]) -> Path:
 
     Raises:
         BadParameterError: unknown parameter or wrong type, before anything is run.
+        DataMissingError: the data set is not here; the same.
         FacelabError: a cell raised an error, or it was stopped.
     """
-    _fix_folders()
     parameters = resolve_parameters(source, values, parse=False)
+    prepare_run(parameters)
     executed = runs_root() / "notebooks" / f"{source.stem}-{run_label(source, parameters)}.ipynb"
     try:
         with kernel_options(source.stem, f"Give it less to do or a larger machine. Look at {executed}.") as options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,14 @@ class OwnKernelManager(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _without_installed_kernelspecs(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])  # so that ipykernel's own is taken
+
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+        """After Ctrl-C, whoever still waits for an answer of a cell is ended first: it would tell of a kernel that died."""
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await super().shutdown_kernel(now=now, restart=restart)
 
 
 @contextmanager
@@ -65,6 +74,7 @@ def kernel_options(notebook: str, relief: str) -> Iterator[dict[str, object]]:
         remedy = (
             "Free memory, or set TMPDIR to a folder that can be written."
             if isinstance(error, OSError)
-            else "What it said stands above; a file in notebooks/ with the name of a module of Python hides that module."
+            else "What it said stands above. A file in notebooks/, or in a folder of PYTHONPATH, with the name of a module "
+            "hides that module; and the startup files of IPython (IPYTHONDIR) run in each kernel."
         )
         raise FacelabError(f"The kernel of {notebook} did not start ({error}).", remedy) from error

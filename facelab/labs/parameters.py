@@ -18,6 +18,10 @@ _LINE = re.compile(
     r"^(?P<name>[a-z_][a-z0-9_]*): (?P<type>str|int|float|bool) = (?P<value>[^#]+?)"
     r"(?:\s+# (?:\[(?P<allowed>[^\]]+)\] )?(?P<help>.*))?$"
 )
+_MOST = {
+    int: 2**31 - 1,
+    float: 1e9,
+}  #: and the smallest float beside 0 is 1e-9: beyond, some library overflows in the midst
 _LABEL_BYTES = 100  # a file's name has 255 at most, and a label is not all of it
 #: What the three parameters that every notebook has may be, where their lines say nothing else. Seeds go to Annoy too, whose
 #: are 31 bits.
@@ -65,7 +69,17 @@ class Parameter:
             )
         if self.type is float and not math.isfinite(value):
             raise BadParameterError(f"{self.name} is {value}.", "Give a finite number.")
-        return check_allowed(self.name, value, self.allowed)
+        checked = check_allowed(self.name, value, self.allowed)
+        if self.type in _MOST and not _is_usual(checked):
+            small = " and, but for 0, from 1e-09 on" if self.type is float else ""
+            raise BadParameterError(
+                f"{self.name} is {value}.", f"Give a number of at most {_MOST[self.type]:.10g}{small}."
+            )
+        return checked
+
+
+def _is_usual(number: float) -> bool:
+    return abs(number) <= _MOST[type(number)] and (number == 0 or abs(number) >= 1e-9)
 
 
 def notebook_sources() -> list[Path]:
@@ -81,13 +95,18 @@ def find_source(notebook: str) -> Path:
     """
     found = _known_sources()
     for path in found:
-        if notebook == path.stem or (notebook.isdecimal() and int(notebook) == int(path.stem[:2])):
+        if _is_name_of(notebook, path):
             return path
     known = [path.stem for path in found]
+    word = Path(notebook).stem  # of its file
+    meant = next((path.stem for path in found if _is_name_of(word, path)), word)
     raise BadParameterError(
-        f"No notebook is called {notebook!r}.{nearest_name(Path(notebook).stem, known)}",
-        f"There are: {', '.join(known)}.",
+        f"No notebook is called {notebook!r}.{nearest_name(meant, known)}", f"There are: {', '.join(known)}."
     )
+
+
+def _is_name_of(word: str, source: Path) -> bool:
+    return word == source.stem or (word.isdecimal() and int(word) == int(source.stem[:2]))
 
 
 def find_sources(notebooks: list[str]) -> list[Path]:
@@ -100,6 +119,9 @@ def find_sources(notebooks: list[str]) -> list[Path]:
         raise BadParameterError("'all' stands beside other notebooks.", "Name either all or some.")
     if notebooks == ["all"]:
         return _known_sources()
+    for name in notebooks:
+        if name.casefold() == "all":
+            raise BadParameterError(f"No notebook is called {name!r}.", "Write 'all' for all of them.")
     found = [find_source(name) for name in notebooks]
     for source in found:
         if found.count(source) > 1:

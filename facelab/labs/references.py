@@ -6,11 +6,12 @@ import json
 import math
 import statistics
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from scipy import stats
 
-from facelab.errors import BadParameterError
-from facelab.files import write_json
+from facelab.errors import BadParameterError, FacelabError
+from facelab.files import read_json_object, write_json
 from facelab.paths import project_data
 from facelab.records import Record
 
@@ -57,12 +58,12 @@ class Reference:
 
 
 def lookup(notebook: str, preset: str, dataset: str) -> dict[str, Reference]:
-    """References of a notebook at a preset on a data set, by metric; empty where none were made."""
-    path = project_data("references", f"{notebook}.json")
-    if not path.is_file():
-        return {}
-    found = json.loads(path.read_text(encoding="utf-8")).get(f"{preset}/{dataset}", {})
-    return {name: Reference(**entry) for name, entry in found.items()}
+    """References of a notebook at a preset on a data set, by metric; empty where none were made.
+
+    Raises:
+        FacelabError: their file is damaged.
+    """
+    return _read(_path(notebook)).get(f"{preset}/{dataset}", {})
 
 
 def min_tolerance(value: float) -> float:
@@ -97,7 +98,25 @@ def store(records: list[Record]) -> None:
     """Make references from the records and put them into ``data/references``, in place of older ones of the same setting."""
     made = make(records)
     notebook, parameters = records[0].name, records[0].parameters
-    path = project_data("references", f"{notebook}.json")
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    content[f"{parameters['preset']}/{parameters['dataset']}"] = {name: asdict(r) for name, r in made.items()}
-    write_json(path, content)
+    path = _path(notebook)
+    settings = _read(path) | {f"{parameters['preset']}/{parameters['dataset']}": made}
+    write_json(path, {setting: {name: asdict(r) for name, r in found.items()} for setting, found in settings.items()})
+
+
+def _path(notebook: str) -> Path:
+    return project_data("references", f"{notebook}.json")
+
+
+def _read(path: Path) -> dict[str, dict[str, Reference]]:
+    """References by preset and data set, then by metric; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            setting: {name: Reference(**entry) for name, entry in found.items()}
+            for setting, found in read_json_object(path).items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise FacelabError(
+            f"{path} holds no references ({error}).", "Install facelab again from a full clone."
+        ) from error

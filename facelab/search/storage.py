@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facelab.errors import BadParameterError, FacelabError
-from facelab.files import atomic_write
+from facelab.files import atomic_write, parse_json_object
 from facelab.search.annoy import is_annoy_reliable
 from facelab.search.checks import check_options, check_unique_ids
 from facelab.search.index import ENGINES, Index
@@ -59,7 +59,7 @@ def load_index(path: Path, *, model: str, dimension: int) -> Index:
         raise FacelabError(f"There is no index {path}.", "Build it, and save it with save_index.")
     try:
         with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read(HEADER))
+            header = parse_json_object(archive.read(HEADER))
             if header["schema"] > SCHEMA:
                 raise FacelabError(f"{path} has schema {header['schema']}, later than {SCHEMA}.", "Update facelab.")
             _check_origin(path, header, model, dimension)

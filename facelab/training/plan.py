@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from facelab.errors import BadParameterError
 from facelab.optim import check_optimizer
 
+MOST_EPOCHS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Plan:
     """What decides the result of a training, besides the method and the photographs.
 
     Attributes:
-        epochs: passes over the training set, 1 or more.
+        epochs: passes over the training set, 1 to ``MOST_EPOCHS``.
         batch_size: photographs a step over all devices; the last, incomplete batch of an epoch is left out.
         lr: peak learning rate.
         optimizer: a name of ``optim.OPTIMIZERS``.
@@ -47,6 +49,8 @@ class Plan:
                 f"{self.epochs} epochs, batches of {self.batch_size}, {self.per_class} of a class together.",
                 "Give 1 or more of each.",
             )
+        if self.epochs > MOST_EPOCHS:
+            raise BadParameterError(f"{self.epochs} epochs.", f"Give {MOST_EPOCHS:,} or fewer.")
         check_optimizer(self.optimizer)
         if not 0 <= self.seed < 2**32:
             raise BadParameterError(f"A seed of {self.seed}.", f"Give a whole number from 0 to {2**32 - 1}.")

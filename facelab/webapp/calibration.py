@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -22,7 +21,7 @@ from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import Estimate, bootstrap_over_people, threshold_at_fmr, wilson
 from facelab.evaluation.intervals import percentile_interval
 from facelab.evaluation.pair_weights import PairWeights
-from facelab.files import write_json
+from facelab.files import read_json_object, write_json
 from facelab.methods.embedders import SFACE, Embedder
 from facelab.paths import project_data
 from facelab.webapp import template
@@ -253,7 +252,7 @@ def read_calibration(path: Path, embedder: Embedder) -> Calibration:
         FacelabError: no such file, not a calibration, one of a later facelab, or one of another embedder.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path)
         schema = content.pop("schema")
         if schema == SCHEMA_VERSION:
             calibration = _built(content)

@@ -55,6 +55,11 @@ def check_certificate(cert: Path, key: Path) -> None:
             raise FacelabError(
                 f"{key} is not the key of {cert}, but another one.", "Give those that belong together."
             ) from error
+        if (error.reason or "").endswith("_KEY_TOO_SMALL"):
+            raise FacelabError(
+                f"{cert} has a key that is too short to be safe.",
+                "Make a new key, of 2048 bits or more for RSA, and a certificate for it.",
+            ) from error
         raise FacelabError(
             f"{cert} and {key} cannot be used together ({error.reason or error}).", "Give the key as a PEM file."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import uvicorn
 
 from facelab.errors import FacelabError
 from facelab.methods.embedders import SFACE, new_embedder
+from facelab.paths import file_in_the_way
 from facelab.webapp import calibration as calibrations
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
@@ -23,6 +25,8 @@ from facelab.webapp.frame_analysis import FrameAnalyser
 from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import LOOPBACK, Settings
 from facelab.webapp.vault import open_vault
+
+_URL = re.compile(r"(?:\w+://)?(?:\[(?P<address>[^\]]+)\]|(?P<name>[^/:\[\]]+))(?::\d*)?(?:/.*)?")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ def new_service(settings: Settings, embedder: str = SFACE, calibration: Path | N
     """
     loaded = new_embedder(embedder)
     measured = calibrations.read_calibration(calibration or calibrations.default_calibration_file(embedder), loaded)
+    blocker = file_in_the_way(settings.folder)
+    if blocker is not None:  # before a key is made for it
+        raise FacelabError(f"{settings.folder} cannot be used: {blocker} is no folder.", "Name another one (--folder).")
     vault = open_vault(settings.key_file, settings.folder)
     return FaceIdService(settings, FrameAnalyser(loaded), measured, vault, AccountStore(settings.folder))
 
@@ -65,6 +72,12 @@ def check_address(address: ServerAddress, lab_mode: bool) -> None:
         FacelabError: no host, or one that a browser writes in another way; another host than this machine without a certificate
             or in lab mode; a certificate without its key, or one that cannot be used (``certificates.check_certificate``).
     """
+    meant = _bare_host(address.host)
+    if meant != address.host:
+        raise FacelabError(
+            f"The host {address.host!r} is more than a name or an address. Did you mean {meant!r}?",
+            "Give --host that alone; the port has an option of its own (--port).",
+        )
     if not _is_written_in_full(address.host):
         raise FacelabError(
             f"Browsers cannot open the host {address.host!r}.", "Give --host a name, or a whole address without a zone."
@@ -121,6 +134,12 @@ def _is_any(host: str) -> bool:
         return ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def _bare_host(host: str) -> str:
+    """The host in what looks like the address of a page, as ``http://localhost:80`` or ``[::1]``; else what was given."""
+    found = _URL.fullmatch(host)
+    return host if found is None else found["address"] or found["name"]
 
 
 def _as_browsers_write(host: str) -> str:

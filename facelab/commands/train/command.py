@@ -79,6 +79,7 @@ def train(
     from facelab.commands.train.run import train_and_measure
     from facelab.commands.train.search import search_settings
     from facelab.commands.train.settings import Settings, recipe
+    from facelab.datasets.sources import absolute_name
     from facelab.training import Plan
 
     own, options = recipe(method), parse_parameters(param)
@@ -89,8 +90,8 @@ def train(
         per_class, seed, chunk,
     )  # fmt: skip
     settings = Settings(
-        method, {**own.options, **options}, dataset, min_photos, size, people, scene, augmentation or own.augmentation,
-        backbone, width or None, weights, freeze, head, head_epochs, precision,
+        method, {**own.options, **options}, absolute_name(dataset), min_photos, size, people, scene,
+        augmentation or own.augmentation, backbone, width or None, weights, freeze, head, head_epochs, precision,
     )  # fmt: skip
     check_effects(settings, plan, do, devices)
     out = None if out is None else user_path(out)
