@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import stat
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -56,7 +55,7 @@ class Metric:
         numbers = [self.value, *(number for number in (self.n, self.low, self.high) if number is not None)]
         if not all(isinstance(number, Real) for number in numbers):
             raise BadParameterError("A metric is not a number.", "Record only what was measured.")
-        if not all(abs(number) <= sys.float_info.max for number in numbers):  # nor NaN
+        if not all(map(_is_finite, numbers)):
             raise BadParameterError("A metric is no finite number.", "Record only what was measured.")
         if (self.low is None) != (self.high is None):
             raise BadParameterError("The interval of a metric has one end.", "Give both ends, or none.")
@@ -69,6 +68,13 @@ class Metric:
     def from_estimate(cls, estimate: Estimate) -> Metric:
         """An estimate of ``evaluation`` as a metric."""
         return cls(float(estimate.value), int(estimate.n), float(estimate.low), float(estimate.high), estimate.method)
+
+
+def _is_finite(number: Real) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number of more digits than any float has
+        return False
 
 
 @dataclass
@@ -100,7 +106,7 @@ class Record:
 
     def __post_init__(self) -> None:
         texts, tables = (self.name, self.command, self.created), (self.parameters, self.data, self.versions)
-        if not isinstance(self.wall_seconds, int | float) or not abs(self.wall_seconds) <= sys.float_info.max:
+        if not isinstance(self.wall_seconds, int | float) or not _is_finite(self.wall_seconds):
             raise BadParameterError("The seconds of a record are no number.", "Give wall_seconds as a number.")
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
             raise BadParameterError("A field of a record is of another type.", "See the attributes of Record.")
