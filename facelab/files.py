@@ -39,17 +39,17 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        _make_folder(path.parent, sync)
+        make_folder(path.parent, sync=sync)
         handle, name = tempfile.mkstemp(prefix=f"{_stem(path.name)}-", suffix=_SUFFIX, dir=path.parent)
         os.close(handle)
         partial = Path(name)
         partial.chmod(0o644)  # mkstemp makes it private; a result is for everybody who may read the folder
         yield partial
         if sync:
-            _sync(partial)
+            sync_path(partial)
         os.replace(partial, path)
         if sync:
-            _sync(path.parent)
+            sync_path(path.parent)
     except OSError as error:
         raise FacelabError(
             f"{path} cannot be written ({error.strerror or error}).",
@@ -70,9 +70,9 @@ def sync_tree(folder: Path) -> None:
         for parent, _, names in os.walk(folder):
             for name in names:
                 if (path := Path(parent, name)).is_file():
-                    _sync(path)
-            _sync(Path(parent))
-        _sync(folder.parent)
+                    sync_path(path)
+            sync_path(Path(parent))
+        sync_path(folder.parent)
     except OSError as error:
         raise FacelabError(
             f"{folder} cannot be written ({error.strerror or error}).", "Free some space or check the disk."
@@ -101,14 +101,24 @@ def _stem(name: str) -> str:
     return f".{encoded[: _MOST_BYTES - 17].decode(errors='ignore')}-{digest}"
 
 
-def _make_folder(folder: Path, sync: bool) -> None:
+def make_folder(folder: Path, *, sync: bool = True, mode: int = 0o777) -> None:
+    """Make a folder with those above it where there are none.
+
+    Args:
+        folder: which.
+        sync: wait until the disk has their names.
+        mode: its rights where it is new, less the umask; those above it have the usual ones.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     new = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=mode)
     for path in reversed(new) if sync else ():
-        _sync(path.parent)
+        sync_path(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Wait until the disk has a file, or the names in a folder where the system can be asked to."""
     windows = os.name == "nt"
     if windows and path.is_dir():
@@ -136,7 +146,7 @@ def lock_folder(folder: Path, command: str) -> Iterator[None]:
     """
     lock = FileLock(folder / ".lock", timeout=0)
     try:
-        _make_folder(folder, sync=True)
+        make_folder(folder)
         lock.acquire()
     except Timeout as error:
         raise FacelabError(

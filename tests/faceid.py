@@ -107,8 +107,8 @@ class FakeClock:
 def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> FaceIdService:
     """A service with SFace; its key beside the folder."""
     chosen = Settings(folder / "accounts", folder / "key", limits=limits or Limits(), **settings)
-    store = AccountStore(chosen.folder, **({"clock": clock} if clock else {}))
     vault = open_vault(chosen.key_file, chosen.folder)
+    store = AccountStore(chosen.folder, **({"clock": clock} if clock else {}))
     extra = {"clock": clock} if clock else {}
     return FaceIdService(
         chosen,

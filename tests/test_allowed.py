@@ -113,7 +113,7 @@ def test_every_number_and_name_of_a_notebook_has_bounds(number):
         ("06", {"network": "resnet52"}, "Did you mean 'resnet50'"),
         ("06", {"weights": "no/such/file.pt"}, "the path of a file"),
         ("09", {"dataset": "orl"}, "Give orl-wild"),
-        ("10", {"target_fmr": "1"}, "0 < target_fmr < 1"),
+        ("10", {"target_fmr": "1"}, "0 < target_fmr <= 0.5"),
         ("10", {"embedder": "."}, "the path of a file"),  # a folder is none
         ("11", {"rivals": "SimCLR; ArcFace"}, "There are: CNN"),
         ("02", {"EPOCHS": "3"}, "no parameter 'EPOCHS'. Did you mean 'epochs'"),

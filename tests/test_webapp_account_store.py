@@ -10,8 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+from facelab import files
 from facelab.errors import FacelabError
-from facelab.webapp.account_store import DATABASE_FILE, AccountStore
+from facelab.webapp import vault
+from facelab.webapp.account_store import DATABASE_FILE, SCHEMA_VERSION, AccountStore
 from facelab.webapp.problems import Problem
 from facelab.webapp.vault import Vault, open_vault
 
@@ -56,7 +58,7 @@ def test_deleted_leaves_no_byte_in_any_file(tmp_path):
     assert found_in(tmp_path, pieces) == set(pieces)  # the search would find them
     assert store.delete_account(account) and not store.delete_account(account)
     assert found_in(tmp_path, pieces) == set()  # with the file still open
-    assert [path.name for path in tmp_path.iterdir()] == [DATABASE_FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {DATABASE_FILE, ".lock"}
     store.close()
     assert found_in(tmp_path, pieces) == set()
     raw = sqlite3.connect(tmp_path / DATABASE_FILE)
@@ -92,17 +94,24 @@ def test_many_deletions_in_any_order_leave_nothing(tmp_path):
     assert found_in(tmp_path, stay) == set(stay)
 
 
+def pass_days(store: AccountStore, now: list[float], days: int) -> None:
+    """Days of a service that runs: each is seen, but nobody is idle for too long."""
+    for _ in range(days):
+        now[0] += 86_400
+        store.purge(10_000, 10_000)
+
+
 def test_a_purge_leaves_nothing_either(tmp_path):
-    now = [1e9]
+    now = [1.8e9]
     store, vault = AccountStore(tmp_path, clock=lambda: now[0]), Vault(b"k" * 32)
     _, sealed = add(store, vault, NAME, template(0))
-    now[0] += 60 * 86_400
+    pass_days(store, now, 60)
     other, _ = add(store, vault, "Other", template(1))
-    now[0] += 31 * 86_400
+    pass_days(store, now, 31)
     assert store.purge(90, 365) == 1
     assert store.find_account(other) is not None and not store.has_name(NAME.casefold())
     assert found_in(tmp_path, {"name": NAME.encode(), "sealed": sealed}) == set()
-    now[0] += 400 * 86_400
+    pass_days(store, now, 400)
     store.purge(10_000, 365)
     assert store.newest_events(other) == []
 
@@ -230,7 +239,7 @@ def test_killed_in_a_sign_up_it_is_all_there_or_nothing(tmp_path, how, trials):
     assert sorted(accounts) == sorted(templates) == sorted(audited)
     assert accounts and len(accounts) < (trials if how == "step" else 10_000)
     assert {len(sealed) for (sealed,) in rows("SELECT sealed FROM templates")} == {540}
-    assert [path.name for path in tmp_path.iterdir()] == [DATABASE_FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {DATABASE_FILE, ".lock"}
 
 
 @pytest.mark.parametrize("pages", [b"", b"s" * 4096])
@@ -241,7 +250,7 @@ def test_a_start_removes_the_journal_of_a_process_killed_before_it_was_complete(
     # SQLite writes a header whose first 12 bytes are 0 and fills them in once the pages behind it are on the disk.
     (tmp_path / f"{DATABASE_FILE}-journal").write_bytes(bytes(512) + pages if pages else b"")
     store = AccountStore(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [DATABASE_FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {DATABASE_FILE, ".lock"}
     assert store._rows("PRAGMA integrity_check") == [("ok",)]
     assert len(store.findable_templates(FINGERPRINT)) == 1
 
@@ -255,3 +264,96 @@ def test_a_database_that_cannot_be_written_is_told(tmp_path):
     add(store, vault, "Ada", template(0))
     assert json.dumps([one.name for one in store.findable_templates(FINGERPRINT)]) == '["Ada"]'
     assert signal.SIGKILL
+
+
+def test_what_was_answered_is_on_the_disk(tmp_path):
+    rows = AccountStore(tmp_path)._rows
+    told = {name: rows(f"PRAGMA {name}")[0][0] for name in ("synchronous", "secure_delete", "journal_mode")}
+    assert told == {"synchronous": 3, "secure_delete": 1, "journal_mode": "delete"}  # 3: EXTRA
+
+
+def test_a_new_key_and_its_folders_are_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "sync_path", synced.append)
+    monkeypatch.setattr(vault, "sync_path", synced.append)
+    open_vault(tmp_path / "new" / "config" / "key", tmp_path / "accounts")
+    assert synced == [tmp_path, tmp_path / "new", tmp_path / "new" / "config"]
+
+
+def test_a_second_server_on_the_folder_is_refused(tmp_path):
+    store, vault = AccountStore(tmp_path), Vault(b"k" * 32)
+    for _ in range(2):
+        with pytest.raises(FacelabError, match="in use by another facelab app. Wait .* choose another folder"):
+            AccountStore(tmp_path)
+    add(store, vault, "Ada", template(0))
+    store.close()
+    assert AccountStore(tmp_path).has_name("ada")
+
+
+def test_a_start_that_failed_leaves_the_folder_free(tmp_path):
+    (tmp_path / DATABASE_FILE).write_bytes(b"no database at all " * 100)
+    for _ in range(2):
+        with pytest.raises(FacelabError, match="cannot be used"):
+            AccountStore(tmp_path)
+    (tmp_path / DATABASE_FILE).unlink()
+    AccountStore(tmp_path).close()
+
+
+@pytest.mark.parametrize("version", [0, 1, SCHEMA_VERSION])
+def test_a_database_of_another_program_is_refused_and_stays_as_it_is(tmp_path, version):
+    raw = sqlite3.connect(tmp_path / DATABASE_FILE)
+    raw.execute("CREATE TABLE accounts (number INTEGER)")
+    raw.execute(f"PRAGMA user_version = {version}")
+    raw.close()
+    before = (tmp_path / DATABASE_FILE).read_bytes()
+    with pytest.raises(FacelabError, match="of another program.*--folder"):
+        AccountStore(tmp_path)
+    assert (tmp_path / DATABASE_FILE).read_bytes() == before
+
+
+def test_damage_of_the_file_is_found_at_the_start(tmp_path):
+    store, _, _ = fill(tmp_path, secure=True)
+    [(page,)] = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'audit'")
+    [(size,)] = store._rows("PRAGMA page_size")
+    store.close()
+    with open(tmp_path / DATABASE_FILE, "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(os.urandom(size))
+    with pytest.raises(FacelabError, match="(is damaged|cannot be used).*--folder") as told:
+        AccountStore(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_lost_key_is_not_replaced(tmp_path):
+    key, folder = tmp_path / "key", tmp_path / "accounts"
+    open_vault(key, folder)
+    AccountStore(folder).close()
+    kept = key.read_bytes()
+    key.unlink()
+    with pytest.raises(FacelabError, match=f"The key {key} is lost.*Put the key file back"):
+        open_vault(key, folder)
+    assert not key.exists()
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    open_vault(key, folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files as POSIX knows them")
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o777])
+def test_a_folder_that_others_may_look_into_is_refused(tmp_path, mode):
+    folder = tmp_path / "accounts"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(FacelabError, match=f"mode {mode:o}.*chmod 700 {folder}"):
+        AccountStore(folder)
+    assert not list(folder.iterdir())
+    folder.chmod(0o700)
+    AccountStore(folder).close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files as POSIX knows them")
+def test_a_database_that_others_may_read_is_closed(tmp_path):
+    AccountStore(tmp_path).close()
+    (tmp_path / DATABASE_FILE).chmod(0o644)
+    AccountStore(tmp_path).close()
+    assert (tmp_path / DATABASE_FILE).stat().st_mode & 0o777 == 0o600

@@ -294,12 +294,16 @@ def test_my_data_and_delete_me_leaves_no_byte_of_the_template(visitor, place):
 
 def template_of(name: str, place: Path) -> list[bytes]:
     """The sealed template of an account as it is stored, and the open one that it holds."""
+    from facelab.webapp.account_store import SealedTemplate
     from facelab.webapp.vault import open_vault
 
     with contextlib.closing(sqlite3.connect(place / "faceid" / "faceid.sqlite")) as database:
-        question = "SELECT sealed, account, fingerprint FROM templates JOIN accounts ON id = account WHERE name = ?"
-        [(sealed, account, fingerprint)] = database.execute(question, (name,))
-    return [sealed, open_vault(place / "faceid.key", place / "faceid").open(sealed, account, fingerprint)]
+        columns = "account, name, key, consent, findable, fingerprint, sealed"
+        question = f"SELECT {columns} FROM templates JOIN accounts ON id = account WHERE name = ?"
+        [row] = database.execute(question, (name,))
+    stored = SealedTemplate(*row)
+    vault = open_vault(place / "faceid.key", place / "faceid")
+    return [stored.sealed_bytes, vault.open(stored.sealed_bytes, *stored.bound_to)]
 
 
 def pieces(secret: bytes) -> list[bytes]:

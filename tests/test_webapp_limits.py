@@ -5,7 +5,7 @@ import pytest
 from faceid import FakeClock
 
 from facelab.webapp import account_names
-from facelab.webapp.limits import AttemptLimiter, network_key
+from facelab.webapp.limits import AttemptLimiter, PlaceLimiter, network_key
 from facelab.webapp.problems import PROBLEMS, Problem
 from facelab.webapp.token_store import TokenStore
 
@@ -40,6 +40,19 @@ def test_what_is_given_back_does_not_count_and_memory_is_bounded():
         window.record_attempt(f"k{number}")
     assert len(window._times) == 100
     window.undo_attempt("never seen")
+
+
+def test_places_are_limited_for_each_and_for_all_and_come_back():
+    places = PlaceLimiter(per_key=2, in_all=3)
+    with places.hold("a"), places.hold("a"), places.hold("b"):
+        for key in ("a", "b", "c"):
+            with pytest.raises(Problem, match="Too many people"), places.hold(key):
+                pass
+    with pytest.raises(ZeroDivisionError), places.hold("a"):
+        raise ZeroDivisionError
+    assert not places._held  # no key is remembered that holds nothing
+    with places.hold("a"), places.hold("a"):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,27 @@ def test_names_are_one_where_people_would_take_them_for_one():
     for bad in ("", "  ", "x" * 65, "a\0b", "a\u202eb", "a\u200bb", "\ud800", "a\x1bb"):
         with pytest.raises(Problem, match="This name cannot be used"):
             account_names.display_name(bad)
+
+
+def test_names_that_cannot_be_seen_or_told_apart_are_refused():
+    unseen = ("\u3164", "\uffa0", "\u115f", "\u034f", "\ufe0f", "\U000e0101", "\u180b", "\u2800", "\u17b4")
+    mixed = ("\u0410nn", "Ann\u0430", "\u0391nn", "Mi\u0455ha", "\u0410\u03bd", "\u05d0nn", "\u674e\u0410")
+    for bad in (*unseen, *(f"Ann{one}" for one in unseen), *(f"{one}Ann" for one in unseen), *mixed):
+        with pytest.raises(Problem, match="This name cannot be used"):
+            account_names.display_name(bad)
+    for good in (
+        "Zoë O’Brien-Łuński 2", "Анна Ёлкина", "Ελένη", "นารี", "محمّد", "李 Li", "山田 さくら", "佐々木 ルーク", "김 金 Kim",
+        "Nguyễn Thị", "Kaʻiulani", "देवी", "Ann (A) & Bo.",
+    ):  # fmt: skip
+        assert account_names.display_name(good) == good
+
+
+def test_names_of_look_alike_alphabets_are_one():
+    key = account_names.comparison_key
+    assert key("Ann") == key("ann") == key("ＡＮＮ") == key("𝓐nn") == key("ⒶⓃⓃ")
+    assert key("ACE") == key("\u0410\u0421\u0415") and key("Bob") == key("\u0412\u043e\u0412")  # Cyrillic
+    assert key("ANNA") == key("\u0391\u039d\u039d\u0391")  # Greek
+    assert len({key(name) for name in ("Анна", "Инна", "Anna", "Inna", "Ελένη", "Ana")}) == 6
 
 
 def test_every_problem_is_a_sentence_and_only_the_disk_is_our_own_fault():

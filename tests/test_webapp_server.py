@@ -34,9 +34,8 @@ def served(tmp_path, monkeypatch):
     """A service behind a real uvicorn in a thread, and its address; recordings are not looked for, limits are wide."""
     monkeypatch.setattr(replay.ReplayCache, "check_and_remember", lambda *_: False)
     wide = (10_000, 600.0)
-    service = new_service(
-        tmp_path, side=FixedSide(), limits=Limits(wide, wide, wide, wide, wide, wide), log_in_seconds=600
-    )
+    limits = Limits(wide, wide, wide, wide, wide, wide, waiting_frames=64, open_bodies=64)
+    service = new_service(tmp_path, side=FixedSide(), limits=limits, log_in_seconds=600)
     with running(service, server.ServerAddress(port=0)) as url:
         yield url, tmp_path / "accounts"
 
@@ -124,7 +123,7 @@ def test_the_command_says_what_it_is_and_killed_in_a_sign_up_keeps_nothing(tmp_p
     store = AccountStore(tmp_path / "accounts")
     assert store.has_name("stays") and not store.has_name("goes")
     assert len(store._rows("SELECT * FROM templates")) == 1 == len(store._rows("SELECT * FROM audit"))
-    assert [path.name for path in (tmp_path / "accounts").iterdir()] == [DATABASE_FILE]
+    assert {path.name for path in (tmp_path / "accounts").iterdir()} == {DATABASE_FILE, ".lock"}
     raw = (tmp_path / "accounts" / DATABASE_FILE).read_bytes()
     assert b"Stays" in raw and b"Goes" not in raw and b"goes" not in raw
 

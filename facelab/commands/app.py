@@ -28,6 +28,10 @@ def app(
     ] = None,
     folder: Annotated[str | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
     lab: Annotated[bool, typer.Option(help="Show scores, for the course; on this machine alone.")] = False,
+    clock_is_right: Annotated[
+        bool,
+        typer.Option("--clock-is-right", help="After a pause of more than 30 days: idle accounts are deleted again."),
+    ] = False,
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
     try:
@@ -41,7 +45,12 @@ def app(
         host = host[1:-1]
     address = server.ServerAddress(host, port, _path(cert), _path(key))
     server.check_address(address, lab)
-    chosen = settings.Settings(folder=_path(folder) or settings.default_folder(), lab_mode=lab, https=cert is not None)
+    chosen = settings.Settings(
+        folder=_path(folder) or settings.default_folder(),
+        lab_mode=lab,
+        https=cert is not None,
+        clock_is_right=clock_is_right,
+    )
     with closing(server.open_socket(address)) as listening_socket:
         service = server.new_service(chosen, embedder, _path(calibration))
         console.print(f"Face-ID: {' or '.join(server.page_urls(address, listening_socket))}  (Ctrl-C ends it)")

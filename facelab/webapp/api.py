@@ -19,6 +19,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from facelab.webapp.account_store import Account
+from facelab.webapp.frame_queue import FrameQueue
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
     AccountResponse,
@@ -93,10 +94,12 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
 
     app = FastAPI(title="facelab Face-ID", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
-    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts)
+    open_bodies = service.settings.limits.open_bodies
+    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, open_bodies=open_bodies)
     _add_errors(app)
-    _add_sign_up(app, service)
-    _add_log_in(app, service)
+    queue = FrameQueue(service.settings.limits.waiting_frames)
+    _add_sign_up(app, service, queue)
+    _add_log_in(app, service, queue)
     _add_account(app, service)
     _add_page(app)
     return app
@@ -131,7 +134,7 @@ def _add_errors(app: FastAPI) -> None:
         return response
 
 
-def _add_sign_up(app: FastAPI, service: FaceIdService) -> None:
+def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> None:
     @app.get("/api/state", responses=_errors())
     def state(session: SessionToken = None) -> StateResponse:
         """What the page needs at its start."""
@@ -158,9 +161,10 @@ def _add_sign_up(app: FastAPI, service: FaceIdService) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def shot(token: str, frame: FrameBytes, request: Request) -> ShotResponse:
+    async def shot(token: str, frame: FrameBytes, request: Request) -> ShotResponse:
         """A frame for the next shot."""
-        outcome = service.submit_shot(token, frame, _address(request))
+        address = _address(request)
+        outcome = await queue.run(address, lambda: service.submit_shot(token, frame, address))
         accepted = outcome.state == "taken"
         return ShotResponse(
             accepted=accepted,
@@ -172,19 +176,22 @@ def _add_sign_up(app: FastAPI, service: FaceIdService) -> None:
         )
 
     @app.post(
-        "/api/sign-up/{token}/finish", status_code=201, responses=_errors(404, 409, 413, 422), dependencies=_CHANGES
+        "/api/sign-up/{token}/finish",
+        status_code=201,
+        responses=_errors(404, 409, 413, 422, 429),
+        dependencies=_CHANGES,
     )
     def finish_sign_up(token: str) -> NameResponse:
         """Keep the account."""
         return NameResponse(name=service.finish_sign_up(token))
 
-    @app.delete("/api/sign-up/{token}", status_code=204, responses=_errors(404, 413, 422), dependencies=_CHANGES)
+    @app.delete("/api/sign-up/{token}", status_code=204, responses=_errors(404, 413, 422, 429), dependencies=_CHANGES)
     def forget_sign_up(token: str) -> None:
         """Forget a sign-up."""
         service.forget_sign_up(token)
 
 
-def _add_log_in(app: FastAPI, service: FaceIdService) -> None:
+def _add_log_in(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> None:
     @app.post("/api/log-in", status_code=201, responses=_errors(400, 413, 422, 429), dependencies=_CHANGES)
     def begin_log_in(body: LogInRequest, request: Request) -> LogInResponse:
         """Begin a log-in. The answer is the same for names that do not exist."""
@@ -198,9 +205,10 @@ def _add_log_in(app: FastAPI, service: FaceIdService) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def frame(nonce: str, frame: FrameBytes, request: Request, response: Response) -> FrameResponse:
+    async def frame(nonce: str, frame: FrameBytes, request: Request, response: Response) -> FrameResponse:
         """A frame of a log-in."""
-        outcome = service.submit_log_in_frame(nonce, frame, _address(request))
+        address = _address(request)
+        outcome = await queue.run(address, lambda: service.submit_log_in_frame(nonce, frame, address))
         if outcome.session is not None:
             length = int(service.settings.session_seconds)
             response.set_cookie(SESSION_COOKIE, outcome.session, max_age=length, **_cookie_flags(service))
@@ -214,14 +222,15 @@ def _add_log_in(app: FastAPI, service: FaceIdService) -> None:
         dependencies=_CHANGES,
         openapi_extra=_FRAME_BODY,
     )
-    def who_am_i(frame: FrameBytes, request: Request) -> IdentificationResponse:
+    async def who_am_i(frame: FrameBytes, request: Request) -> IdentificationResponse:
         """Who a frame shows, among those who may be found."""
-        outcome = service.identify(frame, _address(request))
+        address = _address(request)
+        outcome = await queue.run(address, lambda: service.identify(frame, address))
         return IdentificationResponse(name=outcome.name, hint=_hint(outcome), **_lab(outcome))
 
 
 def _add_account(app: FastAPI, service: FaceIdService) -> None:
-    @app.post("/api/log-out", status_code=204, responses=_errors(413, 422), dependencies=_CHANGES)
+    @app.post("/api/log-out", status_code=204, responses=_errors(413, 422, 429), dependencies=_CHANGES)
     def log_out(response: Response, session: SessionToken = None) -> None:
         """End the session."""
         service.log_out(session)
@@ -241,7 +250,7 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.newest_events(account.id)],
         )
 
-    @app.delete("/api/me", status_code=204, responses=_errors(401, 413, 422), dependencies=_CHANGES)
+    @app.delete("/api/me", status_code=204, responses=_errors(401, 413, 422, 429), dependencies=_CHANGES)
     def delete_me(account: SignedInAccount, response: Response) -> None:
         """Delete the account for good."""
         service.delete_account(account)

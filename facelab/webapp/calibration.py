@@ -25,9 +25,11 @@ from facelab.files import read_json_object, write_json
 from facelab.methods.embedders import SFACE, Embedder
 from facelab.paths import project_data
 from facelab.webapp import template
+from facelab.whole_numbers import is_whole_number
 
 SCHEMA_VERSION = 1  #: raised when the meaning of a field changes
 SHOTS_PER_TEMPLATE = 5  #: photographs of a template, as many as a sign-up takes
+_HIGHEST_TARGET = 0.5  # of a rate of strangers; above it they are let in rather than kept out
 _METHOD = "bootstrap over people"
 
 
@@ -279,10 +281,56 @@ def _built(content: dict) -> Calibration:
         **{**content, "fmr": Estimate(**content["fmr"]), "fnmr": Estimate(**content["fnmr"])},
         identify=IdentificationThreshold(**{**identify, "fpir": Estimate(**identify["fpir"])}),
     )
-    for value in (found.threshold, found.identify.threshold):
-        if not isinstance(value, float) or not -1 <= value <= 1:
-            raise ValueError(f"the threshold is {value!r}")
+    _check_values(found)
     return found
+
+
+def _check_values(found: Calibration) -> None:
+    """Refuse what no measurement can have given, and what would let in nearly everybody.
+
+    Raises:
+        ValueError: a value of another type, or out of its range.
+    """
+    identify = found.identify
+    for name, text in (("embedder", found.embedder), ("fingerprint", found.fingerprint), ("command", found.command)):
+        _require(isinstance(text, str), name, text)
+    _require(isinstance(found.date, str), "date", found.date)
+    _require(isinstance(found.dataset, dict), "dataset", found.dataset)
+    counts = {
+        "genuine": found.genuine,
+        "impostors": found.impostors,
+        "shots": found.shots,
+        "searches": identify.searches,
+    }
+    for name, count in (counts | {"gallery": identify.gallery}).items():
+        _require(is_whole_number(count) and count >= 1, name, count)
+    for name, count in (("missed", found.missed), ("seed", found.seed)):
+        _require(is_whole_number(count) and count >= 0, name, count)
+    for name, rate in (("fmr", found.fmr), ("fnmr", found.fnmr), ("fpir", identify.fpir)):
+        _require(is_whole_number(rate.n) and rate.n >= 1, f"n of {name}", rate.n)
+        for end in (rate.low, rate.value, rate.high):
+            _require(_is_within(end, 0, 1), name, end)
+        _require(rate.low <= rate.high, f"interval of {name}", (rate.low, rate.high))
+    for name, value, most in (
+        ("target_fmr", found.target_fmr, _HIGHEST_TARGET),
+        ("target_fpir", identify.target_fpir, _HIGHEST_TARGET),
+        ("threshold", found.threshold, 1),
+        ("threshold of identify", identify.threshold, 1),
+    ):
+        _require(_is_within(value, 0, most) and value > 0, name, value)
+    # Both thresholds were set so that their rates keep to the targets.
+    _require(found.fmr.value <= found.target_fmr, "fmr", found.fmr.value)
+    _require(identify.fpir.value <= identify.target_fpir, "fpir", identify.fpir.value)
+    _require(identify.threshold >= found.threshold, "threshold of identify", identify.threshold)
+
+
+def _is_within(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def _require(holds: bool, name: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value!r:.60}")
 
 
 def default_calibration_file(embedder_name: str) -> Path:

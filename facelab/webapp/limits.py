@@ -1,12 +1,13 @@
-"""Sliding windows: so many of something in so many seconds, for each name or address."""
+"""How much of something one name or address may have: in so many seconds (a sliding window), or at one time."""
 
 from __future__ import annotations
 
 import ipaddress
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from facelab.webapp.problems import Problem
 
@@ -30,11 +31,15 @@ class AttemptLimiter:
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def allows(self, key: str) -> bool:
+        """Whether ``record_attempt`` would count one more; counts nothing."""
+        with self._lock:
+            return len(self._recent(key)) < self._max_attempts
+
     def check(self, key: str) -> None:
         """Problem ``too_often`` if ``record_attempt`` would refuse; counts nothing."""
-        with self._lock:
-            if len(self._recent(key)) >= self._max_attempts:
-                raise Problem("too_often")
+        if not self.allows(key):
+            raise Problem("too_often")
 
     def record_attempt(self, key: str) -> None:
         """Count one.
@@ -64,6 +69,46 @@ class AttemptLimiter:
         while times and times[0] <= now - self._seconds:
             times.popleft()
         return times
+
+
+class PlaceLimiter:
+    """Lets a key hold at most ``per_key`` places at one time, and all keys together ``in_all``.
+
+    Args:
+        per_key: places of one key.
+        in_all: places of all.
+    """
+
+    def __init__(self, per_key: int, in_all: int) -> None:
+        self._per_key, self._in_all = per_key, in_all
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[None]:
+        """Hold a place while the block lasts.
+
+        Raises:
+            Problem: ``busy``, no place is left.
+        """
+        self.take(key)
+        try:
+            yield
+        finally:
+            self.give_back(key)
+
+    def take(self, key: str) -> None:
+        """Take a place that ``give_back`` ends. Errors as ``hold``."""
+        with self._lock:
+            if self._held[key] >= self._per_key or self._held.total() >= self._in_all:
+                raise Problem("busy")
+            self._held[key] += 1
+
+    def give_back(self, key: str) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._held[key] -= 1
+            self._held += Counter()  # forgets the keys that hold none
 
 
 def network_key(address: str) -> str:

@@ -62,6 +62,7 @@ class LogIn:
         self.lock = threading.Lock()
         self.is_replay = False
         self.is_over = False
+        self.is_within_limits: bool | None = None  # None until it is counted, which is when its side is told
         self._threshold, self._left = threshold, max_frames
         self._rng = rng or secrets.SystemRandom()
         self._side = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,10 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facelab.webapp.certificates import is_covered
 from facelab.webapp.frames import MAX_BYTES
+from facelab.webapp.limits import PlaceLimiter, network_key
 from facelab.webapp.problems import Problem
 
 MAX_JSON_BYTES = 4096  #: bytes of a body that is no photograph
 BODY_TIMEOUT_SECONDS = 20  #: within which a body must have arrived
+MAX_OPEN_BODIES = 128  #: requests with a body, of all addresses; each may hold ``frames.MAX_BYTES``
 CSRF_HEADER = "x-faceid"
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; "
@@ -42,10 +45,12 @@ class SecurityMiddleware:
     Args:
         app: what it stands before.
         allowed_hosts: names that the service answers to, in lower case, without port; see ``certificates.is_covered``.
+        open_bodies: requests with a body that one address may have under way.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str], open_bodies: int) -> None:
         self._app, self._hosts = app, frozenset(allowed_hosts)
+        self._open_bodies = PlaceLimiter(open_bodies, MAX_OPEN_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it here."""
@@ -63,12 +68,18 @@ class SecurityMiddleware:
 
         try:
             self._check(scope)
-            body = await _body(scope, receive)
-        except Problem as problem:
+            with self._place(scope):  # taken before a byte is read, held until what was read is no longer needed
+                body = await _body(scope, receive)
+                if body is not None:  # None: the client went away
+                    await self._app(scope, _again(body, receive), dressed)
+        except Problem as problem:  # of the checks here; the application answers its own
             await problem_response(problem)(scope, receive, dressed)
-            return
-        if body is not None:  # None: the client went away
-            await self._app(scope, _again(body, receive), dressed)
+
+    def _place(self, scope: Scope) -> AbstractContextManager[None]:
+        headers = Headers(scope=scope)
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            return nullcontext()
+        return self._open_bodies.hold(network_key(scope["client"][0] if scope["client"] else "unknown"))
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

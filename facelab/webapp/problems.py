@@ -20,7 +20,7 @@ PROBLEMS: dict[str, tuple[int, str, str]] = {
     "too_large": (413, "The request is too large.", "Send a photograph of at most 2 MB."),
     "wrong_type": (415, "This is not a kind of photograph that can be read.", "Send a JPEG, PNG or WebP."),
     "bad_photograph": (422, "The photograph cannot be read.", "Take another one, of 64 to 4096 pixels a side."),
-    "bad_name": (422, "This name cannot be used.", "Give 1 to 64 letters, digits, spaces or marks."),
+    "bad_name": (422, "This name cannot be used.", "Give 1 to 64 letters of one alphabet, digits, spaces or marks."),
     "no_consent": (422, "Without your consent nothing is stored.", "Agree to the text, or leave."),
     "too_often": (429, "Too many tries.", "Wait ten minutes."),
     "busy": (429, "Too many people are using this just now.", "Try again in a minute."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import socket
@@ -21,11 +22,14 @@ from facelab.webapp import calibration as calibrations
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
 from facelab.webapp.certificates import certificate_names, check_certificate, is_covered
+from facelab.webapp.connections import MAX_CONNECTIONS, MAX_HEADER_BYTES, BoundedProtocol
 from facelab.webapp.frame_analysis import FrameAnalyser
+from facelab.webapp.limits import PlaceLimiter
 from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import LOOPBACK, Settings
 from facelab.webapp.vault import open_vault
 
+BACKLOG = 256  #: connections that the system holds until they are accepted
 _URL = re.compile(r"(?:\w+://)?(?:\[(?P<address>[^\]]+)\]|(?P<name>[^/:\[\]]+))(?::\d*)?(?:/.*)?")
 
 
@@ -176,7 +180,7 @@ def open_socket(address: ServerAddress) -> socket.socket:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
         both = _is_any(address.host) and family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-        return socket.create_server(place[:2], family=family, backlog=256, dualstack_ipv6=both)
+        return socket.create_server(place[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError, ValueError) as error:  # ValueError: a name that no host can have
         reason = os.strerror(error.errno) if isinstance(error, OSError) and (error.errno or 0) > 0 else error
         raise FacelabError(
@@ -186,8 +190,13 @@ def open_socket(address: ServerAddress) -> socket.socket:
 
 def new_server(service: FaceIdService, address: ServerAddress) -> uvicorn.Server:
     """The server of a service; ``run(sockets=[...])`` serves."""
+    places = PlaceLimiter(service.settings.limits.connections, MAX_CONNECTIONS)
     config = uvicorn.Config(
         new_app(service, allowed_hosts(address)),
+        http=functools.partial(BoundedProtocol, places),
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        backlog=BACKLOG,
+        timeout_keep_alive=5,
         ssl_certfile=address.cert,
         ssl_keyfile=address.key,
         log_level="warning",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from facelab.errors import FacelabError
 from facelab.webapp import account_names, consent, template
-from facelab.webapp.account_store import Account, AccountStore
+from facelab.webapp.account_store import Account, AccountStore, SealedTemplate
 from facelab.webapp.calibration import Calibration
 from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
 from facelab.webapp.limits import AttemptLimiter, network_key
@@ -24,6 +27,7 @@ from facelab.webapp.signup import SHOTS, SignUp
 from facelab.webapp.token_store import TokenStore
 from facelab.webapp.vault import Vault
 
+_LOG = logging.getLogger(__name__)
 _DECOY = "decoy"  # account of the template that unknown names are compared with
 _CHECK = b"facelab faceid"
 
@@ -94,7 +98,10 @@ class FaceIdService:
         self._replay = ReplayCache(clock=clock)
         self._check_key()
         stranger = np.random.default_rng(secrets.randbits(128)).normal(size=analyser.embedder.dimension)
-        self._decoy = self._seal(template.make_template(stranger[None]), _DECOY)
+        whose = (_DECOY, _DECOY, _DECOY, self.consent_text.version, False, self._fingerprint)
+        self._decoy = SealedTemplate(*whose, self._seal(template.make_template(stranger[None]), whose))
+        if settings.clock_is_right:
+            store.accept_time()
         self.purge()
 
     def close(self) -> None:
@@ -103,8 +110,17 @@ class FaceIdService:
         self.store.close()
 
     def purge(self) -> int:
-        """Delete accounts that were idle for too long; how many."""
-        return self.store.purge(self.settings.idle_days, self.settings.audit_days)
+        """Delete accounts that were idle for too long; how many.
+
+        Where the clock cannot be right or the database cannot be used just now, the log says so, and nobody is deleted.
+        """
+        try:
+            return self.store.purge(self.settings.idle_days, self.settings.audit_days)
+        except FacelabError as error:
+            _LOG.error("%s", error)
+        except sqlite3.Error as error:
+            _LOG.error("The database cannot be used (%s): idle accounts will be deleted tomorrow.", error)
+        return 0
 
     # ---- sign up
 
@@ -139,11 +155,9 @@ class FaceIdService:
             if not self._sign_ups.drop(token):  # another request finished it a moment ago
                 raise Problem("expired")
             account = self.store.new_account_id()
-            sealed = self._seal(sign_up.template(), account)
             agreed = self.consent_text.version
-            self.store.add_account(
-                account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint, sealed
-            )
+            whose = (account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint)
+            self.store.add_account(*whose, self._seal(sign_up.template(), whose))
             return sign_up.name
 
     def forget_sign_up(self, token: str) -> None:
@@ -171,6 +185,10 @@ class FaceIdService:
             if log_in.is_over:  # another frame ended it while this one was looked at
                 raise Problem("expired")
             step = log_in.offer(frame)
+            if log_in.straight_frame is not None and log_in.is_within_limits is None:
+                # The side is about to be told. Counted now and undone when it turned out well, so that nobody can drop one
+                # challenge after the other until the side suits, and no two slip through at once.
+                log_in.is_within_limits = self._take_refusal(log_in)
             log_in.is_replay |= self._replay.check_and_remember(
                 frame.digests, frame.face_hash if step.is_decisive else None, nonce, log_in.name_key
             )
@@ -183,20 +201,23 @@ class FaceIdService:
     def _decide(self, log_in: LogIn, step: LogInStep, frame: FrameAnalysis) -> FrameOutcome:
         """The one decision. Whatever the reason of a refusal, the work and the answer are the same."""
         found = self.store.find_template(log_in.name_key, self._fingerprint)
-        account, sealed = (found.account_id, found.sealed_bytes) if found else (_DECOY, self._decoy)
-        claimed = self._open(sealed, account)
+        opened = self._open(found) if found else None
+        claimed = self._open(self._decoy) if opened is None else opened
         frames = (log_in.straight_frame or frame, log_in.turned_frame or frame)
         scores = [template.comparison_score(claimed, one.embedding) for one in frames if one.embedding is not None]
         lab = self._lab(frame, min(scores, default=None))
         alike = len(scores) == 2 and min(scores) >= self.calibration.threshold
-        within = self._take_refusal(log_in)  # counted first, undone after: no two can slip through at once
-        if step.state == "ready" and alike and found and within and not log_in.is_replay:
+        if step.state == "ready" and alike and opened is not None and log_in.is_within_limits and not log_in.is_replay:
             self._refused_names.undo_attempt(log_in.name_key)
             self._refused_addresses.undo_attempt(log_in.address)
+            account = found.account_id
             self.store.record_event("log_in", "ok", account)  # nobody is let in without a row
             return FrameOutcome(
                 "in", INSTRUCTIONS["in"], name=found.name, session=self._sessions.put(account), lab_figures=lab
             )
+        if log_in.straight_frame is None:  # no face was compared, so that it counts for the address alone
+            with suppress(Problem):  # more than enough were counted
+                self._refused_addresses.record_attempt(log_in.address)
         self.store.record_event("log_in", "refused", found.account_id if found else None)
         return FrameOutcome("refused", INSTRUCTIONS["refused"], lab_figures=lab)
 
@@ -220,12 +241,13 @@ class FaceIdService:
         frame = self._analyse(data, address)
         if frame.embedding is None:
             return FrameOutcome("nobody", hint=frame.hint, lab_figures=self._lab(frame))
+        opened = ((self._open(one), one) for one in self.store.findable_templates(self._fingerprint))
         scored = [
-            (template.comparison_score(self._open(one.sealed_bytes, one.account_id), frame.embedding), one)
-            for one in self.store.findable_templates(self._fingerprint)
+            (template.comparison_score(vector, frame.embedding), one) for vector, one in opened if vector is not None
         ]
         best, found = max(scored, key=lambda pair: pair[0], default=(None, None))
         known = found is not None and best >= self.calibration.identify.threshold
+        known = known and self._refused_names.allows(found.name_key)  # a name that is kept shut is not told either
         self.store.record_event("who_am_i", "found" if known else "nobody", found.account_id if known else None)
         return FrameOutcome(
             "found" if known else "nobody", name=found.name if known else None, lab_figures=self._lab(frame, best)
@@ -257,11 +279,16 @@ class FaceIdService:
         self._frames.record_attempt(network_key(address))
         return self._analyser.analyse(data)
 
-    def _seal(self, vector: np.ndarray, account: str) -> bytes:
-        return self._vault.seal(vector.astype("<f4").tobytes(), account, self._fingerprint)
+    def _seal(self, vector: np.ndarray, whose: tuple[str | bool, ...]) -> bytes:
+        return self._vault.seal(vector.astype("<f4").tobytes(), *whose)
 
-    def _open(self, sealed: bytes, account: str) -> np.ndarray:
-        return np.frombuffer(self._vault.open(sealed, account, self._fingerprint), "<f4")
+    def _open(self, one: SealedTemplate) -> np.ndarray | None:
+        """The template; None where it or its account was changed in the database, which the audit tells."""
+        try:
+            return np.frombuffer(self._vault.open(one.sealed_bytes, *one.bound_to), "<f4")
+        except FacelabError:
+            self.store.record_event("open_template", "damaged", one.account_id)
+            return None
 
     def _check_key(self) -> None:
         """A wrong key is found at the start, not at the first log-in."""

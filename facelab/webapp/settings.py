@@ -38,6 +38,9 @@ class Limits:
         frames: frames of all kinds, by address; a page sends about three in a second.
         open_dialogues: sign-ups, and log-ins, that are under way at one time.
         sessions: people who are logged in at one time.
+        waiting_frames: frames that wait or are looked at, at one time, by address.
+        open_bodies: requests with a body that are under way, at one time, by address.
+        connections: by address.
     """
 
     refusals_per_name: tuple[int, float] = (5, 600)
@@ -48,6 +51,9 @@ class Limits:
     frames: tuple[int, float] = (600, 60)
     open_dialogues: int = 256
     sessions: int = 1024
+    waiting_frames: int = 2
+    open_bodies: int = 8
+    connections: int = 64
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Settings:
         key_file: outside that folder; made at the first start.
         lab_mode: answers to frames carry scores.
         https: the page is served by https, so the cookie must be too.
+        clock_is_right: the clock's time is taken, however far it is from the newest that the database saw.
         idle_days: accounts that nobody logged in to for so long are deleted.
         audit_days: rows of the audit older than this are deleted.
         sign_up_seconds, log_in_seconds, session_seconds: how long each lasts.
@@ -70,6 +77,7 @@ class Settings:
     key_file: Path = field(default_factory=default_key_file)
     lab_mode: bool = False
     https: bool = False
+    clock_is_right: bool = False
     idle_days: float = 90
     audit_days: float = 365
     sign_up_seconds: float = 300

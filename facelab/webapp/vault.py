@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
@@ -12,6 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from facelab.errors import FacelabError
+from facelab.files import make_folder, sync_path
+from facelab.webapp.account_store import DATABASE_FILE
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)
@@ -20,8 +23,8 @@ _NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)
 class Vault:
     """Seals and opens small pieces of data.
 
-    A copy of the database alone tells nobody a face, and a sealed template that is moved to another account or embedder
-    does not open: both are bound to it as associated data.
+    A copy of the database alone tells nobody a face. What belongs to a sealed template, such as the name of its account, is
+    bound to it as associated data: where one of them is another, it does not open.
 
     Args:
         key: 32 bytes.
@@ -30,47 +33,52 @@ class Vault:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def seal(self, plaintext: bytes, account_id: str, fingerprint: str) -> bytes:
+    def seal(self, plaintext: bytes, *bound_to: str | bool) -> bytes:
         """The nonce, fresh each time, then the encrypted data and its tag: 28 bytes longer than ``plaintext``."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plaintext, _bound_to(account_id, fingerprint))
+        return nonce + self._cipher.encrypt(nonce, plaintext, _associated(bound_to))
 
-    def open(self, sealed: bytes, account_id: str, fingerprint: str) -> bytes:
+    def open(self, sealed: bytes, *bound_to: str | bool) -> bytes:
         """What was sealed.
 
         Raises:
-            FacelabError: another key, another account or embedder, or changed bytes.
+            FacelabError: another key, bound to something else, or changed bytes.
         """
         try:
-            return self._cipher.decrypt(
-                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(account_id, fingerprint)
-            )
-        except (InvalidTag, ValueError) as error:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _associated(bound_to))
+        except (InvalidTag, ValueError, TypeError) as error:  # TypeError: SQLite gives what it finds, a number, too
             raise FacelabError(
                 "A sealed template does not open: the key is another one, or the database was changed.",
                 "Put back the key file that belongs to this folder, or start with a new folder.",
             ) from error
 
 
-def _bound_to(account: str, fingerprint: str) -> bytes:
-    return f"{account}\0{fingerprint}".encode()
+def _associated(bound_to: tuple[str | bool, ...]) -> bytes:
+    """Bytes that no other tuple has."""
+    return json.dumps(bound_to).encode()
 
 
 def open_vault(key_file: Path, folder: Path) -> Vault:
-    """The vault of a key file, which is made if it is not there: 32 random bytes that only its owner may read.
+    """The vault of a key file, which is made for a new database: 32 random bytes that only its owner may read.
 
     Args:
         key_file: the file.
         folder: of the database; the key must not lie in it, or a copy of one would be a copy of both.
 
     Raises:
-        FacelabError: the key lies in the folder, others may read it, it is no key, or it cannot be made.
+        FacelabError: the key lies in the folder, there is a database and no key, others may read the key, it is none, or it
+            cannot be made.
     """
     key_file, folder = key_file.absolute(), folder.absolute()
     if folder.resolve() in key_file.resolve().parents:
         raise FacelabError(f"The key {key_file} lies in the folder {folder}.", "Set FACELAB_KEY_FILE to another place.")
     try:
         if not key_file.exists():
+            if (folder / DATABASE_FILE).exists():
+                raise FacelabError(
+                    f"The key {key_file} is lost, and what {folder} holds cannot be opened without it.",
+                    "Put the key file back (FACELAB_KEY_FILE names another place), or name a new folder (--folder).",
+                )
             _make_key_file(key_file)
         rights, key = stat.S_IMODE(key_file.stat().st_mode), key_file.read_bytes()
     except OSError as error:
@@ -92,7 +100,7 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
 
 def _make_key_file(path: Path) -> None:
     """Whole or not at all; of two that are started at once, both get the key of the first."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent, mode=0o700)
     partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -101,6 +109,7 @@ def _make_key_file(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(partial, path)
+        sync_path(path.parent)  # a key that a loss of power takes away takes all templates with it
     except FileExistsError:
         return  # the other one was quicker
     finally:

@@ -1,0 +1,181 @@
+"""Many at once, and slow ones: what each may take, and that others are answered meanwhile."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import anyio
+import httpx
+import pytest
+from faceid import BLANK, HEADERS, PNG, new_service
+
+from facelab.webapp import connections, middleware
+from facelab.webapp.api import new_app
+from facelab.webapp.demo import serve_in_thread
+from facelab.webapp.frame_analysis import FrameAnalysis
+from facelab.webapp.quality import HINTS
+from facelab.webapp.settings import Limits
+
+ENOUGH = 20  # seconds; far more than any of it takes, and only so that a failure ends
+
+
+@pytest.fixture
+def blocked(tmp_path, monkeypatch):
+    """A service whose frames are looked at when the test says so: it, the event to set, how many came so far."""
+    service, go, begun = new_service(tmp_path), threading.Event(), []
+
+    def analyse(data: bytes) -> FrameAnalysis:
+        begun.append(data)
+        assert go.wait(3 * ENOUGH)
+        return FrameAnalysis((b"", b""), HINTS["no_face"])
+
+    monkeypatch.setattr(service._analyser, "analyse", analyse)
+    yield service, go, begun
+    go.set()
+    service.close()
+
+
+def client_from(app, address: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=HEADERS)
+
+
+async def ask_who(app, address: str, answers: list) -> None:
+    async with client_from(app, address) as client:
+        answer = await client.post("/api/who-am-i", content=BLANK, headers=PNG)
+        answers.append((address, answer.status_code, answer.json()))
+
+
+def test_the_page_is_answered_while_all_frames_wait(blocked):
+    """Forty-five addresses, more than there are threads for all other requests."""
+    service, go, begun = blocked
+    app = new_app(service, ("localhost",))
+
+    async def scene() -> None:
+        answers = []
+        async with anyio.create_task_group() as group:
+            for number in range(45):
+                group.start_soon(ask_who, app, f"192.0.2.{number}", answers)
+            with anyio.move_on_after(ENOUGH) as late:
+                while not begun:
+                    await anyio.sleep(0.01)
+                async with client_from(app, "192.0.2.0") as client:
+                    for path in ("/api/state", "/", "/page/app.js"):
+                        assert (await client.get(path)).status_code == 200
+            go.set()
+        assert not late.cancelled_caught and not [answer for answer in answers if answer[1] != 200]
+
+    anyio.run(scene)
+
+
+def test_an_address_has_two_frames_under_way(blocked):
+    service, go, begun = blocked
+    app = new_app(service, ("localhost",))
+
+    async def scene() -> None:
+        answers = []
+        async with anyio.create_task_group() as group:
+            for end in (":1", ":2", ":3", "0:1::1"):  # the first three are one network
+                group.start_soon(ask_who, app, f"2001:db8:{end}", answers)
+            with anyio.move_on_after(ENOUGH):
+                while not answers:
+                    await anyio.sleep(0.01)
+            waiting = list(answers)
+            go.set()
+        ((_, status, told),) = waiting
+        assert (status, told["error"]) == (429, "busy")
+        assert [status for _, status, _ in answers[1:]] == [200, 200, 200]
+        await ask_who(app, "2001:db8::3", answers)
+        assert answers[-1][1] == 200 and len(begun) == 4
+
+    anyio.run(scene)
+
+
+@contextmanager
+def dialler(service) -> Iterator:
+    """The service behind a real uvicorn; gives a function that opens a connection and sends some bytes."""
+    with serve_in_thread(service) as url, ExitStack() as opened:
+        port = int(url.rpartition(":")[2])
+
+        def dial(data: bytes = b"") -> socket.socket:
+            one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=ENOUGH))
+            one.sendall(data)
+            return one
+
+        yield dial
+
+
+def read_to_the_end(one: socket.socket) -> bytes:
+    """All that the server sends until it ends the connection."""
+    got = b""
+    try:
+        while more := one.recv(65536):
+            got += more
+    except ConnectionResetError:  # cut, not closed
+        pass
+    return got
+
+
+STATE = b"GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_STATE = STATE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+BODY_TO_COME = (
+    b"POST /api/who-am-i HTTP/1.1\r\nHost: localhost\r\nX-FaceID: 1\r\nContent-Type: image/png\r\n"
+    b"Content-Length: 1999999\r\nConnection: close\r\n\r\n"
+)
+
+
+def test_who_is_slow_with_a_header_is_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT_SECONDS", 0.3)
+    half, too_large = STATE[:20], BODY_TO_COME.replace(b"close", b"keep-alive").replace(b": 1999", b": 9999")
+    with dialler(new_service(tmp_path)) as dial:
+        slow = {
+            "says nothing": dial(),
+            "half a header": dial(half),
+            "half a second header": dial(STATE + half),
+            "goes on after the answer": dial(too_large),
+        }
+        slow["goes on after the answer"].sendall(b"x")
+        told = {case: read_to_the_end(one)[:12] for case, one in slow.items()}
+    assert told == {
+        "says nothing": b"",
+        "half a header": b"",
+        "half a second header": b"HTTP/1.1 200",
+        "goes on after the answer": b"HTTP/1.1 413",
+    }
+
+
+def test_a_header_without_an_end_is_refused(tmp_path):
+    with dialler(new_service(tmp_path)) as dial:
+        endless = dial(STATE[:-2] + b"X-Long: " + b"x" * 2 * connections.MAX_HEADER_BYTES)
+        assert read_to_the_end(endless)[:12] == b"HTTP/1.1 400"
+
+
+def test_an_address_has_so_many_connections(tmp_path):
+    with dialler(new_service(tmp_path, limits=Limits(connections=3))) as dial:
+        first, *others = [dial(STATE) for _ in range(3)]
+        assert all(one.recv(12) == b"HTTP/1.1 200" for one in (first, *others))
+        assert read_to_the_end(dial()) == b""  # one too many
+        assert others[0].send(LAST_STATE) and b"HTTP/1.1 200" in read_to_the_end(others[0])
+        first.close()
+        until = time.monotonic() + ENOUGH
+        while not (answer := read_to_the_end(dial(LAST_STATE))):  # until the server has seen that they are gone
+            assert time.monotonic() < until
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_bodies_are_counted_by_address_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(middleware, "BODY_TIMEOUT_SECONDS", 1.5)
+    with dialler(new_service(tmp_path, limits=Limits(open_bodies=2))) as dial:
+        slow = [dial(BODY_TO_COME + b"x") for _ in range(3)]
+        over = [read_to_the_end(one)[:12] for one in slow]
+        assert sorted(over) == [b"HTTP/1.1 408", b"HTTP/1.1 408", b"HTTP/1.1 429"]  # two waited for, one refused
+        whole = BODY_TO_COME.replace(b"1999999", str(len(BLANK)).encode()) + BLANK
+        assert read_to_the_end(dial(whole))[:12] == b"HTTP/1.1 200"  # their places are free again
+
+
+def test_requests_without_a_body_need_no_place(tmp_path):
+    with dialler(new_service(tmp_path, limits=Limits(open_bodies=0))) as dial:
+        assert read_to_the_end(dial(LAST_STATE)).startswith(b"HTTP/1.1 200")
+        assert read_to_the_end(dial(BODY_TO_COME + b"x")).startswith(b"HTTP/1.1 429")
