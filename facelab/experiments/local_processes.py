@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -39,7 +40,9 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
-            _kill_descendants(child.pid)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(child.pid).suspend()  # or it would begin its next cell once what it waits for is killed
+            _kill_all(_descendants(child.pid))
             child.kill()
             child.join()
         for job in jobs:
@@ -52,12 +55,17 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
         raise
 
 
-def _kill_descendants(process: int) -> None:
-    """Kill what a process has started, such as the kernel of a notebook."""
+def _descendants(process: int) -> list[int]:
+    """What a process has started, and what these have, such as the kernel of a notebook."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        for descendant in psutil.Process(process).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                descendant.kill()
+        return [descendant.pid for descendant in psutil.Process(process).children(recursive=True)]
+    return []
+
+
+def _kill_all(processes: list[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows ends a process by either name
 
 
 def _begin_worker() -> None:
@@ -70,7 +78,11 @@ def _begin_worker() -> None:
 
     def leave_with_parent() -> None:
         multiprocessing.parent_process().join()
-        _kill_descendants(os.getpid())
+        descendants = _descendants(os.getpid())
+        sys.setswitchinterval(
+            60
+        )  # seconds in which the cell's thread cannot begin another cell between the next two lines
+        _kill_all(descendants)
         os._exit(1)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
