@@ -20,6 +20,7 @@ _SUFFIX = ".partial"
 _DRAWN = r"-[a-z0-9_]{8}"  # what tempfile draws, behind our hyphen
 _PARTIAL = re.compile(rf"\..+{_DRAWN}{re.escape(_SUFFIX)}", re.DOTALL)
 _MOST_BYTES = 255 - len(f".-12345678{_SUFFIX}")  # of a name, so that its partial file has a name too
+_REMEDY = "Free some space or check the rights of the folder."
 _REMEDIES = {errno.ENAMETOOLONG: "Give a shorter name.", errno.EISDIR: "A folder has this name: choose another."}
 
 
@@ -51,10 +52,7 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
         if sync:
             sync_path(path.parent)
     except OSError as error:
-        raise FacelabError(
-            f"{path} cannot be written ({error.strerror or error}).",
-            _REMEDIES.get(error.errno, "Free some space or check the rights of the folder."),
-        ) from error
+        raise _write_error(path, error, _REMEDIES.get(error.errno, _REMEDY)) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
@@ -74,9 +72,7 @@ def sync_tree(folder: Path) -> None:
             sync_path(Path(parent))
         sync_path(folder.parent)
     except OSError as error:
-        raise FacelabError(
-            f"{folder} cannot be written ({error.strerror or error}).", "Free some space or check the disk."
-        ) from error
+        raise _write_error(folder, error, "Free some space or check the disk.") from error
 
 
 def remove_partials(folder: Path, of: str = "") -> None:
@@ -153,9 +149,7 @@ def lock_folder(folder: Path, command: str) -> Iterator[None]:
             f"{folder} is in use by another {command}.", "Wait until that one has ended, or choose another folder."
         ) from error
     except OSError as error:
-        raise FacelabError(
-            f"{folder} cannot be written ({error.strerror or error}).", "Check its rights, or choose another folder."
-        ) from error
+        raise _write_error(folder, error, "Check its rights, or choose another folder.") from error
     try:
         yield
     finally:
@@ -168,10 +162,16 @@ def check_writable(folder: Path) -> None:
     Raises:
         FacelabError: it cannot be made or written.
     """
-    probe = folder / "writable"
-    with atomic_write(probe) as partial:
-        partial.write_bytes(b"\0")
-    probe.unlink(missing_ok=True)
+    try:
+        make_folder(folder)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:
+        raise _write_error(folder, error, _REMEDY) from error
+
+
+def _write_error(path: Path, error: OSError, remedy: str) -> FacelabError:
+    return FacelabError(f"{path} cannot be written ({error.strerror or error}).", remedy)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,10 +28,9 @@ from facelab.files import parse_json_object, write_json
 SCHEMA = 1  #: raised when the meaning of a field changes
 
 _VERSIONS_OF = ("facelab", "torch", "torchvision", "numpy", "scikit-learn", "opencv-python-headless")
-_BEGINS = re.compile(
-    rb'\{\s*"name": "[^"]*",\s*"command": "'
-)  # as every record does, also one of which only a part is left
-_MOST_BYTES = 2**26  # of a record: the largest of data/results has half a megabyte
+# as every record does, also one of which only a part is left
+_BEGINS = re.compile(rb'\{\s*"name": "[^"]*",\s*"command": "')
+_MOST_BYTES = 2**26  # of a record: the largest of data/results has less than half a megabyte
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,8 @@ def versions(threads: int | None = None) -> dict[str, str]:
         threads: with how many it was measured; None: as many as PyTorch has in this process.
     """
     found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
-    machine = (
-        f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {threads or torch.get_num_threads()} threads"
-    )
+    threads = threads or torch.get_num_threads()
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {threads} threads"
     return found | {"python": platform.python_version(), "machine": machine}
 
 

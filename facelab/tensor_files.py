@@ -18,9 +18,8 @@ from facelab.files import atomic_write
 
 DIGEST = "content_sha256"  #: key of the hash in a file's content
 _ZIP = b"PK\x03\x04"  # how a file of torch.save begins
-_OLD_MAGIC = torch.serialization.MAGIC_NUMBER.to_bytes(
-    10, "little"
-)  # stands in the first bytes of those before torch 1.6
+# stands in the first bytes of those before torch 1.6
+_OLD_MAGIC = torch.serialization.MAGIC_NUMBER.to_bytes(10, "little")
 
 
 class DamagedFileError(ValueError):

@@ -39,3 +39,31 @@ def data(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FACELAB_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
+
+
+@pytest.fixture
+def notebook_folder(tmp_path, monkeypatch) -> Path:
+    """Where the sources of notebooks are, of a project of its own in ``tmp_path``."""
+    from facelab.labs import build, parameters
+
+    for module in (build, parameters):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    folder = tmp_path / "notebooks" / "src"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def clock():
+    """The clock of a Face-ID service."""
+    from faceid import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def side():
+    """The side to which a Face-ID service asks to turn."""
+    from faceid import FixedSide
+
+    return FixedSide()

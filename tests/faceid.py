@@ -36,6 +36,8 @@ SHOTS = {
 LEFT, RIGHT = 1, -1
 HEADERS = {"X-FaceID": "1"}
 PNG = {"Content-Type": "image/png"}
+#: the answer to the last frame of a log-in, whatever the reason
+REFUSED = {"state": "refused", "say": "You could not be logged in.", "hint": None}
 
 
 @functools.cache
@@ -108,16 +110,15 @@ def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> Fa
     """A service with SFace; its key beside the folder."""
     chosen = Settings(folder / "accounts", folder / "key", limits=limits or Limits(), **settings)
     vault = open_vault(chosen.key_file, chosen.folder)
-    store = AccountStore(chosen.folder, **({"clock": clock} if clock else {}))
-    extra = {"clock": clock} if clock else {}
+    timed = {"clock": clock} if clock else {}
     return FaceIdService(
         chosen,
         CachingAnalyser(sface(), workers=1),
         project_calibration(),
         vault,
-        store,
+        AccountStore(chosen.folder, **timed),
         rng=side or FixedSide(),
-        **extra,
+        **timed,
     )
 
 

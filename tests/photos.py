@@ -1,9 +1,11 @@
 """Made-up photographs for tests: files in every format, and trees in the layouts of the data sets. Never real data."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -37,6 +39,21 @@ def people(root: Path, **photographs: int) -> Path:
         for shot in range(count):
             write(root / person / f"{shot}.png", seed=100 * place + shot)
     return root
+
+
+DENIED = PermissionError(13, "Permission denied")
+
+
+def close_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, error: OSError = DENIED) -> None:
+    """What a folder without rights does to everybody but root, or one that is removed while the tree is read."""
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if str(path) == str(folder):
+            raise OSError(error.errno, error.strerror, str(path))  # Python makes it the subclass of its number
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def writable_formats() -> set[str]:

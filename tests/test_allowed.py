@@ -1,11 +1,9 @@
 """What the parameters of a notebook may be: choices, ranges, registries and paths, checked before anything runs."""
 
-import sys
-
 import pytest
+from commands import call
 from papermill.translators import PythonTranslator
 
-from facelab import cli
 from facelab.augment import PRESETS
 from facelab.errors import BadParameterError
 from facelab.labs.allowed import check_allowed
@@ -44,7 +42,9 @@ def test_what_is_allowed_is_handed_back(value, allowed):
         ("orl+orl", "a data set", "twice"),
         ("folder:~nosuchuser/x", "a data set", "nobody"),
         (1, "0 ≤ x <", "Write a range"),
-        ("x", "facelab.augment.NONE", "facelab.augment.NONE"),
+        ("x", "facelab.augment.NONE", "names facelab.augment.NONE, which is not there. Mend the line"),
+        ("x", "facelab.nowhere.NAMES", "names facelab.nowhere.NAMES, which is not there"),
+        ("x", "some of facelab.nowhere.NAMES", "names facelab.nowhere.NAMES, which is not there"),
     ],
 )
 def test_what_is_not_is_refused_with_what_is(value, allowed, said):
@@ -171,13 +171,6 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
 
     assert label("center") == "laptop-orl-wild-0-rivals=center"
     assert label("Ring").startswith("laptop-orl-wild-0-rivals=Ring-")
-
-
-def call(monkeypatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["facelab", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
 
 
 @pytest.mark.parametrize(

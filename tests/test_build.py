@@ -3,16 +3,19 @@
 import base64
 import io
 import os
-import sys
 
 import nbformat
 import numpy as np
 import pytest
+from commands import call
+from IPython.core.pylabtools import print_figure
 from PIL import Image
 
-from facelab import cli
+from facelab import plots
 from facelab.errors import BadParameterError, FacelabError
-from facelab.labs import build, parameters
+from facelab.labs import build
+from facelab.plots.style import COLORS, hex_to_rgb, use_course_style
+from facelab.records import Metric
 
 SOURCE = """# %% [markdown]
 # # 98 A title
@@ -31,13 +34,9 @@ print(seed, os.path.isabs(os.environ["FACELAB_RUNS"]))
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    folder = tmp_path / "notebooks" / "src"
-    folder.mkdir(parents=True)
-    path = folder / "98_test.py"
+def source(notebook_folder, tmp_path, monkeypatch):
+    path = notebook_folder / "98_test.py"
     path.write_text(SOURCE)
-    for module in (build, parameters):
-        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACELAB_RUNS", "some/runs")
     return path
@@ -86,17 +85,11 @@ def test_text_is_taken_over_without_a_run_and_code_is_not(source):
 
 
 def test_the_command_builds_what_is_named_and_takes_over_text_alone_where_asked(source, monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["facelab", "build", *words])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        assert not left.value.code
-
-    call("98")
+    assert call(monkeypatch, "build", "98") == 0
     path = source.parents[1] / "98_test.ipynb"
     stamp = nbformat.read(path, 4).cells[2].outputs
     source.write_text(SOURCE.replace("A title", "Another title"))
-    call("--text")
+    assert call(monkeypatch, "build", "--text") == 0
     after = nbformat.read(path, 4)
     assert "Another title" in after.cells[0].source and after.cells[2].outputs == stamp
     assert capsys.readouterr().out.count("building 98_test") == 2
@@ -115,3 +108,21 @@ def test_plots_become_small_palette_pictures_that_look_the_same():
     after = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
     assert after.mode == "P" and output["metadata"] == {}
     assert np.abs(np.asarray(after.convert("RGB")).astype(int) - pixels).max() <= 3
+
+
+def test_thin_lines_keep_their_colours():
+    use_course_style()
+    names = ("raw pixels", "whitened PCA", "one", "one, then the other without names", "one, then the other with names")
+    shown = {
+        name: Metric(value, 10, value - 0.02, value + 0.02)
+        for name, value in zip(names, (0.61, 0.7, 0.63, 0.8, 0.83), strict=True)
+    }
+    figure = plots.intervals({"": shown}, "accuracy, per cent; 50 is chance", "people never seen", chance=0.5)
+    drawn = print_figure(figure, bbox_inches="tight")
+    output = nbformat.v4.new_output("display_data", data={"image/png": base64.b64encode(drawn).decode()})
+    build._normalise(output)
+    kept = base64.b64decode(output["data"]["image/png"])
+    before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int) for png in (drawn, kept))
+    for colour in map(hex_to_rgb, COLORS[: len(names)]):
+        its = (before == colour).all(axis=2)
+        assert its.sum() > 20 and np.abs(after[its] - colour).max() <= 10

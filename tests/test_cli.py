@@ -8,6 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from commands import call
 from tiny import tiny_faces
 
 from facelab import cli
@@ -22,14 +23,6 @@ def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
         timeout=300,
         env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"} | environment,
     )
-
-
-def call(monkeypatch, *words: str) -> int:
-    """The command in this process, for speed; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["facelab", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
 
 
 def test_help_tells_of_every_command():

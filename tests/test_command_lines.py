@@ -15,18 +15,12 @@ from facelab.datasets import load
 from facelab.datasets.faceset import RejectedFilesWarning
 from facelab.labs import parameters
 
-SOURCE = """# %% [markdown]
-# # 99 A title
-
-# %% tags=["parameters"]
+SOURCE = """# %% tags=["parameters"]
 preset: str = "laptop"  # smoke, laptop or paper
 note: str = "x"  # any text
 seed: int = 0
 rate: float = 0.5  # a rate
 flag: bool = False
-
-# %%
-x = 1
 """
 VALUES = [
     "folder:/my photos/it's",
@@ -48,11 +42,9 @@ def typed_in_a_shell(line: str) -> list[str]:
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    path = tmp_path / "notebooks" / "src" / "99_test.py"
-    path.parent.mkdir(parents=True)
+def source(notebook_folder):
+    path = notebook_folder / "99_test.py"
     path.write_text(SOURCE)
-    monkeypatch.setattr(parameters, "project_root", lambda: tmp_path)
     return path
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import photos
 import pytest
+from commands import call
 
-from facelab import cli
 from facelab.datasets import UNKNOWN, FaceSet, load
 from facelab.datasets.duplicates import duplicates_command, find_duplicates
 from facelab.datasets.leakage import assert_disjoint
@@ -30,11 +29,9 @@ def toy(images, identity, source="folder:/x@64") -> FaceSet:
 
 
 def run(monkeypatch, capsys, *words) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["facelab", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
+    code = call(monkeypatch, *words)
     told = capsys.readouterr()
-    return left.value.code, told.out, told.err
+    return code, told.out, told.err
 
 
 @pytest.mark.parametrize("chunk", [7, 64, 2048])

@@ -1,10 +1,8 @@
 """``facelab experiment`` as a person types it: one line for what can be mended, figures for what was computed."""
 
-import sys
-
 import pytest
+from commands import call
 
-from facelab import cli
 from facelab.experiments import registry, search_times
 
 
@@ -15,15 +13,8 @@ def few_experiments(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def call(monkeypatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["facelab", "experiment", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
-
-
 def test_the_list_names_every_experiment_and_what_it_needs(monkeypatch, capsys):
-    assert call(monkeypatch, "list") == 0
+    assert call(monkeypatch, "experiment", "list") == 0
     printed = capsys.readouterr()
     text = printed.out + printed.err
     assert "05_lars" in text and "06_search_times" in text and "orl-wild" in text
@@ -41,14 +32,14 @@ def test_the_list_names_every_experiment_and_what_it_needs(monkeypatch, capsys):
     ],
 )
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys, words, told):
-    assert call(monkeypatch, "run", *words) == 1
+    assert call(monkeypatch, "experiment", "run", *words) == 1
     printed = capsys.readouterr()
     said = (printed.err or printed.out).strip()
     assert told in said and said.count("\n") == 0
 
 
 def test_one_cell_is_computed_and_its_figures_are_printed(monkeypatch, capsys, tmp_path):
-    assert call(monkeypatch, "run", "06_search_times", "--only", "^1000$") == 0
+    assert call(monkeypatch, "experiment", "run", "06_search_times", "--only", "^1000$") == 0
     printed = capsys.readouterr()
     text = printed.out + printed.err
     assert all(f"{search_times.setting_name(kind, {})}" in text for kind in ("exact", "faiss"))

@@ -91,6 +91,20 @@ def test_what_cannot_be_written_is_one_line(tmp_path, name, remedy):
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
+def test_a_folder_that_can_be_written_is_as_before(tmp_path):
+    (tmp_path / "writable").write_text("mine")
+    files.check_writable(tmp_path)
+    files.check_writable(tmp_path / "new")
+    (tmp_path / "new").rmdir()  # nothing is in it
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("writable", "mine")]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FacelabError, match=r"file/folder cannot be written \(.*\)\. .* rights of the folder"):
+        files.check_writable(tmp_path / "file" / "folder")
+
+
 @pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"a":' * 100_000, "3", "null", "", "{", "9" * 5000, '"a"'])
 def test_what_is_no_json_object_is_a_value_error(tmp_path, text):
     (tmp_path / "x.json").write_text(text)

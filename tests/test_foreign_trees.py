@@ -33,9 +33,8 @@ from facelab.datasets.trees import is_litter, is_photograph, is_text
 from facelab.errors import FacelabError
 from facelab.terminal import printable
 
-EXAMPLES = int(
-    os.environ.get("FACELAB_FOREIGN_TREES", "1")
-)  # so many times the examples of the suite: 20 takes minutes
+# so many times the examples of the suite: 20 takes minutes
+EXAMPLES = int(os.environ.get("FACELAB_FOREIGN_TREES", "1"))
 SECONDS = 120  # an example that takes longer waits for ever
 
 slow_checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -218,6 +217,14 @@ def remove_one(top: bytes) -> None:
             os.unlink(path)
 
 
+def check_pruning(words: tuple[str | bytes, ...], work: Path, top: bytes) -> None:
+    """Once something of a tree is gone, a command with --prune leaves what it writes to a new folder, its last word."""
+    remove_one(top)
+    if facelab(*words[:-1], f"{work}/fresh") is not None:
+        facelab(words[0], "--prune", *words[1:])
+        assert content(work / "out") == content(work / "fresh")
+
+
 BASE = {
     "ann/0.png": face(0),
     "ann/1.png": face(1),
@@ -248,10 +255,7 @@ def test_crop(root_name, planted):
         again = facelab("crop", "--prune", *words[1:])
         assert "made again" not in again and "is gone" not in again and "not from here" not in again
         assert content(work / "out") == before
-        remove_one(top)
-        if facelab(*words[:-1], f"{work}/fresh") is not None:
-            facelab("crop", "--prune", *words[1:])
-            assert content(work / "out") == content(work / "fresh")
+        check_pruning(words, work, top)
 
 
 @few(max_examples=15 * EXAMPLES)
@@ -272,10 +276,7 @@ def test_split(root_name, planted):
         before = content(work / "out")
         assert "(0 copied now)" in facelab(*words)
         assert content(work / "out") == before
-        remove_one(top)
-        if facelab(*words[:-1], f"{work}/fresh") is not None:
-            facelab("split", "--prune", *words[1:])
-            assert content(work / "out") == content(work / "fresh")
+        check_pruning(words, work, top)
 
 
 @few(max_examples=25 * EXAMPLES)

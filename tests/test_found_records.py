@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import warnings
 
 import pandas as pd
 import pytest
+from commands import call
+from photos import close_folder
 
-from facelab import cli, records
+from facelab import records
 from facelab.errors import FacelabError
 from facelab.records import Metric, Record
 
@@ -25,10 +26,7 @@ def make(folder, seed=0, **fields) -> Record:
 
 
 def leaderboard(monkeypatch, *words) -> int:
-    monkeypatch.setattr(sys, "argv", ["facelab", "leaderboard", *map(str, words)])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
+    return call(monkeypatch, "leaderboard", *map(str, words))
 
 
 def test_copies_and_hidden_files_count_once(tmp_path):
@@ -220,15 +218,8 @@ def test_linked_folders_are_followed_and_no_circle(tmp_path):
 def test_a_folder_that_cannot_be_opened_is_named(monkeypatch, capsys, tmp_path):
     make(tmp_path / "open", 0)
     make(tmp_path / "closed", 1)
-    scandir = os.scandir
-
-    def refuse(path):  # as the system does to everybody but root
-        if os.fspath(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", os.fspath(path))
-        return scandir(path)
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", refuse)
+        close_folder(tmp_path / "closed", patch)
         assert leaderboard(patch, tmp_path) == 0
     said = capsys.readouterr()
     assert "seed 0" in said.out and "seed 1" not in said.out

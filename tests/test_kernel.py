@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from facelab.errors import DataMissingError, FacelabError
-from facelab.labs import build, kernel, parameters
+from facelab.labs import build, kernel
 
 SOURCE = """# %% tags=["parameters"]
 preset: str = "laptop"  # smoke, laptop or paper
@@ -32,14 +32,11 @@ print(sys.executable)
 
 
 @pytest.fixture
-def new_source(tmp_path, monkeypatch):
-    for module in (build, parameters):
-        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+def new_source(notebook_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def write(code, first=SOURCE):
-        path = tmp_path / "notebooks" / "src" / "98_test.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = notebook_folder / "98_test.py"
         path.write_text(first + code)
         return path
 

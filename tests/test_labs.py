@@ -27,12 +27,9 @@ x = 1
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    folder = tmp_path / "notebooks" / "src"
-    folder.mkdir(parents=True)
-    path = folder / "99_test.py"
+def source(notebook_folder):
+    path = notebook_folder / "99_test.py"
     path.write_text(SOURCE)
-    monkeypatch.setattr(parameters, "project_root", lambda: tmp_path)
     return path
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
-from photos import encoded, people, pixels, write
+from commands import call
+from photos import close_folder, encoded, people, pixels, write
 from test_crop_files import WholeFrame
 
-from facelab import cli
 from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
 from facelab.cropping.manifest import NO_FACE, OK, Manifest
 from facelab.datasets.output_tree import count_of, remove_files, some_names
@@ -27,22 +26,19 @@ class Bright(WholeFrame):
         return super().detect(image) if image.mean() > 30 else []
 
 
-def crop(root: Path, **options):
-    return crop_tree(root / "in", root / "out", Bright(), size=16, **options)
+def crop(root: Path, source: str = "in", out: str = "out", **options):
+    return crop_tree(root / source, root / out, Bright(), size=16, **options)
 
 
-def split(root: Path, **options):
-    return split_tree(root / "in", root / "out", **options)
+def split(root: Path, source: str = "in", out: str = "out", **options):
+    return split_tree(root / source, root / out, **options)
 
 
 both = pytest.mark.parametrize("make", [crop, split])
 
 
 def facelab(monkeypatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["facelab", *map(str, words)])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
+    return call(monkeypatch, *map(str, words))
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -82,7 +78,7 @@ def test_crops_of_a_person_who_left_are_named_and_removed_on_request_only(root):
     (root / "out" / "bo").rmdir()
     report = crop(root, prune=True)
     assert report.leftover_crops == report.foreign_files == ()
-    crop_tree(root / "in", root / "fresh", Bright(), size=16)
+    crop(root, out="fresh")
     assert content(root / "out") == content(root / "fresh")
 
 
@@ -106,17 +102,9 @@ def test_renamed_and_faceless_photographs_and_linked_people(root):
 
 
 def test_the_crops_of_a_folder_that_cannot_be_opened_now_are_kept(root, monkeypatch):
-    from facelab.datasets import trees
-
     crop(root)
-    before, scan = content(root / "out"), os.scandir
-
-    def scandir(folder):
-        if os.fspath(folder) == os.path.realpath(root / "in" / "bo"):
-            raise PermissionError(13, "Permission denied", folder)
-        return scan(folder)
-
-    monkeypatch.setattr(trees.os, "scandir", scandir)
+    before = content(root / "out")
+    close_folder(root / "in" / "bo", monkeypatch)
     report = crop(root, prune=True)
     assert report.leftover_crops == () and dict(report.failures).keys() == {"bo/"}
     monkeypatch.undo()
@@ -152,22 +140,13 @@ def test_what_was_made_from_a_disk_that_is_away_now_is_kept(root, make):
     (root / "in" / "bo").unlink()  # really gone
     (root / "in" / "ann" / "1.png").unlink()
     make(root, prune=True)
-    crop_tree(root / "in", root / "fresh", Bright(), size=16) if make is crop else split_tree(
-        root / "in", root / "fresh"
-    )
+    make(root, out="fresh")
     assert content(root / "out") == content(root / "fresh")
 
 
 def test_a_split_is_brought_up_to_date_around_a_folder_that_cannot_be_opened_now(root, monkeypatch):
     split(root)
-    scan = os.scandir
-
-    def scandir(folder="."):
-        if isinstance(folder, (str, Path)) and os.fspath(folder).rstrip("/") == os.path.realpath(root / "in" / "bo"):
-            raise PermissionError(13, "Permission denied", folder)
-        return scan(folder)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    close_folder(root / "in" / "bo", monkeypatch)
     drop_person(root, "cy")
     with pytest.raises(BadParameterError, match="2 of its copies are not in this one .*/cy/.*/cy/"):
         split(root)
@@ -177,7 +156,7 @@ def test_a_split_is_brought_up_to_date_around_a_folder_that_cannot_be_opened_now
     assert split(root).kept_copies == done.kept_copies
     monkeypatch.undo()
     assert split(root).copied_count == 0
-    split_tree(root / "in", root / "fresh")
+    split(root, out="fresh")
     assert content(root / "out") == content(root / "fresh")
 
 
@@ -229,10 +208,7 @@ def test_an_output_that_was_begun_from_another_folder_is_refused(root, make):
     os.rename(root / "in", root / "friends")
     for prune in (False, True):
         with pytest.raises(BadParameterError, match="another folder, 'in'|other source"):
-            if make is crop:
-                crop_tree(root / "friends", root / "out", Bright(), size=16, prune=prune)
-            else:
-                split_tree(root / "friends", root / "out", prune=prune)
+            make(root, source="friends", prune=prune)
     assert content(root / "out") == before
 
 
@@ -244,11 +220,11 @@ def test_a_link_to_an_output_that_holds_nothing_yet_is_seen(root, make, target, 
         if there or place.name == "store":
             place.mkdir(parents=True, exist_ok=True)
     (root / "in" / "zoe").symlink_to(root / "store" / target)
-    out = root / "store" / ("disk/new" if target == "disk" else "out")
+    out = "store/disk/new" if target == "disk" else "store/out"
     if there and target == "out":
-        out.mkdir()
+        (root / out).mkdir()
     with pytest.raises(BadParameterError, match="lie in one another"):
-        crop_tree(root / "in", out, Bright()) if make is crop else split_tree(root / "in", out)
+        make(root, out=out)
     assert not content(root / "store")
 
 
@@ -273,7 +249,7 @@ def test_people_named_like_our_own_files_are_named(root):
     report = crop(root)
     assert len(report.files(OK)) == 4 and len(report.failures) == 5
     assert all("in the way of crop-settings.json or crop-manifest.jsonl" in why for _, why in report.failures)
-    assert split_tree(root / "in", root / "split").rejected_files == ()
+    assert split(root, out="split").rejected_files == ()
 
 
 def test_another_file_is_named_and_no_failure(root, monkeypatch, capsys):
@@ -353,7 +329,7 @@ def test_a_split_whose_photographs_have_changed_is_brought_up_to_date_on_request
     assert done.foreign_files == ("train/bo/mine.txt",)
     (root / "out" / "train" / "bo" / "mine.txt").unlink()
     (root / "out" / "train" / "bo").rmdir()
-    split_tree(root / "in", root / "fresh")
+    split(root, out="fresh")
     assert content(root / "out") == content(root / "fresh") and not (root / "out" / "test" / "bo").exists()
     assert split(root, prune=True).removed_copies == ()
 
@@ -372,7 +348,7 @@ def test_pruning_a_split_may_be_interrupted_and_touches_no_other_split(root, mon
         patch.setattr(module, "_copy", stop)
         split(root, prune=True)
     split(root)
-    split_tree(root / "in", root / "fresh")
+    split(root, out="fresh")
     assert content(root / "out") == content(root / "fresh")
     for options, what in (({"seed": 1}, "seed"), ({"percent_train": 50}, "percent_train")):
         with pytest.raises(BadParameterError, match=f"other .*{what}.*Name a new folder"):
@@ -466,9 +442,7 @@ def test_links_between_input_and_output_are_seen(root, make):
     name = "crop-settings.json" if make is crop else "split.json"
     (root / "other" / name).write_bytes((root / "out" / name).read_bytes())
     with pytest.raises(BadParameterError, match="lie in one another"):
-        crop_tree(root / "in", root / "other", Bright(), size=16) if make is crop else split_tree(
-            root / "in", root / "other"
-        )
+        make(root, out="other")
     assert content(root / "in") == before
 
 
@@ -476,23 +450,13 @@ def test_links_between_input_and_output_are_seen(root, make):
 def test_an_output_that_cannot_be_one_is_one_line(root, make):
     (root / "loop").symlink_to(root / "loop")
     (root / "file").write_text("mine")
-    write_to = {
-        "crop": lambda out: crop_tree(root / "in", out, Bright()),
-        "split": lambda out: split_tree(root / "in", out),
-    }
     (root / "unplugged").symlink_to(root / "disk" / "away")
-    for out in (
-        root / "loop",
-        root / "file",
-        root / "file" / "below",
-        root / "unplugged",
-        root / "unplugged" / "a" / "b",
-    ):
+    for out in ("loop", "file", "file/below", "unplugged", "unplugged/a/b"):
         with pytest.raises(BadParameterError, match="(file is no folder|is a link that leads nowhere)[.]"):
-            write_to[make.__name__](out)
+            make(root, out=out)
     assert not (root / "disk").exists()
     with pytest.raises(FacelabError):
-        crop_tree(root / "file", root / "out", Bright()) if make is crop else split_tree(root / "file", root / "out")
+        make(root, source="file")
     assert (root / "file").read_text() == "mine"
 
 
@@ -548,15 +512,16 @@ def test_values_that_nobody_means_are_asked_back(root, monkeypatch, capsys, word
     assert not (root / "out").exists()
 
 
-def test_a_negative_seed_is_refused(root):
-    with pytest.raises(BadParameterError, match="seed is -1"):
-        split(root, seed=-1)
+@pytest.mark.parametrize("seed", [-1, 1.5, True, 2**32])
+def test_a_seed_that_is_none_is_refused(root, seed):
+    with pytest.raises(BadParameterError, match=f"seed is {seed}"):
+        split(root, seed=seed)
 
 
 def test_a_data_set_that_is_split_already_is_asked_back(root):
     split(root)
     with pytest.raises(BadParameterError, match="parts of a data set"):
-        split_tree(root / "out", root / "again")
+        split(root, source="out", out="again")
     assert not (root / "again").exists()
 
 
@@ -621,11 +586,6 @@ def test_names_are_cut_to_a_few():
 
 @both
 def test_an_input_that_cannot_be_opened_is_one_line(root, make, monkeypatch):
-    from facelab.datasets import trees
-
-    def scandir(folder):
-        raise PermissionError(13, "Permission denied", folder)
-
-    monkeypatch.setattr(trees.os, "scandir", scandir)
+    close_folder(root / "in", monkeypatch)
     with pytest.raises(DataMissingError, match="cannot be opened .Permission denied."):
         make(root)

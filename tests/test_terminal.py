@@ -10,8 +10,9 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from commands import call
 
-from facelab import cli, progress
+from facelab import progress
 from facelab.commands.console import console, print_table
 from facelab.datasets import catalog
 from facelab.datasets.faceset import RejectedFilesWarning
@@ -30,13 +31,6 @@ NAMES = {  # a name -> as it is shown
     "line\u2028separator\x85": "line\\u2028separator\\x85",
     SPELLED_WITH_JOINERS: SPELLED_WITH_JOINERS,
 }
-
-
-def call(monkeypatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["facelab", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    return left.value.code or 0
 
 
 def make_tree(root, names):

@@ -242,30 +242,18 @@ def test_a_person_without_photographs_and_a_folder_named_like_a_photograph(tree)
     assert table["cem/"] == "The folder of this person holds no photograph." and table.index.is_unique
 
 
-def closed(folder: Path, monkeypatch, error: OSError) -> None:
-    """What a folder without rights does to everybody but root, or one that is removed while the tree is read."""
-    scandir = os.scandir
-
-    def refuse(path):
-        if str(path) == str(folder):
-            raise error
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-
-
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file")])
+@pytest.mark.parametrize("error", [photos.DENIED, FileNotFoundError(2, "No such file")])
 def test_a_folder_that_cannot_be_opened_is_named_once(tree, monkeypatch, error):
     photos.write(tree / "bob" / "inner" / "1.png")
     for folder, shown in ((tree / "bob" / "inner", "bob/inner/"), (tree / "ann", "ann/")):
         with monkeypatch.context() as patch:
-            closed(folder, patch, error)
+            photos.close_folder(folder, patch, error)
             assert list(named(tree)) == [shown] and error.strerror in named(tree)[shown]
             assert person_tree(tree)["file"].is_unique
 
 
 def test_a_tree_that_cannot_be_opened_is_one_line(tree, monkeypatch):
-    closed(tree, monkeypatch, PermissionError(13, "Permission denied"))
+    photos.close_folder(tree, monkeypatch)
     with pytest.raises(DataMissingError, match="tree cannot be opened .Permission denied"):
         load(f"folder:{tree}")
     assert list(walk(tree)) == [("./", "The folder cannot be opened (Permission denied).")]
@@ -273,7 +261,7 @@ def test_a_tree_that_cannot_be_opened_is_one_line(tree, monkeypatch):
 
 def test_a_closed_data_set_does_not_hide_the_others_in_the_list(data, monkeypatch):
     (data / "gtav").mkdir()
-    closed(data / "gtav", monkeypatch, PermissionError(13, "Permission denied"))
+    photos.close_folder(data / "gtav", monkeypatch)
     entries = {entry.name: entry for entry in catalog.list_sources()}
     assert "gtav cannot be opened" in entries["gtav"].problem and entries["orl"].is_present
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from facelab import files
 from facelab.errors import FacelabError
 from facelab.webapp import vault
-from facelab.webapp.account_store import DATABASE_FILE, SCHEMA_VERSION, AccountStore
+from facelab.webapp.account_store import AccountStore
+from facelab.webapp.database import DATABASE_FILE, SCHEMA_VERSION
 from facelab.webapp.problems import Problem
 from facelab.webapp.vault import Vault, open_vault
 
@@ -77,8 +79,11 @@ def test_without_secure_delete_they_would_stay(tmp_path):
     assert found_in(tmp_path, pieces) and found_in(tmp_path, sealed)
 
 
-def test_many_deletions_in_any_order_leave_nothing(tmp_path):
+@pytest.mark.parametrize("seed_of_ids", [100, 114, 1055])  # with these ``secure_delete`` alone leaves a name and an id
+def test_many_deletions_in_any_order_leave_nothing(tmp_path, monkeypatch, seed_of_ids):
     """Pages of the tree are split and joined on the way; nothing of a deleted account stays in their gaps."""
+    ids = random.Random(seed_of_ids)
+    monkeypatch.setattr(AccountStore, "new_account_id", lambda _: ids.randbytes(16).hex())
     store, vault, rng = AccountStore(tmp_path), Vault(b"k" * 32), np.random.default_rng(0)
     kept, gone = {}, {}
     for seed in range(150):

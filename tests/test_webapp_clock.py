@@ -8,7 +8,8 @@ import pytest
 from faceid import FakeClock, new_service
 
 from facelab.errors import FacelabError
-from facelab.webapp.account_store import DATABASE_FILE, AccountStore
+from facelab.webapp.account_store import AccountStore
+from facelab.webapp.database import DATABASE_FILE
 
 DAY = 86_400
 
@@ -21,11 +22,6 @@ def add(store: AccountStore, name: str) -> str:
 
 def outcomes(store: AccountStore) -> list[tuple[str, str]]:
     return store._rows("SELECT event, outcome FROM audit WHERE event = 'purge'")
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

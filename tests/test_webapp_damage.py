@@ -4,11 +4,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from faceid import PNG, log_in, new_service, open_client, own_frames, sign_up
+from faceid import PNG, REFUSED, log_in, new_service, open_client, own_frames, sign_up
 
-from facelab.webapp.account_store import DATABASE_FILE
-
-REFUSED = {"state": "refused", "say": "You could not be logged in.", "hint": None}
+from facelab.webapp.database import DATABASE_FILE
 
 
 @pytest.fixture

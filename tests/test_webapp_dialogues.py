@@ -6,10 +6,9 @@ from faceid import (
     HEADERS,
     LEFT,
     PNG,
+    REFUSED,
     RIGHT,
     SHOTS,
-    FakeClock,
-    FixedSide,
     frame,
     log_in,
     new_service,
@@ -20,18 +19,6 @@ from faceid import (
     two_faces,
 )
 from photos import encoded
-
-REFUSED = {"state": "refused", "say": "You could not be logged in.", "hint": None}
-
-
-@pytest.fixture
-def side():
-    return FixedSide()
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

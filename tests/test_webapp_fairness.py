@@ -6,8 +6,6 @@ from faceid import (
     LEFT,
     PNG,
     RIGHT,
-    FakeClock,
-    FixedSide,
     frame,
     log_in,
     new_service,
@@ -18,16 +16,6 @@ from faceid import (
 )
 
 from facelab.webapp.settings import Limits
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def side():
-    return FixedSide()
 
 
 @pytest.fixture

@@ -9,23 +9,17 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from faceid import HEADERS, PNG, SHOTS, FixedSide, frame, new_service, project_calibration, sface, sign_up
+from faceid_app import make_certificate, refused, running
 
 from facelab import cli
-from facelab.commands.app import app
 from facelab.errors import FacelabError
 from facelab.webapp import calibration, replay, server
-from facelab.webapp.account_store import DATABASE_FILE, AccountStore
+from facelab.webapp.account_store import AccountStore
+from facelab.webapp.database import DATABASE_FILE
 from facelab.webapp.settings import Limits, Settings
 
 
@@ -38,18 +32,6 @@ def served(tmp_path, monkeypatch):
     service = new_service(tmp_path, side=FixedSide(), limits=limits, log_in_seconds=600)
     with running(service, server.ServerAddress(port=0)) as url:
         yield url, tmp_path / "accounts"
-
-
-@contextmanager
-def running(service, address):
-    """The server of the service in a thread, as ``facelab app`` makes it; where it listens."""
-    listening_socket, uvicorn_server = server.open_socket(address), server.new_server(service, address)
-    thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listening_socket]})
-    thread.start()
-    yield server.page_urls(address, listening_socket)[0]
-    uvicorn_server.should_exit = True
-    thread.join()
-    service.close()
 
 
 def test_fifty_at_once_lose_no_row(served):
@@ -128,58 +110,23 @@ def test_the_command_says_what_it_is_and_killed_in_a_sign_up_keeps_nothing(tmp_p
     assert b"Stays" in raw and b"Goes" not in raw and b"goes" not in raw
 
 
-def refused(**given) -> str:
-    words = {
-        "host": "127.0.0.1", "port": 0, "cert": None, "key": None, "embedder": "sface", "calibration": None,
-        "folder": None, "lab": False,
-    }  # fmt: skip
-    with pytest.raises(FacelabError) as error:
-        app(**words | given)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def certificate(tmp_path):
-    """A self-signed one for faces.example and 192.0.2.7, as PEM files."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "faces.example")])
-    names = x509.SubjectAlternativeName([x509.DNSName("Faces.example"), x509.IPAddress(ip_address("192.0.2.7"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    packed = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "key.pem").write_bytes(packed)
-    return tmp_path / "cert.pem", tmp_path / "key.pem"
-
-
 def test_other_machines_are_served_by_https_alone(tmp_path):
     for host in ("0.0.0.0", "192.0.2.7", "faces.example", "::"):
         assert "Give --cert and --key" in refused(host=host)
-    cert, key = certificate(tmp_path)
+    cert, key = make_certificate(tmp_path, "Faces.example", "192.0.2.7")
     assert "Give both" in refused(cert=cert) and "Give both" in refused(key=key)
     assert "There is no file" in refused(cert=cert, key=tmp_path / "none.pem")
     assert "Use --lab on this machine alone" in refused(host="0.0.0.0", cert=cert, key=key, lab=True)
     address = server.ServerAddress("0.0.0.0", 0, cert, key)
     server.check_address(address, lab_mode=False)
     assert server.allowed_hosts(address) >= {"faces.example", "192.0.2.7", "localhost", "127.0.0.1"}
-    (tmp_path / "key.pem").write_text("no certificate")
+    key.write_text("no certificate")
     with pytest.raises(FacelabError, match="is not a certificate"):
         server.allowed_hosts(server.ServerAddress("0.0.0.0", 0, key, key))
 
 
 def test_https_serves_the_names_of_its_certificate_and_a_cookie_for_https(tmp_path):
-    cert, key = certificate(tmp_path)
+    cert, key = make_certificate(tmp_path, "Faces.example", "192.0.2.7")
     with (
         running(new_service(tmp_path, https=True), server.ServerAddress("127.0.0.1", 0, cert, key)) as url,
         httpx.Client(base_url=url, headers=HEADERS, timeout=120, verify=False) as client,
@@ -206,9 +153,13 @@ def test_a_calibration_of_another_embedder_is_refused(tmp_path, monkeypatch):
 def test_a_key_of_another_folder_is_found_at_the_start(tmp_path):
     settings = Settings(tmp_path / "accounts", tmp_path / "key")
     server.new_service(settings).close()
+    kept = (tmp_path / "key").read_bytes()
     (tmp_path / "key").write_bytes(bytes(32))
-    with pytest.raises(FacelabError, match="the key is another one"):
+    with pytest.raises(FacelabError, match="the key is another one") as held:
         server.new_service(settings)
+    (tmp_path / "key").write_bytes(kept)
+    server.new_service(settings).close()  # the folder is free again, though the error still holds all that it knows
+    assert held.value
 
 
 def test_a_port_that_is_taken_is_one_clear_error():

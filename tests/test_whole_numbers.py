@@ -28,9 +28,7 @@ FACES = FaceSet(
     np.zeros((60, 8, 8, 1), np.uint8),
     LABELS,
     tuple(f"p{person}" for person in range(12)),
-    pd.DataFrame({"file": [f"{row}.png" for row in range(60)], "gender": ["f", "m"] * 30}).assign(
-        gender=np.where(LABELS % 2, "f", "m")
-    ),
+    pd.DataFrame({"file": [f"{row}.png" for row in range(60)], "gender": np.where(LABELS % 2, "f", "m")}),
     "toy@8",
 )
 NOT_WHOLE = [True, 3.0, np.float32(3), np.bool_(True), "3", None, np.array([3]), float("nan")]
@@ -104,6 +102,14 @@ def test_what_is_no_whole_number_is_one_line(what, wrong):
     with pytest.raises(BadParameterError) as error:
         CALLS[what](wrong)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("k", NOT_WHOLE)
+def test_a_rank_that_is_no_whole_number_is_one_line(k):
+    topk = evaluation.topk_by_scores(np.eye(4), np.arange(4))
+    for measure in (lambda: topk.accuracies([k]), lambda: identification.cmc(topk, np.arange(4), [k])):
+        with pytest.raises(BadParameterError, match="k is .*Give a whole number of 1 or more"):
+            measure()
 
 
 def test_seeds_and_numbers_in_their_range():

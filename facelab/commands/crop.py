@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import console
+from facelab.commands.output_tree import print_foreign, print_mended, print_some
 from facelab.errors import BadParameterError, nearest_name
 from facelab.paths import user_path
 
@@ -34,7 +35,6 @@ def crop(
 ) -> None:
     """Crop the largest face of every photograph, aligned by the eyes; resumable. Exit code 1 if a photograph has no crop."""
     from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
-    from facelab.datasets.output_tree import count_of, some_names
 
     known = {"yunet": YuNetDetector(upscale=1), "haar": HaarDetector(("frontal", "profile", "profile_flipped"))}
     if detector not in known:
@@ -49,19 +49,10 @@ def crop(
         console.print(f"no crop: {file}: {reason}")
     for file, reason in report.other_files:
         console.print(f"no photograph: {file}: {reason}")
-    for file, fault in report.mended_files:
-        console.print(f"made again, the crop was {fault}: {file}")
-    if report.leftover_crops:
-        what = "removed" if report.is_pruned else "left there; --prune removes them"
-        console.print(
-            f"{count_of(report.leftover_crops, 'crop')} whose photograph is gone"
-            f" ({some_names(report.leftover_crops)}): {what}"
-        )
-    if report.foreign_files:
-        console.print(
-            f"{count_of(report.foreign_files, 'file')} in {out_dir} not from here"
-            f" ({some_names(report.foreign_files)}): left alone"
-        )
+    print_mended(report.mended_files, "made again, the crop")
+    fate = ": removed" if report.is_pruned else ": left there; --prune removes them"
+    print_some(report.leftover_crops, "crop", "crops", "whose photograph is gone", fate)
+    print_foreign(report.foreign_files, out_dir)
     sizes = [row.photo_size for row in report.rows if row.photo_size]
     for line in _options_without_effect(chosen.framing(), plain.framing(), sizes):
         console.print(line)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facelab.commands.console import console
+from facelab.commands.output_tree import print_foreign, print_mended, print_some
 from facelab.paths import user_path
 
 
@@ -21,7 +22,6 @@ def split(
     ] = False,
 ) -> None:
     """Copy a tree into train/person and test/person, with a manifest. Augment after this, never before."""
-    from facelab.datasets.output_tree import count_of, some_names
     from facelab.datasets.split_tree import split_tree
 
     done = split_tree(user_path(in_dir), user_path(out_dir), train, seed, prune)
@@ -34,15 +34,7 @@ def split(
         console.print(f"copied, but not usable: {file}: {reason}")
     for first, second in done.duplicates:
         console.print(f"the same picture in train and test: {first}, {second}")
-    for file, fault in done.mended_copies:
-        console.print(f"copied again, the copy was {fault}: {file}")
-    if done.kept_copies:
-        copies = count_of(done.kept_copies, "earlier copy", "earlier copies")
-        console.print(f"{copies} kept, whose photograph cannot be read now ({some_names(done.kept_copies)})")
-    if done.removed_copies:
-        copies = count_of(done.removed_copies, "copy", "copies")
-        console.print(f"{copies} of an earlier split removed ({some_names(done.removed_copies)})")
-    if done.foreign_files:
-        console.print(
-            f"{count_of(done.foreign_files, 'file')} in {out_dir} not from here ({some_names(done.foreign_files)}): left alone"
-        )
+    print_mended(done.mended_copies, "copied again, the copy")
+    print_some(done.kept_copies, "earlier copy", "earlier copies", "kept, whose photograph cannot be read now")
+    print_some(done.removed_copies, "copy", "copies", "of an earlier split removed")
+    print_foreign(done.foreign_files, out_dir)

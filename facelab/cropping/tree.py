@@ -136,20 +136,10 @@ def crop_tree(
         raise BadParameterError(f"There are to be {workers} workers.", f"Give 1 to {MAX_WORKERS}.")
     found = _look(in_dir, out_dir)
     hidden = entries_out_of_sight(in_dir, [file for file, fault in found.items() if fault])
-    settings = {
-        "source": source_name(in_dir),
-        "detector": repr(detector),
-        "size": size,
-        "margin": margin,
-        "opencv": cv2.__version__,
-    }
+    settings = _settings(in_dir, detector, size, margin)
     with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
         crops = {file: crop_name(file) for file, fault in found.items() if not fault}
-        unused = {
-            file: Row(file, NO_PHOTOGRAPH if fault == NO_SUFFIX else UNREADABLE, fault)
-            for file, fault in found.items()
-            if fault
-        }
+        unused = {file: _unused_row(file, fault) for file, fault in found.items() if fault}
         for row in unused.values():
             _note(manifest, row, crops, hidden)
         done = {file for file in crops if manifest.is_done(file, in_dir / file)}
@@ -198,6 +188,21 @@ def _name_faults(crops: dict[str, str], out_dir: Path) -> dict[str, str]:
             ours, f"Its crop would be in the way of {SETTINGS} or {ROWS}, which are written beside the crops."
         )
     )
+
+
+def _settings(in_dir: Path, detector: Detector, size: int, margin: float) -> dict[str, object]:
+    """What decides the crops."""
+    return {
+        "source": source_name(in_dir),
+        "detector": repr(detector),
+        "size": size,
+        "margin": margin,
+        "opencv": cv2.__version__,
+    }
+
+
+def _unused_row(file: str, fault: str) -> Row:
+    return Row(file, NO_PHOTOGRAPH if fault == NO_SUFFIX else UNREADABLE, fault)
 
 
 def _crop_one(in_dir: Path, out_dir: Path, file: str, detector: Detector, size: int, margin: float) -> Row:

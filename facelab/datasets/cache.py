@@ -38,9 +38,8 @@ _FORMAT = 3  # of the three files; a folder of another format is made anew
 _STALE = 24 * 3600  # seconds after which a half-written folder is one that a killed process left behind
 _PIECE = 8 * 2**20  # bytes read at once when the pixels are gone through
 
-_verified: set[tuple[str, int, int, int]] = (
-    set()
-)  # files of pixels that agreed with their hash: path, inode, size, time
+# files of pixels that agreed with their hash: path, inode, size, time
+_verified: set[tuple[str, int, int, int]] = set()
 
 
 class DamagedCacheWarning(UserWarning):

@@ -49,23 +49,23 @@ def check_apart(in_dir: Path, out_dir: Path, out_files: Iterable[str] = ()) -> N
         raise BadParameterError(f"{out_dir} and {in_dir} lie in one another.", "Name a folder beside it.")
 
 
-def file_sha256(path: Path) -> str:
+def file_fault(path: Path, sha256: str) -> str:
+    """Why a file that was written with this SHA-256 is not there as it was: ``"missing"``, ``"damaged"``, or empty."""
+    if not os.path.lexists(path):
+        return "missing"
+    try:
+        return "" if path.is_file() and _file_sha256(path) == sha256 else "damaged"
+    except OSError:
+        return "damaged"
+
+
+def _file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, read piece by piece."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def file_fault(path: Path, sha256: str) -> str:
-    """Why a file that was written with this SHA-256 is not there as it was: ``"missing"``, ``"damaged"``, or empty."""
-    if not os.path.lexists(path):
-        return "missing"
-    try:
-        return "" if path.is_file() and file_sha256(path) == sha256 else "damaged"
-    except OSError:
-        return "damaged"
 
 
 def entries_out_of_sight(in_dir: Path, rejected: Iterable[str]) -> set[str]:

@@ -86,6 +86,18 @@ def column_codes(faces: FaceSet, column: str) -> np.ndarray:
     return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
+def photo_codes(faces: FaceSet) -> np.ndarray:
+    """Which photograph each picture shows: int64 (N,), equal for renderings of one (equal values in the column ``photo``)."""
+    return column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
+
+
+def photographs_per_person(faces: FaceSet) -> np.ndarray:
+    """How many photographs there are of each of ``faces.people``: int64 (P,); renderings of one photograph count as one."""
+    known = faces.identity != UNKNOWN
+    shown = np.unique(np.stack([faces.identity[known], photo_codes(faces)[known]]), axis=1)[0]  # a person once for each
+    return np.unique(shown, return_counts=True)[1]
+
+
 def sample_pairs(faces: FaceSet, genuine: int, impostor: int, seed: int = 0, exclude_same: str | None = None) -> Pairs:
     """Some genuine and some impostor pairs, none twice, drawn so that no person with many photographs rules the list.
 

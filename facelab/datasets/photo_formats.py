@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 import zlib
+from contextlib import suppress
 
 from PIL import Image
 
@@ -19,12 +20,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def readable_formats() -> tuple[str, ...]:
     """Those of ``FORMATS`` that Pillow reads here: AVIF since Pillow 11.3, HEIF where pillow-heif is installed."""
     Image.init()
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:  # a package that only those need who have such photographs
-        pass
-    else:
-        register_heif_opener()
+    with suppress(ImportError):  # only those who have such photographs need this package
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from facelab.datasets.output_tree import (
 from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
 from facelab.files import atomic_write, read_json_object, remove_partials, sync_tree, write_json
+from facelab.whole_numbers import check_seed
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 _SIZE = 64  # side at which pictures are compared
@@ -81,7 +83,7 @@ def split_tree(
         in_dir: folder of people, each a folder of photographs.
         out_dir: new or empty, or the same split made earlier.
         percent_train: per cent of each person's photographs for training, at least 1 and below 100.
-        seed: of the NumPy generator, 0 or more.
+        seed: of the NumPy generator, 0 to ``whole_numbers.MAX_SEED``.
         prune: where the photographs have changed since, bring ``out_dir`` up to date: copies of the earlier run that are not
             in this one are removed, and folders that are empty then; nothing else. A photograph that cannot be seen
             or read now keeps its place, and a copy that was changed since is somebody's own file.
@@ -98,55 +100,42 @@ def split_tree(
     begun, earlier = _read_earlier_split(target)
     kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
     for copy, digest in kept.items():
-        file = copy.partition("/")[2]
+        _, file = _part_and_file(copy)
         digests[file] = digest
         people.setdefault(unicodedata.normalize("NFC", file.partition("/")[0]), []).append(file)
-    parts = {}
-    for person, files in people.items():
-        parts |= _share_out(person, sorted(files), percent_train, seed)
-    parts |= {file: part for part, _, file in (copy.partition("/") for copy in kept)}
-    copies = {file: f"{part}/{file}" for file, part in parts.items()}
-    check_apart(source, target, copies.values())
-    rows = [(file, parts[file], digests[file]) for file in sorted(parts)]
-    manifest = _as_csv(rows)
+    copies = _plan_copies(people, digests, kept, percent_train, seed)
+    check_apart(source, target, copies)
+    manifest = _as_csv(copies)
     settings = {
         "source": source_name(source),
         "percent_train": percent_train,
         "seed": seed,
-        "files": len(rows),
+        "files": len(copies),
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
-    old = sorted(earlier.keys() - set(copies.values()))
+    old = sorted(earlier.keys() - copies.keys())
     _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
     remove_partials(target)
     removed = [copy for copy in old if not file_fault(target / copy, earlier[copy])]
     remove_files(target, removed)
     write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
-    copied, mended = 0, []
-    for file, _, digest in rows:
-        copy = target / copies[file]
-        if fault := file_fault(copy, digest):
-            _copy(source / file, copy)
-            copied += 1
-            if earlier.get(copies[file]) == digest:
-                mended.append((copies[file], fault))
-    if copied:
-        sync_tree(target)
+    faults = _copy_missing(source, target, copies)
     with atomic_write(target / MANIFEST) as partial:
         partial.write_bytes(manifest)
-    damaged, duplicates = _look(target, rows)
+    damaged, duplicates = _look(target, copies)
+    train_count = sum(_part_and_file(copy)[0] == "train" for copy in copies)
     return TreeSplit(
-        train_count=sum(part == "train" for _, part, _ in rows),
-        test_count=sum(part == "test" for _, part, _ in rows),
-        copied_count=copied,
+        train_count=train_count,
+        test_count=len(copies) - train_count,
+        copied_count=len(faults),
         single_photo_people=tuple(sorted(person for person, files in people.items() if len(files) == 1)),
         rejected_files=tuple(rejected),
         damaged_files=damaged,
         duplicates=duplicates,
-        mended_copies=tuple(mended),
+        mended_copies=tuple((copy, fault) for copy, fault in faults.items() if earlier.get(copy) == copies[copy]),
         kept_copies=tuple(sorted(kept)),
         removed_copies=tuple(removed),
-        foreign_files=tuple(sorted(set(files_below(target)) - {*copies.values(), MANIFEST, SETTINGS})),
+        foreign_files=tuple(sorted(set(files_below(target)) - {*copies, MANIFEST, SETTINGS})),
     )
 
 
@@ -161,8 +150,7 @@ def _check_request(source: Path, target: Path, percent_train: float, seed: int) 
         )
     if not 0 < percent_train < 100:
         raise BadParameterError(f"{percent_train:g} % for training.", "Give a number between 0 and 100, such as 70.")
-    if seed < 0:
-        raise BadParameterError(f"The seed is {seed}.", "Give 0 or more.")
+    check_seed(seed)
     check_apart(source, target)
 
 
@@ -194,7 +182,13 @@ def _look_for_people(
 
 def _is_kept(path: Path, copy: str, digest: str, hidden: set[str]) -> bool:
     """Whether a copy of an earlier run is whole, and its photograph out of sight."""
-    return lies_in(copy.partition("/")[2], hidden) and not file_fault(path, digest)
+    return lies_in(_part_and_file(copy)[1], hidden) and not file_fault(path, digest)
+
+
+def _part_and_file(copy: str) -> tuple[str, str]:
+    """``train`` or ``test``, and the photograph's path below the source."""
+    part, _, file = copy.partition("/")
+    return part, file
 
 
 def _read_earlier_split(target: Path) -> tuple[dict[str, object], dict[str, str]]:
@@ -255,6 +249,17 @@ def _read_manifest(path: Path, sha256: object) -> dict[str, str]:
     return {f"{row['part']}/{row['file']}": row["sha256"] for row in rows}
 
 
+def _plan_copies(
+    people: dict[str, list[str]], digests: dict[str, str], kept: Iterable[str], percent_train: float, seed: int
+) -> dict[str, str]:
+    """Copy -> SHA-256, in order of the photographs' names; those that are kept stay where they are."""
+    parts = {}
+    for person, files in people.items():
+        parts |= _share_out(person, sorted(files), percent_train, seed)
+    parts |= {file: part for part, file in map(_part_and_file, kept)}
+    return {f"{parts[file]}/{file}": digests[file] for file in sorted(parts)}
+
+
 def _share_out(person: str, files: list[str], percent_train: float, seed: int) -> dict[str, str]:
     if len(files) == 1:
         return {files[0]: "train"}
@@ -265,7 +270,8 @@ def _share_out(person: str, files: list[str], percent_train: float, seed: int) -
     return {files[row]: "train" if place < count else "test" for place, row in enumerate(order)}
 
 
-def _as_csv(rows: list[tuple[str, str, str]]) -> bytes:
+def _as_csv(copies: dict[str, str]) -> bytes:
+    rows = [(file, part, copies[f"{part}/{file}"]) for part, file in map(_part_and_file, copies)]
     return "".join(_csv_line(row) for row in [("file", "part", "sha256"), *rows]).encode()
 
 
@@ -282,18 +288,29 @@ def _read_copy(path: Path) -> bytes:
         raise DataMissingError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
 
 
+def _copy_missing(source: Path, target: Path, copies: dict[str, str]) -> dict[str, str]:
+    """Copy what is not there as it should be; returns copy -> its ``file_fault``."""
+    faults = {copy: fault for copy, sha256 in copies.items() if (fault := file_fault(target / copy, sha256))}
+    for copy in faults:
+        _copy(source / _part_and_file(copy)[1], target / copy)
+    if faults:
+        sync_tree(target)
+    return faults
+
+
 def _copy(source: Path, target: Path) -> None:
     with atomic_write(target, sync=False) as partial:
         shutil.copyfile(source, partial)
 
 
-def _look(target: Path, rows: list[tuple[str, str, str]]) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _look(target: Path, copies: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
     """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture."""
     damaged = []
     files, images = {"train": [], "test": []}, {"train": [], "test": []}
-    for file, part, _ in rows:
+    for copy in copies:
+        part, file = _part_and_file(copy)
         try:
-            image = resize(center_square(decode(_read_copy(target / part / file))), _SIZE)
+            image = resize(center_square(decode(_read_copy(target / copy))), _SIZE)
         except BadImageError as error:
             damaged.append((file, error.problem))
             continue

@@ -16,13 +16,13 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 from facelab.datasets import UNKNOWN, FaceSet
-from facelab.datasets.pairs import column_codes
+from facelab.datasets.pairs import photo_codes
 from facelab.datasets.splits import identity_disjoint_split
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import bootstrap_over_people
 from facelab.evaluation.topk import TopK
-from facelab.whole_numbers import check_seed, is_whole_number
+from facelab.whole_numbers import check_seed, check_whole_number, is_whole_number
 
 PROBE_BATCH = 1024  #: probes that are scored at a time, so that the matrix of scores stays small
 
@@ -60,7 +60,7 @@ def open_set_split(faces: FaceSet, enrolled: int | float = 0.5, gallery_photos: 
     """
     seed = check_seed(seed)
     people = identity_disjoint_split(faces, enrolled, seed=seed)
-    photo = column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
+    photo = photo_codes(faces)
     rng, chosen = np.random.default_rng([seed, 1]), []
     for person in np.unique(faces.identity[people.train]):
         own = np.unique(photo[faces.identity == person])
@@ -158,7 +158,7 @@ def cmc(
     Raises:
         BadParameterError: fewer than 3 people, or too few draws.
     """
-    return {int(rank): accuracy_over_people(topk, person, rank, draws, seed) for rank in ranks}
+    return {check_whole_number(rank, "k", 1): accuracy_over_people(topk, person, rank, draws, seed) for rank in ranks}
 
 
 def _check(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetSplit) -> None:

@@ -38,7 +38,7 @@ class TopK:
 
     def accuracies(self, ks: Sequence[int] = (1, 2, 3)) -> dict[int, Estimate]:
         """``accuracy`` for several k."""
-        return {int(k): self.accuracy(k) for k in ks}
+        return {check_whole_number(k, "k", 1): self.accuracy(k) for k in ks}
 
 
 def topk_by_scores(scores: np.ndarray, labels: np.ndarray) -> TopK:

@@ -79,7 +79,7 @@ def cell_path(experiment: Experiment, cell: Cell, data: Mapping[str, Mapping[str
     """
     pixels = {role: entry["sha256"] for role, entry in data.items()}
     packages = {name: version for name, version in records.versions().items() if name not in _NOT_DECIDING}
-    decides = [experiment.name, cell.key, cell.settings, pixels, packages | versions_of(experiment.packages)]
+    decides = [experiment.name, cell.key, cell.settings, pixels, packages | package_versions(experiment.packages)]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     plain = re.sub(r"[^A-Za-z0-9.,+-]+", "-", cell.label)[:80]
     return runs_root().resolve() / "experiments" / experiment.name / f"{plain}-{digest}.json"
@@ -112,7 +112,7 @@ def read_cell(path: Path) -> CellResult:
         ) from error
 
 
-def versions_of(packages: Sequence[str]) -> dict[str, str]:
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
     """Installed versions of some packages, by name."""
     return {name: importlib.metadata.version(name) for name in packages}
 

@@ -25,6 +25,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import (
     BASELINES,
     Estimate,
+    OpenSetSplit,
     accuracy_over_people,
     cosine_scores,
     fnir_estimate,
@@ -208,16 +209,21 @@ def load_sface(large: FaceSet) -> Embed:
 
 
 def measurable_figures(parts: Parts, seed: int) -> tuple[str, ...]:
-    """Those of ``FIGURES`` that these photographs can show: the open set takes three enrolled people, three others, and so many
-    photographs of the others that ten false alarms are ``FPIR`` of them.
+    """Those of ``FIGURES`` that these photographs can show."""
+    return FIGURES[:2] if _measurable_open_set(parts, seed) is None else FIGURES
+
+
+def _measurable_open_set(parts: Parts, seed: int) -> OpenSetSplit | None:
+    """The open set takes three enrolled people, three others, and so many photographs of the others that ten false alarms are
+    ``FPIR`` of them; None where these are not there.
     """
     try:
         split = open_set_split(parts.strangers, 0.5, ENROLLED, seed)
     except BadParameterError:
-        return FIGURES[:2]
+        return None
     enrolled, others = (len(np.unique(parts.strangers.identity[rows])) for rows in (split.gallery, split.non_mated))
     enough = min(enrolled, others) >= MIN_TEST_PEOPLE and len(split.non_mated) * FPIR >= MIN_EXPECTED
-    return FIGURES if enough else FIGURES[:2]
+    return split if enough else None
 
 
 def measure(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[str, Estimate]:
@@ -237,8 +243,8 @@ def measure(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[str
         FIGURES[0]: accuracy_over_people(near, parts.known.identity, draws=draws, seed=seed),
         FIGURES[1]: verified["eer"],
     }
-    if FIGURES[2] in measurable_figures(parts, seed):
-        split = open_set_split(parts.strangers, 0.5, ENROLLED, seed)
+    split = _measurable_open_set(parts, seed)
+    if split is not None:
         searched = search_gallery(strangers, parts.strangers.identity, split)
         found[FIGURES[2]] = fnir_estimate(searched, FPIR, draws=draws, seed=seed)
     return found

@@ -9,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from facelab import progress, records
 from facelab.errors import BadParameterError, FacelabError
@@ -25,8 +22,8 @@ from facelab.experiments.cells import (
     Job,
     cell_path,
     code_digest,
+    package_versions,
     read_cell,
-    versions_of,
 )
 from facelab.experiments.experiment import Cell, Experiment
 from facelab.experiments.local_processes import run_in_local_processes
@@ -71,7 +68,7 @@ def run_experiment(
     if only is not None:
         return by_label, None
     record = Record(experiment.name, experiment.command(seeds), experiment.parameters(seeds))
-    record.versions = records.versions(threads=1) | versions_of(experiment.packages)
+    record.versions = records.versions(threads=1) | package_versions(experiment.packages)
     record.data |= data
     record.metrics = experiment.summarise({cell.key: entry.figures for cell, entry in kept.items()})
     record.wall_seconds = round(sum(entry.seconds for entry in kept.values()), 1)
@@ -116,7 +113,6 @@ def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engin
         check_writable(folder)
     started, failed = time.monotonic(), []
     with (
-        _terminated_as_interrupt(),
         progress.progress_bar(title, len(missing)) as bar,
         contextlib.closing(engine(missing, workers)) as done,
     ):
@@ -140,23 +136,6 @@ def compute_missing(title: str, jobs: Sequence[Job], workers: int, engine: Engin
             f"{len(failed)} of {len(missing)} cells failed: {labels}.",
             "The others are kept: mend these, and call it again.",
         )
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: by an exception, so that whoever has processes ends them."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _checked_seeds(experiment: Experiment, seeds: int | None) -> int:

@@ -79,9 +79,8 @@ def _begin_worker() -> None:
     def leave_with_parent() -> None:
         multiprocessing.parent_process().join()
         descendants = _descendants(os.getpid())
-        sys.setswitchinterval(
-            60
-        )  # seconds in which the cell's thread cannot begin another cell between the next two lines
+        # seconds in which the cell's thread cannot begin another cell between the next two lines
+        sys.setswitchinterval(60)
         _kill_all(descendants)
         os._exit(1)
 

@@ -57,7 +57,7 @@ def build_notebook(source: Path) -> Path:
     try:
         with kernel_options(source.stem, "Close other programs, and build it again.") as options:
             client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
-            with client.setup_kernel():
+            with client.setup_kernel():  # not client.execute(): it would take Ctrl-C and SIGTERM for itself
                 for number, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, number, execution_count=client.code_cells_executed + 1)
     except CellExecutionError as error:
@@ -119,7 +119,8 @@ def _normalise(output: NotebookNode) -> None:
     if png is not None:
         picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
         packed = io.BytesIO()
-        picture.quantize(48, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        # a median cut would merge thin lines of two colours into one
+        picture.quantize(64, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(
             packed, "PNG", optimize=True
         )
         output["data"]["image/png"] = base64.b64encode(packed.getvalue()).decode()

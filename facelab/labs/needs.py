@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facelab.datasets import FaceSet
-from facelab.datasets.pairs import column_codes
+from facelab.datasets.pairs import photographs_per_person
 from facelab.errors import BadParameterError
 
 
@@ -42,28 +42,20 @@ def require_people(faces: FaceSet, people: int, photos: int, preferred: int | No
     return faces.select_people(enough)
 
 
-def photographs_per_person(faces: FaceSet) -> np.ndarray:
-    """How many photographs there are of each of ``faces.people``: int64 (P,); renderings of one photograph count as one."""
-    photo = column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
-    known = faces.identity >= 0
-    shown = np.unique(np.stack([faces.identity[known], photo[known]]), axis=1)[0]  # a person once for each photograph
-    return np.unique(shown, return_counts=True)[1]
-
-
 def limit_batch(batch_size: int, faces: FaceSet) -> int:
     """The size of a batch, or less: at most what any half of the people have, since half of them may be all that train."""
     pictures = np.sort(np.unique(faces.labels(), return_counts=True)[1])
     return min(batch_size, int(pictures[: len(pictures) // 2].sum()))
 
 
-def can_measure(what: str, found: int, needed: int, unit: str) -> bool:
+def can_measure(what: str, count: int, needed: float, unit: str) -> bool:
     """Whether there are enough of something to measure with; if not, a line says what is left out, and why.
 
     Args:
         what: is left out, with its verb: ``"The open set is"``.
-        found, needed: how many there are, and how many it takes.
+        count, needed: how many there are, and how many it takes.
         unit: what they are: ``"strangers"``.
     """
-    if found < needed:
-        print(f"{what} left out: {needed:g} {unit} or more are needed, here are {found:g}")
-    return found >= needed
+    if count < needed:
+        print(f"{what} left out: {needed:g} {unit} or more are needed, here are {count:g}")
+    return count >= needed

@@ -18,10 +18,8 @@ _LINE = re.compile(
     r"^(?P<name>[a-z_][a-z0-9_]*): (?P<type>str|int|float|bool) = (?P<value>[^#]+?)"
     r"(?:\s+# (?:\[(?P<allowed>[^\]]+)\] )?(?P<help>.*))?$"
 )
-_MOST = {
-    int: 2**31 - 1,
-    float: 1e9,
-}  #: and the smallest float beside 0 is 1e-9: beyond, some library overflows in the midst
+# and the smallest float beside 0 is 1e-9: beyond, some library overflows in the midst
+_MOST = {int: 2**31 - 1, float: 1e9}
 _LABEL_BYTES = 100  # a file's name has 255 at most, and a label is not all of it
 #: What the three parameters that every notebook has may be, where their lines say nothing else. Seeds go to Annoy too, whose
 #: are 31 bits.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.pairs import Pairs, all_pairs, column_codes
+from facelab.datasets.pairs import Pairs, all_pairs, photographs_per_person
 from facelab.datasets.splits import identity_disjoint_split, stored_people_split
 from facelab.errors import BadParameterError
 from facelab.evaluation import BASELINES, Estimate, cosine_scores, verification_estimates
@@ -107,9 +107,7 @@ def check_measurable(test: FaceSet) -> None:
             f"The test photographs show {len(test.people)} people, an interval needs {MIN_TEST_PEOPLE} or more.",
             "Take a data set with more people, or ask for fewer photographs of each (facelab train --min-photos).",
         )
-    photo = column_codes(test, "photo") if "photo" in test.attributes else np.arange(len(test))
-    shown = np.unique(np.stack([test.identity, photo]), axis=1)[0]  # each person once for each photograph
-    if np.bincount(shown[shown >= 0]).max() < 2:
+    if photographs_per_person(test).max() < 2:
         raise BadParameterError(
             f"None of the {len(test.people)} people to be tested has two photographs that could be compared.",
             "Take a data set with two photographs or more of a person: facelab data list.",

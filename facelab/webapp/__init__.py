@@ -7,8 +7,8 @@ A frame
 A dialogue
     ``signup`` enrolment by five shots; ``login`` the challenge; ``service`` both, sessions and identification, without HTTP.
 What is kept
-    ``account_store`` the database; ``vault`` sealed templates; ``token_store`` what is under way, in memory;
-    ``consent`` the text that people agree to.
+    ``database`` the file; ``account_store`` what is in it; ``trusted_time`` what a wrong clock may not do; ``vault`` sealed
+    templates; ``token_store`` what is under way, in memory; ``consent`` the text that people agree to.
 HTTP
     ``api`` the operations; ``messages`` their JSON; ``problems`` refusals; ``middleware`` checks of every request; ``limits``
     on attempts and places; ``account_names`` which names are one; ``settings`` of a service; ``server`` address, certificate,

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Collection
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -66,7 +67,11 @@ def new_service(settings: Settings, embedder: str = SFACE, calibration: Path | N
     if blocker is not None:  # before a key is made for it
         raise FacelabError(f"{settings.folder} cannot be used: {blocker} is no folder.", "Name another one (--folder).")
     vault = open_vault(settings.key_file, settings.folder)
-    return FaceIdService(settings, FrameAnalyser(loaded), measured, vault, AccountStore(settings.folder))
+    with ExitStack() as opened:  # a key of another folder leaves this one free
+        store = opened.enter_context(closing(AccountStore(settings.folder)))
+        service = FaceIdService(settings, FrameAnalyser(loaded), measured, vault, store)
+        opened.pop_all()
+    return service
 
 
 def check_address(address: ServerAddress, lab_mode: bool) -> None:

@@ -30,8 +30,9 @@ class Limits:
     """How much one name or one address may ask for; each pair is a number and the seconds that it counts for.
 
     Attributes:
-        refusals_per_name: log-ins that were refused, by the name that was claimed, whether it exists or not.
-        refusals_per_address: the same, by the address of the network.
+        refusals_per_name: log-ins that told which side to turn to and let nobody in, whether they ended or were dropped, by the
+            name that was claimed, whether it exists or not.
+        refusals_per_address: the same, and those that were refused without a straight face, by the address of the network.
         log_ins: dialogues that are started, by address.
         sign_ups: the same.
         identifications: questions, by address.

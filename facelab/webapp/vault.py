@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from facelab.errors import FacelabError
 from facelab.files import make_folder, sync_path
-from facelab.webapp.account_store import DATABASE_FILE
+from facelab.webapp.database import DATABASE_FILE
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)

@@ -119,13 +119,14 @@ def check_folder(folder: Path, task: Task) -> None:
     if folder.exists() and not folder.is_dir():
         raise FacelabError(f"{folder} is a file.", "Choose another --out.")
     others = {entry.name for entry in sorted_entries(folder)} - {"command.txt"} if folder.exists() else set()
-    path = folder / "command.txt"
-    if not others or (path.is_file() and path.read_text(encoding="utf-8") == run_description(task)):
+    if not others:
         return
+    path = folder / "command.txt"
     if not path.is_file():
         raise FacelabError(f"{folder} holds something else than a training: {min(others)}.", "Choose another --out.")
-    found = path.read_text(encoding="utf-8").strip()
-    raise FacelabError(f"{folder} is the folder of another run: {found}.", "Choose another --out.")
+    found = path.read_text(encoding="utf-8")
+    if found != run_description(task):
+        raise FacelabError(f"{folder} is the folder of another run: {found.strip()}.", "Choose another --out.")
 
 
 def begin_folder(folder: Path, task: Task) -> None:

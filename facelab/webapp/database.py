@@ -1,0 +1,179 @@
+"""The SQLite file of the service: its tables, how it is opened and checked, and how it is changed.
+
+Deleted means overwritten: ``secure_delete`` fills with zeros what a deleted row leaves behind, and the rollback journal, which
+holds the old pages for the moment of a change, is removed with it (a write-ahead log would keep them for longer). It misses
+the copy that stays in a page when SQLite moves a row to the next one, so that a deletion also writes the whole file anew.
+
+Answered means on the disk: a change is complete when its journal is gone, and only ``synchronous = EXTRA`` waits until the disk
+has that, too. With less, a loss of power can bring the journal back; the next start would undo the change, a deletion even.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from facelab.errors import FacelabError
+from facelab.files import lock_folder, make_folder
+from facelab.webapp.trusted_time import check_clock_is_set
+
+SCHEMA_VERSION = 2  #: 1: a template was not bound to the row of its account
+DATABASE_FILE = "faceid.sqlite"
+_APPLICATION_ID = int.from_bytes(b"fcID", "big")  # tells our databases from others (https://sqlite.org/pragma.html)
+_TABLES = """
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL,
+    last_login REAL,
+    consent TEXT NOT NULL,
+    findable INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE templates (
+    account TEXT NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+    fingerprint TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (account, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    event TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    account TEXT REFERENCES accounts(id) ON DELETE SET NULL
+);
+CREATE INDEX audit_account ON audit(account);
+CREATE TABLE about (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """The database in a folder, made if it is not there. One connection, used by one thread at a time.
+
+    While it is open, no other process can open it.
+
+    Args:
+        folder: made for its owner alone.
+        clock: seconds since 1970.
+        secure_delete: False only to show in a test what would be left behind.
+
+    Raises:
+        FacelabError: another process has the folder or others may look into it, or the file is no such database, damaged, of
+            another schema, or cannot be used; or it is to be made and the clock cannot be right.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time, secure_delete: bool = True) -> None:
+        self.path = folder / DATABASE_FILE
+        self._clock, self._lock, self._secure_delete = clock, threading.RLock(), secure_delete
+        with ExitStack() as opened:
+            try:
+                _make_private(folder)
+                opened.enter_context(lock_folder(folder, "facelab app"))
+                self._connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+                opened.callback(self._connection.close)
+                # A damaged name is one that belongs to no template, and not the end of a list.
+                self._connection.text_factory = lambda text: text.decode(errors="replace")
+                self._check_origin()
+                self.path.chmod(0o600)
+                self._connection.execute(f"PRAGMA secure_delete = {'ON' if secure_delete else 'OFF'}")
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+                self._connection.execute("PRAGMA synchronous = EXTRA")
+                self._connection.execute("PRAGMA foreign_keys = ON")
+                self._connection.execute("PRAGMA temp_store = MEMORY")
+                self._prepare()
+            except (OSError, sqlite3.Error) as error:
+                raise FacelabError(
+                    f"{self.path} cannot be used ({error}).",
+                    "Check the rights of its folder, put back a copy, or name a new folder (--folder).",
+                ) from error
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Close the file, and let others have the folder."""
+        with self._lock:
+            self._opened.close()
+
+    def _check_origin(self) -> None:
+        """Refuse what this class did not make, before anything in it is changed."""
+        about = [self._rows(f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version")]
+        if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+            return  # new
+        if about[0] != _APPLICATION_ID:
+            raise FacelabError(
+                f"{self.path} is a database of another program, or of a facelab before schema {SCHEMA_VERSION}.",
+                "Name a new folder (--folder).",
+            )
+        if about[1] != SCHEMA_VERSION:
+            raise FacelabError(
+                f"{self.path} has schema {about[1]}, this facelab reads {SCHEMA_VERSION}.",
+                "Name a new folder (--folder).",
+            )
+        found = self._rows("PRAGMA quick_check(1)")[0][0]
+        if found != "ok":
+            raise FacelabError(
+                f"{self.path} is damaged ({' '.join(found.split())}).",
+                "Put back a copy, or name a new folder (--folder).",
+            )
+
+    def _prepare(self) -> None:
+        with self._change() as change:
+            if not change.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                check_clock_is_set(self._clock)
+                for statement in _TABLES.split(";")[:-1]:
+                    change.execute(statement)
+                change.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            # Written at every start, since only a change removes the journal of a process that was killed before the
+            # journal was complete: SQLite has nothing to roll back then, and leaves the file, old pages and all.
+            change.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, all of it or nothing."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _erase_copies(self) -> None:
+        """Write the file anew, after a deletion: what is in no row is in no page then."""
+        if self._secure_delete:
+            with self._lock:
+                self._connection.execute("VACUUM")
+
+    def _rows(self, query: str, *values: object) -> list[tuple]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def read_value(self, key: str) -> bytes | float | None:
+        """A value that belongs to the whole database."""
+        rows = self._rows("SELECT value FROM about WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def write_value(self, key: str, value: bytes | float) -> None:
+        """Keep a value that belongs to the whole database."""
+        with self._change() as change:
+            change.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder for its owner alone; one that is open to others is not ours to close: it may be /tmp."""
+    make_folder(folder, mode=0o700)
+    rights = stat.S_IMODE(folder.stat().st_mode)
+    if os.name == "posix" and rights & 0o077:
+        raise FacelabError(
+            f"Others may look into the folder {folder} (mode {rights:o}).",
+            f"Name one of its own (--folder), or close it: chmod 700 {shlex.quote(str(folder))}",
+        )
