@@ -38,7 +38,9 @@ def as_renderings(faces: FaceSet, of_each: int) -> FaceSet:
 @pytest.mark.parametrize("source", notebook_sources(), ids=lambda path: path.stem)
 def test_the_numbers_in_the_text_are_those_that_the_notebook_checks(source):
     text = source.read_text(encoding="utf-8")
-    said = re.findall(r"folder:PATH`\): (\d+) people with (\d+) photographs each, or more(?:; (\d+) are better)?", text)
+    said = re.findall(
+        r"folder:PATH`\): (\d+) people with (\d+) photographs each, or more(?:; (\d+) of each are better)?", text
+    )
     checked = re.findall(r"labs\.require_people\(.*people=(\d+), photos=(\d+)(?:, preferred=(\d+))?\)", text)
     assert said == checked
     assert len(checked) == (source.stem[:2] in ("00", "02", "03", "04", "06", "07", "11"))

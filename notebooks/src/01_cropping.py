@@ -87,7 +87,9 @@ plots.show_faces(np.stack(shown), columns=6)
 haar = HaarDetector(scale_factor=1.3, min_neighbors=5)
 face = haar.detect(hopper)[0]
 print(f"faces: {len(haar.detect(hopper))}, landmarks: {face.landmarks}")
-plots.show_faces(cropping.crop_box(plots.mark_faces(hopper, [face]), cropping.Box(0, 0, 512, 512), 120)[None])
+plots.show_faces(
+    cropping.crop_box(plots.mark_faces(hopper, [face]), cropping.Box(0, 0, 512, 512), 120)[None], columns=1
+)
 
 # %% [markdown]
 # It works: one photograph, one face. Now the same settings on all of ORL.

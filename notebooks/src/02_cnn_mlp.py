@@ -15,7 +15,7 @@
 # - Closed set against people never seen: two different questions with two different answers.
 #
 # **Time:** about a minute and a half on two cores. **You need first:** notebook 00, and what a convolution is.
-# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 of each are better.
 #
 # ## Parameters
 

@@ -16,7 +16,7 @@
 # - What identity costs when photographs are few.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebook 02.
-# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 7 photographs each, or more; 20 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 7 photographs each, or more; 20 of each are better.
 #
 # ## Parameters
 
@@ -263,7 +263,7 @@ labs.explore(points, test.images, table, neighbours) if show_them else "not show
 # %%
 queries = np.linspace(0, len(test) - 1, 3).astype(int)
 plots.neighbor_sheet(
-    test.images, of_test, test.identity, queries, k=6, group=test_group, side=56
+    test.images, of_test, test.identity, queries, k=6, group=test_group, side=62
 ) if show_them else "not shown"
 
 # %% [markdown]
@@ -473,6 +473,7 @@ pd.DataFrame(
 lfw = records.read_record(project_data("results", "lfw_view2_supcon.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "images of", lfw.data["faces"]["people"], "people")
 shown = {name.removeprefix("accuracy/"): m for name, m in lfw.metrics.items() if name.startswith("accuracy/")}
+shown["SupCon, mean over seeds"] = shown.pop("supcon")
 plots.intervals({"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW, people never seen", chance=0.5)
 plt.show()
 longest = lfw.metrics["longest training, seconds"].value / 60

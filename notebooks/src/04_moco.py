@@ -16,7 +16,7 @@
 # - What helps: better views, more faces, a pretrained start. And what does not.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebook 03.
-# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 of each are better.
 #
 # ## Parameters
 
@@ -324,7 +324,7 @@ of_moment = moments.embeddings["MoCo, views of a moment"]
 group = moments.test.attributes[renderings].to_numpy() if renderings else None
 queries = np.linspace(0, len(moments.test) - 1, 3).astype(int)
 plots.neighbor_sheet(
-    moments.test.images, of_moment, moments.test.identity, queries, group=group, side=56
+    moments.test.images, of_moment, moments.test.identity, queries, group=group, side=62
 ) if show_them else "not shown"
 
 # %%

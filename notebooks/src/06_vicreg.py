@@ -16,7 +16,7 @@
 # - To go on with LFW without a person of the test in training.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 04 and 05.
-# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 of each are better.
 #
 # ## Parameters
 

@@ -17,7 +17,7 @@
 #   compared.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02 and 03.
-# **Your own photographs** (`-p dataset=folder:PATH`): 8 people with 4 photographs each, or more; 20 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 8 people with 4 photographs each, or more; 20 of each are better.
 #
 # ## Parameters
 

@@ -476,8 +476,10 @@ run.record_metric("climbed by", climbed[-1] - climbed[0], n=len(climbed))
 run.check_references("climbed by")
 
 # %% [markdown]
-# The score rises, query by query. That is why the service tells none, and why it gives one decision a challenge and five
-# refusals in ten minutes. With the limits back in place, somebody who tries again and again:
+# The score rises, query by query. That is why the service tells none, and why it gives one decision a challenge, and a name
+# five of them in ten minutes that let nobody in. A challenge that is dropped once its side was told is one of them; one that
+# is refused without a straight face counts against the address alone. With the limits back in place, somebody who tries
+# again and again:
 
 # %%
 stubborn = demo.FaceIdClient(url)

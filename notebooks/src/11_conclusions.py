@@ -14,7 +14,7 @@
 # - What each method costs.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02 to 09.
-# **Your own photographs** (`-p dataset=folder:PATH`): 6 people with 4 photographs each, or more; 10 are better.
+# **Your own photographs** (`-p dataset=folder:PATH`): 6 people with 4 photographs each, or more; 10 of each are better.
 #
 # ## Parameters
 
