@@ -6,8 +6,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +19,8 @@ from facelab import progress
 from facelab.errors import FacelabError
 from facelab.experiments.cells import Job, Outcome, compute_cell
 from facelab.files import remove_partials
+
+_STANDSTILL = 5.0  # seconds; a process that waits for a device longer is killed as it is
 
 
 def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outcome]:
@@ -40,8 +42,7 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(child.pid).suspend()  # or it would begin its next cell once what it waits for is killed
+            _suspend(child.pid)  # or it would begin its next cell once what it waits for is killed
             _kill_all(_descendants(child.pid))
             child.kill()
             child.join()
@@ -53,6 +54,16 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
                 "What was done is kept: call it again, with fewer --workers.",
             ) from error
         raise
+
+
+def _suspend(process: int) -> None:
+    """Suspend a process, and wait until it stands: what it was starting just then is one of its descendants only afterwards."""
+    deadline = time.monotonic() + _STANDSTILL
+    with contextlib.suppress(psutil.NoSuchProcess):
+        suspended = psutil.Process(process)
+        suspended.suspend()
+        while suspended.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE) and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def _descendants(process: int) -> list[int]:
@@ -75,14 +86,21 @@ def _begin_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # of libraries that are loaded later
     torch.set_num_threads(1)
     progress.silence()
+    holds = threading.Event()
+
+    def hold(*_: object) -> None:
+        """In the cell's thread, between two of its steps: it starts nothing any more."""
+        holds.set()
+        threading.Event().wait()
 
     def leave_with_parent() -> None:
         multiprocessing.parent_process().join()
-        descendants = _descendants(os.getpid())
-        # seconds in which the cell's thread cannot begin another cell between the next two lines
-        sys.setswitchinterval(60)
-        _kill_all(descendants)
+        signal.raise_signal(signal.SIGTERM)
+        holds.wait(_STANDSTILL)
+        _kill_all(_descendants(os.getpid()))
         os._exit(1)
+
+    signal.signal(signal.SIGTERM, hold)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
 
