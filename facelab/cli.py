@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import typer
 
-from facelab.commands import data
+from facelab.commands import accounts, data
 from facelab.commands.app import app as face_id
 from facelab.commands.build import build
 from facelab.commands.console import error_console
@@ -36,6 +36,7 @@ for command in (run, sweep, leaderboard, build, crop, split, train):
     app.command()(command)
 app.command("app")(face_id)
 app.add_typer(data.app, name="data")
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(experiment, name="experiment")
 
 _UsageError = typer.BadParameter.__base__  # of click, of which newer versions of typer carry a copy of their own

@@ -15,6 +15,12 @@ def _own_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "runs"))
 
 
+@pytest.fixture(autouse=True)
+def _core_dumps(monkeypatch):
+    """No test takes them from the process of all tests, nor from the servers that this one starts, which are asked for it."""
+    monkeypatch.setattr("facelab.webapp.core_dumps.forbid_core_dumps", lambda: None)
+
+
 def _real(name: str) -> Path:
     root = os.environ.get("FACELAB_DATA")
     if not root or not (Path(root) / name).is_dir():
@@ -67,3 +73,20 @@ def side():
     from faceid import FixedSide
 
     return FixedSide()
+
+
+@pytest.fixture
+def facelab(tmp_path, monkeypatch, capsys):
+    """The command on the folder of Face-ID accounts of this test: its exit code, what it printed, and the error."""
+    from commands import call
+    from kept_accounts import settings_of
+
+    settings = settings_of(tmp_path)
+    monkeypatch.setenv("FACELAB_KEY_FILE", str(settings.key_file))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = call(monkeypatch, *words, "--folder", str(settings.folder))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

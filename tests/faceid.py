@@ -18,6 +18,9 @@ from facelab.webapp import calibration
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
 from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
+from facelab.webapp.liveness import Liveness
+from facelab.webapp.liveness_file import default_liveness_file, read_liveness
+from facelab.webapp.login import STRAIGHT_FRAMES
 from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import Limits, Settings
 from facelab.webapp.vault import open_vault
@@ -85,13 +88,20 @@ def project_calibration() -> calibration.Calibration:
     return calibration.read_calibration(calibration.default_calibration_file("sface"), sface())
 
 
+def project_liveness() -> Liveness:
+    """The liveness detector that comes with the project."""
+    return read_liveness(default_liveness_file())
+
+
 class FixedSide:
-    """Draws the side of the head turn that a test asks for."""
+    """Draws the side of the head turn that a test asks for, which is told after the first straight frame."""
 
     def __init__(self, side: int = LEFT) -> None:
         self.side = side
 
     def choice(self, among):
+        if set(among) == set(STRAIGHT_FRAMES):
+            return 1
         assert set(among) == {LEFT, RIGHT}
         return self.side
 
@@ -115,6 +125,7 @@ def new_service(folder, *, clock=None, side=None, limits=None, **settings) -> Fa
         chosen,
         CachingAnalyser(sface(), workers=1),
         project_calibration(),
+        project_liveness(),
         vault,
         AccountStore(chosen.folder, **timed),
         rng=side or FixedSide(),
@@ -130,18 +141,19 @@ def open_client(service: FaceIdService) -> Iterator[TestClient]:
     service.close()
 
 
-def sign_up(client: httpx.Client, name: str, person: int, findable: bool = False) -> httpx.Response:
-    """The whole dialogue; the answer to its last request."""
-    token = client.post("/api/sign-up", json={"name": name, "consent": True, "findable": findable}).json()["sign_up"]
+def sign_up(client: httpx.Client, name: str, person: int, findable: bool = False, **proof) -> httpx.Response:
+    """The whole dialogue, with the second factor that the service asks for; the answer to its last request."""
+    fields = {"name": name, "consent": True, "findable": findable}
+    token = client.post("/api/sign-up", json=fields | proof).json()["sign_up"]
     for taken, shot in enumerate(SHOTS[person][0], start=1):
         answer = client.post(f"/api/sign-up/{token}/shots", content=frame(person, shot), headers=PNG).json()
         assert answer["accepted"] and answer["taken"] == taken, answer
     return client.post(f"/api/sign-up/{token}/finish")
 
 
-def log_in(client: httpx.Client, name: str, *frames: bytes) -> dict:
-    """A log-in with some frames; the last answer."""
-    nonce = client.post("/api/log-in", json={"name": name}).json()["challenge"]
+def log_in(client: httpx.Client, name: str, *frames: bytes, **proof) -> dict:
+    """A log-in with some frames, and the second factor that the service asks for; the last answer."""
+    nonce = client.post("/api/log-in", json={"name": name} | proof).json()["challenge"]
     for data in frames:
         answer = client.post(f"/api/log-in/{nonce}/frames", content=data, headers=PNG)
         assert answer.status_code == 200, answer.text

@@ -6,8 +6,6 @@ import pytest
 from facelab import labs
 from facelab.exercises import chapter_10 as exercises
 from facelab.webapp import pose, template
-from facelab.webapp.limits import AttemptLimiter
-from facelab.webapp.problems import Problem
 
 
 def test_solutions_are_the_service():
@@ -15,20 +13,6 @@ def test_solutions_are_the_service():
     embeddings, landmarks = rng.normal(1, 1, (5, 8)), exercises._FACE + rng.normal(0, 2, (5, 2))
     np.testing.assert_allclose(exercises.make_template(embeddings), template.make_template(embeddings), atol=1e-6)
     assert exercises.head_turn(landmarks) == pytest.approx(pose.head_turn(landmarks))
-
-
-def test_the_limit_is_the_window_of_the_service():
-    rng, now = np.random.default_rng(1), [0.0]
-    window, taken = AttemptLimiter(3, 10.0, clock=lambda: now[0]), []
-    for pause in rng.exponential(3.0, 200):
-        now[0] += pause
-        expected = exercises.attempt_allowed(taken, now[0], 3, 10.0)
-        try:
-            window.record_attempt("somebody")
-            taken.append(now[0])
-            assert expected
-        except Problem:
-            assert not expected
 
 
 def test_the_chance_of_a_false_name_is_that_of_drawn_strangers():
@@ -44,8 +28,11 @@ def test_the_chance_of_a_false_name_is_that_of_drawn_strangers():
         (exercises.HEAD_TURN, pose.head_turn),
         (exercises.FPIR, lambda f, n: -np.expm1(n * np.log1p(-f))),
         (
-            exercises.ATTEMPT_ALLOWED,
-            lambda times, now, most, seconds: len([t for t in times if now - t < seconds]) < most,
+            exercises.ATTACK_ERRORS,
+            lambda b, a, t: [
+                1 - min(sum(x < t for x in s) / len(s) for s in a.values()),
+                sum(x < t for x in b) / len(b),
+            ],
         ),
     ],
 )

@@ -205,6 +205,7 @@ def add(store, name):
     store.add_account(store.new_account_id(), name, name, "1", True, "f" * 64, sealed)
 
 for trial in range(int(sys.argv[3])):
+    added, told = os.pipe()
     child = os.fork()
     if child == 0:
         store = AccountStore(folder)
@@ -220,10 +221,14 @@ for trial in range(int(sys.argv[3])):
         number = 0
         while True:  # dies whenever the parent says so
             add(store, f"account {trial} {number}")
+            os.write(told, b".")
             number += 1
     if how == "random":
-        time.sleep(random.uniform(0.002, 0.05))
+        os.read(added, 1)  # one at least, however long a start takes
+        time.sleep(random.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
+    os.close(added)
+    os.close(told)
     killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
 print(killed)
 """

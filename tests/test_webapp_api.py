@@ -21,7 +21,10 @@ from facelab.webapp.middleware import host_without_port
 from facelab.webapp.settings import Limits
 
 MANY = (10**9, 1.0)
-UNLIMITED = Limits(MANY, MANY, MANY, MANY, MANY, MANY, open_dialogues=10**6, sessions=10**6)
+NO_WAIT = (10**9, 0.0, 0.0)
+UNLIMITED = Limits(
+    NO_WAIT, NO_WAIT, MANY, MANY, MANY, MANY, MANY, open_dialogues=10**6, dialogues_per_address=10**6, sessions=10**6
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,7 @@ _CHECKS = [
 OPERATIONS = [
     ("GET", "/api/state"), ("POST", "/api/sign-up"), ("POST", "/api/sign-up/{token}/shots"),
     ("POST", "/api/sign-up/{token}/finish"), ("DELETE", "/api/sign-up/{token}"), ("POST", "/api/log-in"),
+    ("POST", "/api/passkey/creation"), ("POST", "/api/passkey/request"),
     ("POST", "/api/log-in/{nonce}/frames"), ("POST", "/api/who-am-i"), ("POST", "/api/log-out"),
     ("GET", "/api/me"), ("DELETE", "/api/me"),
 ]  # fmt: skip
@@ -140,9 +144,9 @@ def test_the_limits_of_an_address_hold_for_every_kind(tmp_path):
     with open_client(new_service(tmp_path / "address", limits=Limits(refusals_per_address=(1, 600.0)))) as client:
         assert log_in(client, "one", *own_frames(10))["state"] == "refused"
         assert client.post("/api/log-in", json={"name": "another"}).status_code == 429
-    with open_client(new_service(tmp_path / "busy", limits=Limits(open_dialogues=1))) as client:
-        answers = [client.post("/api/log-in", json={"name": "a"}) for _ in range(2)]
-        assert [answers[0].status_code, answers[1].json()["error"]] == [201, "busy"]
+    with open_client(new_service(tmp_path / "one", limits=Limits(dialogues_per_address=1))) as client:
+        first, _ = (client.post("/api/log-in", json={"name": "a"}).json()["challenge"] for _ in range(2))
+        assert client.post(f"/api/log-in/{first}/frames", content=BLANK, headers=PNG).json()["error"] == "expired"
 
 
 def test_my_data_is_all_that_is_stored(tmp_path):
@@ -156,10 +160,13 @@ def test_my_data_is_all_that_is_stored(tmp_path):
         raw = sqlite3.connect(service.store.path)
         columns = {column for (_, column, *_) in raw.execute("PRAGMA table_info(accounts)")}
         raw.close()
-        assert columns == {"id", "name", "key", "created", "last_login", "consent", "findable"}
+        told = {"id", "name", "key", "created", "last_login", "consent", "findable"}
+        assert columns == told | {"factor", "factor_sealed"}
         assert set(me) == {
-            "name", "created", "last_login", "consent", "findable", "templates", "embedder", "audit",
+            "name", "created", "last_login", "consent", "findable", "second_factor", "templates", "remembered_visits",
+            "embedder", "audit",
         }  # fmt: skip
+        assert me["remembered_visits"] == 2, "the sign-up and the log-in"
         assert me["consent"] == {"version": agreed["version"], "time": me["created"]} and me["findable"] is True
 
 

@@ -3,6 +3,7 @@
 import pytest
 from faceid import (
     BLANK,
+    HEADERS,
     LEFT,
     PNG,
     RIGHT,
@@ -14,6 +15,7 @@ from faceid import (
     sign_up,
     two_faces,
 )
+from fastapi.testclient import TestClient
 
 from facelab.webapp.settings import Limits
 
@@ -58,10 +60,10 @@ def test_challenges_that_are_dropped_until_the_side_suits_count(client, side, cl
     side.side = RIGHT
     for _ in range(5):
         drop_after(client, "Ada", straight)
-        clock.now += 46  # it has run out
+        clock.now += 5
     side.side = LEFT
     assert begin(client, "Ada").json()["error"] == "too_often"
-    clock.now += 600
+    clock.now += 30
     assert begin(client, "Ada").status_code == 201
 
 
@@ -84,5 +86,86 @@ def test_a_name_that_is_shut_is_not_told_by_who_am_i(client, clock):
     for _ in range(5):
         log_in(client, "Ada", *own_frames(10))
     assert who() == {"name": None, "hint": None}
-    clock.now += 601
+    clock.now += 31
     assert who()["name"] == "Ada"
+
+
+def others_before(client, address: str) -> TestClient:
+    """Another browser before the same service."""
+    return TestClient(client.app, base_url="http://localhost", headers=HEADERS, client=(address, 1))
+
+
+def guess(client, name: str, networks: int, clock) -> list[int]:
+    """Strangers of so many networks who try as often as they may for some minutes; the seconds they were told to wait."""
+    told = []
+    for _ in range(6):
+        for number in range(networks):
+            stranger = others_before(client, f"198.51.100.{number}")
+            answer = begin(stranger, name)
+            if answer.status_code == 429:
+                told.append(int(answer.headers["Retry-After"]))
+                continue
+            nonce = answer.json()["challenge"]
+            for data in own_frames(10):
+                stranger.post(f"/api/log-in/{nonce}/frames", content=data, headers=PNG)
+        clock.now += 1
+    return told
+
+
+def test_a_stranger_locks_nobody_out(client, clock):
+    """Ann is at her own machine while somebody else guesses; before, five guesses shut her out for ten minutes."""
+    sign_up(client, "Ann", 1)
+    told = guess(client, "Ann", 1, clock)
+    assert told and max(told) <= 60  # the one who was refused waits
+    assert log_in(client, "Ann", *own_frames(1))["state"] == "in"
+    assert begin(others_before(client, "198.51.100.0"), "Ann").json()["error"] == "too_often"
+
+
+def test_from_where_she_logged_in_before_ann_waits_for_no_stranger(client, clock):
+    sign_up(client, "Ann", 1)
+    assert log_in(client, "Ann", *own_frames(1))["state"] == "in"
+    guess(client, "Ann", 9, clock)
+    newcomer = others_before(client, "203.0.113.5")
+    held_up = begin(newcomer, "Ann")
+    assert held_up.status_code == 429 and 1 <= int(held_up.headers["Retry-After"]) <= 60
+    assert begin(client, "Ann").status_code == 201 and begin(newcomer, "Bob").status_code == 201
+    assert begin(others_before(client, "198.51.100.200"), "ann").status_code == 429  # the same name
+    clock.now += 60  # the longest wait that strangers can cause
+    assert begin(newcomer, "Ann").status_code == 201
+
+
+def test_deletion_forgets_where_somebody_logged_in(client, clock):
+    sign_up(client, "Ann", 1)
+    log_in(client, "Ann", *own_frames(1))
+    assert client.delete("/api/me").status_code == 204
+    guess(client, "Ann", 9, clock)
+    assert begin(client, "Ann").status_code == 429
+
+
+def test_the_wait_that_is_told_is_the_wait(client, clock):
+    sign_up(client, "Ada", 1)
+    for _ in range(5):
+        log_in(client, "Ada", *own_frames(10))
+    for expected in (30, 60, 120, 240, 480, 600, 600):
+        told = begin(client, "Ada")
+        assert told.json() == {"error": "too_often", "message": f"Too many tries. Wait {expected} seconds."}
+        assert told.headers["Retry-After"] == str(expected)
+        clock.now += expected - 1
+        assert begin(client, "Ada").json()["message"] == "Too many tries. Wait 1 second."
+        clock.now += 1
+        assert log_in(client, "Ada", *own_frames(10))["state"] == "refused"
+    clock.now += 600
+    assert log_in(client, "Ada", *own_frames(1))["state"] == "in"
+    assert begin(client, "Ada").status_code == 201  # a success ends it
+
+
+def test_one_address_fills_no_places_of_others(tmp_path):
+    few = Limits(open_dialogues=4, dialogues_per_address=3)
+    with open_client(new_service(tmp_path, limits=few)) as client:
+        attacker = others_before(client, "198.51.100.7")
+        for path, asked in (("/api/log-in", {}), ("/api/sign-up", {"consent": True})):
+            for number in range(12):
+                assert attacker.post(path, json={"name": f"n{number}"} | asked).status_code == 201
+            for number in range(3):  # of whom nobody is told that too many people are there
+                honest = others_before(client, f"203.0.113.{number}")
+                assert honest.post(path, json={"name": f"h{number}"} | asked).status_code == 201

@@ -101,3 +101,11 @@ def test_what_cameras_send_passes(data):
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
     assert frames.decode_frame(data).shape == (height, width, 3)
+
+
+def test_what_the_page_sends_is_little_work():
+    camera = pixels(0, 480, 640)
+    assert not frame_bounds.is_laborious(encoded(camera, "JPEG", quality=85))
+    assert frame_bounds.check_work(encoded(camera, "PNG")) == 480 * 640
+    assert frame_bounds.is_laborious(many_scans(30)) and frame_bounds.is_laborious(GOOD["the largest"])
+    assert frame_bounds.is_laborious(b"no photograph") and frame_bounds.is_laborious(many_chunks(150_000))

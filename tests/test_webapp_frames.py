@@ -17,8 +17,8 @@ from PIL import Image
 from facelab.cropping import Box, Face
 from facelab.errors import BadParameterError
 from facelab.paths import project_data
-from facelab.webapp import frames, pose, quality, replay
-from facelab.webapp.frame_analysis import DETECTOR, FrameAnalyser
+from facelab.webapp import frames, pose, quality
+from facelab.webapp.frame_analysis import FrameAnalyser
 from facelab.webapp.problems import Problem
 
 
@@ -217,56 +217,3 @@ def test_a_turn_by_its_closed_form():
     for points in (np.zeros((5, 2)), np.zeros((4, 2))):
         with pytest.raises(BadParameterError):
             pose.head_turn(points)
-
-
-def test_near_copies_are_found_and_other_photographs_seldom():
-    """The rates that ``replay.MAX_DIFFERING_BITS`` states of all ORL, on a quarter of it, with room for the smaller number."""
-
-    def bits(image: np.ndarray) -> int:
-        return replay.face_hash(image[..., None], DETECTOR.detect(image[..., None])[0].landmarks)
-
-    def found(change) -> float:
-        return np.mean(
-            [replay.hashes_match(bits(change(image)), own) for image, own in zip(large, hashes, strict=True)]
-        )
-
-    def as_jpeg(image: np.ndarray) -> np.ndarray:
-        return np.asarray(Image.open(io.BytesIO(encoded(image, "JPEG", quality=90))))
-
-    rng = np.random.default_rng(0)
-    people = np.repeat(np.arange(1, 11), 10)
-    large = [
-        cv2.resize(photograph(person, shot), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-        for person, shot in zip(people, np.tile(np.arange(1, 11), 10), strict=True)
-    ]
-    hashes = [bits(image) for image in large]
-    assert found(as_jpeg) > 0.95
-    assert found(lambda image: np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)) > 0.9
-    near = np.array([[replay.hashes_match(one, other) for other in hashes] for one in hashes])
-    others = people[:, None] != people
-    assert not near[others].any()
-    assert near[~others & ~np.eye(100, dtype=bool)].mean() < 0.06
-
-
-def test_a_replay_cache_forgets_with_time_and_by_number():
-    now = [0.0]
-    cache = replay.ReplayCache(lifetime_seconds=10, capacity=2, clock=lambda: now[0])
-    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")
-    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")  # a camera at rest, in the same dialogue
-    assert cache.check_and_remember((b"a", b"other pixels"), None, "second", "ada")
-    assert cache.check_and_remember((b"c", b"A"), None, "second", "ada")
-    assert cache.check_and_remember((b"d", b"D"), 0b1111, "third", "ada")
-    assert not cache.check_and_remember((b"e", b"E"), (1 << 40) - 1, "fourth", "ada")
-    now[0] = 11
-    assert not cache.check_and_remember((b"a", b"A"), 0, "fifth", "ada")
-    for number in range(10):
-        cache.check_and_remember((bytes([number]),), number << 40, f"{number}", "ada")
-    assert len(cache._exact) <= 3 and len(cache._faces) <= 3
-
-
-def test_a_near_copy_counts_for_the_claimed_name_and_an_exact_one_for_all():
-    cache = replay.ReplayCache(clock=lambda: 0.0)
-    assert not cache.check_and_remember((b"a", b"A"), 0, "first", "ada")
-    assert not cache.check_and_remember((b"b", b"B"), 0b1, "second", "bob"), "bob's face may be near ada's by chance"
-    assert cache.check_and_remember((b"c", b"C"), 0b1, "third", "ada")
-    assert cache.check_and_remember((b"a", b"D"), (1 << 40) - 1, "fourth", "bob")

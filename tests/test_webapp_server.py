@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from faceid import HEADERS, PNG, SHOTS, FixedSide, frame, new_service, project_calibration, sface, sign_up
 from faceid_app import make_certificate, refused, running
@@ -26,9 +28,10 @@ from facelab.webapp.settings import Limits, Settings
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """A service behind a real uvicorn in a thread, and its address; recordings are not looked for, limits are wide."""
-    monkeypatch.setattr(replay.ReplayCache, "check_and_remember", lambda *_: False)
-    wide = (10_000, 600.0)
-    limits = Limits(wide, wide, wide, wide, wide, wide, waiting_frames=64, open_bodies=64)
+    monkeypatch.setattr(replay.ReplayGuard, "is_replay", lambda *_: False)
+    wide, no_wait = (10_000, 600.0), (10_000, 0.0, 0.0)
+    places = {"dialogues_per_address": 64, "waiting_frames": 64, "open_bodies": 64}
+    limits = Limits(no_wait, no_wait, wide, wide, wide, wide, wide, **places)
     service = new_service(tmp_path, side=FixedSide(), limits=limits, log_in_seconds=600)
     with running(service, server.ServerAddress(port=0)) as url:
         yield url, tmp_path / "accounts"
@@ -89,6 +92,9 @@ def start(tmp_path, *words: str) -> tuple[subprocess.Popen, str]:
 def test_the_command_says_what_it_is_and_killed_in_a_sign_up_keeps_nothing(tmp_path):
     process, told = start(tmp_path)
     try:
+        if sys.platform == "linux":  # what a crash would write is a picture of the memory, key and all
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+            assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
         url = re.search(r"http://127\.0\.0\.1:\d+", told)[0]
         assert "embedder: sface" in told and "false match rate of 0.1 %" in told and str(tmp_path / "accounts") in told
         with httpx.Client(base_url=url, headers=HEADERS, timeout=120) as client:
@@ -97,8 +103,10 @@ def test_the_command_says_what_it_is_and_killed_in_a_sign_up_keeps_nothing(tmp_p
             for shot in SHOTS[1][0][:4]:
                 answer = client.post(f"/api/sign-up/{begun['sign_up']}/shots", content=frame(1, shot), headers=PNG)
                 assert answer.json()["accepted"]
+        children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         assert process.wait(timeout=30) == -signal.SIGKILL
+        assert children and not psutil.wait_procs(children, timeout=30)[1]  # that decode
     finally:
         process.kill()
         process.stdout.close()

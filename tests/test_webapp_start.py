@@ -8,10 +8,12 @@ from contextlib import closing
 import pytest
 from faceid import project_calibration
 from faceid_app import refused
+from kept_accounts import add, opened
 
 from facelab.webapp import calibration, server
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.database import DATABASE_FILE
+from facelab.webapp.settings import Settings
 from facelab.webapp.vault import open_vault
 
 
@@ -54,6 +56,16 @@ def damage_template_tree(folder) -> None:
         file.write(b"\xff" * 100)
 
 
+def put_older_copy_back(folder) -> None:
+    settings = Settings(folder, folder.parent / "key")
+    with opened(settings) as (vault, store):
+        ann = add(vault, store, "Ann")
+    older = (folder / DATABASE_FILE).read_bytes()
+    with opened(settings) as (_, store):
+        store.delete_account(ann)
+    (folder / DATABASE_FILE).write_bytes(older)
+
+
 def lose_key(folder) -> None:
     (folder.parent / "key").unlink()
 
@@ -72,9 +84,10 @@ def open_key(folder) -> None:
     [
         (make_text_file, "file is not a database"),
         (make_foreign_database, "of another program"),
-        (make_old_database, "of a facelab before schema 2"),
+        (make_old_database, "of a facelab before schema 3"),
         (make_later_database, "has schema 99"),
         (damage_template_tree, "is damaged"),
+        (put_older_copy_back, "is an older copy: 1 change is missing"),
         (lose_key, "is lost"),
         (open_folder, "mode 755"),
         (open_key, "mode 644"),

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
+from facelab.commands.app_settings import accounts_settings, needs_app_extra
 from facelab.commands.console import console
-from facelab.errors import FacelabError
 from facelab.paths import user_path
-
-_EXTRA = {"fastapi", "uvicorn", "cryptography", "starlette", "pydantic", "anyio"}
 
 
 def app(
@@ -27,40 +25,75 @@ def app(
         str | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
     ] = None,
     folder: Annotated[str | None, typer.Option(help="Of the accounts; the user's data folder by default.")] = None,
+    second_factor: Annotated[
+        str | None,
+        typer.Option(
+            help="Beside the face: none (this machine alone; its default), passphrase, or passkey (the default beyond it)."
+        ),
+    ] = None,
     lab: Annotated[bool, typer.Option(help="Show scores, for the course; on this machine alone.")] = False,
     clock_is_right: Annotated[
         bool,
         typer.Option("--clock-is-right", help="After a pause of more than 30 days: idle accounts are deleted again."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only say whether all is sound, and what a purge would remove; exit code 1 if not."
+        ),
+    ] = False,
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
-    try:
+    with needs_app_extra("facelab app"):
         from facelab.webapp import server, settings
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
-            raise
-        raise FacelabError(f"facelab app needs {error.name}.", "pip install 'facelab[app]'") from error
+        from facelab.webapp.account_factors import choose_kind
+        from facelab.webapp.core_dumps import forbid_core_dumps
+        from facelab.webapp.passkey import passkey_origins
 
+    forbid_core_dumps()
+    if check:
+        _check(folder, embedder)
+        return
     if host.startswith("[") and host.endswith("]"):  # as it stands in the address of a page
         host = host[1:-1]
     address = server.ServerAddress(host, port, _path(cert), _path(key))
     server.check_address(address, lab)
-    chosen = settings.Settings(
-        folder=_path(folder) or settings.default_folder(),
-        lab_mode=lab,
-        https=cert is not None,
-        clock_is_right=clock_is_right,
-    )
     with closing(server.open_socket(address)) as listening_socket:
-        service = server.new_service(chosen, embedder, _path(calibration))
-        console.print(f"Face-ID: {' or '.join(server.page_urls(address, listening_socket))}  (Ctrl-C ends it)")
+        urls = server.page_urls(address, listening_socket)
+        chosen = settings.Settings(
+            folder=_path(folder) or settings.default_folder(),
+            lab_mode=lab,
+            https=cert is not None,
+            second_factor=choose_kind(second_factor, server.is_loopback(host), urls),
+            urls=tuple(urls),
+            clock_is_right=clock_is_right,
+        )
+        service = server.new_service(chosen, embedder, _path(calibration), decode_in_processes=True)
+        console.print(f"Face-ID: {' or '.join(urls)}  (Ctrl-C ends it)")
         console.print(f"embedder: {service.calibration.embedder}")
         console.print(f"calibration: {service.calibration}")
         console.print(f"folder: {chosen.folder}, key: {chosen.key_file}")
+        only = f", at {' or '.join(passkey_origins(urls).values())} alone" if chosen.second_factor == "passkey" else ""
+        console.print(f"second factor: {chosen.second_factor}{only}")
         others = service.store.count_accounts_without_template(service.calibration.fingerprint)
         if others:
             console.print(f"{others} accounts were made with another embedder: they cannot log in with this one.")
+        unlike = service.store.count_accounts_with_other_factor(chosen.second_factor)
+        if unlike:
+            console.print(f"{unlike} accounts have another second factor: they cannot log in with this one.")
         server.run_service(service, address, listening_socket)
+
+
+def _check(folder: str | None, embedder: str) -> None:
+    from facelab.methods.embedders import new_embedder
+    from facelab.webapp.checkup import check_accounts
+
+    known = new_embedder(embedder)
+    findings = check_accounts(accounts_settings(folder), {known.fingerprint: known.name})
+    for finding in findings:
+        console.print(f"{finding.subject}: {finding.text}")
+    if any(finding.is_fault for finding in findings):
+        raise typer.Exit(1)
 
 
 def _path(text: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""Exercises of notebook 10: a template, the turn of a head, strangers before a gallery, and a limit on tries."""
+"""Exercises of notebook 10: a template, the turn of a head, strangers before a gallery, and the errors of attack detection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from facelab.exercises.exercise import (
     Exercise,
-    ExerciseError,
     refuse_mistakes,
     require,
     require_number,
@@ -126,46 +125,58 @@ _FPIR_MISTAKES = {
 FPIR = Exercise("10.3 a stranger before a gallery", fpir, _check_fpir, mistakes=_FPIR_MISTAKES)
 
 
-def attempt_allowed(attempts: list[float], now: float, limit: int, window: float) -> bool:
-    """Whether one more try at ``now`` keeps to ``limit`` tries in any ``window`` seconds; ``attempts``: the times before."""
-    return sum(1 for time in attempts if time > now - window) < limit
+def attack_errors(bona_fide: np.ndarray, attacks: dict[str, np.ndarray], threshold: float) -> tuple[float, float]:
+    """APCER of the worst instrument, and BPCER, where a score of at least ``threshold`` is taken for a live face."""
+    passed = [np.mean(scores >= threshold) for scores in attacks.values()]
+    return float(max(passed)), float(np.mean(bona_fide < threshold))
 
 
-def _check_limit(answer) -> None:
-    cases = [
-        ([], 5.0, True, "the first try"),
-        ([0.0, 1.0, 2.0], 3.0, False, "a fourth try within the window"),
-        ([0.0, 1.0, 2.0], 10.0, True, "a try just as the first one leaves the window of 10 s"),
-        ([0.0, 8.0, 9.0], 10.5, True, "two of three tries are recent"),
-        ([4.0, 8.0, 9.0], 10.5, False, "all three tries are recent"),
-        ([1.0, 2.0, 3.0, 4.0], 5.0, False, "four tries are in the window already"),
-    ]
-    for times, now, *_ in cases:
-        got = answer(list(times), now, 3, 10.0)
-        require_written(got)
-        if not isinstance(got, bool | np.bool_):
-            raise ExerciseError(f"return True or False; you return {type(got).__name__}.")
-    for label, (mistake, message) in _LIMIT_MISTAKES.items():
-        given = [mistake(list(times), now, 3, 10.0) for times, now, *_ in cases]
-        if [answer(list(times), now, 3, 10.0) for times, now, *_ in cases] == given:
-            require(label == "", message)
-    for times, now, expected, what in cases:
-        require(answer(list(times), now, 3, 10.0) == expected, f"{what}: should be {expected}.")
-
-
-_LIMIT_MISTAKES = {
-    "one too many": (
-        lambda times, now, limit, window: sum(t > now - window for t in times) <= limit,
-        "one too many: with `limit` tries in the window already, the next one is refused.",
-    ),
-    "for good": (
-        lambda times, now, limit, window: len(times) < limit,
-        "you count all tries there ever were: after three mistakes nobody could come in again.",
-    ),
-    "fixed windows": (
-        lambda times, now, limit, window: sum(t // window == now // window for t in times) < limit,
-        "your windows begin at fixed times: at their border an attacker has twice as many tries. Count back from now.",
-    ),
-    "never": (lambda times, now, limit, window: True, "you allow everything."),
+_BONA_FIDE = np.array([0.9, 0.8, 0.75, 0.7, 0.66, 0.6, 0.5, 0.45, 0.4, 0.2])
+_ATTACKS = {
+    "print": np.array([0.1, 0.05, 0.3, 0.2, 0.15, 0.25, 0.55, 0.35]),
+    "screen": np.array([0.4, 0.5, 0.6, 0.2, 0.1]),
+    "warp": np.array([0.3, 0.7, 0.1, 0.2]),
 }
-ATTEMPT_ALLOWED = Exercise("10.4 so many tries", attempt_allowed, _check_limit, mistakes=_LIMIT_MISTAKES)
+
+
+def _check_attack_errors(answer) -> None:
+    given = dict(_ATTACKS)
+    got = answer(_BONA_FIDE.copy(), given, 0.5)
+    require_returned(got)
+    refuse_mistakes(got, _ATTACK_MISTAKES, _BONA_FIDE, _ATTACKS, 0.5)
+    require_value(got, attack_errors(_BONA_FIDE, _ATTACKS, 0.5), "(APCER, BPCER) of three instruments at 0.5")
+    require_value(answer(_BONA_FIDE.copy(), given, 1.5), (0.0, 1.0), "a threshold that nobody reaches")
+    require_value(answer(_BONA_FIDE.copy(), given, -1.0), (1.0, 0.0), "a threshold that everybody reaches")
+
+
+_ATTACK_MISTAKES = {
+    "pooled": (
+        lambda b, a, t: (np.mean(np.concatenate(list(a.values())) >= t), np.mean(b < t)),
+        "you count all attacks in one pot: many weak ones hide the one that works. The attacker takes the best instrument.",
+    ),
+    "mean over instruments": (
+        lambda b, a, t: (np.mean([np.mean(s >= t) for s in a.values()]), np.mean(b < t)),
+        "this is the mean over the instruments. The attacker takes the best one: report the highest.",
+    ),
+    "above the threshold": (
+        lambda b, a, t: (max(np.mean(s > t) for s in a.values()), np.mean(b <= t)),
+        "a score equal to the threshold is accepted, an attack's and an owner's.",
+    ),
+    "swapped": (
+        lambda b, a, t: attack_errors(b, a, t)[::-1],
+        "these two are swapped: APCER is of the attacks, BPCER of the people who are there themselves.",
+    ),
+    "what went right": (
+        lambda b, a, t: (max(np.mean(s < t) for s in a.values()), np.mean(b >= t)),
+        "these are shares of right decisions; APCER and BPCER are of wrong ones.",
+    ),
+    "counts": (
+        lambda b, a, t: (max(np.sum(s >= t) for s in a.values()), np.sum(b < t)),
+        "these are numbers of presentations: divide each by how many there were of its kind.",
+    ),
+    "one figure": (
+        lambda b, a, t: np.mean(attack_errors(b, a, t)),
+        "one figure hides which error was made. The standard reports both, (APCER, BPCER).",
+    ),
+}
+ATTACK_ERRORS = Exercise("10.4 attacks at a threshold", attack_errors, _check_attack_errors, mistakes=_ATTACK_MISTAKES)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Cookie, Depends, FastAPI, Header, Request, Response
+from anyio import to_thread
+from fastapi import Cookie, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from facelab.webapp.account_store import Account
+from facelab.webapp.frame_bounds import is_laborious
 from facelab.webapp.frame_queue import FrameQueue
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
     AccountResponse,
-    ErrorResponse,
     FrameResponse,
     IdentificationResponse,
     LogInRequest,
@@ -35,13 +37,17 @@ from facelab.webapp.messages import (
     StateResponse,
 )
 from facelab.webapp.middleware import SecurityMiddleware, problem_response
+from facelab.webapp.passkey_routes import add_passkey
 from facelab.webapp.problems import Problem
+from facelab.webapp.route_parts import CHANGES, client_address, errors
+from facelab.webapp.second_factor import Proof
+from facelab.webapp.seen_table import KEPT_DAYS
 from facelab.webapp.service import FaceIdService, FrameOutcome, shot_instructions
 from facelab.webapp.signup import SHOTS
 
 PAGE_FOLDER = Path(__file__).with_name("page")
 SESSION_COOKIE = "faceid"
-_DAY = 86_400
+_DAY, _MINUTE = 86_400, 60
 _LOG = logging.getLogger("uvicorn.error")  # the log that the server prints
 _PHOTOGRAPH = {"schema": {"type": "string", "format": "binary"}}
 _FRAME_BODY = {"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, _PHOTOGRAPH)}}
@@ -52,10 +58,6 @@ async def _frame(request: Request) -> bytes:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() not in MEDIA_TYPES:
         raise Problem("wrong_type")
     return await request.body()
-
-
-def _from_the_page(x_faceid: Annotated[str, Header(pattern="^1$", description="Always 1.")]) -> None:
-    """Only so that the description names the header; ``SecurityMiddleware`` has checked it."""
 
 
 SessionToken = Annotated[str | None, Cookie(alias=SESSION_COOKIE, description="Set by a log-in.")]
@@ -70,12 +72,6 @@ def _account(request: Request, session: SessionToken = None) -> Account:
 
 FrameBytes = Annotated[bytes, Depends(_frame)]
 SignedInAccount = Annotated[Account, Depends(_account)]
-_CHANGES = [Depends(_from_the_page)]
-
-
-def _errors(*statuses: int) -> dict[int | str, dict]:
-    """The refusals of an operation, for the description."""
-    return {status: {"model": ErrorResponse, "description": "Refused."} for status in sorted({403, *statuses})}
 
 
 def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
@@ -88,9 +84,13 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        cleaning = asyncio.create_task(_purge_daily(service))
+        cleaning = [
+            asyncio.create_task(_repeat(_DAY, service.purge)),
+            asyncio.create_task(_repeat(_MINUTE, service.forget_expired)),
+        ]
         yield
-        cleaning.cancel()
+        for task in cleaning:
+            task.cancel()
 
     app = FastAPI(title="facelab Face-ID", version="1", docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
@@ -98,17 +98,19 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
     app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, open_bodies=open_bodies)
     _add_errors(app)
     queue = FrameQueue(service.settings.limits.waiting_frames)
-    _add_sign_up(app, service, queue)
-    _add_log_in(app, service, queue)
+    passphrases = FrameQueue(service.settings.limits.waiting_frames, workers=1)  # each takes 19 MiB
+    _add_sign_up(app, service, queue, passphrases)
+    _add_log_in(app, service, queue, passphrases)
+    add_passkey(app, service)
     _add_account(app, service)
     _add_page(app)
     return app
 
 
-async def _purge_daily(service: FaceIdService) -> None:
+async def _repeat(seconds: float, action: Callable[[], object]) -> None:
     while True:
-        await asyncio.sleep(_DAY)
-        await asyncio.to_thread(service.purge)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(action)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -134,8 +136,8 @@ def _add_errors(app: FastAPI) -> None:
         return response
 
 
-def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> None:
-    @app.get("/api/state", responses=_errors())
+def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue, passphrases: FrameQueue) -> None:
+    @app.get("/api/state", responses=errors())
     def state(session: SessionToken = None) -> StateResponse:
         """What the page needs at its start."""
         account = service.session_account(session)
@@ -144,27 +146,31 @@ def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> Non
             lab=service.settings.lab_mode,
             embedder=service.calibration.embedder,
             keep_days=service.settings.idle_days,
+            visit_days=KEPT_DAYS,
             consent={"version": service.consent_text.version, "text": list(service.consent_text.paragraphs)},
             shots=shot_instructions(),
+            second_factor=service.settings.second_factor,
         )
 
-    @app.post("/api/sign-up", status_code=201, responses=_errors(400, 409, 413, 422, 429), dependencies=_CHANGES)
-    def begin_sign_up(body: SignUpRequest, request: Request) -> SignUpResponse:
+    @app.post("/api/sign-up", status_code=201, responses=errors(400, 404, 409, 413, 422, 429), dependencies=CHANGES)
+    async def begin_sign_up(body: SignUpRequest, request: Request) -> SignUpResponse:
         """Begin a sign-up."""
-        token = service.begin_sign_up(body.name, body.consent, body.findable, _address(request))
+        address, proof = client_address(request), Proof(body.passphrase, body.passkey)
+        begin = functools.partial(service.begin_sign_up, body.name, body.consent, body.findable, address, proof)
+        token = await _in_turn(passphrases, address, proof, begin)
         return SignUpResponse(sign_up=token, taken=0, needed=len(SHOTS), say=SHOTS[0].instruction)
 
     @app.post(
         "/api/sign-up/{token}/shots",
         response_model_exclude_unset=True,
-        responses=_errors(404, 413, 415, 422, 429),
-        dependencies=_CHANGES,
+        responses=errors(404, 413, 415, 422, 429),
+        dependencies=CHANGES,
         openapi_extra=_FRAME_BODY,
     )
     async def shot(token: str, frame: FrameBytes, request: Request) -> ShotResponse:
         """A frame for the next shot."""
-        address = _address(request)
-        outcome = await queue.run(address, lambda: service.submit_shot(token, frame, address))
+        address = client_address(request)
+        outcome = await queue.run(address, lambda: service.submit_shot(token, frame, address), is_laborious(frame))
         accepted = outcome.state == "taken"
         return ShotResponse(
             accepted=accepted,
@@ -178,37 +184,43 @@ def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> Non
     @app.post(
         "/api/sign-up/{token}/finish",
         status_code=201,
-        responses=_errors(404, 409, 413, 422, 429),
-        dependencies=_CHANGES,
+        responses=errors(404, 409, 413, 422, 429),
+        dependencies=CHANGES,
     )
     def finish_sign_up(token: str) -> NameResponse:
         """Keep the account."""
         return NameResponse(name=service.finish_sign_up(token))
 
-    @app.delete("/api/sign-up/{token}", status_code=204, responses=_errors(404, 413, 422, 429), dependencies=_CHANGES)
+    @app.delete("/api/sign-up/{token}", status_code=204, responses=errors(404, 413, 422, 429), dependencies=CHANGES)
     def forget_sign_up(token: str) -> None:
         """Forget a sign-up."""
         service.forget_sign_up(token)
 
 
-def _add_log_in(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> None:
-    @app.post("/api/log-in", status_code=201, responses=_errors(400, 413, 422, 429), dependencies=_CHANGES)
-    def begin_log_in(body: LogInRequest, request: Request) -> LogInResponse:
-        """Begin a log-in. The answer is the same for names that do not exist."""
-        nonce = service.begin_log_in(body.name, _address(request))
-        return LogInResponse(challenge=nonce, say=SHOTS[0].instruction, seconds=service.settings.log_in_seconds)
+def _add_log_in(app: FastAPI, service: FaceIdService, queue: FrameQueue, passphrases: FrameQueue) -> None:
+    @app.post("/api/log-in", status_code=201, responses=errors(400, 404, 413, 422, 429), dependencies=CHANGES)
+    async def begin_log_in(body: LogInRequest, request: Request) -> LogInResponse:
+        """Begin a log-in. The answer is the same for names that do not exist, and for a second factor that is wrong."""
+        address, proof = client_address(request), Proof(body.passphrase, body.passkey)
+        begin = functools.partial(service.begin_log_in, body.name, address, proof)
+        nonce = await _in_turn(passphrases, address, proof, begin)
+        settings = service.settings
+        limits = {"seconds": settings.log_in_seconds, "turn_seconds": settings.turn_seconds}
+        return LogInResponse(challenge=nonce, say=SHOTS[0].instruction, **limits)
 
     @app.post(
         "/api/log-in/{nonce}/frames",
         response_model_exclude_unset=True,
-        responses=_errors(404, 413, 415, 422, 429),
-        dependencies=_CHANGES,
+        responses=errors(404, 413, 415, 422, 429),
+        dependencies=CHANGES,
         openapi_extra=_FRAME_BODY,
     )
     async def frame(nonce: str, frame: FrameBytes, request: Request, response: Response) -> FrameResponse:
         """A frame of a log-in."""
-        address = _address(request)
-        outcome = await queue.run(address, lambda: service.submit_log_in_frame(nonce, frame, address))
+        address = client_address(request)
+        outcome = await queue.run(
+            address, lambda: service.submit_log_in_frame(nonce, frame, address), is_laborious(frame)
+        )
         if outcome.session is not None:
             length = int(service.settings.session_seconds)
             response.set_cookie(SESSION_COOKIE, outcome.session, max_age=length, **_cookie_flags(service))
@@ -218,25 +230,25 @@ def _add_log_in(app: FastAPI, service: FaceIdService, queue: FrameQueue) -> None
     @app.post(
         "/api/who-am-i",
         response_model_exclude_unset=True,
-        responses=_errors(413, 415, 422, 429),
-        dependencies=_CHANGES,
+        responses=errors(413, 415, 422, 429),
+        dependencies=CHANGES,
         openapi_extra=_FRAME_BODY,
     )
     async def who_am_i(frame: FrameBytes, request: Request) -> IdentificationResponse:
         """Who a frame shows, among those who may be found."""
-        address = _address(request)
-        outcome = await queue.run(address, lambda: service.identify(frame, address))
+        address = client_address(request)
+        outcome = await queue.run(address, lambda: service.identify(frame, address), is_laborious(frame))
         return IdentificationResponse(name=outcome.name, hint=_hint(outcome), **_lab(outcome))
 
 
 def _add_account(app: FastAPI, service: FaceIdService) -> None:
-    @app.post("/api/log-out", status_code=204, responses=_errors(413, 422, 429), dependencies=_CHANGES)
+    @app.post("/api/log-out", status_code=204, responses=errors(413, 422, 429), dependencies=CHANGES)
     def log_out(response: Response, session: SessionToken = None) -> None:
         """End the session."""
         service.log_out(session)
         response.delete_cookie(SESSION_COOKIE, **_cookie_flags(service))
 
-    @app.get("/api/me", responses=_errors(401))
+    @app.get("/api/me", responses=errors(401))
     def me(account: SignedInAccount) -> AccountResponse:
         """All that is stored about the account."""
         return AccountResponse(
@@ -245,12 +257,14 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             last_login=None if account.last_login is None else _date(account.last_login),
             consent={"version": account.consent_version, "time": _date(account.created)},
             findable=account.findable,
+            second_factor=account.factor,
             templates=service.store.count_templates(account.id),
+            remembered_visits=len(service.store.seen_frames(account.id)),
             embedder=service.calibration.embedder,
             audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.newest_events(account.id)],
         )
 
-    @app.delete("/api/me", status_code=204, responses=_errors(401, 413, 422, 429), dependencies=_CHANGES)
+    @app.delete("/api/me", status_code=204, responses=errors(401, 413, 422, 429), dependencies=CHANGES)
     def delete_me(account: SignedInAccount, response: Response) -> None:
         """Delete the account for good."""
         service.delete_account(account)
@@ -265,13 +279,14 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE_FOLDER))
 
 
+async def _in_turn(queue: FrameQueue, address: str, proof: Proof, begin: Callable[[], str]) -> str:
+    """Begin a dialogue; where a passphrase is worked on, in a queue that nothing else waits behind."""
+    return await (to_thread.run_sync(begin) if proof.passphrase is None else queue.run(address, begin))
+
+
 def _cookie_flags(service: FaceIdService) -> dict:
     """No script reads it, no other site sends it, and where the page came by https it travels by https alone."""
     return {"httponly": True, "samesite": "strict", "secure": service.settings.https}
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 def _date(seconds: float) -> str:

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EDITION = "2"  #: a change of the meaning raises it
+from facelab.evaluation import Estimate
+from facelab.webapp.calibration import Calibration
+from facelab.webapp.liveness import Liveness
+from facelab.webapp.seen_table import KEPT_DAYS, KEPT_VISITS
+
+EDITION = "3"  #: a change of the meaning raises it
+#: of ``Liveness.apcer``: a print, a warp, and the best of all that was tried
+QUOTED_ATTACKS = ("print turned", "3-D warp", "one photograph, best of all")
+
+#: kind of second factor -> what is kept of it, what it does, what the face adds
+_FACTORS = {
+    "none": ("this template, encrypted", "Your face alone lets you in.", "That is not sure:"),
+    "passphrase": (
+        "this template and a value that your passphrase is checked by, both encrypted",
+        "You log in with a passphrase and with your face. The passphrase keeps others out.",
+        "The face is there for the day when somebody knows it, and it is not sure:",
+    ),
+    "passkey": (
+        "this template and the public key of your passkey, both encrypted",
+        "You log in with a passkey and with your face. The passkey keeps others out; its secret half never comes here.",
+        "The face is there for the day when somebody has your device and can unlock it, and it is not sure:",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -20,20 +42,57 @@ class ConsentText:
     paragraphs: tuple[str, ...]
 
 
-def consent_text(idle_days: float) -> ConsentText:
-    """The text of a service that deletes an account which nobody logged in to for ``idle_days``."""
+def consent_text(idle_days: float, second_factor: str, calibration: Calibration, liveness: Liveness) -> ConsentText:
+    """The text of a service.
+
+    Args:
+        idle_days: an account that nobody logged in to for so long is deleted.
+        second_factor: its kind, of ``second_factor.KINDS``.
+        calibration, liveness: whose measured rates are quoted.
+    """
+    kept, locked, added = _FACTORS[second_factor]
     return ConsentText(
-        f"{EDITION} ({idle_days:g} days)",
+        f"{EDITION} ({idle_days:g} days, second factor {second_factor})",
         (
             "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "
             "that describes your face, your template.",
-            "Kept are your name, this template, encrypted, the times of your log-ins, and whether others may find you by "
-            "a picture. No picture is kept.",
+            f"Kept are your name, {kept}, the times of your log-ins, and whether others may find you by a picture. No picture "
+            "is kept.",
+            "So that a recording of you is known again, check values of your pictures are kept as well, encrypted: of your "
+            f"last {KEPT_VISITS} visits, for {KEPT_DAYS:g} days. They too describe your face, but are no picture.",
             "The template is used to recognise you here, and for nothing else. It stays on the computer that this page "
             "comes from.",
-            "You can see all that is stored about you, and delete it at any time. Then it is gone from every file. If you do "
-            f"not log in for {idle_days:g} days it is deleted as well.",
+            "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
+            "service; a backup that was made before may still hold it. If you do not log in for "
+            f"{idle_days:g} days it is deleted as well.",
+            f"{locked} {added} {_match_rate(calibration)}",
+            _photograph_rates(liveness),
             "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "
             "or film from a face. Do not protect anything of value with it.",
         ),
     )
+
+
+def _match_rate(calibration: Calibration) -> str:
+    rate = calibration.fmr
+    return (
+        f"when {rate.n} people were compared with each other, each with the own face, {100 * rate.value:.2g} % of "
+        f"{calibration.impostors:,} comparisons passed (95 % interval: {100 * rate.low:.2g} to {100 * rate.high:.2g} %), "
+        "with a threshold that was set on the same people."
+    )
+
+
+def _photograph_rates(liveness: Liveness) -> str:
+    """What somebody gets who has one photograph of the owner; shares as numbers of 100."""
+    print_rate, warp_rate, chosen = (liveness.apcer[name] for name in QUOTED_ATTACKS)
+    return (
+        f"Somebody may hold a photograph of you before the camera. When that was tried on {chosen.n} people, of 100 attempts "
+        f"with a print that was turned {_of_100(print_rate)} were let in, and of 100 with a picture that a computer had turned "
+        f"{_of_100(warp_rate)}. Of 100 forgers who could make many pictures and send the best, {_of_100(chosen)} were. Of 100 "
+        f"honest turns of the head {_of_100(liveness.bpcer)} were refused. All this was measured on photographs; a film of you "
+        "that turns its head is not told from you."
+    )
+
+
+def _of_100(rate: Estimate) -> str:
+    return f"{100 * rate.value:.0f} (95 % interval: {100 * rate.low:.0f} to {100 * rate.high:.0f})"

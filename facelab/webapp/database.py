@@ -1,8 +1,9 @@
 """The SQLite file of the service: its tables, how it is opened and checked, and how it is changed.
 
-Deleted means overwritten: ``secure_delete`` fills with zeros what a deleted row leaves behind, and the rollback journal, which
-holds the old pages for the moment of a change, is removed with it (a write-ahead log would keep them for longer). It misses
-the copy that stays in a page when SQLite moves a row to the next one, so that a deletion also writes the whole file anew.
+Deleted means removed from every file: ``secure_delete`` fills with zeros what a deleted row leaves behind, and the rollback
+journal, which holds the old pages for the moment of a change, is removed with it (a write-ahead log would keep them longer). It
+misses the copy that stays in a page when SQLite moves a row to the next one, so that a deletion also writes the file anew.
+What the disk keeps in blocks that belong to no file any more, nothing here can say.
 
 Answered means on the disk: a change is complete when its journal is gone, and only ``synchronous = EXTRA`` waits until the disk
 has that, too. With less, a loss of power can bring the journal back; the next start would undo the change, a deletion even.
@@ -12,20 +13,22 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from facelab.errors import FacelabError
 from facelab.files import lock_folder, make_folder
 from facelab.webapp.trusted_time import check_clock_is_set
 
-SCHEMA_VERSION = 2  #: 1: a template was not bound to the row of its account
+SCHEMA_VERSION = 3  #: 1: a template was not bound to the row of its account; 2: accounts had no second factor
 DATABASE_FILE = "faceid.sqlite"
+STAGING_PREFIX = ".restore-"  #: of the folder in which a backup is looked at before it takes the place of the database
 _APPLICATION_ID = int.from_bytes(b"fcID", "big")  # tells our databases from others (https://sqlite.org/pragma.html)
 _TABLES = """
 CREATE TABLE accounts (
@@ -35,7 +38,9 @@ CREATE TABLE accounts (
     created REAL NOT NULL,
     last_login REAL,
     consent TEXT NOT NULL,
-    findable INTEGER NOT NULL
+    findable INTEGER NOT NULL,
+    factor TEXT NOT NULL,
+    factor_sealed BLOB
 ) WITHOUT ROWID;
 CREATE TABLE templates (
     account TEXT NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
@@ -51,6 +56,13 @@ CREATE TABLE audit (
     account TEXT REFERENCES accounts(id) ON DELETE SET NULL
 );
 CREATE INDEX audit_account ON audit(account);
+CREATE TABLE seen (
+    number INTEGER PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,
+    time REAL NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX seen_account ON seen(account);
 CREATE TABLE about (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -58,30 +70,48 @@ CREATE TABLE about (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 class Database:
     """The database in a folder, made if it is not there. One connection, used by one thread at a time.
 
-    While it is open, no other process can open it.
+    While it is open, no other process can open it, but to read.
 
     Args:
         folder: made for its owner alone.
         clock: seconds since 1970.
         secure_delete: False only to show in a test what would be left behind.
+        read_only: read what is there, beside a service that may be running; nothing is made or changed.
 
     Raises:
         FacelabError: another process has the folder or others may look into it, or the file is no such database, damaged, of
-            another schema, or cannot be used; or it is to be made and the clock cannot be right.
+            another schema, or cannot be used; or it is to be made and the clock cannot be right, or to be read and not there.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time, secure_delete: bool = True) -> None:
-        self.path = folder / DATABASE_FILE
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
+        secure_delete: bool = True,
+        read_only: bool = False,
+    ) -> None:
+        self.path, self.is_read_only = folder / DATABASE_FILE, read_only
         self._clock, self._lock, self._secure_delete = clock, threading.RLock(), secure_delete
+        if read_only:
+            require_database(folder)
         with ExitStack() as opened:
             try:
-                _make_private(folder)
-                opened.enter_context(lock_folder(folder, "facelab app"))
+                make_private_folder(folder)
+                if not read_only:
+                    opened.enter_context(lock_folder(folder, "facelab app"))
+                    for left in folder.glob(
+                        f"{STAGING_PREFIX}*"
+                    ):  # of a restore that was killed, deleted accounts and all
+                        shutil.rmtree(left)
                 self._connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
                 opened.callback(self._connection.close)
                 # A damaged name is one that belongs to no template, and not the end of a list.
                 self._connection.text_factory = lambda text: text.decode(errors="replace")
                 self._check_origin()
+                if read_only:  # all the same SQLite rolls back what a process that was killed left half done
+                    self._connection.execute("PRAGMA query_only = ON")
+                    self._opened = opened.pop_all()
+                    return
                 self.path.chmod(0o600)
                 self._connection.execute(f"PRAGMA secure_delete = {'ON' if secure_delete else 'OFF'}")
                 self._connection.execute("PRAGMA journal_mode = DELETE")
@@ -103,24 +133,12 @@ class Database:
 
     def _check_origin(self) -> None:
         """Refuse what this class did not make, before anything in it is changed."""
-        about = [self._rows(f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version")]
-        if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
-            return  # new
-        if about[0] != _APPLICATION_ID:
+        is_new = not self._rows("SELECT 1 FROM sqlite_master LIMIT 1")
+        fault = None if is_new and not self.is_read_only else find_fault(self._connection)
+        if fault is not None:
             raise FacelabError(
-                f"{self.path} is a database of another program, or of a facelab before schema {SCHEMA_VERSION}.",
-                "Name a new folder (--folder).",
-            )
-        if about[1] != SCHEMA_VERSION:
-            raise FacelabError(
-                f"{self.path} has schema {about[1]}, this facelab reads {SCHEMA_VERSION}.",
-                "Name a new folder (--folder).",
-            )
-        found = self._rows("PRAGMA quick_check(1)")[0][0]
-        if found != "ok":
-            raise FacelabError(
-                f"{self.path} is damaged ({' '.join(found.split())}).",
-                "Put back a copy, or name a new folder (--folder).",
+                f"{self.path} {fault}.",
+                "Put back a backup (facelab accounts restore), or name a new folder (--folder).",
             )
 
     def _prepare(self) -> None:
@@ -133,6 +151,21 @@ class Database:
             # Written at every start, since only a change removes the journal of a process that was killed before the
             # journal was complete: SQLite has nothing to roll back then, and leaves the file, old pages and all.
             change.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy to a file, beside a service that may be changing the database.
+
+        Raises:
+            sqlite3.Error: the disk is full, or the file cannot be written.
+        """
+        with self._lock, closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
+
+    def integrity_faults(self) -> list[str]:
+        """What a full check of the file finds, a sentence each: pages, indexes, and rows that belong to no account."""
+        faults = [" ".join(str(row[0]).split()) for row in self._rows("PRAGMA integrity_check")]
+        orphans = len(self._rows("PRAGMA foreign_key_check"))
+        return [fault for fault in faults if fault != "ok"] + [f"{orphans} rows of no account"] * (orphans > 0)
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -168,7 +201,32 @@ class Database:
             change.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
 
 
-def _make_private(folder: Path) -> None:
+def require_database(folder: Path) -> None:
+    """Refuse a folder where no database was begun.
+
+    Raises:
+        FacelabError: there is none.
+    """
+    if not (folder / DATABASE_FILE).exists():
+        raise FacelabError(f"There is no database in {folder}.", "Name the folder of the accounts (--folder).")
+
+
+def find_fault(connection: sqlite3.Connection) -> str | None:
+    """What speaks against a database being ours, sound and of this schema, as ``is damaged (...)``; None: nothing.
+
+    Raises:
+        sqlite3.Error: it is no database, or cannot be read.
+    """
+    about = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if about[0] != _APPLICATION_ID:
+        return f"is a database of another program, or of a facelab before schema {SCHEMA_VERSION}"
+    if about[1] != SCHEMA_VERSION:
+        return f"has schema {about[1]}, this facelab reads {SCHEMA_VERSION}"
+    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    return None if found == "ok" else f"is damaged ({' '.join(found.split())})"
+
+
+def make_private_folder(folder: Path) -> None:
     """Make a folder for its owner alone; one that is open to others is not ours to close: it may be /tmp."""
     make_folder(folder, mode=0o700)
     rights = stat.S_IMODE(folder.stat().st_mode)

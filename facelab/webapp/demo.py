@@ -21,9 +21,9 @@ from facelab.webapp.service import FaceIdService
 #: person of ORL -> photographs for the five shots of a sign-up, and others for a log-in: straight, turned left, turned right
 CAST = {
     1: ((1, 2, 4, 3, 7), (9, 5, 6)),
-    4: ((1, 2, 6, 4, 5), (7, 10, 8)),
+    4: ((1, 2, 6, 4, 5), (9, 10, 8)),
     13: ((5, 9, 3, 1, 2), (10, 6, 7)),
-    23: ((1, 2, 4, 3, 7), (10, 5, 9)),
+    23: ((1, 2, 6, 3, 7), (10, 5, 4)),
     28: ((1, 2, 4, 5, 7), (6, 8, 10)),
     35: ((1, 8, 5, 4, 6), (2, 7, 9)),
 }
@@ -70,10 +70,12 @@ class FaceIdClient:
         if "challenge" not in begun:
             return [begun]
         path = f"/api/log-in/{begun['challenge']}/frames"
-        first = self._frame(path, straight)
-        if first.get("state") != "turn":
-            return [first]
-        return [first, self._frame(path, left if first["say"] == INSTRUCTIONS[1] else right)]
+        answers = [self._frame(path, straight)]
+        while answers[-1].get("state") == "straight" and not answers[-1]["hint"]:  # the side is told a little later
+            answers.append(self._frame(path, straight))
+        if answers[-1].get("state") != "turn":
+            return answers
+        return [*answers, self._frame(path, left if answers[-1]["say"] == INSTRUCTIONS[1] else right)]
 
     def get(self, path: str) -> dict:
         """The answer to a question."""

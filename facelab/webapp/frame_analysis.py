@@ -11,8 +11,11 @@ import numpy as np
 from facelab.cropping import Detector, Face, YuNetDetector
 from facelab.errors import BadParameterError
 from facelab.methods.embedders import Embedder
-from facelab.webapp import frames, pose, quality, replay
+from facelab.webapp import frames, pose, quality
+from facelab.webapp.decoder import ProcessDecoder
+from facelab.webapp.liveness_features import face_crop
 from facelab.webapp.quality import HINTS, Hint, Quality
+from facelab.webapp.seen_frames import frame_digest
 
 #: Half of the usual longest side: on ORL faces in frames of 640 x 480 it found all, as 640 did, in a quarter of the time, and
 #: the turn differed from our labels with a standard deviation of .03 in both.
@@ -25,18 +28,18 @@ class FrameAnalysis:
     """One frame.
 
     Attributes:
-        digests: see ``replay.frame_digests``.
+        digest: see ``seen_frames.frame_digest``.
         hint: what is wrong with it; then there is no embedding.
         quality, turn: of its largest face; None where there is none.
-        face_hash: see ``replay.face_hash``.
+        face_crop: see ``liveness_features.face_crop``; a picture, so that it stays in memory, and no longer than its dialogue.
         embedding: float32 (D,) of norm 1.
     """
 
-    digests: tuple[bytes, bytes]
+    digest: bytes
     hint: Hint | None = None
     quality: Quality | None = None
     turn: float | None = None
-    face_hash: int | None = None
+    face_crop: np.ndarray | None = None
     embedding: np.ndarray | None = None
 
 
@@ -47,11 +50,19 @@ class FrameAnalyser:
         embedder: of ``methods.embedders``.
         detector: gives landmarks; None: ``DETECTOR``.
         workers: threads; each holds the networks once.
+        decoder: decodes in processes, and is closed with this; None: the frames are decoded here, without a deadline.
     """
 
-    def __init__(self, embedder: Embedder, detector: Detector | None = None, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        detector: Detector | None = None,
+        workers: int = WORKERS,
+        decoder: ProcessDecoder | None = None,
+    ) -> None:
         self.embedder = embedder
         self._detector = detector or DETECTOR
+        self._decoder = decoder
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="analyse")
 
     def analyse(self, data: bytes) -> FrameAnalysis:
@@ -63,22 +74,24 @@ class FrameAnalyser:
         return self._pool.submit(self._analyse, data).result()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and the processes."""
         self._pool.shutdown()
+        if self._decoder is not None:
+            self._decoder.close()
 
     def _analyse(self, data: bytes) -> FrameAnalysis:
-        image = frames.decode_frame(data)
-        digests = replay.frame_digests(data, image)
+        image = frames.decode_frame(data) if self._decoder is None else self._decoder.decode(data)
+        digest = frame_digest(image)
         faces = self._detector.detect(image)
         hint = quality.face_count_fault(faces)
         if not faces:
-            return FrameAnalysis(digests, hint)
+            return FrameAnalysis(digest, hint)
         face: Face = faces[0]
         try:
             figures, turn = quality.measure_quality(image, face), pose.head_turn(face.landmarks)
             hint = hint or quality.quality_fault(figures)
             embedding = None if hint else self.embedder.embed(image, face)
         except BadParameterError:  # landmarks in one place: this is no face
-            return FrameAnalysis(digests, HINTS["no_face"])
-        face_hash = replay.face_hash(image, face.landmarks)
-        return FrameAnalysis(digests, hint, figures, turn, face_hash, embedding)
+            return FrameAnalysis(digest, HINTS["no_face"])
+        crop = None if hint else face_crop(image, face.landmarks)
+        return FrameAnalysis(digest, hint, figures, turn, crop, embedding)

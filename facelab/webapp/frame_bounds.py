@@ -15,21 +15,29 @@ MAX_PARTS = 1024
 MIN_SIDE = 64  #: pixels; YuNet sees nothing on less
 MAX_SIDE = 4096  #: pixels
 MAX_PIXELS = 4_000_000  #: 12 MB when unpacked; a camera's 1920 x 1080 are two million
+#: Pixels, each as often as it is drawn. The page sends 640 x 480, and a JPEG of one scan.
+QUICK_WORK = 1_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SOS = 0xDA
+_SCAN = bytes((0xFF, _SOS))
 _SIZED_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the segments that hold a JPEG's size; the three are tables
 
 
-def check_work(data: bytes) -> None:
+def check_work(data: bytes) -> int:
     """Refuse what no camera sends. What passes need not be whole: that is found when it is decoded.
+
+    Returns:
+        How many pixels a decoder will draw: those of the photograph, times the scans of a JPEG.
 
     Raises:
         Problem: ``bad_photograph``: not a JPEG, PNG or WebP, of too many scans, parts or pixels or too few, or animated.
     """
+    scans = 1
     try:
         if data.startswith(b"\xff\xd8"):
             width, height = _jpeg_size(data)
+            scans = data.count(_SCAN)
         elif data.startswith(_PNG):
             width, height = _png_size(data)
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -40,11 +48,20 @@ def check_work(data: bytes) -> None:
         raise Problem("bad_photograph") from error
     if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise Problem("bad_photograph")
+    return width * height * scans
+
+
+def is_laborious(data: bytes) -> bool:
+    """Whether a photograph is more work than what the page sends, or none that can be read."""
+    try:
+        return check_work(data) > QUICK_WORK
+    except Problem:
+        return True
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     # Among pixels a 255 is always followed by 0 or a restart, so this counts every scan, and at times one of a thumbnail more
-    if data.count(b"\xff\xda") > MAX_SCANS:
+    if data.count(_SCAN) > MAX_SCANS:
         raise Problem("bad_photograph")
     place, size = 2, None
     for _ in range(MAX_PARTS):

@@ -13,18 +13,27 @@ MEDIA_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 MAX_BYTES = 2_000_000  #: a frame of 1280 x 720 as JPEG has about 200 kB
 
 
-def decode_frame(data: bytes) -> np.ndarray:
-    """A photograph, uint8 (H, W, 3), upright; a grey one has three equal channels.
+def check_frame(data: bytes) -> None:
+    """Refuse what is no photograph of a camera before a decoder starts.
 
-    Its size, its scans and its parts are counted, and refused, before a decoder starts: a file of 100 kB may claim
-    20 000 x 20 000 pixels, one of 300 kB ask for minutes.
+    Its size, its scans and its parts are counted: a file of 100 kB may claim 20 000 x 20 000 pixels, one of 300 kB ask for
+    minutes.
 
     Raises:
-        Problem: too many bytes, not a JPEG, PNG or WebP, broken, or more work than is allowed.
+        Problem: too many bytes, not a JPEG, PNG or WebP, or more work than is allowed.
     """
     if len(data) > MAX_BYTES:
         raise Problem("too_large")
     check_work(data)
+
+
+def decode_frame(data: bytes) -> np.ndarray:
+    """A photograph, uint8 (H, W, 3), upright; a grey one has three equal channels.
+
+    Raises:
+        Problem: ``check_frame`` refuses it, or it is broken.
+    """
+    check_frame(data)
     try:
         return decode(data)
     except BadImageError as error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from facelab.webapp.problems import Problem
+
+PATIENCE_SECONDS = 2  #: for which a place is safe from others, unless its key holds several
 
 
 class AttemptLimiter:
@@ -31,15 +34,10 @@ class AttemptLimiter:
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def allows(self, key: str) -> bool:
-        """Whether ``record_attempt`` would count one more; counts nothing."""
-        with self._lock:
-            return len(self._recent(key)) < self._max_attempts
-
     def check(self, key: str) -> None:
-        """Problem ``too_often`` if ``record_attempt`` would refuse; counts nothing."""
-        if not self.allows(key):
-            raise Problem("too_often")
+        """Problem ``too_often``, with the seconds to wait, if ``record_attempt`` would refuse; counts nothing."""
+        with self._lock:
+            self._check(self._recent(key))
 
     def record_attempt(self, key: str) -> None:
         """Count one.
@@ -49,8 +47,7 @@ class AttemptLimiter:
         """
         with self._lock:
             times = self._recent(key)
-            if len(times) >= self._max_attempts:
-                raise Problem("too_often")
+            self._check(times)
             times.append(self._clock())
             self._times[key] = times
             self._times.move_to_end(key)
@@ -64,6 +61,11 @@ class AttemptLimiter:
             if times:
                 times.pop()
 
+    def _check(self, times: deque[float]) -> None:
+        if len(times) >= self._max_attempts:
+            oldest = times[-self._max_attempts] if self._max_attempts else self._clock()
+            raise Problem("too_often", oldest + self._seconds - self._clock())
+
     def _recent(self, key: str) -> deque[float]:
         times, now = self._times.get(key, deque()), self._clock()
         while times and times[0] <= now - self._seconds:
@@ -71,44 +73,99 @@ class AttemptLimiter:
         return times
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One place that a key holds.
+
+    Attributes:
+        key: who holds it.
+        end: called when somebody else gets it.
+        since: when it was taken.
+    """
+
+    key: str
+    end: Callable[[], None]
+    since: float
+
+
 class PlaceLimiter:
     """Lets a key hold at most ``per_key`` places at one time, and all keys together ``in_all``.
+
+    Where all are taken, whoever comes gets the oldest place of the key that holds most, see ``greediest_key``: so a few
+    addresses cannot keep everybody else out. Whoever has none yet gets at least the oldest place of all, once that was held for
+    ``PATIENCE_SECONDS``: so many addresses with one slow request each cannot either.
 
     Args:
         per_key: places of one key.
         in_all: places of all.
+        clock: seconds, rising.
     """
 
-    def __init__(self, per_key: int, in_all: int) -> None:
-        self._per_key, self._in_all = per_key, in_all
-        self._held: Counter[str] = Counter()
+    def __init__(self, per_key: int, in_all: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_key, self._in_all, self._clock = per_key, in_all, clock
+        self._held: dict[str, dict[Place, None]] = {}  # of each key the oldest first
         self._lock = threading.Lock()
 
     @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
+    def hold(self, key: str, end: Callable[[], None]) -> Iterator[None]:
         """Hold a place while the block lasts.
+
+        Args:
+            key: who holds it.
+            end: called when somebody else gets the place, in the thread that takes it.
 
         Raises:
             Problem: ``busy``, no place is left.
         """
-        self.take(key)
+        place = self.take(key, end)
         try:
             yield
         finally:
-            self.give_back(key)
+            self.give_back(place)
 
-    def take(self, key: str) -> None:
-        """Take a place that ``give_back`` ends. Errors as ``hold``."""
+    def take(self, key: str, end: Callable[[], None]) -> Place:
+        """Take a place that ``give_back`` ends. Arguments and errors as ``hold``."""
+        place, lost = Place(key, end, self._clock()), None
         with self._lock:
-            if self._held[key] >= self._per_key or self._held.total() >= self._in_all:
+            counts = {one: len(places) for one, places in self._held.items()}
+            if counts.get(key, 0) >= self._per_key:
                 raise Problem("busy")
-            self._held[key] += 1
+            if sum(counts.values()) >= self._in_all:
+                lost = self._place_for(key, counts)
+                self._remove(lost)
+            self._held.setdefault(key, {})[place] = None
+        if lost is not None:
+            lost.end()
+        return place
 
-    def give_back(self, key: str) -> None:
-        """Give a place back."""
+    def give_back(self, place: Place) -> None:
+        """Give a place back, if it was not lost to somebody else."""
         with self._lock:
-            self._held[key] -= 1
-            self._held += Counter()  # forgets the keys that hold none
+            if place in self._held.get(place.key, ()):
+                self._remove(place)
+
+    def _place_for(self, key: str, counts: dict[str, int]) -> Place:
+        loser = greediest_key(counts, key)
+        if loser is not None:
+            return next(iter(self._held[loser]))
+        oldest = min((next(iter(places)) for places in self._held.values()), key=lambda one: one.since, default=None)
+        if key in counts or oldest is None or oldest.since > self._clock() - PATIENCE_SECONDS:
+            raise Problem("busy")
+        return oldest
+
+    def _remove(self, place: Place) -> None:
+        del self._held[place.key][place]
+        if not self._held[place.key]:
+            del self._held[place.key]
+
+
+def greediest_key(counts: Mapping[str, int], newcomer: str) -> str | None:
+    """Who gives up a place to a newcomer where all are taken: the key that holds most, if that is two more than the newcomer.
+
+    With less of a difference the newcomer would only be in the loser's position.
+    """
+    key = max(counts, key=counts.__getitem__, default=None)
+    return key if key is not None and counts[key] >= counts.get(newcomer, 0) + 2 else None
 
 
 def network_key(address: str) -> str:

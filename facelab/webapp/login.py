@@ -1,13 +1,16 @@
-"""The dialogue of a log-in: a straight frame, then a turn of the head to a side drawn at random. Decides nothing itself."""
+"""The dialogue of a log-in: straight frames, then a turn of the head to a side drawn at random. Decides nothing itself."""
 
 from __future__ import annotations
 
 import random
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from facelab.webapp import template
+from facelab.webapp.account_factors import PassedFactor
 from facelab.webapp.frame_analysis import FrameAnalysis
 from facelab.webapp.quality import HINTS, Hint
 from facelab.webapp.signup import MAX_STRAIGHT_TURN, MAX_TURN, SHOTS
@@ -15,9 +18,11 @@ from facelab.webapp.signup import MAX_STRAIGHT_TURN, MAX_TURN, SHOTS
 #: Least change of the turn, to the side that was asked for; as much to the other side refuses. 13 of ORL's 40 people turn so
 #: far to both sides. It stops a picture that is held still, not one that is turned: flat photographs of 39 people, turned in
 #: perspective by 30 degrees, changed it by .04 to .07 (median of the two sides; 95th percentile .10 to .11), by 40 degrees by
-#: .06 to .10 (.15). Nor does parallax tell them apart (the nose against the homography of eyes and mouth): YuNet puts the
-#: nose where a solid head would have it.
+#: .06 to .10 (.15). Nor does parallax of five landmarks tell them apart (the nose against the homography of eyes and mouth):
+#: YuNet puts the nose where a solid head would have it. Hundreds of points do: see ``liveness``.
 MIN_CHALLENGE_TURN = 0.10
+#: How many good straight frames are wanted before the side is told, drawn for each log-in: nobody can time a film by it.
+STRAIGHT_FRAMES = (1, 2, 3)
 INSTRUCTIONS = {
     "straight": SHOTS[0].instruction,
     1: "Turn your head to your left.",
@@ -52,26 +57,47 @@ class LogIn:
         address: whose it is, for the limits.
         threshold: least score of one person's photographs.
         max_frames: after so many it is refused.
-        rng: draws the side; of the operating system's randomness unless a test says otherwise.
+        turn_seconds: after so many, from when the side was told, it is refused.
+        clock: seconds, rising.
+        rng: draws the side, and when it is told; of the operating system's randomness unless a test says otherwise.
+
+    Attributes:
+        straight_frame: the last one before the side was told; None until then.
+        turned_frame: the one that answered the challenge.
+        side: 1 or -1 as ``INSTRUCTIONS`` has them; 0 until it is told.
     """
 
     def __init__(
-        self, name_key: str, address: str, threshold: float, max_frames: int, rng: random.Random | None = None
+        self,
+        name_key: str,
+        address: str,
+        threshold: float,
+        max_frames: int,
+        turn_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
     ) -> None:
         self.name_key, self.address = name_key, address
         self.lock = threading.Lock()
         self.is_replay = False
+        self.digests: list[bytes] = []  # of its frames with a face
         self.is_over = False
-        self.is_within_limits: bool | None = None  # None until it is counted, which is when its side is told
+        self.passed_factor: PassedFactor | None = None  # None until a second factor fitted
+        self.is_counted = False  # as a refusal, which it is from when its side is told until it let its owner in
         self._threshold, self._left = threshold, max_frames
+        self._turn_seconds, self._clock = turn_seconds, clock
         self._rng = rng or secrets.SystemRandom()
-        self._side = 0
+        self._straight_left = self._rng.choice(STRAIGHT_FRAMES)
+        self._end = float("inf")
+        self.side = 0
         self.straight_frame: FrameAnalysis | None = None
         self.turned_frame: FrameAnalysis | None = None
 
     def offer(self, frame: FrameAnalysis) -> LogInStep:
         """The next frame."""
         self._left -= 1
+        if self._clock() >= self._end:
+            return LogInStep("refused", INSTRUCTIONS["refused"])
         step = self._turn(frame) if self.straight_frame else self._straight(frame)
         out_of_frames = self._left <= 0 and step.state in ("straight", "turn")
         return LogInStep("refused", INSTRUCTIONS["refused"]) if out_of_frames else step
@@ -80,15 +106,19 @@ class LogIn:
         hint = frame.hint or (HINTS["not_straight"] if abs(frame.turn) > MAX_STRAIGHT_TURN else None)
         if hint is not None:
             return LogInStep("straight", INSTRUCTIONS["straight"], hint)
+        self._straight_left -= 1
+        if self._straight_left > 0:
+            return LogInStep("straight", INSTRUCTIONS["straight"])
         self.straight_frame = frame
-        self._side = self._rng.choice((1, -1))  # only now, so that no recording can be chosen to fit
-        return LogInStep("turn", INSTRUCTIONS[self._side], is_decisive=True)
+        self.side = self._rng.choice((1, -1))  # only now, so that no recording can be chosen to fit
+        self._end = self._clock() + self._turn_seconds
+        return LogInStep("turn", INSTRUCTIONS[self.side], is_decisive=True)
 
     def _turn(self, frame: FrameAnalysis) -> LogInStep:
-        instruction = INSTRUCTIONS[self._side]
+        instruction = INSTRUCTIONS[self.side]
         if frame.hint is not None:
             return LogInStep("turn", instruction, frame.hint)
-        change = (frame.turn - self.straight_frame.turn) * self._side
+        change = (frame.turn - self.straight_frame.turn) * self.side
         if change <= -MIN_CHALLENGE_TURN:
             return LogInStep("refused", INSTRUCTIONS["refused"])
         if change < MIN_CHALLENGE_TURN:

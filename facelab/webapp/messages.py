@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 
@@ -9,7 +11,14 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SignUpRequest(_Request):
+class _ProofRequest(_Request):
+    """A request that carries the second factor which the state names; both are left out where it is none."""
+
+    passphrase: StrictStr | None = Field(None, min_length=1, max_length=200)
+    passkey: dict[str, Any] | None = Field(None, description="The JSON of the browser's PublicKeyCredential.")
+
+
+class SignUpRequest(_ProofRequest):
     """Who wants an account, and what they agree to."""
 
     name: StrictStr = Field(min_length=1, max_length=200)
@@ -17,8 +26,14 @@ class SignUpRequest(_Request):
     findable: StrictBool = False
 
 
-class LogInRequest(_Request):
+class LogInRequest(_ProofRequest):
     """Who somebody claims to be."""
+
+    name: StrictStr = Field(min_length=1, max_length=200)
+
+
+class PasskeyCreationRequest(_Request):
+    """Who wants to make a passkey."""
 
     name: StrictStr = Field(min_length=1, max_length=200)
 
@@ -58,8 +73,16 @@ class StateResponse(BaseModel):
     lab: bool
     embedder: str
     keep_days: float = Field(description="An account that nobody logs in to for so many days is deleted.")
+    visit_days: float = Field(description="Check values of the pictures of a visit are kept for so many days at most.")
     consent: ConsentSchema
     shots: list[ShotSchema]
+    second_factor: str = Field(description="What a sign-up and a log-in carry: none, passphrase or passkey.")
+
+
+class PasskeyOptionsResponse(BaseModel):
+    """What a browser is asked for."""
+
+    public_key: dict[str, Any] = Field(description="PublicKeyCredentialCreationOptionsJSON or ...RequestOptionsJSON.")
 
 
 class SignUpResponse(BaseModel):
@@ -93,7 +116,8 @@ class LogInResponse(BaseModel):
 
     challenge: str
     say: str
-    seconds: float
+    seconds: float = Field(description="How long the whole log-in may take.")
+    turn_seconds: float = Field(description="How long the head may take to turn, from when the side is told.")
 
 
 class FrameResponse(BaseModel):
@@ -130,6 +154,8 @@ class AccountResponse(BaseModel):
     last_login: str | None
     consent: dict[str, str]
     findable: bool
+    second_factor: str
     templates: int
+    remembered_visits: int = Field(description="Visits of which check values are kept, to know a recording again.")
     embedder: str
     audit: list[AuditEventSchema]

@@ -17,7 +17,7 @@ from facelab.webapp.problems import Problem
 
 MAX_JSON_BYTES = 4096  #: bytes of a body that is no photograph
 BODY_TIMEOUT_SECONDS = 20  #: within which a body must have arrived
-MAX_OPEN_BODIES = 128  #: requests with a body, of all addresses; each may hold ``frames.MAX_BYTES``
+MAX_OPEN_BODIES = 64  #: requests with a body, of all addresses; each may hold ``frames.MAX_BYTES``
 CSRF_HEADER = "x-faceid"
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; "
@@ -33,7 +33,8 @@ SECURITY_HEADERS = {
 
 def problem_response(problem: Problem) -> JSONResponse:
     """A problem as every error is told."""
-    return JSONResponse({"error": problem.code, "message": str(problem)}, problem.status)
+    wait = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    return JSONResponse({"error": problem.code, "message": str(problem)}, problem.status, wait)
 
 
 class SecurityMiddleware:
@@ -68,18 +69,26 @@ class SecurityMiddleware:
 
         try:
             self._check(scope)
-            with self._place(scope):  # taken before a byte is read, held until what was read is no longer needed
-                body = await _body(scope, receive)
+            reading = anyio.CancelScope()
+            with self._place(
+                scope, reading
+            ):  # taken before a byte is read, held until what was read is no longer needed
+                body = None
+                with reading:
+                    body = await _body(scope, receive)
+                if reading.cancelled_caught:  # its place went to an address that has fewer
+                    raise Problem("busy")
                 if body is not None:  # None: the client went away
                     await self._app(scope, _again(body, receive), dressed)
         except Problem as problem:  # of the checks here; the application answers its own
             await problem_response(problem)(scope, receive, dressed)
 
-    def _place(self, scope: Scope) -> AbstractContextManager[None]:
+    def _place(self, scope: Scope, reading: anyio.CancelScope) -> AbstractContextManager[None]:
         headers = Headers(scope=scope)
         if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
             return nullcontext()
-        return self._open_bodies.hold(network_key(scope["client"][0] if scope["client"] else "unknown"))
+        network = network_key(scope["client"][0] if scope["client"] else "unknown")
+        return self._open_bodies.hold(network, reading.cancel)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

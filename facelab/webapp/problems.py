@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from facelab.errors import FacelabError
 
 #: code -> (status, what is wrong, what to do)
@@ -21,8 +23,20 @@ PROBLEMS: dict[str, tuple[int, str, str]] = {
     "wrong_type": (415, "This is not a kind of photograph that can be read.", "Send a JPEG, PNG or WebP."),
     "bad_photograph": (422, "The photograph cannot be read.", "Take another one, of 64 to 4096 pixels a side."),
     "bad_name": (422, "This name cannot be used.", "Give 1 to 64 letters of one alphabet, digits, spaces or marks."),
+    "weak_passphrase": (
+        422,
+        "This passphrase is too easy to guess.",
+        "Take a sentence: 12 characters or more beside your name, 5 of them different.",
+    ),
+    "bad_passkey": (422, "This passkey cannot be used.", "Try again, with a device that asks for finger, face or PIN."),
+    "no_passkey_here": (
+        422,
+        "Passkeys do not work at this address.",
+        "Open the page at its name, as printed at its start.",
+    ),
+    "wrong_factor": (422, "The second factor is missing, or of another kind.", "Load the page again."),
     "no_consent": (422, "Without your consent nothing is stored.", "Agree to the text, or leave."),
-    "too_often": (429, "Too many tries.", "Wait ten minutes."),
+    "too_often": (429, "Too many tries.", "Wait {seconds}."),
     "busy": (429, "Too many people are using this just now.", "Try again in a minute."),
     "storage": (503, "The service cannot write to its disk.", "Tell the person who runs it."),
 }
@@ -33,9 +47,15 @@ class Problem(FacelabError):
 
     Args:
         code: a key of ``PROBLEMS``.
+        seconds: of ``too_often``: until it is worth while to try again.
+
+    Attributes:
+        retry_after: the same as a whole number, not less than one; None of all other codes.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, seconds: float | None = None) -> None:
         self.status, what, remedy = PROBLEMS[code]
-        super().__init__(what, remedy)
+        self.retry_after = None if seconds is None else max(1, math.ceil(seconds))
+        said = "1 second" if self.retry_after == 1 else f"{self.retry_after} seconds"
+        super().__init__(what, remedy.format(seconds=said))
         self.code = code

@@ -55,6 +55,9 @@ HINTS = {
         Hint("turn_more_right", "Turn your head a little more to your right."),
         Hint("turn_less", "You turned too far. Turn back a little."),
         Hint("same_picture", "This is the picture that was taken before. Move a little."),
+        Hint(
+            "one_picture", "This could be one photograph, turned. Turn your head itself, and let your face move: smile."
+        ),
         Hint("other_person", "This does not look like the same person. Only one person, please."),
     )
 }

@@ -1,97 +1,82 @@
-"""Frames that were seen before: who sends one again has a recording, not a face."""
+"""Frames that were there before: who sends one again, or a copy of one, has a recording or a photograph, not a face."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from facelab.cropping import align
-from facelab.datasets.near_duplicates import perceptual_bits, thumbnails
+from facelab.errors import FacelabError
+from facelab.webapp import seen_table
+from facelab.webapp.account_store import AccountStore
+from facelab.webapp.copies import POSES_OF_ONE_PICTURE, face_bits, is_one_picture, resemble_earlier
+from facelab.webapp.frame_analysis import FrameAnalysis
+from facelab.webapp.login import LogIn
+from facelab.webapp.seen_frames import DigestMemory, SeenFrames
+from facelab.webapp.vault import Vault
 
-#: Differing bits of 64 up to which two aligned faces are one picture. Measured on ORL at 276 x 336 with the service's detector:
-#: 2.2 % of the pairs of different photographs of one person pass for copies, none of 78,000 pairs of two people. Found of the
-#: copies: JPEG of quality 90 and 50 99 and 95 %, scaled to half 98 %, brighter by 25 levels 94 %, noise of 2 and 5 levels 98
-#: and 85 %, turned by 3 degrees 75 %, cut at an edge 24 %. At 2 bits 0.7 % pass, and of noise of 5 levels 63 % are found.
-MAX_DIFFERING_BITS = 4
-
-
-def frame_digests(data: bytes, image: np.ndarray) -> tuple[bytes, bytes]:
-    """SHA-256 of a frame's bytes, and of its pixels with their shape: a copy in another container has the same pixels."""
-    pixels = hashlib.sha256(repr(image.shape).encode() + image.tobytes())
-    return hashlib.sha256(data).digest(), pixels.digest()
+#: Outcome of such a log-in in the audit. At the door it is refused as any other; in "My data" its owner reads why.
+LOOKED_LIKE_A_RECORDING = "looked_like_a_recording"
 
 
-def face_hash(image: np.ndarray, landmarks: np.ndarray) -> int:
-    """The perceptual hash (see ``datasets.near_duplicates``) of an aligned face, as a number of 64 bits.
+class ReplayGuard:
+    """Knows recordings of earlier visits.
 
-    Args:
-        image: uint8 (H, W, C).
-        landmarks: (5, 2), as in ``cropping.Face``.
-    """
-    crop = align(image, landmarks, 112, template="arcface")
-    bits = perceptual_bits(thumbnails(crop[None]))[0] > 0
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def hashes_match(first: int, second: int) -> bool:
-    """Whether two hashes of faces are of one picture."""
-    return (first ^ second).bit_count() <= MAX_DIFFERING_BITS
-
-
-class ReplayCache:
-    """Remembers frames for a time, in memory alone, and says whether one was there before in another dialogue.
+    In memory, for a day: digests of all frames with a face, whoever sent them for whatever name. In the database, sealed and
+    bound to the account: what ``seen_table`` keeps of the sign-up and the log-ins that let the owner in. Of a log-in that was
+    refused nothing is written down: it may show anybody.
 
     Args:
-        lifetime_seconds: how long.
-        capacity: how many; of more, the oldest are forgotten.
-        clock: seconds, rising.
+        store: the database.
+        vault: of the key.
+        clock: seconds, rising; for what is in memory.
     """
 
-    def __init__(
-        self, lifetime_seconds: float = 86_400, capacity: int = 50_000, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._lifetime, self._capacity, self._clock = lifetime_seconds, capacity, clock
-        self._exact: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
-        self._faces: OrderedDict[tuple[str, str, int], float] = OrderedDict()
-        self._lock = threading.Lock()
+    def __init__(self, store: AccountStore, vault: Vault, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._vault = store, vault
+        self._digests = DigestMemory(clock=clock)
 
-    def check_and_remember(
-        self, digests: tuple[bytes, ...], face_hash: int | None, dialogue: str, name_key: str
-    ) -> bool:
-        """Whether a frame is known from another dialogue, and remember it for this one.
+    def look(self, log_in: LogIn, nonce: str, frame: FrameAnalysis) -> None:
+        """Look at any frame of a log-in; one without a face counts for nothing: all black frames are alike."""
+        if frame.quality is not None:
+            log_in.digests.append(frame.digest)
+            log_in.is_replay |= self._digests.check_and_remember(frame.digest, nonce)
 
-        Near copies are looked for among the faces of the claimed name alone: that is where a recording of its owner would be
-        shown again, and among the faces of everybody an honest one would meet more that are near by chance, the more log in.
+    def is_replay(self, log_in: LogIn, account_id: str | None) -> bool:
+        """Whether a log-in that has come to its end shows what was there before.
 
         Args:
-            digests: its ``frame_digests``.
-            face_hash: its ``face_hash``, where a decision will rest on it; None: only the digests are compared.
-            dialogue: whose frame it is; a camera at rest may send one twice within a dialogue.
-            name_key: the claimed name of the dialogue, as it is compared.
+            log_in: with its frames.
+            account_id: of the claimed name; None where there is no such account, which takes as long.
         """
-        with self._lock:
-            now = self._clock()
-            self._forget(now)
-            known = any(self._exact.get(digest, (0, dialogue))[1] != dialogue for digest in digests)
-            for digest in digests:
-                self._exact.setdefault(digest, (now, dialogue))
-            if face_hash is not None:
-                known |= any(
-                    name == name_key and owner != dialogue and hashes_match(face_hash, other)
-                    for name, owner, other in self._faces
-                )
-                self._faces.setdefault((name_key, dialogue, face_hash), now)
+        earlier = self._seen(account_id) if account_id else SeenFrames()
+        known = log_in.is_replay or not earlier.digests.isdisjoint(log_in.digests)
+        if log_in.turned_frame is None:
             return known
+        straight, turned = log_in.straight_frame.face_crop, log_in.turned_frame.face_crop
+        near = resemble_earlier(straight, turned, earlier.faces)
+        return known | near | is_one_picture(straight, turned, POSES_OF_ONE_PICTURE)
 
-    def _forget(self, now: float) -> None:
-        for entries, time_of in ((self._exact, lambda value: value[0]), (self._faces, lambda value: value)):
-            while entries:
-                first = next(iter(entries))
-                if len(entries) <= self._capacity and time_of(entries[first]) > now - self._lifetime:
-                    break
-                del entries[first]
+    def seal(self, account_id: str, frames: Sequence[FrameAnalysis], digests: Sequence[bytes] = ()) -> bytes:
+        """What to keep of a visit.
+
+        Args:
+            account_id: whose.
+            frames: those that decided.
+            digests: of its other frames.
+        """
+        faces = np.stack([face_bits(frame.face_crop) for frame in frames])
+        seen = SeenFrames(faces, frozenset(digests) | {frame.digest for frame in frames})
+        return self._vault.seal(seen.to_bytes(), *seen_table.seen_frames_binding(account_id))
+
+    def _seen(self, account_id: str) -> SeenFrames:
+        """Of all visits that are kept. What does not open is left out and told in the audit: who can change the database could
+        delete it as well."""
+        found = SeenFrames()
+        for row in self._store.seen_frames(account_id):
+            try:
+                found |= SeenFrames.from_bytes(self._vault.open(row.sealed_bytes, *row.bound_to))
+            except FacelabError:
+                self._store.record_event("open_seen_frames", "damaged", account_id)
+        return found

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import socket
+import ssl
 from collections.abc import Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -18,17 +19,17 @@ import uvicorn
 
 from facelab.errors import FacelabError
 from facelab.methods.embedders import SFACE, new_embedder
-from facelab.paths import file_in_the_way
 from facelab.webapp import calibration as calibrations
-from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app
 from facelab.webapp.certificates import certificate_names, check_certificate, is_covered
 from facelab.webapp.connections import MAX_CONNECTIONS, MAX_HEADER_BYTES, BoundedProtocol
-from facelab.webapp.frame_analysis import FrameAnalyser
+from facelab.webapp.decoder import ProcessDecoder
+from facelab.webapp.frame_analysis import WORKERS, FrameAnalyser
 from facelab.webapp.limits import PlaceLimiter
+from facelab.webapp.liveness_file import default_liveness_file, read_liveness
+from facelab.webapp.opening import open_folder
 from facelab.webapp.service import FaceIdService
 from facelab.webapp.settings import LOOPBACK, Settings
-from facelab.webapp.vault import open_vault
 
 BACKLOG = 256  #: connections that the system holds until they are accepted
 _URL = re.compile(r"(?:\w+://)?(?:\[(?P<address>[^\]]+)\]|(?P<name>[^/:\[\]]+))(?::\d*)?(?:/.*)?")
@@ -50,26 +51,29 @@ class ServerAddress:
     key: Path | None = None
 
 
-def new_service(settings: Settings, embedder: str = SFACE, calibration: Path | None = None) -> FaceIdService:
+def new_service(
+    settings: Settings, embedder: str = SFACE, calibration: Path | None = None, decode_in_processes: bool = False
+) -> FaceIdService:
     """The service with all its parts.
 
     Args:
         settings: how it is run.
         embedder: as ``methods.embedders.new_embedder``.
         calibration: its file; None: the one that comes with the project.
+        decode_in_processes: see ``decoder``; for a service that strangers can reach.
 
     Raises:
         FacelabError: no such embedder, no calibration for it, or the folder or the key cannot be used.
     """
     loaded = new_embedder(embedder)
     measured = calibrations.read_calibration(calibration or calibrations.default_calibration_file(embedder), loaded)
-    blocker = file_in_the_way(settings.folder)
-    if blocker is not None:  # before a key is made for it
-        raise FacelabError(f"{settings.folder} cannot be used: {blocker} is no folder.", "Name another one (--folder).")
-    vault = open_vault(settings.key_file, settings.folder)
+    liveness = read_liveness(default_liveness_file())
+    vault, store = open_folder(settings)
     with ExitStack() as opened:  # a key of another folder leaves this one free
-        store = opened.enter_context(closing(AccountStore(settings.folder)))
-        service = FaceIdService(settings, FrameAnalyser(loaded), measured, vault, store)
+        opened.enter_context(closing(store))
+        decoder = ProcessDecoder(WORKERS) if decode_in_processes else None
+        analyser = opened.enter_context(closing(FrameAnalyser(loaded, decoder=decoder)))
+        service = FaceIdService(settings, analyser, measured, liveness, vault, store)
         opened.pop_all()
     return service
 
@@ -198,12 +202,10 @@ def new_server(service: FaceIdService, address: ServerAddress) -> uvicorn.Server
     places = PlaceLimiter(service.settings.limits.connections, MAX_CONNECTIONS)
     config = uvicorn.Config(
         new_app(service, allowed_hosts(address)),
-        http=functools.partial(BoundedProtocol, places),
+        http=functools.partial(BoundedProtocol, places, _tls_context(address)),
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         backlog=BACKLOG,
         timeout_keep_alive=5,
-        ssl_certfile=address.cert,
-        ssl_keyfile=address.key,
         log_level="warning",
         access_log=False,  # addresses of people and tokens of dialogues do not belong into a log
         proxy_headers=False,  # or anybody could claim another address, and the limits would be void
@@ -212,6 +214,14 @@ def new_server(service: FaceIdService, address: ServerAddress) -> uvicorn.Server
         timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(config)
+
+
+def _tls_context(address: ServerAddress) -> ssl.SSLContext | None:
+    if address.cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(address.cert, address.key)
+    return context
 
 
 def run_service(service: FaceIdService, address: ServerAddress, listening_socket: socket.socket) -> None:

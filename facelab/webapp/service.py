@@ -7,21 +7,25 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from facelab.errors import FacelabError
 from facelab.webapp import account_names, consent, template
+from facelab.webapp.account_factors import AccountFactors, new_second_factor
 from facelab.webapp.account_store import Account, AccountStore, SealedTemplate
 from facelab.webapp.calibration import Calibration
+from facelab.webapp.change_counter import watch_changes
 from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
 from facelab.webapp.limits import AttemptLimiter, network_key
+from facelab.webapp.liveness import Liveness
 from facelab.webapp.login import INSTRUCTIONS, LogIn, LogInStep
 from facelab.webapp.problems import Problem
 from facelab.webapp.quality import Hint
-from facelab.webapp.replay import ReplayCache
+from facelab.webapp.refusals import LogInRefusals
+from facelab.webapp.replay import LOOKED_LIKE_A_RECORDING, ReplayGuard
+from facelab.webapp.second_factor import NO_PROOF, Proof
 from facelab.webapp.settings import Settings
 from facelab.webapp.signup import SHOTS, SignUp
 from facelab.webapp.token_store import TokenStore
@@ -29,7 +33,6 @@ from facelab.webapp.vault import Vault
 
 _LOG = logging.getLogger(__name__)
 _DECOY = "decoy"  # account of the template that unknown names are compared with
-_CHECK = b"facelab faceid"
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,14 @@ class FaceIdService:
         settings: how it is run.
         analyser: analyses the frames.
         calibration: of the analyser's embedder.
+        liveness: tells a head that turns from a photograph.
         vault: of the key.
         store: the database.
         clock: seconds, rising; of dialogues, sessions and limits.
         rng: draws the side of the head turn; None: the operating system's randomness.
 
     Raises:
-        FacelabError: the key does not belong to the database.
+        FacelabError: as ``change_counter.watch_changes``, or the page has no name for a passkey.
     """
 
     def __init__(
@@ -76,30 +80,36 @@ class FaceIdService:
         settings: Settings,
         analyser: FrameAnalyser,
         calibration: Calibration,
+        liveness: Liveness,
         vault: Vault,
         store: AccountStore,
         clock: Callable[[], float] = time.monotonic,
         rng=None,
     ) -> None:
-        self.settings, self.calibration, self.store = settings, calibration, store
-        self.consent_text = consent.consent_text(settings.idle_days)
-        self._analyser, self._vault, self._rng = analyser, vault, rng
+        self.settings, self.calibration, self.liveness, self.store = settings, calibration, liveness, store
+        self.consent_text = consent.consent_text(settings.idle_days, settings.second_factor, calibration, liveness)
+        self._analyser, self._vault, self._clock, self._rng = analyser, vault, clock, rng
         self._fingerprint = analyser.embedder.fingerprint
         limits = settings.limits
-        self._refused_names = AttemptLimiter(*limits.refusals_per_name, clock)
-        self._refused_addresses = AttemptLimiter(*limits.refusals_per_address, clock)
+        self._refusals = LogInRefusals(limits, clock)
         self._log_in_starts = AttemptLimiter(*limits.log_ins, clock)
         self._sign_up_starts = AttemptLimiter(*limits.sign_ups, clock)
         self._questions = AttemptLimiter(*limits.identifications, clock)
         self._frames = AttemptLimiter(*limits.frames, clock)
-        self._sign_ups: TokenStore[SignUp] = TokenStore(limits.open_dialogues, settings.sign_up_seconds, clock)
-        self._log_ins: TokenStore[LogIn] = TokenStore(limits.open_dialogues, settings.log_in_seconds, clock)
-        self._sessions: TokenStore[str] = TokenStore(limits.sessions, settings.session_seconds, clock)
-        self._replay = ReplayCache(clock=clock)
-        self._check_key()
+        dialogues = limits.open_dialogues, limits.dialogues_per_address
+        self._sign_ups: TokenStore[SignUp] = TokenStore(*dialogues, settings.sign_up_seconds, clock)
+        self._log_ins: TokenStore[LogIn] = TokenStore(*dialogues, settings.log_in_seconds, clock)
+        self._sessions: TokenStore[str] = TokenStore(
+            limits.sessions, limits.sessions_per_address, settings.session_seconds, clock
+        )
+        factor = new_second_factor(settings.second_factor, settings.urls, limits.dialogues_per_address, clock)
+        self._factors = AccountFactors(factor, store, vault)
+        self._replays = ReplayGuard(store, vault, clock)
+        watch_changes(store, vault, settings.key_file)
         stranger = np.random.default_rng(secrets.randbits(128)).normal(size=analyser.embedder.dimension)
         whose = (_DECOY, _DECOY, _DECOY, self.consent_text.version, False, self._fingerprint)
-        self._decoy = SealedTemplate(*whose, self._seal(template.make_template(stranger[None]), whose))
+        sealed = self._seal(template.make_template(stranger[None]), (*whose, _DECOY))
+        self._decoy = SealedTemplate(*whose, sealed, _DECOY)
         if settings.clock_is_right:
             store.accept_clock()
         self.purge()
@@ -122,17 +132,27 @@ class FaceIdService:
             _LOG.error("The database cannot be used (%s): idle accounts will be deleted tomorrow.", error)
         return 0
 
+    def forget_expired(self) -> None:
+        """Let no picture of a face stay in memory because nobody came after its dialogue had expired."""
+        for dialogues in (self._sign_ups, self._log_ins, self._sessions):
+            dialogues.drop_expired()
+
     # ---- sign up
 
-    def begin_sign_up(self, name: str, consent_given: bool, findable: bool, address: str) -> str:
-        """Begin a sign-up; its token."""
-        self._sign_up_starts.record_attempt(network_key(address))
+    def begin_sign_up(
+        self, name: str, consent_given: bool, findable: bool, address: str, proof: Proof = NO_PROOF
+    ) -> str:
+        """Begin a sign-up with its second factor; its token."""
+        network = network_key(address)
+        self._sign_up_starts.record_attempt(network)
         shown, key = account_names.display_name(name), account_names.comparison_key(name)
         if not consent_given:
             raise Problem("no_consent")
         if self.store.has_name(key):
             raise Problem("name_taken")
-        return self._sign_ups.put(SignUp(shown, key, findable, self.calibration.threshold))
+        sign_up = SignUp(shown, key, findable, self.calibration.threshold, self.liveness)
+        sign_up.factor_record = self._factors.method.enrol(shown, proof)
+        return self._sign_ups.put(sign_up, network)
 
     def submit_shot(self, token: str, data: bytes, address: str) -> FrameOutcome:
         """A frame for the next shot of a sign-up."""
@@ -157,7 +177,10 @@ class FaceIdService:
             account = self.store.new_account_id()
             agreed = self.consent_text.version
             whose = (account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint)
-            self.store.add_account(*whose, self._seal(sign_up.template(), whose))
+            sealed = self._seal(sign_up.template(), (*whose, self._factors.kind))
+            factor_sealed = self._factors.seal(account, sign_up.factor_record)
+            seen_sealed = self._replays.seal(account, sign_up.frames)
+            self.store.add_account(*whose, sealed, self._factors.kind, factor_sealed, seen_sealed)
             return sign_up.name
 
     def forget_sign_up(self, token: str) -> None:
@@ -165,17 +188,33 @@ class FaceIdService:
         if not self._sign_ups.drop(token):
             raise Problem("expired")
 
+    # ---- second factor
+
+    def passkey_creation(self, name: str, host: str, address: str) -> dict[str, object]:
+        """What a browser needs to make a passkey for a sign-up, of which it counts as a start."""
+        network = network_key(address)
+        self._sign_up_starts.record_attempt(network)
+        if self.store.has_name(account_names.comparison_key(name)):
+            raise Problem("name_taken")
+        return self._factors.method.creation_options(account_names.display_name(name), host, network)
+
+    def passkey_request(self, host: str, address: str) -> dict[str, object]:
+        """What a browser needs to use a passkey for a log-in, of which it counts as a start."""
+        network = network_key(address)
+        self._log_in_starts.record_attempt(network)
+        return self._factors.method.request_options(host, network)
+
     # ---- log in
 
-    def begin_log_in(self, name: str, address: str) -> str:
-        """Begin a log-in; its nonce. Whether the name exists makes no difference."""
+    def begin_log_in(self, name: str, address: str, proof: Proof = NO_PROOF) -> str:
+        """Begin a log-in with its second factor; its nonce. Whether name and factor are right makes no difference yet."""
         key, network = account_names.comparison_key(name), network_key(address)
         self._log_in_starts.record_attempt(network)
-        self._refused_names.check(key)
-        self._refused_addresses.check(network)
-        return self._log_ins.put(
-            LogIn(key, network, self.calibration.threshold, self.settings.max_log_in_frames, self._rng)
-        )
+        self._refusals.check(key, network)
+        bounds = self.settings.max_log_in_frames, self.settings.turn_seconds
+        log_in = LogIn(key, network, self.calibration.threshold, *bounds, self._clock, self._rng)
+        log_in.passed_factor = self._factors.check(key, proof)
+        return self._log_ins.put(log_in, network)
 
     def submit_log_in_frame(self, nonce: str, data: bytes, address: str) -> FrameOutcome:
         """A frame of a log-in."""
@@ -185,13 +224,10 @@ class FaceIdService:
             if log_in.is_over:  # another frame ended it while this one was looked at
                 raise Problem("expired")
             step = log_in.offer(frame)
-            if log_in.straight_frame is not None and log_in.is_within_limits is None:
-                # The side is about to be told. Counted now and undone when it turned out well, so that nobody can drop one
-                # challenge after the other until the side suits, and no two slip through at once.
-                log_in.is_within_limits = self._take_refusal(log_in)
-            log_in.is_replay |= self._replay.check_and_remember(
-                frame.digests, frame.face_hash if step.is_decisive else None, nonce, log_in.name_key
-            )
+            if log_in.straight_frame is not None and not log_in.is_counted:  # the side is about to be told
+                self._refusals.record(log_in.name_key, log_in.address)
+                log_in.is_counted = True
+            self._replays.look(log_in, nonce, frame)
             if step.state in ("straight", "turn"):
                 return FrameOutcome(step.state, step.instruction, step.hint, lab_figures=self._lab(frame))
             log_in.is_over = True
@@ -205,39 +241,38 @@ class FaceIdService:
         claimed = self._open(self._decoy) if opened is None else opened
         frames = (log_in.straight_frame or frame, log_in.turned_frame or frame)
         scores = [template.comparison_score(claimed, one.embedding) for one in frames if one.embedding is not None]
-        lab = self._lab(frame, min(scores, default=None))
+        liveness = None
+        if log_in.side and len(scores) == 2:
+            liveness = self.liveness.score(*(one.face_crop for one in frames), log_in.side)
+        lab = self._lab(frame, min(scores, default=None), liveness)
         alike = len(scores) == 2 and min(scores) >= self.calibration.threshold
-        if step.state == "ready" and alike and opened is not None and log_in.is_within_limits and not log_in.is_replay:
-            self._refused_names.undo_attempt(log_in.name_key)
-            self._refused_addresses.undo_attempt(log_in.address)
+        alive = liveness is not None and liveness >= 0
+        replayed = self._replays.is_replay(log_in, found.account_id if found else None)
+        face = step.state == "ready" and alike and alive and opened is not None and not replayed
+        if face and self._factors.settle(log_in.passed_factor, found.account_id):
+            self._refusals.accept(log_in.name_key, log_in.address)
             account = found.account_id
-            self.store.record_event("log_in", "ok", account)  # nobody is let in without a row
+            seen_sealed = self._replays.seal(account, frames, log_in.digests)
+            self.store.record_event("log_in", "ok", account, seen_sealed)  # nobody is let in without a row
             return FrameOutcome(
-                "in", INSTRUCTIONS["in"], name=found.name, session=self._sessions.put(account), lab_figures=lab
+                "in",
+                INSTRUCTIONS["in"],
+                name=found.name,
+                session=self._sessions.put(account, log_in.address),
+                lab_figures=lab,
             )
-        if log_in.straight_frame is None:  # no face was compared, so that it counts for the address alone
-            with suppress(Problem):  # more than enough were counted
-                self._refused_addresses.record_attempt(log_in.address)
-        self.store.record_event("log_in", "refused", found.account_id if found else None)
+        if log_in.straight_frame is None:
+            self._refusals.record_without_face(log_in.address)
+        outcome = LOOKED_LIKE_A_RECORDING if replayed else "refused"
+        self.store.record_event("log_in", outcome, found.account_id if found else None)
         return FrameOutcome("refused", INSTRUCTIONS["refused"], lab_figures=lab)
-
-    def _take_refusal(self, log_in: LogIn) -> bool:
-        try:
-            self._refused_names.record_attempt(log_in.name_key)
-        except Problem:
-            return False
-        try:
-            self._refused_addresses.record_attempt(log_in.address)
-        except Problem:
-            self._refused_names.undo_attempt(log_in.name_key)
-            return False
-        return True
 
     # ---- identification
 
     def identify(self, data: bytes, address: str) -> FrameOutcome:
         """The account that a frame shows, among those that may be found."""
-        self._questions.record_attempt(network_key(address))
+        network = network_key(address)
+        self._questions.record_attempt(network)
         frame = self._analyse(data, address)
         if frame.embedding is None:
             return FrameOutcome("nobody", hint=frame.hint, lab_figures=self._lab(frame))
@@ -247,7 +282,7 @@ class FaceIdService:
         ]
         best, found = max(scored, key=lambda pair: pair[0], default=(None, None))
         known = found is not None and best >= self.calibration.identify.threshold
-        known = known and self._refused_names.allows(found.name_key)  # a name that is kept shut is not told either
+        known = known and self._refusals.allows(found.name_key, network)  # a name that must wait is not told either
         self.store.record_event("who_am_i", "found" if known else "nobody", found.account_id if known else None)
         return FrameOutcome(
             "found" if known else "nobody", name=found.name if known else None, lab_figures=self._lab(frame, best)
@@ -269,8 +304,11 @@ class FaceIdService:
             self.store.record_event("log_out", "ok", account.id)
 
     def delete_account(self, account: Account) -> None:
-        """Delete an account for good and end all its sessions."""
+        """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way."""
         self.store.delete_account(account.id)
+        name_key = account_names.comparison_key(account.name)
+        self._refusals.forget_networks(name_key)
+        self._log_ins.drop_where(lambda log_in: log_in.name_key == name_key)
         self._sessions.drop_where(lambda owner: owner == account.id)
 
     # ---- parts
@@ -290,18 +328,12 @@ class FaceIdService:
             self.store.record_event("open_template", "damaged", one.account_id)
             return None
 
-    def _check_key(self) -> None:
-        """A wrong key is found at the start, not at the first log-in."""
-        kept = self.store.read_value("check")
-        if kept is None:
-            self.store.write_value("check", self._vault.seal(_CHECK, "check", ""))
-        else:
-            self._vault.open(kept, "check", "")
-
-    def _lab(self, frame: FrameAnalysis, score: float | None = None) -> dict[str, float] | None:
+    def _lab(
+        self, frame: FrameAnalysis, score: float | None = None, liveness: float | None = None
+    ) -> dict[str, float] | None:
         if not self.settings.lab_mode:
             return None
-        figures = {"score": score, "threshold": self.calibration.threshold, "turn": frame.turn}
+        figures = {"score": score, "threshold": self.calibration.threshold, "turn": frame.turn, "liveness": liveness}
         if frame.quality is not None:
             figures |= vars(frame.quality)
         return {key: round(float(value), 4) for key, value in figures.items() if value is not None}

@@ -11,7 +11,7 @@ from facelab.errors import FacelabError
 DAY = 86_400.0  #: seconds
 _LONGEST_PAUSE = 30 * DAY  # of a service that is switched off; a longer one looks like a clock that jumped
 _EARLIEST = 1_767_225_600.0  # 2026-01-01, UTC: before the schema of the database was written
-_NEWEST_TIME = "newest time"  # that was seen; the key of ``about``
+NEWEST_TIME = "newest time"  #: that was seen; the key of ``about``
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def check_clock_is_set(clock: Callable[[], float]) -> None:
 
 def read_time(change: sqlite3.Connection, clock: Callable[[], float]) -> TimeReading:
     """Read the clock within a transaction, and remember the trusted time as the newest that was seen."""
-    row = change.execute("SELECT value FROM about WHERE key = ?", (_NEWEST_TIME,)).fetchone()
+    row = change.execute("SELECT value FROM about WHERE key = ?", (NEWEST_TIME,)).fetchone()
     reading = TimeReading(clock(), row[0] if row else None)
     if reading.trusted != reading.newest:
         accept_time(change, reading.trusted)
@@ -63,4 +63,4 @@ def read_time(change: sqlite3.Connection, clock: Callable[[], float]) -> TimeRea
 
 def accept_time(change: sqlite3.Connection, seconds: float) -> None:
     """Take a time for the newest that was seen, however far it is from the one before."""
-    change.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_NEWEST_TIME, seconds))
+    change.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (NEWEST_TIME, seconds))

@@ -7,15 +7,18 @@ import os
 import secrets
 import shlex
 import stat
+from contextlib import closing, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from facelab.errors import FacelabError
-from facelab.files import make_folder, sync_path
-from facelab.webapp.database import DATABASE_FILE
+from facelab.files import lock_folder, make_folder, sync_path
+from facelab.webapp.database import DATABASE_FILE, Database
 
+CHECK_KEY = "check"  #: of the table ``about``: a known text, sealed
+_CHECK_TEXT = b"facelab faceid"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)
 
@@ -67,11 +70,12 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
 
     Raises:
         FacelabError: the key lies in the folder, there is a database and no key, others may read the key, it is none, or it
-            cannot be made.
+            cannot be made; or a change of the key was cut off (``finish_key_change``).
     """
     key_file, folder = key_file.absolute(), folder.absolute()
     if folder.resolve() in key_file.resolve().parents:
         raise FacelabError(f"The key {key_file} lies in the folder {folder}.", "Set FACELAB_KEY_FILE to another place.")
+    finish_key_change(key_file, folder)
     try:
         if not key_file.exists():
             if (folder / DATABASE_FILE).exists():
@@ -79,26 +83,77 @@ def open_vault(key_file: Path, folder: Path) -> Vault:
                     f"The key {key_file} is lost, and what {folder} holds cannot be opened without it.",
                     "Put the key file back (FACELAB_KEY_FILE names another place), or name a new folder (--folder).",
                 )
-            _make_key_file(key_file)
-        rights, key = stat.S_IMODE(key_file.stat().st_mode), key_file.read_bytes()
+            make_key_file(key_file)
+        return read_vault(key_file)
     except OSError as error:
         raise FacelabError(
             f"The key {key_file} cannot be used ({error.strerror or error}).",
             "Check the rights of its folder, or set FACELAB_KEY_FILE.",
         ) from error
+
+
+def check_key(database: Database, vault: Vault) -> None:
+    """A wrong key is found at the start, not at the first log-in.
+
+    Raises:
+        FacelabError: the key does not belong to the database.
+    """
+    kept = database.read_value(CHECK_KEY)
+    if kept is not None:
+        vault.open(kept, CHECK_KEY, "")
+    elif not database.is_read_only:
+        database.write_value(CHECK_KEY, vault.seal(_CHECK_TEXT, CHECK_KEY, ""))
+
+
+def next_key_file(key_file: Path) -> Path:
+    """Where a new key lies until the database is sealed with it: beside the old one, also where that is reached by a link."""
+    own = key_file.resolve()
+    return own.with_name(f"{own.name}.next")
+
+
+def finish_key_change(key_file: Path, folder: Path) -> None:
+    """Go on from where a change of the key was cut off: of two keys, the one that opens the database stays.
+
+    Raises:
+        FacelabError: there are two keys, and the database is in use, is not there, or opens with neither.
+    """
+    following = next_key_file(key_file)
+    if not following.exists():
+        return
+    if (folder / DATABASE_FILE).exists():
+        with closing(Database(folder, read_only=True)) as database, lock_folder(folder, "facelab app"):
+            for path in (following, key_file):
+                with suppress(FacelabError, FileNotFoundError):
+                    check_key(database, read_vault(path))
+                    path.replace(key_file.resolve())
+                    following.unlink(missing_ok=True)
+                    sync_path(following.parent)
+                    return
+    raise FacelabError(
+        f"A change of the key {key_file} was cut off, and no database in {folder} tells whether {following.name} is right.",
+        "Name the folder whose key was changed (--folder), or another key (FACELAB_KEY_FILE).",
+    )
+
+
+def read_vault(path: Path) -> Vault:
+    """The vault of a key file that is there.
+
+    Raises:
+        OSError: it cannot be read.
+        FacelabError: others may read it, or it is no key.
+    """
+    rights, key = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
     if os.name == "posix" and rights & 0o077:
-        raise FacelabError(
-            f"Others may read the key {key_file} (mode {rights:o}).", f"chmod 600 {shlex.quote(str(key_file))}"
-        )
+        raise FacelabError(f"Others may read the key {path} (mode {rights:o}).", f"chmod 600 {shlex.quote(str(path))}")
     if len(key) != _KEY_BYTES:
         raise FacelabError(
-            f"{key_file} has {len(key)} bytes, a key has {_KEY_BYTES}.",
+            f"{path} has {len(key)} bytes, a key has {_KEY_BYTES}.",
             "Put back the right file; without it the stored templates cannot be opened.",
         )
     return Vault(key)
 
 
-def _make_key_file(path: Path) -> None:
+def make_key_file(path: Path) -> None:
     """Whole or not at all; of two that are started at once, both get the key of the first."""
     make_folder(path.parent, mode=0o700)
     partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}")

@@ -6,16 +6,20 @@ import * as api from "/page/api.js";
 // milliseconds from one frame to the next, unless the server takes longer
 const PAUSE = 500;
 const LOG_IN_PAUSE = 750; // the server looks at 60 frames of a log-in, which then last for its 45 seconds
+const BUSY_FRAMES = 20; // so many in a row that the server has no room for are let go, and the next one is sent
 const WHO_FRAMES = 20; // who-am-I has no end on the server, but only so many frames in ten minutes
 
 /** Sends frames until `send` returns something other than undefined, and returns that. */
 async function sendFrames(camera, signal, send, interval = PAUSE) {
+  let busy = 0;
   for (;;) {
     signal.throwIfAborted();
     const started = performance.now();
     const frame = await camera.frame();
     signal.throwIfAborted(); // a camera that was stopped meanwhile gives no frame
-    const result = await send(frame);
+    const result = await send(frame).then(answer => { busy = 0; return answer; }, problem => {
+      if (problem.code !== "busy" || ++busy > BUSY_FRAMES) throw problem;
+    });
     signal.throwIfAborted();
     if (result !== undefined) return result;
     await pause(interval - (performance.now() - started), signal);
@@ -50,8 +54,8 @@ export async function signUp(camera, signal, fields, onAnswer) {
 }
 
 /** One challenge; returns the answer that decided it, with state "in" or "refused". */
-export async function logIn(camera, signal, name, onAnswer) {
-  const opened = await api.openLogIn(name, signal);
+export async function logIn(camera, signal, fields, onAnswer) {
+  const opened = await api.openLogIn(fields, signal);
   onAnswer({ state: "straight", ...opened });
   return sendFrames(camera, signal, async frame => {
     const answer = await api.sendFrame(opened.challenge, frame, signal);

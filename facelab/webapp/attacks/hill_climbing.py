@@ -1,33 +1,10 @@
-"""What somebody might hold before the camera, or send in place of one: for notebook 10, which tries it on its own service."""
+"""An attack on what the service tells: climbing on a score."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
-
-
-def rotated_print(photograph: np.ndarray, degrees: float, distance: float = 2.0) -> np.ndarray:
-    """A print of a photograph, turned about its upright middle line and seen by a camera.
-
-    A print is flat: nose and cheeks turn together, and the nose stays between the eyes.
-
-    Args:
-        photograph: uint8 (H, W) or (H, W, 3).
-        degrees: of the turn.
-        distance: of the camera, in widths of the print.
-    """
-    height, width = photograph.shape[:2]
-    angle = np.radians(degrees)
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    x, y = corners[:, 0] / width - 0.5, (corners[:, 1] - height / 2) / width
-    depth = 1 + x * np.sin(angle) / distance
-    seen = np.stack([x * np.cos(angle) / depth + 0.5, y / depth + height / width / 2], axis=1) * width
-    matrix = cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
-    return cv2.warpPerspective(
-        photograph, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
 
 
 def hill_climb(

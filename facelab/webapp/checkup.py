@@ -1,0 +1,113 @@
+"""``facelab app --check``: what a start would find, and what a purge would remove. Nothing is changed, and nothing listens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from facelab.errors import FacelabError
+from facelab.webapp.account_store import AccountStore
+from facelab.webapp.change_counter import counter_file, watch_changes
+from facelab.webapp.database import require_database
+from facelab.webapp.opening import tell_what_fails
+from facelab.webapp.settings import Settings
+from facelab.webapp.trusted_time import DAY
+from facelab.webapp.vault import Vault, check_key, open_vault
+
+_HORIZON_DAYS = 30  # of the announcement
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        subject: what was looked at.
+        text: what was found.
+        is_fault: whether somebody has to do something about it.
+    """
+
+    subject: str
+    text: str
+    is_fault: bool = False
+
+
+def check_accounts(settings: Settings, embedders: dict[str, str]) -> list[Finding]:
+    """Look at database, key, counter, clock, accounts and what is sealed; a service may be running.
+
+    Args:
+        settings: of the service.
+        embedders: names of those that are known, by fingerprint.
+
+    Raises:
+        FacelabError: there is no database or no key, or they cannot be read at all.
+    """
+    require_database(settings.folder)  # before a key is made for it
+    vault = open_vault(settings.key_file, settings.folder)
+    with closing(AccountStore(settings.folder, read_only=True)) as store, tell_what_fails(store):
+        return list(_findings(settings, store, vault, embedders))
+
+
+def _findings(settings: Settings, store: AccountStore, vault: Vault, embedders: dict[str, str]) -> Iterator[Finding]:
+    faults = store.integrity_faults()
+    yield Finding("database", "; ".join(faults) or "sound", bool(faults))
+    try:
+        check_key(store, vault)
+    except FacelabError as error:
+        yield Finding("key", str(error), True)
+        return  # nothing else can be told without it
+    yield Finding("key", "fits")
+    try:
+        count = watch_changes(store, vault, settings.key_file)
+        is_known = counter_file(settings.key_file, count.database).exists()
+        beside = "none missing" if is_known else "nothing beside the key to compare it with"
+        yield Finding("counter", f"at {count.changes}, {beside}")
+    except FacelabError as error:
+        yield Finding("counter", str(error), True)
+    yield _clock_finding(store)
+    templates = store.count_templates_by_fingerprint()
+    by_embedder = ", ".join(
+        f"{count} of {embedders.get(one, f'embedder {one[:12]}')}" for one, count in templates.items()
+    )
+    yield Finding("accounts", f"{store.count_accounts()}; templates: {by_embedder or 'none'}")
+    yield _sealed_finding(store, vault)
+    yield _purge_finding(store, settings.idle_days)
+
+
+def _clock_finding(store: AccountStore) -> Finding:
+    reading = store.read_clock()
+    if reading.is_plausible:
+        return Finding("clock", f"plausible ({_date(reading.clock)})")
+    return Finding(
+        "clock", f"{_date(reading.clock)}, but the database has seen {_date(reading.newest)}: no purge", True
+    )
+
+
+def _sealed_finding(store: AccountStore, vault: Vault) -> Finding:
+    closed: Counter[str] = Counter()
+    for value in store.sealed_values():
+        try:
+            vault.open(value.sealed_bytes, *value.bound_to)
+        except FacelabError:
+            closed[value.kind] += 1
+    if not closed:
+        return Finding("sealed", "everything opens")
+    what = ", ".join(f"{kind}: {count}" for kind, count in closed.items())
+    return Finding("sealed", f"damaged or changed, they do not open ({what})", True)
+
+
+def _purge_finding(store: AccountStore, idle_days: float) -> Finding:
+    now = store.read_clock().trusted
+    left = [account.days_left(now, idle_days) for account in store.list_accounts()]
+    due, soon = (sum(days < horizon for days in left) for horizon in (0, _HORIZON_DAYS))
+    return Finding(
+        "purge",
+        f"accounts idle for {idle_days:g} days: {due} now, {soon} by {_date(now + _HORIZON_DAYS * DAY)} unless they log in",
+    )
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

@@ -1,0 +1,34 @@
+"""Decoders for tests of the decoding process, light enough for it: photographs that carry a word meet what the word says."""
+
+import ctypes
+import os
+import time
+
+import numpy as np
+
+from facelab.webapp.frames import decode_frame
+
+
+def obedient_decode(data: bytes) -> np.ndarray:
+    """A photograph as it is, unless it says HANG, SPIN, CRASH, LEAVE, STARVE, STARVE IN C, RAISE or LOADED."""
+    if b"HANG" in data:
+        time.sleep(3600)
+    if b"SPIN" in data:  # in C, with the interpreter's lock held
+        ctypes.PyDLL(None).sleep(3600)
+    if b"CRASH" in data:
+        ctypes.string_at(0)
+    if b"LEAVE" in data:
+        os._exit(0)
+    if b"STARVE" in data:
+        return np.ones(2**31, np.uint8)
+    if b"RAISE" in data:
+        raise ZeroDivisionError("a fault of the decoder")
+    if b"LOADED" in data:
+        import sys
+
+        return np.full((64, 64, 3), "torch" in sys.modules, np.uint8)
+    return decode_frame(data)
+
+
+def leave_at_once(*_) -> None:
+    """In place of a decoding process."""
