@@ -18,6 +18,7 @@ GROUND = {
     "__init__",
     "errors",
     "files",
+    "interrupts",
     "paths",
     "progress",
     "tensor_files",
@@ -75,6 +76,14 @@ def test_imports_point_one_way(path):
         elif there in ORDER:
             assert ORDER.index(there) <= ORDER.index(here), f"line {line}: {there}"
         assert here != "losses" or there == "losses", f"line {line}: losses import torch only"
+
+
+@pytest.mark.parametrize("folder", ["webapp", "experiments/face_id", "webapp/attacks"])
+def test_the_map_of_a_large_folder_names_all_its_files(folder):
+    package = ROOT / "facelab" / folder
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    files = {path.stem for path in package.glob("*.py")} | {f"{path.parent.name}/" for path in package.glob("*/*")}
+    assert files - {"__init__", "__pycache__/"} <= set(re.findall(r"``([\w/]+)``", text))
 
 
 @pytest.mark.parametrize("folder", [name for name in ORDER if (ROOT / "facelab" / name).is_dir()])

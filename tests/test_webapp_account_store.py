@@ -13,7 +13,7 @@ import pytest
 
 from facelab import files
 from facelab.errors import FacelabError
-from facelab.webapp import vault
+from facelab.webapp import audit_table, vault
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.database import DATABASE_FILE, SCHEMA_VERSION
 from facelab.webapp.problems import Problem
@@ -119,6 +119,17 @@ def test_a_purge_leaves_nothing_either(tmp_path):
     pass_days(store, now, 400)
     store.purge(10_000, 365)
     assert store.newest_events(other) == []
+
+
+def test_questions_of_strangers_do_not_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_table, "KEPT_STRANGE_EVENTS", 20)
+    store = AccountStore(tmp_path)
+    account, _ = add(store, Vault(b"k" * 32), NAME, template(0))
+    for _ in range(60):
+        store.record_event("who_am_i", "nobody")
+    assert [row[0] for row in store._rows("SELECT number FROM audit ORDER BY number")] == [1, *range(42, 62)]
+    assert [event.event for event in store.newest_events(account)] == ["sign_up"]
+    store.close()
 
 
 def test_the_plain_template_is_never_on_the_disk(tmp_path):

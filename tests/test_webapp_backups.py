@@ -207,6 +207,16 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(tmp_path, facelab, del
     assert {path.name for path in deleted_since.folder.iterdir()} == {"faceid.sqlite", ".lock"}
 
 
+def test_a_damaged_counter_of_another_database_is_told_before_anything_changes(tmp_path, facelab, deleted_since):
+    other = counter(deleted_since).with_name(f"{deleted_since.key_file.name}.{'0' * 16}.counter")
+    other.write_text("half of it")
+    before = database(deleted_since).read_bytes()
+    code, _, err = facelab("accounts", "restore", str(tmp_path / "copy"), "--yes")
+    assert code == 1 and other.name in err and database(deleted_since).read_bytes() == before
+    other.unlink()
+    assert facelab("accounts", "restore", str(tmp_path / "copy"), "--yes")[0] == 0
+
+
 def test_a_backup_of_another_key_is_refused(tmp_path, facelab, deleted_since):
     (tmp_path / "other").mkdir()
     other = begin(tmp_path / "other", "Mallory")

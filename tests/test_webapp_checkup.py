@@ -3,6 +3,7 @@
 import re
 import socket
 
+import pytest
 from faceid import sface
 from kept_accounts import add, begin, change_by_hand, counter, database, names_in, opened, spoil_an_index
 
@@ -72,7 +73,7 @@ def test_check_finds_what_is_wrong(tmp_path, facelab):
     assert "index" in lines_of_check(facelab)["database"]
     settings.key_file.write_bytes(bytes(32))
     code, out, _ = facelab("app", "--check")
-    assert code == 1 and "key: A sealed template does not open: the key is another one" in out
+    assert code == 1 and "key: What is sealed does not open: the key is another one" in out
 
 
 def test_check_of_a_lost_counter_or_key(tmp_path, facelab):
@@ -82,3 +83,29 @@ def test_check_of_a_lost_counter_or_key(tmp_path, facelab):
     settings.key_file.unlink()
     code, _, error = facelab("app", "--check")
     assert code == 1 and "is lost" in error and not settings.key_file.exists()
+
+
+@pytest.mark.parametrize("damaged", ["'noon'", "1e300", "X'00'"])
+def test_damaged_times_end_no_command(tmp_path, facelab, damaged):
+    settings = begin(tmp_path, "Ann", "Bob")
+    change_by_hand(settings, f"UPDATE about SET value = {damaged} WHERE key = 'newest time'",
+                   f"UPDATE accounts SET created = {damaged}")  # fmt: skip
+    code, out, _ = facelab("app", "--check")
+    assert code == 1 and "The newest time is damaged" in out
+    assert facelab("accounts", "list")[0] == 0
+    assert facelab("accounts", "delete", "Ann")[0] == 0
+
+
+def test_check_looks_at_what_was_measured(tmp_path, facelab):
+    begin(tmp_path, "Ann")
+    told = lines_of_check(facelab)
+    assert told["calibration"].startswith("threshold 0.4") and told["liveness"].startswith("honest turns refused: ")
+    (tmp_path / "other.json").write_text("{}")
+    code, out, _ = facelab("app", "--check", "--calibration", str(tmp_path / "other.json"))
+    assert code == 1 and "other.json is not a calibration" in out
+
+
+def test_an_option_that_check_does_not_use_is_refused(tmp_path, facelab):
+    begin(tmp_path, "Ann")
+    code, _, error = facelab("app", "--check", "--lab", "--second-factor", "passkey")
+    assert code == 1 and "--lab, --second-factor would change nothing" in error

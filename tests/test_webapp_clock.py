@@ -10,6 +10,7 @@ from faceid import FakeClock, new_service
 from facelab.errors import FacelabError
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.database import DATABASE_FILE
+from facelab.webapp.trusted_time import NEWEST_TIME
 
 DAY = 86_400
 
@@ -88,6 +89,22 @@ def test_a_long_pause_is_confirmed_at_a_start(tmp_path, clock, caplog):
     service.close()
     service = new_service(tmp_path, clock=clock, clock_is_right=True)
     assert not service.store.has_name("ann") and outcomes(service.store)[-1] == ("purge", "ok")
+    service.close()
+
+
+@pytest.mark.parametrize("damaged", ["noon", b"\x00", 1e300, -1.0, float("inf")])
+def test_a_damaged_newest_time_deletes_nobody_and_is_told(tmp_path, clock, caplog, damaged):
+    service = new_service(tmp_path, clock=clock)
+    add(service.store, "ann")
+    service.store.write_value(NEWEST_TIME, damaged)
+    service.close()
+    clock.now += 100 * DAY
+    service = new_service(tmp_path, clock=clock)
+    assert "The newest time is damaged" in caplog.text and service.store.has_name("ann")
+    assert service.store.find_account(add(service.store, "bob")).created == clock.now
+    service.close()
+    service = new_service(tmp_path, clock=clock, clock_is_right=True)
+    assert not service.store.has_name("ann") and service.store.has_name("bob")
     service.close()
 
 

@@ -76,3 +76,20 @@ def test_who_was_not_findable_is_not_made_so(tmp_path):
         change(tmp_path, "UPDATE accounts SET findable = 1")
         assert who(client, 1)["name"] is None
         assert ("open_template", "damaged") in audited(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts SET created = 1e300, last_login = -1e300",
+        "UPDATE accounts SET created = 9e999, consent = 5",
+        "UPDATE audit SET time = 'noon', event = 7",
+        "UPDATE about SET value = 'noon' WHERE key = 'newest time'",
+    ],
+)
+def test_who_is_logged_in_sees_a_damaged_account_and_can_delete_it(client, tmp_path, statement):
+    log_in(client, "Ann", *own_frames(1))
+    change(tmp_path, statement)
+    assert client.get("/api/me").json()["name"] == "Ann"
+    assert client.delete("/api/me").status_code == 204
+    assert log_in(client, "Mallory", *own_frames(4))["state"] in ("in", "refused")

@@ -34,7 +34,7 @@ def blocked(tmp_path, monkeypatch):
     def analyse(data: bytes) -> FrameAnalysis:
         begun.append(data)
         assert go.wait(3 * ENOUGH)
-        return FrameAnalysis((b"", b""), HINTS["no_face"])
+        return FrameAnalysis(b"", HINTS["no_face"])
 
     monkeypatch.setattr(service._analyser, "analyse", analyse)
     yield service, go, begun

@@ -84,6 +84,21 @@ def test_a_change_of_the_key_that_is_cut_off_is_finished_or_undone(tmp_path, mon
     assert closed_values(settings) == []
 
 
+@pytest.mark.parametrize("was_linked", [False, True])
+def test_no_copy_of_a_key_stays_where_its_making_was_killed(tmp_path, was_linked):
+    settings = begin(tmp_path, "Ann")
+    key, following = settings.key_file, next_key_file(settings.key_file)
+    partials = [path.with_name(f".{path.name}-0123abcd") for path in (key, following)]
+    for path in partials + [following] * was_linked:
+        path.write_bytes(os.urandom(32))
+        path.chmod(0o600)
+    if was_linked:
+        assert names_in(settings) == ["Ann"]
+    else:
+        change_key(settings)
+    assert sorted(path.name for path in key.parent.iterdir()) == ["key", counter(settings).name]
+
+
 def test_two_keys_of_which_none_fits_stay(tmp_path):
     settings = begin(tmp_path, "Ann")
     key, following = settings.key_file, next_key_file(settings.key_file)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from passkeys import PRESENT, VERIFIED, Device
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, encode_cbor, parse_cbor
 
 from facelab.webapp.api import new_app
 from facelab.webapp.passkey import Passkey
@@ -266,6 +266,28 @@ def spoilt(text: str, junk, place: int, bit: int, how: str):
         return bytes_to_base64url(bytes(data[: place % len(data)]))
     data[place % len(data)] ^= 1 << bit
     return bytes_to_base64url(bytes(data))
+
+
+@pytest.mark.parametrize("told", [b"[" * 1400, b'{"a":' * 280])
+def test_nesting_without_end_is_answered(by_passkey, told):
+    answer = {"response": {"clientDataJSON": bytes_to_base64url(told)}}
+    for path, more in (("sign-up", {"consent": True}), ("log-in", {})):
+        assert code(by_passkey.post(f"/api/{path}", json={"name": "A", "passkey": answer} | more)) == (
+            422,
+            "bad_passkey",
+        )
+
+
+@pytest.mark.parametrize("key", [[], {}, 1, "key"])
+def test_a_public_key_that_is_none_is_not_taken(by_passkey, key):
+    device = Device()
+    answer = make_passkey(by_passkey, device, "Ada")
+    made = parse_cbor(base64url_to_bytes(answer["response"]["attestationObject"]))
+    before = 37 + 16 + 2 + 32  # flags and count, then make, length and id of the passkey (WebAuthn, 6.5.1)
+    spoilt = made | {"authData": made["authData"][:before] + encode_cbor(key)}
+    answer["response"]["attestationObject"] = bytes_to_base64url(encode_cbor(spoilt))
+    told = by_passkey.post("/api/sign-up", json={"name": "Ada", "consent": True, "passkey": answer})
+    assert code(told) == (422, "bad_passkey")
 
 
 def test_the_description_is_kept(tmp_path):

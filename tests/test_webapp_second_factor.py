@@ -157,6 +157,7 @@ def test_the_consent_says_what_is_kept_and_how_sure_the_face_is(kind, said):
     assert all(part in text for part in said) and agreed.version.endswith(f"(30 days, second factor {kind})")
     assert f"{100 * measured.fmr.value:.2g} % of {measured.impostors:,} comparisons" in text
     assert f"{100 * measured.fmr.high:.2g} %)" in text
+    assert "a log of your sign-up, of log-ins with your name, also refused ones" in text  # as the audit keeps them
 
 
 @pytest.fixture

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facelab.commands.app_settings import accounts_settings, needs_app_extra
 from facelab.commands.console import console
+from facelab.errors import BadParameterError
 from facelab.paths import user_path
+
+if TYPE_CHECKING:
+    from facelab.webapp.server import ServerAddress
 
 
 def app(
@@ -45,26 +51,42 @@ def app(
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
     with needs_app_extra("facelab app"):
-        from facelab.webapp import server, settings
-        from facelab.webapp.account_factors import choose_kind
         from facelab.webapp.core_dumps import forbid_core_dumps
-        from facelab.webapp.passkey import passkey_origins
+        from facelab.webapp.server import ServerAddress
 
     forbid_core_dumps()
     if check:
-        _check(folder, embedder)
+        idle = {"host": host != "127.0.0.1", "port": port != 8000, "cert": cert, "key": key, "lab": lab}
+        _refuse_idle_options(idle | {"second-factor": second_factor, "clock-is-right": clock_is_right})
+        _check(folder, embedder, calibration)
         return
     if host.startswith("[") and host.endswith("]"):  # as it stands in the address of a page
         host = host[1:-1]
-    address = server.ServerAddress(host, port, _path(cert), _path(key))
+    address = ServerAddress(host, port, _path(cert), _path(key))
+    _serve(address, folder, embedder, calibration, second_factor, lab, clock_is_right)
+
+
+def _serve(
+    address: ServerAddress,
+    folder: str | None,
+    embedder: str,
+    calibration: str | None,
+    second_factor: str | None,
+    lab: bool,
+    clock_is_right: bool,
+) -> None:
+    from facelab.webapp import server
+    from facelab.webapp.account_factors import choose_kind
+    from facelab.webapp.passkey import passkey_origins
+
     server.check_address(address, lab)
     with closing(server.open_socket(address)) as listening_socket:
         urls = server.page_urls(address, listening_socket)
-        chosen = settings.Settings(
-            folder=_path(folder) or settings.default_folder(),
+        chosen = replace(
+            accounts_settings(folder),
             lab_mode=lab,
-            https=cert is not None,
-            second_factor=choose_kind(second_factor, server.is_loopback(host), urls),
+            https=address.cert is not None,
+            second_factor=choose_kind(second_factor, server.is_loopback(address.host), urls),
             urls=tuple(urls),
             clock_is_right=clock_is_right,
         )
@@ -84,12 +106,19 @@ def app(
         server.run_service(service, address, listening_socket)
 
 
-def _check(folder: str | None, embedder: str) -> None:
+def _refuse_idle_options(given: Mapping[str, object]) -> None:
+    names = ", ".join(f"--{name}" for name, value in given.items() if value)
+    if names:
+        raise BadParameterError(f"--check opens no service: {names} would change nothing.", "Leave that out.")
+
+
+def _check(folder: str | None, embedder: str, calibration: str | None) -> None:
     from facelab.methods.embedders import new_embedder
-    from facelab.webapp.checkup import check_accounts
+    from facelab.webapp.checkup import check_accounts, check_measurements
 
     known = new_embedder(embedder)
     findings = check_accounts(accounts_settings(folder), {known.fingerprint: known.name})
+    findings += check_measurements(known, _path(calibration))
     for finding in findings:
         console.print(f"{finding.subject}: {finding.text}")
     if any(finding.is_fault for finding in findings):

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
@@ -19,6 +19,7 @@ from facelab import progress
 from facelab.errors import FacelabError
 from facelab.experiments.cells import Job, Outcome, compute_cell
 from facelab.files import remove_partials
+from facelab.interrupts import hold_back_interrupts
 
 _STANDSTILL = 5.0  # seconds; a process that waits for a device longer is killed as it is
 
@@ -34,7 +35,7 @@ def run_in_local_processes(jobs: Sequence[Job], workers: int) -> Generator[Outco
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"), _begin_worker)
     try:
-        with _interrupts_held_back():  # new processes inherit that, so that Ctrl-C never meets them
+        with hold_back_interrupts():  # new processes inherit that, so that Ctrl-C never meets them
             submitted = [pool.submit(compute_cell, job) for job in jobs]
         for done in as_completed(submitted):
             yield done.result()
@@ -103,16 +104,3 @@ def _begin_worker() -> None:
     signal.signal(signal.SIGTERM, hold)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C waits until the block is left, where the system can do that."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from facelab.errors import FacelabError
+from facelab.webapp.audit_table import EVENT_COLUMNS, AuditEvent, add_event
 from facelab.webapp.keyed_database import SealedValue
 from facelab.webapp.problems import Problem
 from facelab.webapp.seen_table import SeenTable, add_visit, forget_old_visits
-from facelab.webapp.trusted_time import DAY, NEWEST_TIME, TimeReading, accept_time, read_time
+from facelab.webapp.trusted_time import DAY, NEWEST_TIME, TimeReading, accept_time, known_time, read_time, readable_time
 
 _SEALED = (
     "SELECT account, name, key, consent, findable, fingerprint, sealed, factor "
     "FROM templates JOIN accounts ON id = account"
 )
 
-# of the right types, whatever a damaged row holds
-_ACCOUNT = "id, CAST(name AS TEXT), CAST(created AS REAL), CAST(last_login AS REAL), consent, findable, factor"
+
+# of the right types, and times that are dates, whatever a damaged row holds
+_ACCOUNT = (
+    f"id, CAST(name AS TEXT), {readable_time('created')}, {readable_time('last_login')}, CAST(consent AS TEXT), findable, "
+    "CAST(factor AS TEXT)"
+)
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,6 @@ class SealedFactor:
         return "second factor", self.account_id, self.kind
 
 
-@dataclass(frozen=True)
-class AuditEvent:
-    """A row of the audit."""
-
-    time: float
-    event: str
-    outcome: str
-
-
 class AccountStore(SeenTable):
     """The accounts in a database; how it is opened: see ``Database``."""
 
@@ -151,7 +146,7 @@ class AccountStore(SeenTable):
             change.execute("INSERT INTO templates VALUES (?, ?, ?)", (account_id, fingerprint, sealed_bytes))
             if seen_sealed is not None:
                 add_visit(change, now, account_id, seen_sealed)
-            _audit(change, now, "sign_up", "ok", account_id)
+            add_event(change, now, "sign_up", "ok", account_id)
 
     def has_name(self, name_key: str) -> bool:
         """Whether a name is taken."""
@@ -231,11 +226,11 @@ class AccountStore(SeenTable):
                 change.execute("UPDATE accounts SET last_login = ? WHERE id = ?", (now, account_id))
             if seen_sealed is not None:
                 add_visit(change, now, account_id, seen_sealed)
-            _audit(change, now, event, outcome, account_id)
+            add_event(change, now, event, outcome, account_id)
 
     def newest_events(self, account_id: str, limit: int = 100) -> list[AuditEvent]:
         """The newest rows of the audit about an account."""
-        query = "SELECT time, event, outcome FROM audit WHERE account = ? ORDER BY number DESC LIMIT ?"
+        query = f"SELECT {EVENT_COLUMNS} FROM audit WHERE account = ? ORDER BY number DESC LIMIT ?"
         return [AuditEvent(*row) for row in self._rows(query, account_id, limit)]
 
     def delete_account(self, account_id: str) -> bool:
@@ -243,14 +238,14 @@ class AccountStore(SeenTable):
         with self._counted_change() as change:
             gone = change.execute("DELETE FROM accounts WHERE id = ?", (account_id,)).rowcount > 0
             if gone:
-                _audit(change, read_time(change, self._clock).trusted, "delete", "ok", None)
+                add_event(change, read_time(change, self._clock).trusted, "delete", "ok", None)
         if gone:
             self._erase_copies()
         return gone
 
     def read_clock(self) -> TimeReading:
         """The clock beside the newest time that was seen."""
-        return TimeReading(self._clock(), self.read_value(NEWEST_TIME))
+        return TimeReading(self._clock(), known_time(self.read_value(NEWEST_TIME)))
 
     def purge(self, idle_days: float, audit_days: float) -> int:
         """Delete accounts that nobody logged in to for so many days, and old rows of the audit; how many accounts.
@@ -262,21 +257,20 @@ class AccountStore(SeenTable):
         """
         with self._counted_change() as change:
             reading = read_time(change, self._clock)
-            clock, now, newest = reading.clock, reading.trusted, reading.newest
+            clock, now = reading.clock, reading.trusted
             idle = "FROM accounts WHERE coalesce(last_login, created) < ?"
             if reading.is_plausible:
                 change.execute("DELETE FROM audit WHERE time < ?", (now - DAY * audit_days,))
                 gone = change.execute(f"DELETE {idle}", (now - DAY * idle_days,)).rowcount
                 forgotten = forget_old_visits(change, now)
                 for _ in range(gone):
-                    _audit(change, now, "purge", "ok", None)
+                    add_event(change, now, "purge", "ok", None)
             else:
                 gone = change.execute(f"SELECT count(*) {idle}", (clock - DAY * idle_days,)).fetchone()[0]
-                _audit(change, now, "purge", "wrong_clock", None)
+                add_event(change, now, "purge", "wrong_clock", None)
         if not reading.is_plausible:
             raise FacelabError(
-                f"The clock is {abs(clock - newest) / DAY:.0f} days {'behind' if clock < newest else 'ahead of'} the newest "
-                f"time in {self.path}: idle accounts stay, {gone} of them by this clock.",
+                f"{reading.fault} in {self.path}: idle accounts stay, {gone} of them by this clock.",
                 "Set the clock; if it is right, start once with --clock-is-right.",
             )
         if gone or forgotten:
@@ -291,10 +285,3 @@ class AccountStore(SeenTable):
 
 def _account(row: tuple) -> Account:
     return Account(*row[:5], bool(row[5]), row[6])
-
-
-def _audit(change: sqlite3.Connection, now: float, event: str, outcome: str, account: str | None) -> None:
-    change.execute(
-        "INSERT INTO audit (time, event, outcome, account) VALUES (?, ?, ?, (SELECT id FROM accounts WHERE id = ?))",
-        (now, event, outcome, account),
-    )

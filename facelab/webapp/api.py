@@ -37,7 +37,7 @@ from facelab.webapp.messages import (
     StateResponse,
 )
 from facelab.webapp.middleware import SecurityMiddleware, problem_response
-from facelab.webapp.passkey_routes import add_passkey
+from facelab.webapp.passkey_routes import add_passkey_routes
 from facelab.webapp.problems import Problem
 from facelab.webapp.route_parts import CHANGES, client_address, errors
 from facelab.webapp.second_factor import Proof
@@ -79,7 +79,7 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
 
     Args:
         service: what it serves; who opened it closes it.
-        hosts: names that it answers to, without port.
+        allowed_hosts: names that it answers to, in lower case, without port.
     """
 
     @asynccontextmanager
@@ -101,7 +101,7 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
     passphrases = FrameQueue(service.settings.limits.waiting_frames, workers=1)  # each takes 19 MiB
     _add_sign_up(app, service, queue, passphrases)
     _add_log_in(app, service, queue, passphrases)
-    add_passkey(app, service)
+    add_passkey_routes(app, service)
     _add_account(app, service)
     _add_page(app)
     return app

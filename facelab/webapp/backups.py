@@ -86,6 +86,7 @@ class Restoration:
 
     def apply(self) -> None:
         """Put it in place of the present database, whole or not at all. Its number is higher than all before."""
+        counters = counter_files_of_folder(self._key_file, self._folder)  # first, since one of them may be damaged
         self._store.write_count(self._counter)
         self._store.record_event("restore", "ok")
         self._store.close()
@@ -95,7 +96,7 @@ class Restoration:
         self._store.path.replace(path)
         sync_path(self._folder)
         self._counter.keep(self._counter.count)
-        for file in counter_files_of_folder(self._key_file, self._folder):
+        for file in counters:
             if file != self._counter.file:  # of a database that is gone now
                 file.unlink()
 

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 from facelab.errors import FacelabError
+from facelab.methods.embedders import Embedder
 from facelab.webapp.account_store import AccountStore
+from facelab.webapp.calibration import default_calibration_file, read_calibration
 from facelab.webapp.change_counter import counter_file, watch_changes
 from facelab.webapp.database import require_database
+from facelab.webapp.liveness_file import default_liveness_file, read_liveness
 from facelab.webapp.opening import tell_what_fails
 from facelab.webapp.settings import Settings
 from facelab.webapp.trusted_time import DAY
@@ -51,6 +55,21 @@ def check_accounts(settings: Settings, embedders: dict[str, str]) -> list[Findin
         return list(_findings(settings, store, vault, embedders))
 
 
+def check_measurements(embedder: Embedder, calibration: Path | None) -> list[Finding]:
+    """Look at what was measured: calibration and liveness detector. Arguments as ``server.new_service``."""
+    looked_at = {
+        "calibration": lambda: read_calibration(calibration or default_calibration_file(embedder.name), embedder),
+        "liveness": lambda: read_liveness(default_liveness_file()),
+    }
+    findings = []
+    for subject, read in looked_at.items():
+        try:
+            findings.append(Finding(subject, str(read())))
+        except FacelabError as error:
+            findings.append(Finding(subject, str(error), True))
+    return findings
+
+
 def _findings(settings: Settings, store: AccountStore, vault: Vault, embedders: dict[str, str]) -> Iterator[Finding]:
     faults = store.integrity_faults()
     yield Finding("database", "; ".join(faults) or "sound", bool(faults))
@@ -81,9 +100,7 @@ def _clock_finding(store: AccountStore) -> Finding:
     reading = store.read_clock()
     if reading.is_plausible:
         return Finding("clock", f"plausible ({_date(reading.clock)})")
-    return Finding(
-        "clock", f"{_date(reading.clock)}, but the database has seen {_date(reading.newest)}: no purge", True
-    )
+    return Finding("clock", f"{_date(reading.clock)}. {reading.fault} in the database: no purge", True)
 
 
 def _sealed_finding(store: AccountStore, vault: Vault) -> Finding:

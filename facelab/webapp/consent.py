@@ -6,25 +6,23 @@ from dataclasses import dataclass
 
 from facelab.evaluation import Estimate
 from facelab.webapp.calibration import Calibration
-from facelab.webapp.liveness import Liveness
+from facelab.webapp.liveness import QUOTED_ATTACKS, Liveness
 from facelab.webapp.seen_table import KEPT_DAYS, KEPT_VISITS
 
 EDITION = "3"  #: a change of the meaning raises it
-#: of ``Liveness.apcer``: a print, a warp, and the best of all that was tried
-QUOTED_ATTACKS = ("print turned", "3-D warp", "one photograph, best of all")
 
 #: kind of second factor -> what is kept of it, what it does, what the face adds
 _FACTORS = {
-    "none": ("this template, encrypted", "Your face alone lets you in.", "That is not sure:"),
+    "none": ("this template (encrypted)", "Your face alone lets you in.", "That can go wrong:"),
     "passphrase": (
-        "this template and a value that your passphrase is checked by, both encrypted",
+        "this template and a value that your passphrase is checked by (both encrypted)",
         "You log in with a passphrase and with your face. The passphrase keeps others out.",
-        "The face is there for the day when somebody knows it, and it is not sure:",
+        "The face is there for the day when somebody else knows it, but it can be wrong:",
     ),
     "passkey": (
-        "this template and the public key of your passkey, both encrypted",
+        "this template and the public key of your passkey (both encrypted)",
         "You log in with a passkey and with your face. The passkey keeps others out; its secret half never comes here.",
-        "The face is there for the day when somebody has your device and can unlock it, and it is not sure:",
+        "The face is there for the day when somebody has your device and can unlock it, but it can be wrong:",
     ),
 }
 
@@ -56,15 +54,15 @@ def consent_text(idle_days: float, second_factor: str, calibration: Calibration,
         (
             "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "
             "that describes your face, your template.",
-            f"Kept are your name, {kept}, the times of your log-ins, and whether others may find you by a picture. No picture "
-            "is kept.",
-            "So that a recording of you is known again, check values of your pictures are kept as well, encrypted: of your "
+            f"The service keeps your name, {kept}, whether others may find you by a picture, and a log of your sign-up, of "
+            "log-ins with your name, also refused ones, and of searches that found you. It keeps no picture.",
+            "So that a recording of you is known again, it also keeps check values of your pictures, encrypted: of your "
             f"last {KEPT_VISITS} visits, for {KEPT_DAYS:g} days. They too describe your face, but are no picture.",
             "The template is used to recognise you here, and for nothing else. It stays on the computer that this page "
             "comes from.",
             "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
-            "service; a backup that was made before may still hold it. If you do not log in for "
-            f"{idle_days:g} days it is deleted as well.",
+            "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
+            f"If you do not log in for {idle_days:g} days it is deleted as well.",
             f"{locked} {added} {_match_rate(calibration)}",
             _photograph_rates(liveness),
             "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "
@@ -76,7 +74,7 @@ def consent_text(idle_days: float, second_factor: str, calibration: Calibration,
 def _match_rate(calibration: Calibration) -> str:
     rate = calibration.fmr
     return (
-        f"when {rate.n} people were compared with each other, each with the own face, {100 * rate.value:.2g} % of "
+        f"when photographs of {rate.n} people were compared with the templates of the others, {100 * rate.value:.2g} % of "
         f"{calibration.impostors:,} comparisons passed (95 % interval: {100 * rate.low:.2g} to {100 * rate.high:.2g} %), "
         "with a threshold that was set on the same people."
     )

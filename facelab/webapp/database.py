@@ -99,9 +99,8 @@ class Database:
                 make_private_folder(folder)
                 if not read_only:
                     opened.enter_context(lock_folder(folder, "facelab app"))
-                    for left in folder.glob(
-                        f"{STAGING_PREFIX}*"
-                    ):  # of a restore that was killed, deleted accounts and all
+                    # Of a restore that was killed, deleted accounts and all.
+                    for left in folder.glob(f"{STAGING_PREFIX}*"):
                         shutil.rmtree(left)
                 self._connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
                 opened.callback(self._connection.close)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import queue
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
+from facelab.interrupts import hold_back_interrupts
 from facelab.webapp.decoding_process import READY, REFUSED, SHAPE, serve_decoder
 from facelab.webapp.frame_bounds import MAX_PIXELS
 from facelab.webapp.frames import check_frame, decode_frame
@@ -84,7 +83,7 @@ class _Worker:
         self._connection, theirs = context.Pipe()
         words = theirs, decode, seconds, extra_bytes
         self._process = context.Process(target=serve_decoder, args=words, name="facelab decoder", daemon=True)
-        with _without_ctrl_c():
+        with hold_back_interrupts():  # from its first moment on it does not hear of them
             self._process.start()
         theirs.close()
         self._patience = seconds + 1  # the process has an alarm of its own, where the system has one
@@ -113,16 +112,3 @@ class _Worker:
         if not self._connection.poll(seconds):
             raise TimeoutError
         return self._connection.recv_bytes(SHAPE.size)
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """What is started meanwhile does not hear of Ctrl-C, from its first moment on."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -95,9 +95,8 @@ class FrameQueue:
             ready = [one for one in self._waiting if not one.is_laborious or self._free_for_laborious > 0]
             if not ready:
                 return
-            frame = min(
-                ready, key=lambda one: (one.is_laborious, self._used.seconds(one.network))
-            )  # of equals, the first
+            # Of equals, the first that came.
+            frame = min(ready, key=lambda one: (one.is_laborious, self._used.seconds(one.network)))
             self._waiting.remove(frame)
             self._free -= 1
             self._free_for_laborious -= frame.is_laborious

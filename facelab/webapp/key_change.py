@@ -13,7 +13,7 @@ from facelab.files import sync_path
 from facelab.webapp.change_counter import counter_file, counter_files, read_count
 from facelab.webapp.opening import open_accounts
 from facelab.webapp.settings import Settings
-from facelab.webapp.vault import make_key_file, next_key_file, read_vault
+from facelab.webapp.vault import make_key_file, next_key_file, read_vault, remove_partial_keys
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def change_key(settings: Settings) -> KeyChange:
             make_key_file(following)
             sealed, damaged = store.seal_anew(vault, read_vault(following))
             following.replace(key_file.resolve())
+            remove_partial_keys(key_file)
             sync_path(following.parent)
         except OSError as error:
             raise FacelabError(

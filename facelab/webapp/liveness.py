@@ -19,6 +19,9 @@ import numpy as np
 from facelab.evaluation import Estimate
 from facelab.webapp.liveness_features import FEATURES, pair_features
 
+#: Of ``Liveness.apcer``, those that the consent text quotes: a print, a warp, and the best of all that was tried.
+QUOTED_ATTACKS = ("print turned", "3-D warp", "one photograph, best of all")
+
 
 @dataclass(frozen=True)
 class Liveness:
@@ -30,8 +33,8 @@ class Liveness:
         sign_up_threshold: least mean score of the two sides of a sign-up, where less of a turn is wanted.
         target_bpcer: the rate at which both thresholds were set.
         bpcer: bona fide presentation classification error rate: honest turns of the head that it refused.
-        apcer: attack presentation classification error rate: of the presentations of each attack instrument, those that the
-            whole decision accepted: quality, turn, face and liveness.
+        apcer: of the presentations of each attack instrument, those that the whole decision accepted: quality, turn, face and
+            liveness. (The standard calls that IAPAR, and APCER what the detector alone lets through, which is more.)
         dataset: ``FaceSet.describe()`` of the photographs.
         command: what made the measurement.
     """
@@ -44,6 +47,10 @@ class Liveness:
     apcer: Mapping[str, Estimate]
     dataset: Mapping[str, object]
     command: str
+
+    def __str__(self) -> str:
+        worst = max(self.apcer, key=lambda name: self.apcer[name].value)
+        return f"honest turns refused: {self.bpcer}; worst attack ({worst}) accepted: {self.apcer[worst]}"
 
     def score(self, straight: np.ndarray, turned: np.ndarray, side: int) -> float:
         """Log odds above the threshold; from 0 on the pair is taken for a head that turned.

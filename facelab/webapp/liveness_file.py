@@ -10,7 +10,7 @@ from facelab.errors import FacelabError
 from facelab.evaluation import Estimate
 from facelab.files import read_json_object, write_json
 from facelab.paths import project_data
-from facelab.webapp.liveness import Liveness
+from facelab.webapp.liveness import QUOTED_ATTACKS, Liveness
 from facelab.webapp.liveness_features import FEATURES
 from facelab.whole_numbers import is_whole_number
 
@@ -61,8 +61,9 @@ def _built(content: dict) -> Liveness:
             raise ValueError(f"{name} is {value!r:.60}")
     if not (_is_number(found.target_bpcer) and 0 < found.target_bpcer <= 0.5):
         raise ValueError(f"target_bpcer is {found.target_bpcer!r:.60}")
-    if not apcer:
-        raise ValueError("no attack was measured")
+    missing = [name for name in QUOTED_ATTACKS if name not in apcer]
+    if missing:
+        raise ValueError(f"{missing[0]!r} was not measured")
     for name, rate in (("bpcer", found.bpcer), *apcer.items()):
         ends = (rate.low, rate.value, rate.high)
         if not (is_whole_number(rate.n) and rate.n >= 1 and all(_is_number(end) and 0 <= end <= 1 for end in ends)):

@@ -70,9 +70,8 @@ class SecurityMiddleware:
         try:
             self._check(scope)
             reading = anyio.CancelScope()
-            with self._place(
-                scope, reading
-            ):  # taken before a byte is read, held until what was read is no longer needed
+            # Taken before a byte is read, held until what was read is no longer needed.
+            with self._place(scope, reading):
                 body = None
                 with reading:
                     body = await _body(scope, receive)

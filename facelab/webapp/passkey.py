@@ -42,8 +42,8 @@ from facelab.webapp.token_store import TokenStore
 _SECONDS = 120  # that a challenge holds; browsers ask for one minute
 _CHALLENGES = 4096  # at one time
 _HANDLE_BYTES = 32  # of a name for the account that says nothing about it
-#: What ``webauthn`` and the parsers beneath it raise for bytes that are no answer of a browser.
-_MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
+#: What ``webauthn`` and the parsers beneath it raise for bytes that are no answer of a browser, however deeply nested.
+_MALFORMED = (WebAuthnException, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)

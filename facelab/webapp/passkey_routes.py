@@ -10,7 +10,7 @@ from facelab.webapp.route_parts import CHANGES, client_address, errors
 from facelab.webapp.service import FaceIdService
 
 
-def add_passkey(app: FastAPI, service: FaceIdService) -> None:
+def add_passkey_routes(app: FastAPI, service: FaceIdService) -> None:
     """Add the operations to an application."""
 
     @app.post("/api/passkey/creation", responses=errors(400, 409, 413, 422, 429), dependencies=CHANGES)

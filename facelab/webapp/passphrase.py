@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from facelab.webapp.problems import Problem
 from facelab.webapp.second_factor import Proof, SecondFactor
 
-MIN_LENGTH = 12  #: characters beside the name
+MIN_LENGTH = 12  #: characters besides the name
 MIN_DIFFERENT = 5  #: different ones among them
 #: The first choice of OWASP's Password Storage Cheat Sheet: 19 MiB for each guess (``memory_cost`` in KiB), twice over.
 _COST = {"memory_cost": 19_456, "iterations": 2, "lanes": 1}

@@ -22,22 +22,30 @@ PROBLEMS: dict[str, tuple[int, str, str]] = {
     "too_large": (413, "The request is too large.", "Send a photograph of at most 2 MB."),
     "wrong_type": (415, "This is not a kind of photograph that can be read.", "Send a JPEG, PNG or WebP."),
     "bad_photograph": (422, "The photograph cannot be read.", "Take another one, of 64 to 4096 pixels a side."),
-    "bad_name": (422, "This name cannot be used.", "Give 1 to 64 letters of one alphabet, digits, spaces or marks."),
+    "bad_name": (
+        422,
+        "This name cannot be used.",
+        "Use 1 to 64 letters of one alphabet, digits, spaces and punctuation.",
+    ),
     "weak_passphrase": (
         422,
         "This passphrase is too easy to guess.",
-        "Take a sentence: 12 characters or more beside your name, 5 of them different.",
+        "Use a sentence: at least 12 characters besides your name, 5 of them different.",
     ),
-    "bad_passkey": (422, "This passkey cannot be used.", "Try again, with a device that asks for finger, face or PIN."),
+    "bad_passkey": (
+        422,
+        "This passkey cannot be used.",
+        "Try again with a device that asks for your finger, face or PIN.",
+    ),
     "no_passkey_here": (
         422,
         "Passkeys do not work at this address.",
-        "Open the page at its name, as printed at its start.",
+        "Open the page by the name that the service printed at its start.",
     ),
     "wrong_factor": (422, "The second factor is missing, or of another kind.", "Load the page again."),
     "no_consent": (422, "Without your consent nothing is stored.", "Agree to the text, or leave."),
     "too_often": (429, "Too many tries.", "Wait {seconds}."),
-    "busy": (429, "Too many people are using this just now.", "Try again in a minute."),
+    "busy": (429, "Too many people are using this right now.", "Try again in a minute."),
     "storage": (503, "The service cannot write to its disk.", "Tell the person who runs it."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import sqlite3
 import time
@@ -69,7 +70,7 @@ class FaceIdService:
         vault: of the key.
         store: the database.
         clock: seconds, rising; of dialogues, sessions and limits.
-        rng: draws the side of the head turn; None: the operating system's randomness.
+        rng: draws the side of the head turn, and when it is told; None: the operating system's randomness.
 
     Raises:
         FacelabError: as ``change_counter.watch_changes``, or the page has no name for a passkey.
@@ -84,7 +85,7 @@ class FaceIdService:
         vault: Vault,
         store: AccountStore,
         clock: Callable[[], float] = time.monotonic,
-        rng=None,
+        rng: random.Random | None = None,
     ) -> None:
         self.settings, self.calibration, self.liveness, self.store = settings, calibration, liveness, store
         self.consent_text = consent.consent_text(settings.idle_days, settings.second_factor, calibration, liveness)

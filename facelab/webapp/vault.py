@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from facelab.webapp.database import DATABASE_FILE, Database
 CHECK_KEY = "check"  #: of the table ``about``: a known text, sealed
 _CHECK_TEXT = b"facelab faceid"
 _KEY_BYTES = 32
+_DRAWN_BYTES = 4  # in the name of a key that is not whole yet
 _NONCE_BYTES = 12  # the size that GCM is made for (NIST SP 800-38D, 8.2)
 
 
@@ -27,7 +29,7 @@ class Vault:
     """Seals and opens small pieces of data.
 
     A copy of the database alone tells nobody a face. What belongs to a sealed template, such as the name of its account, is
-    bound to it as associated data: where one of them is another, it does not open.
+    bound to it as associated data: with another name in that place it does not open.
 
     Args:
         key: 32 bytes.
@@ -51,7 +53,7 @@ class Vault:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _associated(bound_to))
         except (InvalidTag, ValueError, TypeError) as error:  # TypeError: SQLite gives what it finds, a number, too
             raise FacelabError(
-                "A sealed template does not open: the key is another one, or the database was changed.",
+                "What is sealed does not open: the key is another one, or the database was changed.",
                 "Put back the key file that belongs to this folder, or start with a new folder.",
             ) from error
 
@@ -127,12 +129,21 @@ def finish_key_change(key_file: Path, folder: Path) -> None:
                     check_key(database, read_vault(path))
                     path.replace(key_file.resolve())
                     following.unlink(missing_ok=True)
+                    remove_partial_keys(key_file)
                     sync_path(following.parent)
                     return
     raise FacelabError(
         f"A change of the key {key_file} was cut off, and no database in {folder} tells whether {following.name} is right.",
         "Name the folder whose key was changed (--folder), or another key (FACELAB_KEY_FILE).",
     )
+
+
+def remove_partial_keys(key_file: Path) -> None:
+    """Remove what ``make_key_file`` left beside a key where its process was killed: it may be that key, under another name."""
+    own, drawn = key_file.resolve(), "[0-9a-f]" * (2 * _DRAWN_BYTES)
+    for name in (own.name, next_key_file(key_file).name):
+        for left in own.parent.glob(f".{glob.escape(name)}-{drawn}"):
+            left.unlink(missing_ok=True)
 
 
 def read_vault(path: Path) -> Vault:
@@ -156,7 +167,7 @@ def read_vault(path: Path) -> Vault:
 def make_key_file(path: Path) -> None:
     """Whole or not at all; of two that are started at once, both get the key of the first."""
     make_folder(path.parent, mode=0o700)
-    partial = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(_DRAWN_BYTES)}")
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

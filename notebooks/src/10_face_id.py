@@ -370,8 +370,9 @@ for what, (name, person) in tries.items():
     print(f"{what}: {answers[-1]}")
 
 # %% [markdown]
-# The last two are the same to the letter. An answer that tells whether a name exists, or how near one came, is
-# used: by who collects names, and by who climbs. What the service knows of Ann, as she sees it:
+# The last two are the same to the letter. An answer that told whether a name exists would help those who collect names; one
+# that told how near somebody came would help them to come nearer (hill climbing, below). What the service knows of Ann, as she
+# sees it:
 
 # %% tags=["nbval-ignore-output"]
 ann.get("/api/me")
@@ -379,7 +380,8 @@ ann.get("/api/me")
 # %% [markdown]
 # ## Attacks
 #
-# Only on a service of one's own. To count, the limits on tries are taken away; at the end they come back.
+# Attack only a service of your own. Here the limits on tries are taken away, so that there are tries enough to count; at the
+# end they come back.
 #
 # **A wrong claim.** Every other person of the cast, with all log-in photographs, says that it is Ann. The calibration promises
 # one false accept in a thousand *photographs*; a log-in compares two, and both must pass.
@@ -546,11 +548,14 @@ scores = {name: liveness.score(straight_crop, crop, 1) for name, crop in crops.i
 print({name: round(score, 1) for name, score in scores.items()})
 
 # %% [markdown]
-# One person shows nothing. ISO/IEC 30107-3 asks for two rates: APCER, the share of the presentations of *one attack instrument*
-# that are accepted, told for each instrument, because an average over instruments is decided by which ones were chosen; and
-# BPCER, the share of honest (bona fide) ones that are refused. Below, each person of ORL in turn is held out of the fit; each
-# instrument gets one photograph of the victim, both sides, five seeds, and the whole decision: quality, head turn, face,
-# liveness. Faces and attacks were filmed by the same simulated camera: else the detector would learn who was filmed.
+# One person proves nothing. ISO/IEC 30107-3 asks for two rates: APCER, the share of the presentations of *one attack
+# instrument* that are accepted, told for each instrument, because an average over instruments is decided by which ones were
+# chosen; and BPCER, the share of honest (bona fide) ones that are refused. Below, each person of ORL in turn is held out of the
+# fit; each instrument gets one photograph of the victim, both sides, five seeds, and the whole decision: quality, head turn,
+# face, liveness. (Strictly, APCER is the error of the liveness detector alone; the standard calls the share that the whole
+# system accepts IAPAR, *impostor attack presentation accept rate*. The table below is of the whole decision, as it opens the
+# door; the one after it, of the figures, is of the detector alone.) Faces and attacks were filmed by the same simulated camera:
+# else the detector would learn who was filmed.
 
 # %%
 attacked = records.read_record(project_data("results", "10_attacks.json"))
@@ -631,13 +636,14 @@ pd.Series(result, name="last answer").to_frame()
 # %% [markdown]
 # Read this table with its limits. Two pictures of a person of ORL were taken at two moments, with another face each time; a
 # head that is filmed while it turns is more like itself, and nobody here measured how often it would be refused. Prints and
-# screens are simulated; a real printer has dots, a real screen has an edge. And who has film of Ann, or two photographs, needs
-# none of these tricks.
+# screens are simulated; a real printer has dots, a real screen has an edge. And whoever has film of Ann, or two photographs,
+# needs none of these tricks.
 #
 # So `facelab app` lets a face alone open the door for this machine alone. Where others can reach it, it asks for a second
 # factor (`--second-factor`): a passkey, a secret in the owner's device that answers a question and is never sent, or a
 # passphrase. That keeps people out, whatever they hold before the camera; the face is there for the day when somebody has the
-# device or has heard the phrase. There is one answer for both: who guesses a passphrase learns nothing without the face.
+# device or has heard the phrase. Both are judged in one answer: whoever guesses the passphrase does not learn that it was right
+# without the face.
 #
 # **Hill climbing.** If a score were told, one could start with anybody's face, change it a little, and keep what scores
 # higher. Here the score is asked directly, as lab mode would tell it, and changes are made along the principal
@@ -678,8 +684,8 @@ run.check_references("climbed by")
 
 # %% [markdown]
 # The score rises, query by query. That is why the service tells none, and gives one decision a challenge; and why a network
-# that was refused several times on a name has to wait, after each further refusal twice as long. A challenge that is dropped
-# once its side was told counts as refused. With the limits back in place, somebody who tries again and again:
+# that was refused several times on a name has to wait, after each further refusal twice as long. A challenge that is abandoned
+# after its side was told counts as refused. With the limits back in place, somebody who tries again and again:
 
 # %%
 stubborn = demo.FaceIdClient(url)
@@ -711,9 +717,9 @@ possible = {who: tries_in_a_day(*wait) for who, wait in waits.items()}
 pd.DataFrame({who: {"tries": tries, "false matches": f"{tries * target_fmr:.2f}"} for who, tries in possible.items()}).T
 
 # %% [markdown]
-# So no limit on tries makes a secret of a face; and against a picture of Ann that passes now and then it does still less. What
-# it does not mend either: who shares her network shares its waits, and who guesses from many networks can hold her up where
-# she comes from a new one.
+# So no limit on tries makes a secret of a face; and it does still less against a picture of Ann that passes now and then. The
+# waits cost Ann something, too: whoever shares her network shares its waits, and somebody who guesses from many networks can
+# delay her when she comes from a new one.
 #
 # ## Who am I? and goodbye
 #
@@ -767,9 +773,10 @@ workplace.cleanup()
 #   its own camera and its own users, and again when either changes.
 # - The rate for impostors at random is the smallest of the rates that matter. Groups and relatives come next, then those who
 #   attack; a twin is no error of the threshold, but what a face is.
-# - What a service does not tell cannot be climbed. One decision a challenge, one text for all refusals, waits that grow.
-# - A head turn asks more than a print can do when held straight. How the skin moves asks more than one photograph can do that
-#   nobody improved. Neither proves life.
+# - Nobody can climb by a score that is not told. Hence one decision for each challenge, one text for all refusals, and waits
+#   that grow.
+# - A head turn stops a print that is held straight. A look at how the skin moves stops nearly all that was made from one
+#   photograph, unless somebody edits it until it passes. Neither proves that a person is there.
 # - Deleting is tested like any other function: by looking into the files.
 # - Every rule has a price. The waits after refusals let strangers hold up an owner who comes from a new network, and a sign-up
 #   that refuses a name tells that it is taken. Both were chosen; a service that writes to its users could choose otherwise.

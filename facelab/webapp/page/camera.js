@@ -1,6 +1,6 @@
 // The camera: on, off, one frame as JPEG, and in words what is wrong with it and what to do.
 
-const LONGER_SIDE = 640; // more pixels would only make the server slower: it looks for faces in 640
+const LONGER_SIDE = 640; // more pixels would only make the server slower: it looks for faces in 320 of them
 const QUALITY = 0.92;
 const BLACK = 20; // of 255; all of a picture below it is black
 const PATIENCE = 5000; // milliseconds without a picture after which a camera counts as broken

@@ -5,7 +5,7 @@ import * as api from "/page/api.js";
 const PROBLEMS = {
   NotAllowedError: "No passkey was given, or it took too long. Try again.",
   ConstraintError: "This needs a device that asks for your finger, your face or a PIN. Use another one.",
-  SecurityError: "Passkeys do not work at this address. Open the page at the name that the service printed at its start.",
+  SecurityError: "Passkeys do not work at this address. Open the page by the name that the service printed at its start.",
 };
 
 class PasskeyProblem extends Error {}
@@ -18,7 +18,7 @@ export function showFactor(kind) {
   }
 }
 
-/** What a sign-up carries beside its other fields. To be called in a click: some browsers make a passkey only then. */
+/** What a sign-up carries besides its other fields. To be called in a click: some browsers make a passkey only then. */
 export async function newProof(kind, form) {
   if (kind === "passphrase") return { passphrase: form.passphrase.value };
   if (kind !== "passkey") return {};
@@ -27,7 +27,7 @@ export async function newProof(kind, form) {
   return { passkey: await askBrowser("create", publicKey, ["clientDataJSON", "attestationObject"]) };
 }
 
-/** What a log-in carries beside the name. */
+/** What a log-in carries besides the name. */
 export async function proof(kind, form) {
   if (kind === "passphrase") return { passphrase: form.passphrase.value };
   if (kind !== "passkey") return {};
