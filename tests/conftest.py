@@ -76,6 +76,32 @@ def side():
 
 
 @pytest.fixture
+def client(tmp_path, side, clock):
+    """A browser before a Face-ID service, whose clock and side are those of the test."""
+    from faceid import new_service, open_client
+
+    with open_client(new_service(tmp_path, side=side, clock=clock)) as client:
+        yield client
+
+
+@pytest.fixture
+def quick_passphrases(monkeypatch):
+    """Where the cost of a passphrase is of no concern."""
+    from factors import QUICK
+
+    monkeypatch.setattr("facelab.webapp.passphrase._COST", QUICK)
+
+
+@pytest.fixture
+def by_passphrase(tmp_path, quick_passphrases):
+    """A browser before a Face-ID service that asks for a passphrase, too."""
+    from faceid import new_service, open_client
+
+    with open_client(new_service(tmp_path, second_factor="passphrase")) as client:
+        yield client
+
+
+@pytest.fixture
 def facelab(tmp_path, monkeypatch, capsys):
     """The command on the folder of Face-ID accounts of this test: its exit code, what it printed, and the error."""
     from commands import call

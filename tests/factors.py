@@ -43,20 +43,6 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-def change(tmp_path, *statements: str) -> None:
-    """Change the database behind the service's back."""
-    with closing(sqlite3.connect(tmp_path / "accounts" / DATABASE_FILE)) as raw:
-        for statement in statements:
-            raw.execute(statement)
-        raw.commit()
-
-
-def audited(tmp_path) -> list[tuple[str, str]]:
-    """Events and outcomes of the audit, oldest first."""
-    with closing(sqlite3.connect(tmp_path / "accounts" / DATABASE_FILE)) as raw:
-        return raw.execute("SELECT event, outcome FROM audit ORDER BY number").fetchall()
-
-
 def sealed_factor(tmp_path) -> bytes:
     """Of the only account."""
     with closing(sqlite3.connect(tmp_path / "accounts" / DATABASE_FILE)) as raw:

@@ -70,6 +70,17 @@ def counter(settings: Settings) -> Path:
     return file
 
 
+def change(place: Path, *statements: str) -> None:
+    """As ``change_by_hand``, of the service whose folder is in a place."""
+    change_by_hand(settings_of(place), *statements)
+
+
+def audited(place: Path) -> list[tuple[str, str]]:
+    """Events and outcomes of the audit of that service, oldest first."""
+    with closing(sqlite3.connect(database(settings_of(place)))) as raw:
+        return raw.execute("SELECT event, outcome FROM audit ORDER BY number").fetchall()
+
+
 def change_by_hand(settings: Settings, *statements: str) -> None:
     """As somebody changes the database who can only write that."""
     execute(database(settings), *statements)

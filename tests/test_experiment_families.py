@@ -156,7 +156,7 @@ def test_where_all_or_none_pass_the_interval_still_has_a_width(passed, value):
     found = summarise(figures(relatives, [np.zeros((2, 2)), 9 - 9 * np.eye(2)], [[1, 2]] * 5))[
         "accepted/relatives/twins"
     ]
-    assert (found.value, found.n, found.method) == (value, 5, "wilson, families")
+    assert (found.value, found.n, found.method) == (value, 5, "wilson")
     assert found.low <= value <= found.high and 0.3 < found.high - found.low < 0.5
 
 

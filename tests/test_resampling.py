@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people
+from facelab.evaluation import wilson, wilson_of_fraction
+from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people, rate_over_people
 
 PERSON = np.repeat(["u", "v", "w", "x"], [1, 2, 3, 4])[np.random.default_rng(0).permutation(10)]
 
@@ -81,3 +82,41 @@ def test_the_jackknife_of_a_mean_is_students_interval():
         jackknife_over_people(lambda rows: 0.0, PERSON[PERSON > "v"])
     with pytest.raises(BadParameterError, match="not finite"):
         jackknife_over_people(lambda rows: math.nan, PERSON)
+
+
+def test_a_rate_of_few_people_holds_where_a_bootstrap_does_not():
+    """40 people, of whom one in thirty lets 4 of 10 pass: the truth is 1.3 %."""
+    rng, held, held_by_bootstrap, trials = np.random.default_rng(0), 0, 0, 150
+    person = np.repeat(np.arange(40), 10)
+    for _ in range(trials):
+        rate = np.where(rng.random(40) < 1 / 30, 0.4, 0.0)[person]
+        events = rng.random(400) < rate
+        found = rate_over_people(events, person, draws=100)
+        bootstrap = bootstrap_over_people(lambda rows, hits=events: float(hits[rows].mean()), person, draws=100)
+        assert found.value == bootstrap.value == events.mean() and found.n == 40
+        held += found.low <= 0.4 / 30 <= found.high
+        held_by_bootstrap += bootstrap.low <= 0.4 / 30 <= bootstrap.high
+    assert held >= 0.95 * trials > held_by_bootstrap
+
+
+def test_a_rate_of_many_people_is_the_bootstrap_and_of_nobody_wilson():
+    person, rng = np.repeat(np.arange(30), 5), np.random.default_rng(1)
+    events = rng.random(150) < 0.3
+    assert rate_over_people(events, person) == bootstrap_over_people(lambda rows: float(events[rows].mean()), person)
+    assert rate_over_people(np.zeros(150, bool), person) == wilson(0, 30, unit="people")
+    assert rate_over_people(np.ones(150, bool), person) == wilson(30, 30, unit="people")
+    one = np.arange(150) == 7
+    found, least, most = rate_over_people(one, person), wilson(0, 30), wilson(1, 30)
+    assert (found.value, found.low, found.high) == (pytest.approx(1 / 150), least.low, most.high)
+
+
+@pytest.mark.parametrize(
+    ("part", "below", "above"), [(2.0, 2, 2), (2.1, 2, 3), (0.0, 0, 0), (9.999, 9, 10), (3 * 0.1 * 10, 3, 3)]
+)
+def test_successes_in_part_are_rounded_outwards(part, below, above):
+    found = wilson_of_fraction(part, 10)
+    assert (found.low, found.high, found.value) == (
+        wilson(below, 10).low,
+        wilson(above, 10).high,
+        pytest.approx(part / 10),
+    )

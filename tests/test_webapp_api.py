@@ -86,12 +86,6 @@ def test_the_description_names_every_operation(description):
     assert found == set(OPERATIONS)
 
 
-@pytest.fixture
-def client(tmp_path):
-    with open_client(new_service(tmp_path)) as client:
-        yield client
-
-
 def test_the_page_is_served_with_its_guards(client):
     for path in ("/", "/page/app.js", "/api/state", "/nothing", "/page/../api.py", "/page/%2e%2e/api.py"):
         answer = client.get(path)

@@ -22,12 +22,6 @@ from faceid import (
 TURNED = (LEFT, RIGHT, LEFT, LEFT, RIGHT, RIGHT)
 
 
-@pytest.fixture
-def client(tmp_path, side, clock):
-    with open_client(new_service(tmp_path, side=side, clock=clock)) as client:
-        yield client
-
-
 @pytest.mark.parametrize(("person", "turned"), zip(SHOTS, TURNED, strict=True))
 def test_somebody_signs_up_and_logs_in_with_other_photographs(client, side, person, turned):
     side.side = turned

@@ -13,15 +13,15 @@ import pytest
 from faceid import BLANK, HEADERS, PNG, new_service
 from faceid_app import make_certificate, running
 
-from facelab.webapp import connections, frame_queue, middleware, server
+from facelab.webapp import connections, middleware, server, work_queue
 from facelab.webapp.api import new_app
 from facelab.webapp.demo import serve_in_thread
 from facelab.webapp.frame_analysis import FrameAnalysis
-from facelab.webapp.frame_queue import FrameQueue
 from facelab.webapp.problems import Problem
 from facelab.webapp.quality import HINTS
 from facelab.webapp.server import ServerAddress
 from facelab.webapp.settings import Limits
+from facelab.webapp.work_queue import WorkQueue
 
 ENOUGH = 20  # seconds; far more than any of it takes, and only so that a failure ends
 
@@ -102,7 +102,7 @@ class Scene:
     """A queue of two threads; frames that end when the test says so; who was looked at, in that order."""
 
     def __init__(self, per_address: int = 9) -> None:
-        self.queue, self.seen, self.told, self.gates = FrameQueue(per_address, workers=2), [], {}, {}
+        self.queue, self.seen, self.told, self.gates = WorkQueue(per_address, workers=2), [], {}, {}
 
     async def send(self, address: str, name: str, is_laborious: bool = False) -> None:
         gate = self.gates[name] = threading.Event()
@@ -169,7 +169,7 @@ def test_who_used_less_time_goes_first():
 
 
 def test_a_frame_that_waits_makes_room_and_its_turn_is_not_lost(monkeypatch):
-    monkeypatch.setattr(frame_queue, "MAX_WAITING", 4)
+    monkeypatch.setattr(work_queue, "MAX_WAITING", 4)
 
     async def scene() -> None:
         stage = Scene()

@@ -120,6 +120,15 @@ def test_a_lost_key_whose_successor_is_there_is_not_lost(tmp_path):
     assert names_in(settings) == ["Ann"]
 
 
+def test_check_tells_of_a_change_that_was_cut_off_and_does_not_end_it(tmp_path, facelab):
+    settings = begin(tmp_path, "Ann")
+    following = next_key_file(settings.key_file)
+    settings.key_file.rename(following)
+    code, out, _ = facelab("app", "--check")
+    assert code == 1 and out.startswith("key: a change of the key was cut off")
+    assert following.exists() and not settings.key_file.exists()
+
+
 def test_a_start_while_the_key_is_changed_touches_neither_key(tmp_path, monkeypatch):
     settings = begin(tmp_path, "Ann")
     seal_anew = AccountStore.seal_anew

@@ -35,12 +35,6 @@ from facelab.webapp.login import STRAIGHT_FRAMES, LogIn
 CAMERA = attacks.Camera()
 
 
-@pytest.fixture
-def client(tmp_path, side, clock):
-    with open_client(new_service(tmp_path, side=side, clock=clock)) as client:
-        yield client
-
-
 @pytest.fixture(scope="module")
 def analyser():
     with closing(FrameAnalyser(sface(), workers=1)) as found:
@@ -157,7 +151,7 @@ def test_the_side_is_told_after_one_to_three_straight_frames(analyser):
         while steps[-1].state == "straight":
             steps.append(dialogue.offer(straight))
         asked.append(len(steps))
-        assert [step.is_decisive for step in steps] == [False] * (len(steps) - 1) + [True]
+        assert [step.state for step in steps] == ["straight"] * (len(steps) - 1) + ["turn"]
         assert all(step.hint is None for step in steps)
     assert set(asked) == set(STRAIGHT_FRAMES) == {1, 2, 3}
 
@@ -180,11 +174,11 @@ def test_the_file_is_what_the_record_says():
     assert liveness_from_record(record) == project_liveness()
 
 
-def test_the_targets_that_the_issue_set_are_met_and_the_choosing_attacker_is_told():
+def test_the_targets_are_met_and_the_choosing_attacker_is_told():
     found = project_liveness()
     for name in ("print held still", "print turned", "print bent upright", "print bent across", "2-D warp", "3-D warp"):
         assert found.apcer[name].value <= 0.10, name
-    assert found.target_bpcer == 0.05 and found.bpcer.low <= 0.05 + 0.03
+    assert found.target_bpcer == 0.05 and found.bpcer.low <= found.target_bpcer <= found.bpcer.high
     chosen = found.apcer["one photograph, best of all"]
     assert chosen.value >= max(rate.value for rate in found.apcer.values()) - 1e-9
 

@@ -1,24 +1,15 @@
 """A passphrase beside the face: who gets in with it, which ones are too weak, and what is told of it to whom."""
 
 import pytest
-from faceid import REFUSED, log_in, new_service, open_client, own_frames, sign_up
-from factors import QUICK, WORDS, Kept, audited, code
+from faceid import REFUSED, log_in, own_frames, sign_up
+from factors import WORDS, Kept, code
+from kept_accounts import audited
 
 from facelab.webapp import passphrase
 from facelab.webapp.problems import Problem
 from facelab.webapp.second_factor import Proof
 
-
-@pytest.fixture(autouse=True)
-def quick_passphrases(monkeypatch):
-    """The cost is of no concern here."""
-    monkeypatch.setattr(passphrase, "_COST", QUICK)
-
-
-@pytest.fixture
-def by_passphrase(tmp_path):
-    with open_client(new_service(tmp_path, second_factor="passphrase")) as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
 
 
 def test_passphrase_and_face_let_in(by_passphrase):

@@ -15,7 +15,8 @@ from faceid import (
     sign_up,
 )
 from faceid_app import make_certificate, refused
-from factors import HERE, QUICK, WORDS, Kept, audited, change, code, sealed_factor
+from factors import HERE, WORDS, Kept, code, sealed_factor
+from kept_accounts import audited, change
 
 from facelab.commands.app import app
 from facelab.errors import FacelabError
@@ -25,17 +26,7 @@ from facelab.webapp.consent import consent_text
 from facelab.webapp.passkey import passkey_origins
 from facelab.webapp.second_factor import Proof
 
-
-@pytest.fixture(autouse=True)
-def quick_passphrases(monkeypatch):
-    """The cost is of no concern here."""
-    monkeypatch.setattr(passphrase, "_COST", QUICK)
-
-
-@pytest.fixture
-def by_passphrase(tmp_path):
-    with open_client(new_service(tmp_path, second_factor="passphrase")) as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("quick_passphrases")
 
 
 @pytest.mark.parametrize(

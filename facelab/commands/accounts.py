@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from facelab.commands.app_settings import accounts_settings, needs_app_extra
 from facelab.commands.console import console, print_table
 from facelab.errors import FacelabError
 from facelab.paths import user_path
+from facelab.webapp.trusted_time import written_date
 
 HELP = """Look after the accounts of Face-ID: list, delete, back up, restore, change the key.
 
@@ -47,7 +47,7 @@ def list_(folder: Folder = None) -> None:
     settings = accounts_settings(folder)
     accounts, now = read_accounts(settings.folder)
     rows = [
-        (one.name, _date(one.created), "" if one.last_login is None else _date(one.last_login),
+        (one.name, written_date(one.created), "" if one.last_login is None else written_date(one.last_login),
          f"{max(0, one.days_left(now, settings.idle_days)):.0f}")
         for one in accounts
     ]  # fmt: skip
@@ -127,7 +127,3 @@ def new_key(folder: Folder = None) -> None:
 
 def _accounts(count: int) -> str:
     return "1 account" if count == 1 else f"{count} accounts"
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,14 +145,16 @@ def crop_tree(
         done = {file for file in crops if manifest.is_done(file, in_dir / file)}
         mended = {file: fault for file in sorted(done) if (fault := manifest.crop_fault(file))}
         todo = [file for file in crops if file not in done or file in mended]
+        crops_of = _in_batches(
+            pool, lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), todo, 16 * workers
+        )
         with progress_bar("cropping", len(todo)) as progress:
-            for batch in _batches(todo, 16 * workers):  # small, so that Ctrl-C need not wait for long
-                for row in pool.map(lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), batch):
-                    if row.stamp == NO_STAMP:
-                        hidden.add(row.file)
-                        unused[row.file] = row
-                    _note(manifest, row, crops, hidden)
-                    progress.advance()
+            for row in crops_of:
+                if row.stamp == NO_STAMP:
+                    hidden.add(row.file)
+                    unused[row.file] = row
+                _note(manifest, row, crops, hidden)
+                progress.advance()
         leftovers, foreign = _leftovers(manifest, found, hidden, prune)
         rows = tuple(unused.get(file) or manifest.rows[file] for file in sorted(found))
     if todo:
@@ -271,10 +273,11 @@ def _leftovers(
     return tuple(sorted(leftovers)), tuple(sorted(there - leftovers))
 
 
-def _batches(files: list[str], length: int) -> Iterator[list[str]]:
+def _in_batches(pool: ThreadPoolExecutor, crop: Callable[[str], Row], files: list[str], length: int) -> Iterator[Row]:
+    """As ``pool.map``, but few at a time, so that Ctrl-C need not wait for long."""
     rest = iter(files)
     while batch := list(islice(rest, length)):
-        yield batch
+        yield from pool.map(crop, batch)
 
 
 @contextmanager

@@ -99,20 +99,12 @@ def split_tree(
     people, digests, rejected, hidden = _look_for_people(source, target)
     begun, earlier = _read_earlier_split(target)
     kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
-    for copy, digest in kept.items():
-        _, file = _part_and_file(copy)
-        digests[file] = digest
-        people.setdefault(unicodedata.normalize("NFC", file.partition("/")[0]), []).append(file)
+    _add_kept(kept, people, digests)
     copies = _plan_copies(people, digests, kept, percent_train, seed)
     check_apart(source, target, copies)
     manifest = _as_csv(copies)
-    settings = {
-        "source": source_name(source),
-        "percent_train": percent_train,
-        "seed": seed,
-        "files": len(copies),
-        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-    }
+    settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
+    settings["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
     old = sorted(earlier.keys() - copies.keys())
     _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
     remove_partials(target)
@@ -137,6 +129,14 @@ def split_tree(
         removed_copies=tuple(removed),
         foreign_files=tuple(sorted(set(files_below(target)) - {*copies, MANIFEST, SETTINGS})),
     )
+
+
+def _add_kept(kept: dict[str, str], people: dict[str, list[str]], digests: dict[str, str]) -> None:
+    """Photographs that cannot be seen now count as they did: ``kept`` copies (path -> SHA-256) join the other two."""
+    for copy, digest in kept.items():
+        _, file = _part_and_file(copy)
+        digests[file] = digest
+        people.setdefault(unicodedata.normalize("NFC", file.partition("/")[0]), []).append(file)
 
 
 def _check_request(source: Path, target: Path, percent_train: float, seed: int) -> None:

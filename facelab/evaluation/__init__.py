@@ -53,7 +53,7 @@ from facelab.evaluation.identification import (
     open_set_split,
     search_gallery,
 )
-from facelab.evaluation.intervals import Estimate, mean_over_seeds, rate_by_group, wilson
+from facelab.evaluation.intervals import Estimate, mean_over_seeds, rate_by_group, wilson, wilson_of_fraction
 from facelab.evaluation.multiple_comparisons import holm, p_value_from_t_interval, significant_means
 from facelab.evaluation.open_set import (
     OpenSetCurve,
@@ -65,7 +65,7 @@ from facelab.evaluation.open_set import (
 )
 from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.rejection import excess_risk, risk_coverage
-from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people
+from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people, rate_over_people
 from facelab.evaluation.sample_size import design_effect, trials_needed
 from facelab.evaluation.topk import TopK, topk_by_neighbors, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
@@ -143,6 +143,7 @@ __all__ = [
     "per_dimension_std",
     "predicted_class_shares",
     "rate_by_group",
+    "rate_over_people",
     "raw_pixels",
     "recall_by_class",
     "risk_coverage",
@@ -162,4 +163,5 @@ __all__ = [
     "verification_estimates",
     "whitened_pca",
     "wilson",
+    "wilson_of_fraction",
 ]

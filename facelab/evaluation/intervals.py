@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95, unit: str = "") -> 
         raise BadParameterError(f"{successes} successes of {n} are no rate.", "Count at least one trial.")
     ends = stats.binomtest(successes, n).proportion_ci(check_confidence(confidence), method="wilson")
     return Estimate(successes / n, float(ends.low), float(ends.high), n, "wilson", unit, confidence)
+
+
+def wilson_of_fraction(successes: float, n: int, confidence: float = 0.95, unit: str = "") -> Estimate:
+    """As ``wilson``, of trials that succeed in part: rounded outwards, to the whole number below and to the one above.
+
+    Args:
+        successes: sum of the parts, 0 to n.
+        n, confidence, unit: as ``wilson``.
+    """
+    low, high = (
+        wilson(whole, n, confidence, unit) for whole in (np.floor(successes + 1e-9), np.ceil(successes - 1e-9))
+    )
+    return replace(low, value=successes / n, high=high.high)
 
 
 def rate_by_group(events: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
 from facelab.errors import BadParameterError
-from facelab.evaluation.intervals import Estimate, check_confidence, check_draws, percentile_interval
+from facelab.evaluation.intervals import (
+    Estimate,
+    check_confidence,
+    check_draws,
+    percentile_interval,
+    wilson_of_fraction,
+)
 from facelab.whole_numbers import check_seed
 
 METHOD = "bootstrap over people"  #: percentile interval
+LEAST_PEOPLE = 5  #: with an event, and without one, whom the bootstrap of a rate needs
 
 
 def bootstrap_over_people(
@@ -49,6 +57,31 @@ def bootstrap_over_people(
     values = [statistic(draw_people(rows_of, rng)) for _ in range(check_draws(draws))]
     centre = statistic(np.arange(len(person)))
     return percentile_interval(_finite(values), *_finite([centre]), people, METHOD, "people", confidence)
+
+
+def rate_over_people(events: np.ndarray, person: np.ndarray, draws: int = 1000, seed: int = 0) -> Estimate:
+    """A share of photographs, or of whatever people have several of, with an interval over people.
+
+    A bootstrap cannot draw people whom it has not seen. Where fewer than ``LEAST_PEOPLE`` have an event, or a miss, its width
+    is too small, and 0 where nobody has one. Then it is Wilson's interval of as many trials as there are people, with
+    the successes rounded outwards: as if all photographs of a person were one. That is wide, but it holds.
+
+    Args:
+        events: bool (N,).
+        person: (N,), whose they are.
+        draws, seed: of the bootstrap.
+
+    Returns:
+        The share of all N; ``n`` counts people.
+
+    Raises:
+        BadParameterError: as ``bootstrap_over_people``.
+    """
+    hits = np.asarray(events, dtype=bool)
+    rates = np.array([hits[rows].mean() for rows in rows_of_people(person)])
+    if min((rates > 0).sum(), (rates < 1).sum()) >= LEAST_PEOPLE:
+        return bootstrap_over_people(lambda rows: float(hits[rows].mean()), person, draws, seed)
+    return replace(wilson_of_fraction(hits.mean() * len(rates), len(rates), unit="people"), value=float(hits.mean()))
 
 
 def jackknife_over_people(

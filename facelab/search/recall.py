@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facelab.errors import BadParameterError
-from facelab.evaluation import Estimate, wilson
+from facelab.evaluation import Estimate, wilson_of_fraction
 from facelab.search.index import Index
 
 
@@ -45,5 +45,4 @@ def recall_from_ids(ids: np.ndarray, exact_ids: np.ndarray) -> Estimate:
     """
     n, k = exact_ids.shape
     hits = int((ids[:, :, None] == exact_ids[:, None, :]).sum())
-    low, high = wilson(hits // k, n).low, wilson(-(-hits // k), n).high
-    return Estimate(hits / (n * k), low, high, n, "wilson", "queries")
+    return wilson_of_fraction(hits / k, n, unit="queries")

@@ -3,7 +3,7 @@
 A frame, from its bytes to an embedding
     ``frame_bounds`` how much work its bytes ask for, counted before anything is decoded; ``frames`` decodes them; ``decoder``
     does so in processes that can be ended, ``decoding_process`` is what runs in these; ``pose`` head turn; ``quality`` hints;
-    ``frame_analysis`` puts these together, once a frame; ``frame_queue`` whose frame is next; ``template`` what is kept of a
+    ``frame_analysis`` puts these together, once a frame; ``work_queue`` whose frame is next; ``template`` what is kept of a
     face, and the comparison score.
 Presentation attacks: one photograph, or a recording, in place of a head
     ``liveness_features`` nine figures of a straight and a turned frame; ``liveness`` a score of them; ``liveness_file`` its

@@ -21,8 +21,8 @@ _SEALED = (
 
 # of the right types, and times that are dates, whatever a damaged row holds
 _ACCOUNT = (
-    f"id, CAST(name AS TEXT), {readable_time('created')}, {readable_time('last_login')}, CAST(consent AS TEXT), findable, "
-    "CAST(factor AS TEXT)"
+    f"id, CAST(name AS TEXT), CAST(key AS TEXT), {readable_time('created')}, {readable_time('last_login')}, "
+    "CAST(consent AS TEXT), findable, CAST(factor AS TEXT)"
 )
 
 
@@ -33,6 +33,7 @@ class Account:
     Attributes:
         id: random, never used again.
         name: as its owner wrote it.
+        name_key: as it is compared, ``account_names.comparison_key``.
         created, last_login: seconds since 1970; None where nobody logged in yet.
         consent_version: of the text that was agreed to, at ``created``.
         findable: whether who-am-I may tell the name.
@@ -41,6 +42,7 @@ class Account:
 
     id: str
     name: str
+    name_key: str
     created: float
     last_login: float | None
     consent_version: str
@@ -284,4 +286,4 @@ class AccountStore(SeenTable):
 
 
 def _account(row: tuple) -> Account:
-    return Account(*row[:5], bool(row[5]), row[6])
+    return Account(*row[:6], bool(row[6]), row[7])

@@ -36,9 +36,8 @@ def delete_named_account(settings: Settings, name: str) -> str:
     """
     with open_accounts(settings) as (_, store):
         accounts = store.list_accounts()
-        found = [one for one in accounts if name in (one.name, printable(one.name))] or [
-            one for one in accounts if _is_same_name(one.name, name)
-        ]
+        found = [one for one in accounts if name in (one.name, printable(one.name))]
+        found = found or [one for one in accounts if one.name_key == _comparison_key(name)]
         if not found:
             known = [one.name for one in accounts]
             raise FacelabError(
@@ -52,8 +51,8 @@ def delete_named_account(settings: Settings, name: str) -> str:
     return found[0].name
 
 
-def _is_same_name(first: str, second: str) -> bool:
+def _comparison_key(name: str) -> str | None:
     try:
-        return comparison_key(first) == comparison_key(second)
+        return comparison_key(name)
     except Problem:  # no name that anybody can sign up with
-        return False
+        return None

@@ -22,7 +22,6 @@ from starlette.exceptions import HTTPException
 
 from facelab.webapp.account_store import Account
 from facelab.webapp.frame_bounds import is_laborious
-from facelab.webapp.frame_queue import FrameQueue
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
     AccountResponse,
@@ -44,6 +43,7 @@ from facelab.webapp.second_factor import Proof
 from facelab.webapp.seen_table import KEPT_DAYS
 from facelab.webapp.service import FaceIdService, FrameOutcome, shot_instructions
 from facelab.webapp.signup import SHOTS
+from facelab.webapp.work_queue import WorkQueue
 
 PAGE_FOLDER = Path(__file__).with_name("page")
 SESSION_COOKIE = "faceid"
@@ -97,8 +97,8 @@ def new_app(service: FaceIdService, allowed_hosts: Collection[str]) -> FastAPI:
     open_bodies = service.settings.limits.open_bodies
     app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, open_bodies=open_bodies)
     _add_errors(app)
-    queue = FrameQueue(service.settings.limits.waiting_frames)
-    passphrases = FrameQueue(service.settings.limits.waiting_frames, workers=1)  # each takes 19 MiB
+    queue = WorkQueue(service.settings.limits.waiting_frames)
+    passphrases = WorkQueue(service.settings.limits.waiting_frames, workers=1)  # each takes 19 MiB
     _add_sign_up(app, service, queue, passphrases)
     _add_log_in(app, service, queue, passphrases)
     add_passkey_routes(app, service)
@@ -136,7 +136,7 @@ def _add_errors(app: FastAPI) -> None:
         return response
 
 
-def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue, passphrases: FrameQueue) -> None:
+def _add_sign_up(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphrases: WorkQueue) -> None:
     @app.get("/api/state", responses=errors())
     def state(session: SessionToken = None) -> StateResponse:
         """What the page needs at its start."""
@@ -197,7 +197,7 @@ def _add_sign_up(app: FastAPI, service: FaceIdService, queue: FrameQueue, passph
         service.forget_sign_up(token)
 
 
-def _add_log_in(app: FastAPI, service: FaceIdService, queue: FrameQueue, passphrases: FrameQueue) -> None:
+def _add_log_in(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphrases: WorkQueue) -> None:
     @app.post("/api/log-in", status_code=201, responses=errors(400, 404, 413, 422, 429), dependencies=CHANGES)
     async def begin_log_in(body: LogInRequest, request: Request) -> LogInResponse:
         """Begin a log-in. The answer is the same for names that do not exist, and for a second factor that is wrong."""
@@ -279,7 +279,7 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE_FOLDER))
 
 
-async def _in_turn(queue: FrameQueue, address: str, proof: Proof, begin: Callable[[], str]) -> str:
+async def _in_turn(queue: WorkQueue, address: str, proof: Proof, begin: Callable[[], str]) -> str:
     """Begin a dialogue; where a passphrase is worked on, in a queue that nothing else waits behind."""
     return await (to_thread.run_sync(begin) if proof.passphrase is None else queue.run(address, begin))
 

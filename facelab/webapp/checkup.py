@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from facelab.errors import FacelabError
@@ -18,8 +17,8 @@ from facelab.webapp.database import require_database
 from facelab.webapp.liveness_file import default_liveness_file, read_liveness
 from facelab.webapp.opening import tell_what_fails
 from facelab.webapp.settings import Settings
-from facelab.webapp.trusted_time import DAY
-from facelab.webapp.vault import Vault, check_key, open_vault
+from facelab.webapp.trusted_time import DAY, written_date
+from facelab.webapp.vault import Vault, check_key, next_key_file, open_vault
 
 _HORIZON_DAYS = 30  # of the announcement
 
@@ -50,6 +49,8 @@ def check_accounts(settings: Settings, embedders: dict[str, str]) -> list[Findin
         FacelabError: there is no database or no key, or they cannot be read at all.
     """
     require_database(settings.folder)  # before a key is made for it
+    if next_key_file(settings.key_file).exists():  # to open the database would end that
+        return [Finding("key", "a change of the key was cut off; the next start of facelab app ends it", True)]
     vault = open_vault(settings.key_file, settings.folder)
     with closing(AccountStore(settings.folder, read_only=True)) as store, tell_what_fails(store):
         return list(_findings(settings, store, vault, embedders))
@@ -99,8 +100,8 @@ def _findings(settings: Settings, store: AccountStore, vault: Vault, embedders: 
 def _clock_finding(store: AccountStore) -> Finding:
     reading = store.read_clock()
     if reading.is_plausible:
-        return Finding("clock", f"plausible ({_date(reading.clock)})")
-    return Finding("clock", f"{_date(reading.clock)}. {reading.fault} in the database: no purge", True)
+        return Finding("clock", f"plausible ({written_date(reading.clock)})")
+    return Finding("clock", f"{written_date(reading.clock)}. {reading.fault} in the database: no purge", True)
 
 
 def _sealed_finding(store: AccountStore, vault: Vault) -> Finding:
@@ -119,12 +120,9 @@ def _sealed_finding(store: AccountStore, vault: Vault) -> Finding:
 def _purge_finding(store: AccountStore, idle_days: float) -> Finding:
     now = store.read_clock().trusted
     left = [account.days_left(now, idle_days) for account in store.list_accounts()]
+    horizon_date = written_date(now + _HORIZON_DAYS * DAY)
     due, soon = (sum(days < horizon for days in left) for horizon in (0, _HORIZON_DAYS))
     return Finding(
         "purge",
-        f"accounts idle for {idle_days:g} days: {due} now, {soon} by {_date(now + _HORIZON_DAYS * DAY)} unless they log in",
+        f"accounts idle for {idle_days:g} days: {due} now, {soon} by {horizon_date} unless they log in",
     )
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

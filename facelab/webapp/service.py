@@ -307,9 +307,8 @@ class FaceIdService:
     def delete_account(self, account: Account) -> None:
         """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way."""
         self.store.delete_account(account.id)
-        name_key = account_names.comparison_key(account.name)
-        self._refusals.forget_networks(name_key)
-        self._log_ins.drop_where(lambda log_in: log_in.name_key == name_key)
+        self._refusals.forget_networks(account.name_key)
+        self._log_ins.drop_where(lambda log_in: log_in.name_key == account.name_key)
         self._sessions.drop_where(lambda owner: owner == account.id)
 
     # ---- parts

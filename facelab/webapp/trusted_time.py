@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from facelab.errors import FacelabError
 
@@ -94,3 +95,8 @@ def accept_time(change: sqlite3.Connection, seconds: float) -> None:
 def readable_time(column: str) -> str:
     """SQL for a time that a damaged row may hold: one that can be written as a date, whatever is in the column."""
     return f"max(0.0, min({_LAST_SECOND}, CAST({column} AS REAL)))"
+
+
+def written_date(seconds: float) -> str:
+    """The day of a time in seconds since 1970, as ``2026-01-31``, UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

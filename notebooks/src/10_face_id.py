@@ -594,7 +594,8 @@ print("the service's own:", shipped == liveness)
 # %% [markdown]
 # The rows named *best of* are another attacker: one who knows this file, makes many pictures at home, scores them and sends the
 # best. `edited` also moves the skin a little, lights it otherwise and draws fine detail into it, until straight and turned are
-# no longer one photograph. Their rows are the ones to believe about somebody who means it.
+# no longer one photograph. Their rows are the ones to believe about somebody who means it. Where the attack worked
+# on fewer than five of the forty victims, the interval counts all attempts on a victim as one; with none it goes up to 9 %.
 #
 # What each figure does, with the threshold set anew each time; `passive` looks at single frames alone, for traces of printing
 # and resampling, and learned on LFW too. Filmed by the same camera, a face and a print look the same to it. Let the faces come

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import cv2
@@ -92,7 +93,8 @@ class Filming:
 def film_everybody(seed: int) -> list[Presentation]:
     """Presentations of all people of ORL: of each, bona fide ones and each instrument to both sides, from one photograph."""
     filming = Filming(np.random.default_rng(seed))
-    return [found for person in range(PEOPLE) for found in _film_person(filming, person)]
+    with closing(filming.analyser):
+        return [found for person in range(PEOPLE) for found in _film_person(filming, person)]
 
 
 def _film_person(filming: Filming, person: int) -> Iterator[Presentation]:

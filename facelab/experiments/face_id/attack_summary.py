@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import FaceSet, load
-from facelab.evaluation import Estimate, bootstrap_over_people, mean_over_seeds, wilson
+from facelab.evaluation import mean_over_seeds, rate_over_people
 from facelab.experiments.face_id.attack_detectors import (
     TARGET_BPCER,
     cross_fitted,
@@ -30,7 +30,6 @@ from facelab.webapp.attacks import INSTRUMENTS
 from facelab.webapp.liveness_features import FEATURES
 
 CHOSEN_ALL = "one photograph, best of all"
-DRAWS = 1000  # of the intervals
 _TRAINED_ON = (BONA_FIDE, *INSTRUMENTS)
 Values = Callable[[pd.DataFrame], np.ndarray]  # of a table's rows, float (N, F)
 
@@ -88,16 +87,8 @@ def _judge(
     return judged.assign(is_live=judged["score"] >= judged["threshold"])  # False where there is no score
 
 
-def _rate(events: pd.Series, person: pd.Series) -> Estimate:
-    """A share with an interval over people; where it is 0 or 1 a bootstrap has no width, and it is Wilson's."""
-    values, people = events.to_numpy(bool), person.nunique()
-    if values.all() or not values.any():
-        return wilson(people * bool(values.all()), people, unit="people")
-    return bootstrap_over_people(lambda rows: float(values[rows].mean()), person.to_numpy(), DRAWS)
-
-
 def _metric(events: pd.Series, person: pd.Series) -> Metric:
-    return Metric.from_estimate(_rate(events, person))
+    return Metric.from_estimate(rate_over_people(events.to_numpy(bool), person.to_numpy()))
 
 
 def _sign_ups(judged: pd.DataFrame) -> pd.DataFrame:

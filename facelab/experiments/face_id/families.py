@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from facelab.datasets import FaceSet, load
-from facelab.evaluation import Estimate, bootstrap_over_people, wilson
+from facelab.evaluation import bootstrap_over_people, wilson
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods.embedders import SFACE, new_embedder
 from facelab.paths import project_data
@@ -26,7 +27,6 @@ DATASET, SIDE = "lfw", 112  # as notebook 10 reads it
 FAMILIES_FILE = ("pairs", "lfw-families.csv")
 MOST_PHOTOGRAPHS = 10  #: of a person, the first ones: George W. Bush has 530, most of the others one
 DRAWS, SEED = 1000, 0  # of the intervals
-METHOD = "bootstrap over families"
 
 
 def read_families() -> pd.DataFrame:
@@ -160,10 +160,9 @@ def _estimate(accepted: np.ndarray, compared: np.ndarray) -> Metric:
 
     value = share(np.arange(families))
     if value in (0.0, 1.0):  # a bootstrap would have no width
-        found: Estimate = wilson(int(value) * families, families)
-        return Metric(value, families, found.low, found.high, "wilson, families")
+        return Metric.from_estimate(wilson(int(value) * families, families))
     found = bootstrap_over_people(share, np.arange(families), DRAWS, SEED)
-    return Metric(value, families, found.low, found.high, METHOD)
+    return replace(Metric.from_estimate(found), method="bootstrap over families")
 
 
 def _settings() -> dict[str, object]:

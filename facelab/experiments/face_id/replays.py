@@ -14,7 +14,7 @@ import numpy as np
 from facelab.cropping.survey import uncropped_orl
 from facelab.datasets import load
 from facelab.datasets.near_duplicates import perceptual_bits, thumbnails
-from facelab.evaluation import Estimate, bootstrap_over_people, wilson
+from facelab.evaluation import rate_over_people
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods.embedders import SFACE, Embedder, new_embedder
 from facelab.records import Metric
@@ -28,7 +28,7 @@ from facelab.webapp.signup import MAX_STRAIGHT_TURN, MAX_TURN
 
 PEOPLE, SHOTS = 40, 10  # of ORL
 ENLARGED = 3  #: ORL's faces are about as many pixels wide as a camera shows them
-DRAWS, SEED = 1000, 0  # of the intervals, and of the log-ins that are copied
+SEED = 0  # of the intervals, and of the log-ins that are copied
 HASH_BITS = 4  #: of 64, that may differ: what the service took for a copy until its third schema
 TARGET = 0.02  #: of honest log-ins refused; a candidate has the threshold that keeps it
 LIKENESS, EMBEDDING, HASH = "likeness", "embedding", "perceptual hash"
@@ -76,26 +76,28 @@ def run(cell: Cell) -> Figures:
     honest, shots, copies, rng = [], [], {name: [] for name in CHANGES}, np.random.default_rng(SEED)
     for person in range(PEOPLE):
         own = range(SHOTS * person, SHOTS * (person + 1))
-        straight = [looks[row] for row in own if abs(looks[row]["turn"]) <= MAX_STRAIGHT_TURN]
-        for number, shot in enumerate(straight):
-            shots += [[person, best_likeness(shot["crop"], other["bits"][None])] for other in straight[:number]]
+        shots += [[person, likeness] for likeness in _straight_likenesses([looks[row] for row in own])]
         log_ins = [(i, j) for i in own for j in own if _is_log_in(looks[i], looks[j])]
         for pair in log_ins:
-            earlier = [[seen[row] for row in own if row not in pair] for seen in (looks, mirrored)]
             straight, turned = (looks[row] for row in pair)
+            earlier = [[seen[row] for row in own if row not in pair] for seen in (looks, mirrored)]
             between = best_likeness(turned["crop"], straight["bits"][None])
             honest.append([person, scores(straight, *earlier), scores(turned, *earlier), between])
         if not log_ins:
             continue
-        chosen, seen = (
-            log_ins[rng.integers(len(log_ins))],
-            (looks[own[0] : own[-1] + 1], mirrored[own[0] : own[-1] + 1]),
-        )
+        chosen = log_ins[rng.integers(len(log_ins))]
+        earlier = [[seen[row] for row in own] for seen in (looks, mirrored)]
         for name, change in CHANGES.items():
-            pair = [look(change(pictures[row]), embedder) for row in chosen]
-            if None not in pair:  # without a face it is refused anyway
-                copies[name].append([person, *(scores(one, *seen) for one in pair)])
+            copied = [look(change(pictures[row]), embedder) for row in chosen]
+            if None not in copied:  # without a face it is refused anyway
+                copies[name].append([person, *(scores(one, *earlier) for one in copied)])
     return {"honest": honest, "shots": shots, "copies": copies}
+
+
+def _straight_likenesses(looks: list[Look]) -> list[float]:
+    """Of every two straight photographs among those of a person."""
+    straight = [one for one in looks if abs(one["turn"]) <= MAX_STRAIGHT_TURN]
+    return [best_likeness(one["crop"], other["bits"][None]) for n, one in enumerate(straight) for other in straight[:n]]
 
 
 def _is_log_in(straight: Look, turned: Look) -> bool:
@@ -124,20 +126,20 @@ def summarise(results: Results) -> dict[str, Metric]:
         honest = _joined(found["honest"], candidate, join)
         least = _least_threshold(honest) if threshold is None else threshold
         metrics[f"threshold/{rule}"] = Metric(float(least))
-        metrics[f"honest refused/{rule}"] = _share(honest >= least, people)
+        metrics[f"honest refused/{rule}"] = _rate(honest >= least, people)
         shares = []
         for change, rows in found["copies"].items():
             is_found = _joined(rows, candidate, join) >= least
-            metrics[f"copies found/{rule}/{change}"] = _share(is_found, np.array([row[0] for row in rows]))
+            metrics[f"copies found/{rule}/{change}"] = _rate(is_found, np.array([row[0] for row in rows]))
             shares.append(is_found.mean())
         metrics[f"copies found/{rule}"] = Metric(float(np.mean(shares)))
     between = np.array([row[3] for row in found["honest"]])
-    metrics["honest refused/two poses"] = _share(between >= POSES_OF_ONE_PICTURE, people)
+    metrics["honest refused/two poses"] = _rate(between >= POSES_OF_ONE_PICTURE, people)
     owners, likeness = np.array(found["shots"]).T
-    metrics["honest refused/two straight shots"] = _share(likeness >= SAME_SHOT, owners)
+    metrics["honest refused/two straight shots"] = _rate(likeness >= SAME_SHOT, owners)
     for change, rows in found["copies"].items():
         is_found = np.array([row[1][LIKENESS] >= SAME_SHOT for row in rows])
-        metrics[f"copies found/two straight shots/{change}"] = _share(is_found, np.array([row[0] for row in rows]))
+        metrics[f"copies found/two straight shots/{change}"] = _rate(is_found, np.array([row[0] for row in rows]))
     return metrics
 
 
@@ -145,19 +147,14 @@ def _joined(rows: list, candidate: str, join: Callable) -> np.ndarray:
     return np.array([join(row[1][candidate], row[2][candidate]) for row in rows])
 
 
+def _rate(hits: np.ndarray, people: np.ndarray) -> Metric:
+    return Metric.from_estimate(rate_over_people(hits, people, seed=SEED))
+
+
 def _least_threshold(honest: np.ndarray) -> float:
     """The least score that refuses less than ``TARGET`` of the honest log-ins."""
     ordered = np.append(np.unique(honest), np.inf)
     return float(next(least for least in ordered if (honest >= least).mean() < TARGET))
-
-
-def _share(hits: np.ndarray, people: np.ndarray) -> Metric:
-    if hits.all() or not hits.any():  # a bootstrap would have no width
-        count = len(set(people))
-        found: Estimate = wilson(count if hits.all() else 0, count)
-        return Metric(float(hits.mean()), count, found.low, found.high, "wilson, people")
-    found = bootstrap_over_people(lambda rows: float(hits[rows].mean()), people, DRAWS, SEED)
-    return Metric(found.value, found.n, found.low, found.high, "bootstrap over people")
 
 
 def grid(seeds: int) -> list[Cell]:

@@ -5,7 +5,7 @@ import { BLACK_PICTURE } from "/page/camera.js";
 import * as dialogues from "/page/dialogues.js";
 import { openView, start, state, withErrorsShown } from "/page/navigation.js";
 import { camera, isRunning, runDialogue, stopRunning } from "/page/running.js";
-import * as secondFactor from "/page/second_factor.js";
+import { giveProof } from "/page/second_factor.js";
 import { find, showGuide, showLabTable, showMessage, showSteps, showView } from "/page/view.js";
 
 /** Shows an answer: what to do, what was wrong with the frame, and in lab mode its numbers. */
@@ -16,7 +16,7 @@ function showAnswer(answer) {
 }
 
 async function signUp(form) {
-  const proof = await secondFactor.newProof(state.second_factor, form);
+  const proof = await giveProof(state.second_factor, form, true);
   const fields = { name: form.name.value, consent: form.consent.checked, findable: form.findable.checked, ...proof };
   const shots = state.shots.map(shot => shot.say);
   const name = await runDialogue("Five shots", "sign-up", signal => dialogues.signUp(camera, signal, fields, answer => {
@@ -30,7 +30,7 @@ async function signUp(form) {
 
 async function logIn(form) {
   let limits; // only the first answer has them
-  const fields = { name: form.name.value, ...await secondFactor.proof(state.second_factor, form) };
+  const fields = { name: form.name.value, ...await giveProof(state.second_factor, form) };
   const answer = await runDialogue("Log in", "log-in", signal => dialogues.logIn(camera, signal, fields, part => {
     showAnswer(part);
     limits ??= { straight: `You have ${part.seconds} seconds.`, turn: `You have ${part.turn_seconds} seconds to turn.` };

@@ -8,6 +8,9 @@ const PROBLEMS = {
   SecurityError: "Passkeys do not work at this address. Open the page by the name that the service printed at its start.",
 };
 
+// of a passkey that was made, the first two; of one that was used, all but the second
+const ANSWER_PARTS = ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"];
+
 class PasskeyProblem extends Error {}
 
 /** Shows what belongs to a kind of second factor, and nothing of the others; hidden fields are not asked for. */
@@ -18,26 +21,21 @@ export function showFactor(kind) {
   }
 }
 
-/** What a sign-up carries besides its other fields. To be called in a click: some browsers make a passkey only then. */
-export async function newProof(kind, form) {
+/**
+ * What a form carries besides its other fields; for a sign-up the browser makes a new passkey. To be called in a click: some
+ * browsers make one only then.
+ */
+export async function giveProof(kind, form, isNew = false) {
   if (kind === "passphrase") return { passphrase: form.passphrase.value };
   if (kind !== "passkey") return {};
-  const asked = (await api.passkeyCreation(form.name.value)).public_key;
-  const publicKey = { ...asked, challenge: toBytes(asked.challenge), user: { ...asked.user, id: toBytes(asked.user.id) } };
-  return { passkey: await askBrowser("create", publicKey, ["clientDataJSON", "attestationObject"]) };
-}
-
-/** What a log-in carries besides the name. */
-export async function proof(kind, form) {
-  if (kind === "passphrase") return { passphrase: form.passphrase.value };
-  if (kind !== "passkey") return {};
-  const asked = (await api.passkeyRequest()).public_key;
+  const asked = (await (isNew ? api.passkeyCreation(form.name.value) : api.passkeyRequest())).public_key;
   const publicKey = { ...asked, challenge: toBytes(asked.challenge) };
-  return { passkey: await askBrowser("get", publicKey, ["clientDataJSON", "authenticatorData", "signature", "userHandle"]) };
+  if (isNew) publicKey.user = { ...asked.user, id: toBytes(asked.user.id) };
+  return { passkey: await askBrowser(isNew ? "create" : "get", publicKey) };
 }
 
 /** The browser's answer as JSON: its bytes as base64url. */
-async function askBrowser(what, publicKey, parts) {
+async function askBrowser(what, publicKey) {
   if (!window.PublicKeyCredential) throw new PasskeyProblem("This browser has no passkeys. Use another one.");
   let made;
   try {
@@ -45,7 +43,8 @@ async function askBrowser(what, publicKey, parts) {
   } catch (problem) {
     throw new PasskeyProblem(PROBLEMS[problem.name] || `The passkey does not work (${problem.name}). Try again.`);
   }
-  const response = Object.fromEntries(parts.filter(part => made.response[part]).map(part => [part, toText(made.response[part])]));
+  const given = ANSWER_PARTS.filter(part => made.response[part]);
+  const response = Object.fromEntries(given.map(part => [part, toText(made.response[part])]));
   return { id: made.id, rawId: toText(made.rawId), type: made.type, response };
 }
 

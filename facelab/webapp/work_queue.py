@@ -1,4 +1,4 @@
-"""Where frames wait for their turn, so that nothing else waits behind them, and nobody behind those who send more."""
+"""Where frames and passphrases wait for their turn: nothing else waits behind them, and nobody behind those who send more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facelab.webapp.frame_analysis import WORKERS
 from facelab.webapp.limits import PlaceLimiter, network_key
 from facelab.webapp.problems import Problem
 
-MAX_WAITING = 64  #: frames of all addresses; each holds up to two megabytes
+MAX_WAITING = 64  #: pieces of work, of all addresses; a frame holds up to two megabytes
 HALF_LIFE_SECONDS = 60  #: after which time that a network used counts half
 
 T = TypeVar("T")
@@ -28,16 +28,16 @@ class _Waiter:
     turn: anyio.Event = field(default_factory=anyio.Event)
 
 
-class FrameQueue:
-    """Runs what looks at a frame in threads of its own, of each address a few at a time.
+class WorkQueue:
+    """Runs laborious answers, such as a look at a frame, in threads of its own, of each address a few at a time.
 
     The threads that answer all other requests are never among them, and who waits here holds no thread. What is little work
     goes before what is laborious, which never has all the threads (unless there is but one); else next is the frame of the
     network that used the least time of late. So whoever sends a camera's frame goes before those who keep the threads busy.
 
     Args:
-        per_address: frames of one address that wait or are looked at.
-        workers: frames that are looked at in the same moment.
+        per_address: pieces of work of one address that wait or are under way.
+        workers: those that are under way in the same moment.
         clock: seconds, rising.
     """
 
@@ -53,12 +53,12 @@ class FrameQueue:
         """What ``work`` returns, when it is its turn.
 
         Args:
-            address: who sent the frame.
-            work: what looks at it.
+            address: who asked for it.
+            work: what is to be done.
             is_laborious: see ``frame_bounds``.
 
         Raises:
-            Problem: ``busy``: the address has too many frames under way, or all have.
+            Problem: ``busy``: the address has too much under way, or all have.
         """
         frame, waiting = _Waiter(network_key(address), is_laborious), anyio.CancelScope()
         with self._places.hold(frame.network, waiting.cancel):
