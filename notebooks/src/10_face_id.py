@@ -56,7 +56,7 @@ from facelab.training import Plan, fit
 from facelab.webapp import attacks, calibration, demo, login, pose, refusals, signup, template
 from facelab.webapp.face_set_embeddings import embed_face_set
 from facelab.webapp.liveness_features import face_crop
-from facelab.webapp.liveness_file import default_liveness_file, read_liveness, write_liveness
+from facelab.webapp.liveness_file import write_liveness
 from facelab.webapp.server import new_service
 from facelab.webapp.settings import Limits, Settings
 
@@ -536,7 +536,8 @@ plt.show()
 # paths are, how the light changed. They make one score, linear and fitted on the people of ORL, from 0 on taken for a head:
 
 # %%
-liveness = read_liveness(default_liveness_file())
+attacked = records.read_record(project_data("results", "10_attacks.json"))
+liveness = liveness_from_record(attacked)
 looked_at_once = {name: detector.detect(picture) for name, picture in made.items()}
 crops = {
     name: face_crop(made[name][..., None], largest_face(found).landmarks) for name, found in looked_at_once.items()
@@ -558,7 +559,6 @@ print({name: round(score, 1) for name, score in scores.items()})
 # else the detector would learn who was filmed.
 
 # %%
-attacked = records.read_record(project_data("results", "10_attacks.json"))
 print(attacked.command)
 instruments = {
     name.removeprefix("apcer/"): rate for name, rate in attacked.metrics.items() if name.startswith("apcer/")
@@ -587,9 +587,9 @@ pd.DataFrame(
 # From this record come the numbers that the service uses, and the rates that its consent text quotes:
 
 # %%
-shipped = liveness_from_record(attacked)
-write_liveness(shipped, run.data_file("calibration", "liveness.json"))
-print("the service's own:", shipped == liveness)
+service_file = run.data_file("calibration", "liveness.json")
+write_liveness(liveness, service_file)
+print(f"{service_file.name}: {len(liveness.weights)} weights, {len(liveness.apcer)} rates")
 
 # %% [markdown]
 # The rows named *best of* are another attacker: one who knows this file, makes many pictures at home, scores them and sends the
