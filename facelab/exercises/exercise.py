@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
+from facelab.exercises.progress import note_finding
+
 Mistakes = dict[str, tuple[Callable, str]]  # label -> (a wrong answer, its message or a part of it)
 
 
 class ExerciseError(Exception):
     """What is wrong with an answer, and why, in words for the student."""
+
+
+class OpenError(ExerciseError):
+    """Nothing was written yet: the stub is as it was."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +31,62 @@ class Exercise:
         solution: the reference; also what the notebook goes on with.
         check: calls an answer on prepared inputs and raises ``ExerciseError`` where it is wrong.
         mistakes: typical wrong answers: label -> (answer, the message that it must get, or a part of it). Tests run them all.
+        minutes: that a good student takes.
+        difficulty: 1 (one line that the text nearly gives) to 5 (a whole algorithm, with traps).
+        importance: 1 (a view aside) to 5 (the rest of the course stands on it).
+        hints: two, in Markdown; the first says where to look, the second how it goes.
     """
 
     name: str
     solution: Callable
     check: Callable[[Callable], None]
     mistakes: Mistakes = field(default_factory=dict)
+    minutes: int = 0
+    difficulty: int = 0
+    importance: int = 0
+    hints: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """``"2.1"``, as a student names it."""
+        return self.name.split()[0]
+
+    @property
+    def function_name(self) -> str:
+        """What the student's function is called in the notebook."""
+        return self.solution.__name__
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of an answer.
+
+    Attributes:
+        state: ``"right"``, ``"wrong"``, ``"open"`` (nothing written yet) or, of a guess, ``"made"``.
+        message: for the student: what is wrong, and why; of a guess its value.
+    """
+
+    state: str
+    message: str
+
+
+def judge(exercise: Exercise, answer: Callable) -> Finding:
+    """Check an answer; whatever its code raises is part of what was found, never an error of ours."""
+    try:
+        exercise.check(answer)
+    except OpenError as found:
+        return Finding("open", str(found))
+    except ExerciseError as found:
+        return Finding("wrong", str(found))
+    except Exception as error:  # noqa: BLE001  (whatever a student's code raises is an answer to comment on, never a crash)
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        return Finding("wrong", f"your code raised {type(error).__name__}: {error} (line {line}).")
+    return Finding("right", "right.")
 
 
 def check_answer(exercise: Exercise, answer: Callable) -> Callable:
-    """Check a student's answer, say what was found, and hand back a function that is right in any case.
+    """Check a student's answer, say what was found, note it for ``facelab labs``, and hand back a function that is right in any
+    case.
 
     The notebook so runs to its end at every state of completion: with the answer where it is right, else with the
     reference.
@@ -42,20 +94,13 @@ def check_answer(exercise: Exercise, answer: Callable) -> Callable:
     Returns:
         ``answer`` where it passes the check, else ``exercise.solution``.
     """
-    try:
-        exercise.check(answer)
-    except ExerciseError as found:
-        print(f"Exercise {exercise.name}: {found}\nThe notebook goes on with the reference solution.")
-        return exercise.solution
-    except Exception as error:  # noqa: BLE001  (whatever a student's code raises is an answer to comment on, never a crash)
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        print(
-            f"Exercise {exercise.name}: your code raised {type(error).__name__}: {error} (line {line}).\n"
-            "The notebook goes on with the reference solution."
-        )
-        return exercise.solution
-    print(f"Exercise {exercise.name}: right.")
-    return answer
+    finding = judge(exercise, answer)
+    note_finding(exercise.number, finding.state)
+    if finding.state == "right":
+        print(f"Exercise {exercise.name}: right.")
+        return answer
+    print(f"Exercise {exercise.name}: {finding.message}\nThe notebook goes on with the reference solution.")
+    return exercise.solution
 
 
 def require(condition: bool, message: str) -> None:
@@ -66,7 +111,8 @@ def require(condition: bool, message: str) -> None:
 
 def require_written(result: object) -> None:
     """Refuse a stub, in which the ... still stands for the code."""
-    require(result is not ..., "still a stub: replace the ... by your code.")
+    if result is ...:
+        raise OpenError("still a stub: replace the ... by your code.")
 
 
 def require_returned(result: object) -> None:

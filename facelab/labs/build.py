@@ -22,6 +22,7 @@ from facelab.datasets.loading import locate_source
 from facelab.datasets.sources import parse_joined_name
 from facelab.errors import FacelabError
 from facelab.files import atomic_write
+from facelab.labs.exercise_cells import add_exercise_cells
 from facelab.labs.kernel import kernel_options
 from facelab.labs.notebook import BUILDING_VARIABLE
 from facelab.labs.parameters import resolve_parameters, run_label
@@ -33,6 +34,7 @@ _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 def notebook_from_source(source: Path) -> NotebookNode:
     """The notebook that a jupytext source describes, without outputs; the same bytes each time."""
     notebook = jupytext.read(source, fmt="py:percent")
+    add_exercise_cells(notebook)
     notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
