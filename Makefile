@@ -3,13 +3,14 @@ PYTHON ?= python3
 PRESET ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
+UV := .venv-uv/bin/uv
 # Plain stdout of tools, and one place for everything that a run writes
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 # As facelab/__init__.py, for notebooks that load PyTorch before facelab
 export GOMP_SPINCOUNT ?= 100000
 
-.PHONY: course test unit smoke nbval lab notebooks bench lint clean
+.PHONY: course test unit smoke nbval lab notebooks bench lint lock test-lowest test-newest clean
 
 course: $(VENV)/.ready  ## run every notebook and show what was measured
 	$(BIN)/facelab run all --preset $(PRESET)
@@ -30,7 +31,7 @@ smoke: $(VENV)/.ready  ## every notebook once by papermill, the quick way
 	FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab run all --preset smoke
 
 nbval: $(VENV)/.ready  ## every notebook against its stored outputs
-	FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
+	FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
 
 lab: $(VENV)/.ready  ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -41,8 +42,24 @@ notebooks: $(VENV)/.ready  ## rebuild the stored notebooks from notebooks/src
 bench: $(VENV)/.ready  ## measure speed, as ratios
 	$(BIN)/pytest benchmarks --benchmark-only -s
 
+lock: $(VENV)/.ready $(UV)  ## requirements.lock: the versions of .venv with their hashes, for Linux, macOS and Windows
+	$(BIN)/pip freeze --exclude-editable > $(VENV)/versions.txt
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11.5 --constraint $(VENV)/versions.txt \
+		--generate-hashes --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest test-newest: test-%: $(UV)  ## the unit tests with the lowest, or the newest, versions that pyproject.toml admits
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-$*
+	$(UV) pip install --quiet --python .venv-$* --resolution $(RESOLUTION) -e ".[test]"
+	.venv-$*/bin/pytest
+
+$(UV):
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/pip install uv
+
 clean:  ## remove the environment and everything that was written; data sets and the cache stay
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-uv runs .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "facelab needs Python 3.10 or later: make PYTHON=/path/to/python3.12")'

@@ -20,7 +20,7 @@ from facelab.augment import Augmentation
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
 from facelab.tensor_files import load_tensors, save_tensors
-from facelab.training import Plan, draw_scene_partners, epoch_order, fit, loop
+from facelab.training import Plan, default_accelerator, draw_scene_partners, epoch_order, fit, loop
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -406,3 +406,17 @@ def test_photographs_of_unknown_people_have_the_label_below_zero():
     unknown = replace(faces, identity=np.full(len(faces), -1), names=())
     with pytest.raises(IndexError):
         fit(tiny_method(), unknown, PLAN)
+
+
+def test_the_gpu_of_a_mac_is_not_taken_by_itself(monkeypatch):
+    """MPS does not repeat its figures; Fabric's own "auto" would take it."""
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert default_accelerator() == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert default_accelerator() == "cuda"
+
+
+def test_no_other_place_lets_fabric_choose():
+    sources = Path(loop.__file__).parent.parent.rglob("*.py")
+    assert not [path for path in sources if 'accelerator="auto"' in path.read_text(encoding="utf-8")]

@@ -23,7 +23,7 @@ from facelab.methods import Margin
 from facelab.paths import runs_root
 from facelab.protocols.few_labels import confusion_metrics, metrics_over_seeds
 from facelab.records import Metric
-from facelab.training import Plan, fit
+from facelab.training import Plan, default_accelerator, fit
 
 NETWORK = {"name": "resnet9", "width": 24}
 VIEWS = Augmentation(flip_p=0.5)
@@ -60,7 +60,13 @@ def run(cell: Cell) -> Figures:
     assert_disjoint(train, test, kinds=("file", "hash"))
     method, plan = build_method(loss, seed), replace(PLAN, seed=seed)
     folder = runs_root() / "cifar_margins" / f"{loss}-{seed}"
-    fit(method, train, plan, folder=folder, fabric=Fabric(accelerator="auto", devices=1, precision=PRECISION))
+    fit(
+        method,
+        train,
+        plan,
+        folder=folder,
+        fabric=Fabric(accelerator=default_accelerator(), devices=1, precision=PRECISION),
+    )
     mirrored = replace(test, images=test.images[:, :, ::-1])
     labels, predicted = test.labels(), (method.predict(test) + method.predict(mirrored)).argmax(axis=1)
     names = [test.names[number] for number in np.unique(test.identity)]

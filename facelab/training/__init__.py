@@ -5,6 +5,7 @@ What a protocol measures in between comes in as a function.
 Imports from facelab: datasets, optim, methods.
 """
 
+from facelab.training.accelerator import default_accelerator
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.loop import Monitor, Validate, check_batch, fit
 from facelab.training.memory import check_weights_fit, explain_memory_errors
@@ -18,6 +19,7 @@ __all__ = [
     "Validate",
     "check_batch",
     "check_weights_fit",
+    "default_accelerator",
     "draw_scene_partners",
     "epoch_order",
     "explain_memory_errors",

@@ -25,6 +25,7 @@ from facelab.errors import BadParameterError, TrainingError
 from facelab.methods import Method
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import progress_bar
+from facelab.training.accelerator import default_accelerator
 from facelab.training.checkpoint import Checkpoint, Position
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.memory import explain_memory_errors
@@ -64,7 +65,7 @@ def fit(
         monitors: called after each epoch with the method in evaluation mode; their numbers join the history.
         folder: where ``last.ckpt`` is kept. A run with the same plan and data that finds one there goes on from it.
         checkpoint_seconds: how often it is written within an epoch; it is also written after each epoch.
-        fabric: devices and precision; one CPU or GPU in float32 where not given.
+        fabric: devices and precision; where not given, one CUDA GPU or else the CPU, in float32.
 
     Returns:
         Its history.
@@ -74,7 +75,7 @@ def fit(
         BadParameterError: as ``check_batch``, or chunks of a method that is no ``Siamese``.
         OutOfMemoryError: it does not fit into memory.
     """
-    loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator="auto", devices=1))
+    loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator=default_accelerator(), devices=1))
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
     at = checkpoint.read()
     written = started = time.monotonic()

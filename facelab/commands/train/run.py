@@ -27,7 +27,7 @@ from facelab.files import lock_folder, remove_partials, write_text
 from facelab.methods import Method, save_method
 from facelab.paths import runs_root, user_path
 from facelab.protocols.closed_set import new_head, top1_scorer
-from facelab.training import History, Plan, explain_memory_errors, fit
+from facelab.training import History, Plan, default_accelerator, explain_memory_errors, fit
 
 STAGES = ("train", "test", "both")
 
@@ -50,7 +50,9 @@ def new_fabric(devices: int, precision: str) -> Fabric:
         raise BadParameterError("--precision 16-mixed needs a GPU.", "Give 32-true or bf16-mixed.")
     strategy = "ddp" if devices * nodes > 1 else "auto"
     try:
-        return Fabric(accelerator="auto", strategy=strategy, devices=devices, num_nodes=nodes, precision=precision)
+        return Fabric(
+            accelerator=default_accelerator(), strategy=strategy, devices=devices, num_nodes=nodes, precision=precision
+        )
     except MisconfigurationException as error:
         raise BadParameterError(f"--devices {devices} cannot be had ({error}).", "Give fewer.") from error
 
