@@ -10,7 +10,7 @@ export PIP_QUIET := 1
 # As facelab/__init__.py, for notebooks that load PyTorch before facelab
 export GOMP_SPINCOUNT ?= 100000
 
-.PHONY: course test unit smoke nbval lab notebooks bench lint lock test-lowest test-newest clean
+.PHONY: course test unit smoke nbval lab notebooks book bench lint lock test-lowest test-newest clean
 
 course: $(VENV)/.ready  ## run every notebook and show what was measured
 	$(BIN)/facelab run all --preset $(PRESET)
@@ -38,6 +38,10 @@ lab: $(VENV)/.ready  ## open the course in JupyterLab
 
 notebooks: $(VENV)/.ready  ## rebuild the stored notebooks from notebooks/src
 	$(BIN)/facelab build
+
+book: $(VENV)/.ready  ## the book: all notebooks with their stored outputs and the pages of docs/, as HTML
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d runs/book/doctrees . runs/book/html
+	@echo "Open runs/book/html/index.html"
 
 bench: $(VENV)/.ready  ## measure speed, as ratios
 	$(BIN)/pytest benchmarks --benchmark-only -s

@@ -15,14 +15,16 @@ from collections.abc import Callable
 
 import typer
 
-from facelab.commands import accounts, data
+from facelab.commands import accounts, data, labs
 from facelab.commands.app import app as face_id
 from facelab.commands.build import build
 from facelab.commands.console import error_console
 from facelab.commands.crop import crop
+from facelab.commands.grade import grade
 from facelab.commands.leaderboard import leaderboard
 from facelab.commands.run import run
 from facelab.commands.split import split
+from facelab.commands.start import start
 from facelab.commands.sweep import sweep
 from facelab.commands.train.command import train
 from facelab.errors import FacelabError
@@ -32,9 +34,10 @@ from facelab.terminal import escape_what_cannot_be_encoded
 HELP = "Run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_show_locals=False)
-for command in (run, sweep, leaderboard, build, crop, split, train):
+for command in (start, run, sweep, leaderboard, build, crop, split, train, grade):
     app.command()(command)
 app.command("app")(face_id)
+app.add_typer(labs.app, name="labs")
 app.add_typer(data.app, name="data")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(experiment, name="experiment")

@@ -1,4 +1,4 @@
-"""Where things are: the user's data sets, the cache of decoded images, and the small tables that are ours."""
+"""Where things are: the user's data sets, the cache of decoded images, what comes with the project, and where runs are kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import platformdirs
 
 from facelab.errors import BadParameterError, DataMissingError
+
+COURSE_MANIFEST = ".facelab-course.json"  #: in a student's copy: which files were laid out, and of which version
 
 _MOST_OF_NAME, _MOST_OF_PATH = 255, 4095  # bytes that file systems allow
 
@@ -68,34 +70,70 @@ def cache_root() -> Path:
     return _folder_named_by("FACELAB_CACHE") or Path(platformdirs.user_cache_dir("facelab", appauthor=False))
 
 
-def project_data(*parts: str) -> Path:
-    """Path below ``data/``: labels, pair lists, references and measured results that come with the project.
-
-    Raises:
-        DataMissingError: neither a checkout's ``data/`` nor an installed copy of it is there.
-    """
-    package = Path(__file__).resolve().parent
-    for root in (package / "_data", package.parent / "data"):
-        if root.is_dir():
-            return root.joinpath(*parts)
-    raise DataMissingError(
-        "The project's own tables (data/) are not there.", "Install facelab again from a full clone."
-    )
+def checkout() -> Path | None:
+    """The clone that this package is imported from; None where it was installed without one."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "notebooks" / "src").is_dir() else None
 
 
 def project_root() -> Path:
-    """The checkout that holds ``notebooks/``: where this package was installed from, else the current folder."""
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    """As ``checkout``, for what needs one.
+
+    Raises:
+        DataMissingError: facelab was installed without one.
+    """
+    root = checkout()
+    if root is None:
+        raise DataMissingError(
+            "This facelab was installed without its clone.", "Clone the project, and there: pip install -e ."
+        )
+    return root
+
+
+def project_folder(name: str) -> Path:
+    """A folder that comes with the project: ``"notebooks"`` (with their sources in ``src/``), ``"figures"`` or ``"data"``.
+
+    It is the checkout's; without one it is the copy that the installed package carries.
+
+    Raises:
+        DataMissingError: it is not there.
+    """
+    root = checkout()
+    folder = Path(__file__).resolve().parent / f"_{name}" if root is None else root / name
+    if not folder.is_dir():
+        raise DataMissingError(
+            f"The folder {name}/ of the project is not there.", "Install facelab again from its wheel or a full clone."
+        )
+    return folder
+
+
+def project_data(*parts: str) -> Path:
+    """Path below ``data/``: labels, pair lists, references and measured results that come with the project; errors as for
+    ``project_folder``."""
+    return project_folder("data").joinpath(*parts)
+
+
+def course_folder() -> Path | None:
+    """The student's copy of the course (``facelab start``) that the current folder is in, which its manifest marks; None
+    outside of any."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / COURSE_MANIFEST).is_file()), None)
+
+
+def work_root() -> Path:
+    """The folder whose ``notebooks/`` are worked on and whose ``runs/`` are written: the student's copy that the current
+    folder is in, else the checkout, else the current folder."""
+    return course_folder() or checkout() or Path.cwd()
 
 
 def runs_root() -> Path:
-    """Folder for everything that a run writes (executed notebooks, records, checkpoints): ``FACELAB_RUNS``, else ``runs/``.
+    """Folder for everything that a run writes (executed notebooks, records, checkpoints): ``FACELAB_RUNS``, else ``runs/`` of
+    ``work_root``.
 
     Raises:
         BadParameterError: the variable names what cannot be a folder, as a file.
     """
-    return _folder_named_by("FACELAB_RUNS") or project_root() / "runs"
+    return _folder_named_by("FACELAB_RUNS") or work_root() / "runs"
 
 
 def _folder_named_by(variable: str) -> Path | None:
@@ -109,11 +147,11 @@ def _folder_named_by(variable: str) -> Path | None:
         raise BadParameterError(f"{variable}: {error.problem}", error.remedy) from error
     blocker = file_in_the_way(folder)
     if blocker is not None:
-        raise BadParameterError(f"{variable} is {text!r}, but {blocker} is no folder.", f"Set {variable} to a folder.")
+        raise BadParameterError(f"{variable} is {text!r}, but {blocker} is not a folder.", f"Set {variable} to a folder.")
     return folder
 
 
 def file_in_the_way(folder: Path) -> Path | None:
-    """What is no folder where this one is, or would be made; None where nothing is."""
+    """What is not a folder where this one is, or would be made; None where nothing is."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     return None if os.path.isdir(there) else there

@@ -55,7 +55,7 @@ class Metric:
         if not all(isinstance(number, Real) for number in numbers):
             raise BadParameterError("A metric is not a number.", "Record only what was measured.")
         if not all(map(_is_finite, numbers)):
-            raise BadParameterError("A metric is no finite number.", "Record only what was measured.")
+            raise BadParameterError("A metric is not a finite number.", "Record only what was measured.")
         if (self.low is None) != (self.high is None):
             raise BadParameterError("The interval of a metric has one end.", "Give both ends, or none.")
 
@@ -106,7 +106,7 @@ class Record:
     def __post_init__(self) -> None:
         texts, tables = (self.name, self.command, self.created), (self.parameters, self.data, self.versions)
         if not isinstance(self.wall_seconds, int | float) or not _is_finite(self.wall_seconds):
-            raise BadParameterError("The seconds of a record are no number.", "Give wall_seconds as a number.")
+            raise BadParameterError("The seconds of a record are not a number.", "Give wall_seconds as a number.")
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
             raise BadParameterError("A field of a record is of another type.", "See the attributes of Record.")
 
@@ -258,7 +258,7 @@ def leaderboard(records: list[Record], metric: str | None = None) -> pd.DataFram
         wanted = re.compile(metric or "")
     except re.error as error:
         raise BadParameterError(
-            f"{metric!r} is no regular expression ({error}).", "Write a part of the name."
+            f"{metric!r} is not a regular expression ({error}).", "Write a part of the name."
         ) from error
     columns = ["name", "preset", "dataset", "seed", "metric", "value", "low", "high", "n", "seconds", "created"]
     rows = [

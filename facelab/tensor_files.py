@@ -60,7 +60,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], bool]:
     except OSError as error:
         raise DamagedFileError(f"cannot be read ({error.strerror})") from error
     if not start.startswith(_ZIP) and _OLD_MAGIC not in start:
-        raise DamagedFileError("cannot be read: it is no file of PyTorch")
+        raise DamagedFileError("cannot be read: it is not a PyTorch file")
     try:
         with warnings.catch_warnings():  # torch's doubts about a foreign file would stand before our line
             warnings.simplefilter("ignore")

@@ -50,10 +50,11 @@ def data(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def notebook_folder(tmp_path, monkeypatch) -> Path:
     """Where the sources of notebooks are, of a project of its own in ``tmp_path``."""
-    from facelab.labs import build, parameters
+    from facelab.labs import batch, build, parameters
 
     for module in (build, parameters):
-        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+        monkeypatch.setattr(module, "project_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(batch, "work_root", lambda: tmp_path)
     folder = tmp_path / "notebooks" / "src"
     folder.mkdir(parents=True)
     return folder

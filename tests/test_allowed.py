@@ -190,7 +190,7 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
         (["sweep", "notebooks/2.py"], "Did you mean '02_cnn_mlp'"),
         (["run", "ALL"], "Write 'all'"),
         (["build", "All"], "Write 'all'"),
-        (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is no folder"),
+        (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is not a folder"),
         (["sweep", "10", "-p", "dataset=lfw"], "lfw' is not on this machine"),
         (["run", "0²"], "No notebook is called"),
         (["run", "00", "03", "-p", "views=strong"], "00_start_here has no parameter 'views'"),
@@ -202,12 +202,12 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
     ],
 )
 def test_odd_words_are_one_line(monkeypatch, capsys, tmp_path, words, said):
-    from facelab.labs import build
+    from facelab.labs import batch, build
 
     def must_not_run(*_):
         raise AssertionError("something was run")
 
-    monkeypatch.setattr(build, "run_notebook", must_not_run)
+    monkeypatch.setattr(batch, "execute", must_not_run)
     monkeypatch.setattr(build, "build_notebook", must_not_run)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
@@ -229,7 +229,7 @@ def test_runs_that_have_no_folder_are_refused_before_anything_is_told(monkeypatc
 def test_where_no_notebook_is_that_is_said(monkeypatch, capsys, tmp_path, words):
     from facelab.labs import parameters
 
-    monkeypatch.setattr(parameters, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(parameters, "project_folder", lambda name: tmp_path / name)
     assert call(monkeypatch, *words) == 1
     assert f"No notebook is in {tmp_path}" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from facelab import plots
 from facelab.errors import BadParameterError, FacelabError
-from facelab.labs import build
+from facelab.labs import batch, build
 from facelab.plots.style import COLORS, hex_to_rgb, use_course_style
 from facelab.records import Metric
 
@@ -43,7 +43,7 @@ def source(notebook_folder, tmp_path, monkeypatch):
 
 
 def test_a_run_has_its_parameters_and_absolute_folders(source, tmp_path):
-    executed = build.run_notebook(source, {"seed": 3})
+    executed = batch.run_notebook(source, {"seed": 3})
     assert executed == tmp_path / "some" / "runs" / "notebooks" / "98_test-laptop-orl-3.ipynb"
     outputs = [output for cell in nbformat.read(executed, 4).cells for output in cell.get("outputs", [])]
     assert outputs[0].text == "3 True\n"
@@ -52,13 +52,13 @@ def test_a_run_has_its_parameters_and_absolute_folders(source, tmp_path):
 
 def test_a_failing_cell_is_named_and_the_notebook_kept(source):
     with pytest.raises(FacelabError, match="ZeroDivisionError.*98_test-laptop-orl-7.ipynb"):
-        build.run_notebook(source, {"seed": 7})
+        batch.run_notebook(source, {"seed": 7})
     assert (source.parents[2] / "some/runs/notebooks/98_test-laptop-orl-7.ipynb").exists()
 
 
 def test_a_wrong_parameter_runs_nothing(source):
     with pytest.raises(BadParameterError):
-        build.run_notebook(source, {"sede": 1})
+        batch.run_notebook(source, {"sede": 1})
     assert not os.path.exists("some")
 
 

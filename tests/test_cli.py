@@ -28,7 +28,7 @@ def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
 def test_help_tells_of_every_command():
     done = facelab("--help")
     assert done.returncode == 0
-    for command in ("run", "data", "build", "crop", "split", "train", "sweep", "leaderboard"):
+    for command in ("start", "run", "data", "build", "crop", "split", "train", "sweep", "leaderboard"):
         assert command in done.stdout
 
 
@@ -55,7 +55,7 @@ def test_what_takes_long_to_import_waits_for_the_command_that_needs_it():
         (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
         (["sweep", "00", "--seeds", "3", "--reference"], "3 seeds make no reference"),
         (["leaderboard"], "no record yet"),
-        (["leaderboard", "nowhere"], "nowhere is no folder"),
+        (["leaderboard", "nowhere"], "nowhere is not a folder"),
         (["crop", "/nowhere/at/all", "out"], "/nowhere/at/all"),
         (["split", "/nowhere/at/all", "out"], "/nowhere/at/all"),
     ],
@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(monkeypatch, capsys, tmp_path, wo
 def test_a_wrong_word_is_one_line_too_and_exit_code_2(monkeypatch, capsys, words, said):
     assert call(monkeypatch, *words) == 2
     error = capsys.readouterr().err.strip()
-    assert said in error and "--help" in error and "\n" not in error and error.startswith("facelab: ")
+    assert said.lower() in error.lower() and "--help" in error and "\n" not in error and error.startswith("facelab: ")
 
 
 def test_no_word_at_all_shows_the_help(monkeypatch, capsys):

@@ -168,7 +168,7 @@ def test_faults_of_the_caller(photos, tmp_path):
             crop_tree(photos, tmp_path / "out", Finder(), **wrong)
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FacelabError, match="file is no folder"):
+    with pytest.raises(FacelabError, match="file is not a folder"):
         crop_tree(photos, tmp_path / "file", Finder())
 
 

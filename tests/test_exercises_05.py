@@ -1,4 +1,5 @@
-"""Exercises of notebook 05: one step of LARS is a step of the package's, and other right answers pass as well."""
+"""Exercises of notebook 05: a step of LARS is one of the package's, the gradient that of finite differences, and other right
+answers pass as well."""
 
 import numpy as np
 import pytest
@@ -6,7 +7,10 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from facelab.exercises import chapter_05 as exercises
+from facelab.exercises import chapter_05_gradient as gradient_exercises
 from facelab.exercises import chapter_05_labels as label_exercises
+from facelab.exercises import chapter_05_lars as lars_exercises
+from facelab.losses import nt_xent
 from facelab.optim import LARS
 
 
@@ -21,12 +25,45 @@ def test_a_step_is_one_of_the_packages_lars_while_the_rate_changes(weight_decay,
     optimiser = LARS([ours], lr=1.0, **settings)
     for lr in (0.5, 0.1, 2.0):
         g = torch.from_numpy(rng.normal(size=(3, 4)))
-        w, v = exercises.lars_step(w, g, v, lr=lr, **settings)
+        w, v = lars_exercises.lars_step(w, g, v, lr=lr, **settings)
         ours.grad = g
         for group in optimiser.param_groups:
             group["lr"] = lr
         optimiser.step()
         torch.testing.assert_close(ours.detach(), w)
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    rng = np.random.default_rng(2)
+    views = rng.normal(size=(2, 3, 4))
+    found = gradient_exercises.nt_xent_gradient(*views, 0.3)
+
+    def loss(views):
+        return nt_xent(*torch.from_numpy(views), 0.3).item()
+
+    for place in np.ndindex(*views.shape):
+        step = np.zeros_like(views)
+        step[place] = 1e-6
+        slope = (loss(views + step) - loss(views - step)) / 2e-6
+        assert found[place[0]][place[1:]] == pytest.approx(slope, abs=1e-7)
+
+
+def _cosine_by_cosine(z1, z2, temperature):
+    """The chain rule in loops: what one anchor's loss does to the cosine of each other view, and that to both."""
+    z = np.concatenate([z1, z2])
+    gradient = np.zeros_like(z)
+    for i in range(len(z)):
+        others = [k for k in range(len(z)) if k != i]
+        cosine = {k: z[i] @ z[k] / np.linalg.norm(z[i]) / np.linalg.norm(z[k]) for k in others}
+        largest = max(cosine.values())
+        weights = {k: np.exp((cosine[k] - largest) / temperature) for k in others}
+        for k in others:
+            slope = weights[k] / sum(weights.values()) - (k == (i + len(z1)) % len(z))
+            for a, b in ((i, k), (k, i)):
+                size = np.linalg.norm(z[a])
+                by_view = (z[b] / np.linalg.norm(z[b]) - cosine[k] * z[a] / size) / size
+                gradient[a] += slope * by_view / temperature / len(z)
+    return [gradient[: len(z1)], gradient[len(z1) :]]
 
 
 def _view_by_view(z1, z2, temperature):
@@ -58,7 +95,8 @@ def _by_permutation(labels, each, rng):
     ("task", "answer"),
     [
         (exercises.NT_XENT_LOSS, _view_by_view),
-        (exercises.LARS_STEP, _zero_cases_by_where),
+        (lars_exercises.LARS_STEP, _zero_cases_by_where),
+        (gradient_exercises.NT_XENT_GRADIENT, _cosine_by_cosine),
         (
             label_exercises.BALANCED_ACCURACY,
             lambda labels, predicted, classes: balanced_accuracy_score(labels, predicted),

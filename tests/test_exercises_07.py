@@ -6,7 +6,11 @@ import torch
 
 from facelab.evaluation import lfw_view2
 from facelab.exercises import chapter_07 as exercises
-from facelab.losses import a_softmax, arc_face, updated_centers
+from facelab.exercises import chapter_07_annealing as annealing_exercises
+from facelab.exercises import chapter_07_centers as center_exercises
+from facelab.exercises import chapter_07_folds as fold_exercises
+from facelab.losses import a_softmax, arc_face, margin_softmax, sphere_lambda, updated_centers
+from facelab.losses.cosine import cosines
 
 
 @pytest.mark.parametrize("m", [0.0, 0.3, 0.5, 1.2])
@@ -21,16 +25,9 @@ def test_psi_is_that_of_the_packages_loss(m):
     torch.testing.assert_close(exercises.psi(cos, m), a_softmax(cos, m), atol=1e-6, rtol=0)
 
 
-def test_the_folds_are_those_of_view_2():
-    rng = np.random.default_rng(1)
-    same, fold = rng.random(300) < 0.5, rng.permutation(np.repeat(np.arange(10), 30))
-    scores = rng.normal(size=300) + same
-    np.testing.assert_allclose(exercises.fold_accuracies(scores, same, fold), lfw_view2(scores, same, fold).folds)
-
-
 def test_each_fold_has_one_best_threshold_on_the_others():
     """Else a right answer that chooses another of them would be called wrong."""
-    scores, same, fold = exercises._threshold_pairs()
+    scores, same, fold = fold_exercises._threshold_pairs()
     for number in np.unique(fold):
         rest, truth = scores[fold != number], same[fold != number]
         assert set(np.unique(scores)) == set(np.unique(rest))
@@ -42,7 +39,7 @@ def test_the_centres_are_those_of_the_package():
     centers, x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(24.0).reshape(8, 3)
     labels = torch.tensor([0, 0, 4, 4, 4, 4, 2, 0])
     torch.testing.assert_close(
-        exercises.update_centers(centers, x, labels, 0.3), updated_centers(x, labels, centers, 0.3)
+        center_exercises.update_centers(centers, x, labels, 0.3), updated_centers(x, labels, centers, 0.3)
     )
 
 
@@ -83,6 +80,35 @@ def _centres_by_loop(centers, x, labels, alpha):
     return torch.tensor(moved)
 
 
+def _annealed_by_the_package(x, weight, labels, step, steps, m=4):
+    def change(cos):
+        return a_softmax(cos, m, sphere_lambda(step, 2 * steps / 3))
+
+    return margin_softmax(cosines(x, weight), labels, change, x.norm(dim=1, keepdim=True))
+
+
+def test_the_annealed_loss_has_the_packages_value_and_gradient():
+    generator = torch.Generator().manual_seed(1)
+    x, weight = (torch.randn(rows, 6, generator=generator, dtype=torch.float64) for rows in (7, 4))
+    labels = torch.tensor([0, 1, 2, 3, 3, 0, 1])
+    for step in (0, 40, 90):
+        found = []
+        for loss in (annealing_exercises.annealed_a_softmax, _annealed_by_the_package):
+            inputs = x.clone().requires_grad_(), weight.clone().requires_grad_()
+            value = loss(*inputs, labels, step, 90)
+            found.append((value, *torch.autograd.grad(value, inputs)))
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_some_embeddings_of_the_check_have_a_cosine_above_1_to_their_class():
+    """Else the check of the edge would pass whatever it is given."""
+    _, weight, _ = annealing_exercises._inputs()
+    own = torch.arange(3).repeat(20)
+    cos = cosines(torch.linspace(0.3, 3, 60)[:, None] * weight[own].float(), weight.float())
+    assert (cos.gather(1, own[:, None]) > 1).any()
+
+
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
@@ -90,9 +116,10 @@ def _centres_by_loop(centers, x, labels, alpha):
         (exercises.ARC_FACE_TARGET, arc_face),
         (exercises.PSI, _psi_by_cases),
         (exercises.PSI, a_softmax),
-        (exercises.FOLD_ACCURACIES, _threshold_between),
-        (exercises.FOLD_ACCURACIES, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
-        (exercises.UPDATE_CENTERS, _centres_by_loop),
+        (fold_exercises.FOLD_ACCURACIES, _threshold_between),
+        (fold_exercises.FOLD_ACCURACIES, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
+        (center_exercises.UPDATE_CENTERS, _centres_by_loop),
+        (annealing_exercises.ANNEALED_A_SOFTMAX, _annealed_by_the_package),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

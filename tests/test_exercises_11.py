@@ -8,6 +8,7 @@ from scipy import stats
 
 from facelab import labs
 from facelab.exercises import chapter_11 as exercises
+from facelab.exercises import chapter_11_front as front_exercises
 from facelab.experiments.comparison import CONTENDERS, plan_for_budget
 
 
@@ -37,12 +38,37 @@ def by_steps(p_values, level):
     return found
 
 
+def front_by_steps(error, cost, level):
+    """SciPy's paired test, and Holm's procedure that takes out one pair after the other."""
+    p_values = {
+        (a, b): max(stats.ttest_rel(one[a], one[b], alternative="less").pvalue for one in (error, cost))
+        for a in range(len(error))
+        for b in range(len(error))
+        if a != b
+    }
+    on_front = np.ones(len(error), bool)
+    while p_values and min(p_values.values()) <= level / len(p_values):
+        pair = min(p_values, key=p_values.get)
+        on_front[pair[1]] = False
+        del p_values[pair]
+    return on_front
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_front_is_that_of_single_steps(seed):
+    error, cost = front_exercises._measured(seed, methods=7, seeds=8, shared=0.02)
+    expected = front_by_steps(error, cost, 0.1)
+    assert front_exercises.pareto_front(error, cost, 0.1).tolist() == expected.tolist()
+    assert not expected.all()
+
+
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
         (exercises.EPOCHS_FOR_BUDGET, lambda b, n, size, v: max(1, math.floor(b / ((n - n % size) * v) + 0.5))),
         (exercises.PAIRED_DIFFERENCE_INTERVAL, lambda a, b: tuple(stats.ttest_rel(a, b).confidence_interval(0.95))),
         (exercises.SIGNIFICANT_COMPARISONS, by_steps),
+        (front_exercises.PARETO_FRONT, front_by_steps),
     ],
 )
 def test_other_right_answers_pass(task, answer, capsys):

@@ -28,7 +28,7 @@ def test_the_list_names_every_experiment_and_what_it_needs(monkeypatch, capsys):
         (["06_search_times", "--seeds", "3"], "06_search_times draws nothing that has a seed."),
         (["06_search_times", "--workers", "2"], "06_search_times measures time: its cells run alone."),
         (["06_search_times", "--only", "77"], "No cell's label contains '77'."),
-        (["06_search_times", "--only", "("], "'(' is no regular expression"),
+        (["06_search_times", "--only", "("], "'(' is not a regular expression"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys, words, told):

@@ -7,7 +7,7 @@ from trainings import compute
 
 from facelab.errors import BadParameterError
 from facelab.experiments import notebooks
-from facelab.labs import build
+from facelab.labs import batch
 from facelab.labs.notebook import record_path
 from facelab.paths import project_data
 from facelab.records import Metric, Record, read_record
@@ -40,7 +40,7 @@ def test_the_metrics_are_those_that_the_notebook_recorded(monkeypatch, tmp_path,
         record = Record(source.stem, "a run", values, metrics=stored.metrics)
         record.write(record_path(source.stem, values))
 
-    monkeypatch.setattr(build, "run_notebook", run)
+    monkeypatch.setattr(batch, "run_notebook", run)
     metrics = EXPERIMENTS[name].summarise(compute(EXPERIMENTS[name], 0))
     assert metrics == stored.metrics and all(type(metric) is Metric for metric in metrics.values())
     assert asked == [(EXPERIMENTS[name].grid(0)[0].key[0], stored.parameters)]

@@ -1,46 +1,21 @@
-"""The explorer: a page of its own that holds every point, in which a label is only text."""
+"""The map of an embedding: a page of its own that holds every point, in which a label is only text."""
 
 from __future__ import annotations
 
 import base64
 import json
-import shutil
-import subprocess
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.display import HTML, Image
+from explorer_pages import HOSTILE, MISSING_BROWSER, check_alone, chromium, data_of, page_of
+from IPython.display import Image
 
 from facelab.errors import BadParameterError
-from facelab.labs import explorer
+from facelab.labs.explorers import embedding, explore
 
-NASTY = ["</script><script>alert(1)</script>", "<!--<script>", "\"'&amp;", "  \\u003c", "<img src=x onerror=alert(1)>"]
-
-
-class Parsed(HTMLParser):
-    """The tags of a document, its data and the attributes of its frame."""
-
-    def __init__(self, document: str) -> None:
-        super().__init__()
-        self.tags, self.open, self.text, self.frame = [], [], "", {}
-        self.feed(document)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.frame = dict(attributes) if tag == "iframe" else self.frame
-        if tag not in ("meta", "input"):
-            self.open.append((tag, dict(attributes).get("id")))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == ("script", "data"):
-            self.text += data
+NASTY = [*HOSTILE, "\\u003c \"'&amp;"]
 
 
 @pytest.fixture
@@ -52,48 +27,37 @@ def faces():
     return points, images, table, neighbours
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setattr(embedding, "is_interactive", lambda: True)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_page_is_well_formed_and_holds_every_point(faces, channels):
+def test_the_page_stands_alone_and_holds_every_point(faces, channels, watched):
     points, images, table, neighbours = faces
-    document = explorer.render_page(points, np.repeat(images, channels, axis=3), table, neighbours)
-    found = Parsed(document)
-    assert not found.open
-    data = json.loads(found.text)
-    np.testing.assert_allclose(data["points"], points / 10)
+    document = page_of(explore(points, np.repeat(images, channels, axis=3), table, neighbours))
+    check_alone(document)
+    data = json.loads(data_of(document))
+    np.testing.assert_allclose(data["points"], [points / 10])
     assert data["table"] == {"note": NASTY, "<b>light</b>": ["0.5", "", "1.0", "2.0", "3.0"]}
-    assert data["neighbours"] == neighbours.tolist() and data["side"] == 16
-    sprite = cv2.imdecode(np.frombuffer(base64.b64decode(data["sprite"].split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert data["neighbours"] == [neighbours.tolist()] and data["faces"]["side"] == 16 and data["ranks"] is None
+    packed = base64.b64decode(data["faces"]["sheet"].split(",")[1])
+    sprite = cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_COLOR)
     assert sprite.shape == (48, 48, 3)
     assert np.abs(sprite[16:32, :16].mean() - images[3].mean()) < 5
-    assert "http:" not in document and "https:" not in document and "default-src 'none'" in document
 
 
-def test_a_label_is_never_markup(faces):
-    points, images, table, neighbours = faces
-    harmless = table.assign(note=list("abcde")).rename(columns={"<b>light</b>": "light"})
-    nasty = Parsed(explorer.render_page(points, images, table, neighbours)).tags
-    assert nasty == Parsed(explorer.render_page(points, images, harmless, neighbours)).tags
-
-
-def test_a_label_cannot_turn_or_break_the_line_that_it_stands_in(faces):
+def test_a_label_cannot_turn_or_break_the_line_that_it_stands_in(faces, watched):
     points, images, table, _ = faces
     table = pd.DataFrame({"person\u202e": ["a\u202eb", "caf\udce9", "two\nlines", "A$AP & $hort", "张伟"]})
-    data = json.loads(Parsed(explorer.render_page(points, images, table)).text)
+    data = json.loads(data_of(page_of(explore(points, images, table))))
     shown = ["a\\u202eb", "caf\\udce9", "two\\nlines", "A$AP & $hort", "张伟"]
-    assert data["table"] == {"person\\u202e": shown}
+    assert data["table"] == {"person\\u202e": shown} and data["neighbours"] is None
 
 
-def test_who_watches_gets_the_page_in_a_frame_and_a_build_the_picture(faces, monkeypatch):
-    points, images, table, _ = faces
-    monkeypatch.setattr(explorer, "is_interactive", lambda: False)
-    assert isinstance(explorer.explore(points, images, table), Image)
-    monkeypatch.setattr(explorer, "is_interactive", lambda: True)
-    shown = explorer.explore(points, images, table)
-    assert isinstance(shown, HTML)
-    frame = Parsed(shown.data)
-    assert frame.tags == ["div", "iframe"] and frame.frame["sandbox"] == "allow-scripts"
-    assert frame.frame["srcdoc"] == explorer.render_page(points, images, table)
-    assert json.loads(Parsed(frame.frame["srcdoc"]).text)["neighbours"] is None
+def test_a_build_gets_the_picture(faces, monkeypatch):
+    monkeypatch.setattr(embedding, "is_interactive", lambda: False)
+    assert isinstance(explore(*faces), Image)
 
 
 def test_what_does_not_fit_is_refused(faces):
@@ -111,28 +75,67 @@ def test_what_does_not_fit_is_refused(faces):
         ((points, images, table, neighbours * 1.0), "neighbours"),
     ]:
         with pytest.raises(BadParameterError, match=message):
-            explorer.explore(*arguments)
+            explore(*arguments)
 
 
-def test_in_a_browser_pointing_at_a_face_shows_its_labels_and_neighbours(faces, tmp_path):
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("needs Chromium")
-    # The last point, (8, 4) of a span of 10, stands at 420 from the left and 200 above the bottom margin, at 520.
-    point = """<script>setTimeout(() => {
-      const frame = map.getBoundingClientRect();
-      const at = { clientX: frame.left + 1 + 420, clientY: frame.top + 1 + 320 };
-      map.dispatchEvent(new PointerEvent("pointermove", at));
-      document.title = "grey " + face.getContext("2d").getImageData(80, 80, 1, 1).data[0];
-    }, 300);</script></body>"""
-    path = tmp_path / "page.html"
-    path.write_text(explorer.render_page(*faces).replace("</body>", point), encoding="utf-8")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
-               "--virtual-time-budget=2000", "--dump-dom", path.as_uri()]  # fmt: skip
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    labels = dom[dom.index('<table id="labels">') : dom.index("</table>")]
-    assert "<td>row</td><td>4</td>" in labels and "&lt;b&gt;light&lt;/b&gt;</td><td>3.0</td>" in labels
-    assert "&lt;img src=x" in labels and "<img" not in dom
-    near = dom[dom.index('<div id="neighbours">') : dom.index('<table id="labels">')]
-    assert near.count("<canvas") == 2 and near.index("!--") < near.index("\\u003c")  # rows 1 and 3, in this order
-    assert abs(int(dom.split("<title>grey ")[1].split("<")[0]) - 210) < 5
+# ---- in a browser ----
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    if MISSING_BROWSER:
+        pytest.skip(MISSING_BROWSER)
+    with chromium(tmp_path_factory.mktemp("map")) as found:
+        yield found
+
+
+def labels(reader) -> dict[str, str]:
+    return dict(zip(reader.texts("#labels th"), reader.texts("#labels td"), strict=True))
+
+
+def near(reader) -> list[int]:
+    return [
+        int(row)
+        for row in reader.run("return [...document.querySelectorAll('#neighbours button')].map(b => b.dataset.row)")
+    ]
+
+
+#: Where a point of the fixture stands on the map, as shares of its width and height.
+def place(x: float, y: float) -> tuple[float, float]:
+    return 0.04 + 0.92 * x / 10, 0.04 + 0.92 * (1 - y / 10)
+
+
+def test_the_page_has_no_barrier_and_takes_no_label_for_markup(reader, faces, watched):
+    reader.check_page(page_of(explore(*faces)))
+    reader.open(page_of(explore(*faces)))
+    assert set(reader.texts("#column option")) == {"note", "<b>light</b>"}
+    assert reader.texts("#legend span") == sorted(NASTY)
+    assert reader.run("return document.images.length + document.querySelectorAll('b').length") == 0
+
+
+def test_pointing_at_a_face_shows_its_labels_and_neighbours(reader, faces, watched):
+    reader.open(page_of(explore(*faces)))
+    reader.point("#map", *place(8, 4))
+    assert labels(reader) == {"face": "4", "note": NASTY[4], "<b>light</b>": "3.0"}
+    assert near(reader) == [1, 3]
+    assert abs(int(reader.pixels("#face")[50, 50, 0]) - 210) < 5
+    reader.point("#map", *place(0, 5))
+    assert labels(reader)["face"] == "2"
+
+
+def test_a_tap_holds_a_face_and_a_neighbour_can_be_chosen(reader, faces, watched):
+    reader.open(page_of(explore(*faces)), width=390)
+    reader.touch("#map", place(8, 4))
+    assert labels(reader)["face"] == "4"
+    reader.point("#map", *place(0, 5))
+    assert labels(reader)["face"] == "4", "it is held"
+    reader.press("#neighbours button:nth-child(2)", "ENTER")
+    assert labels(reader)["face"] == "3" and near(reader) == [0, 2]
+
+
+def test_the_keyboard_chooses_a_face_and_says_it(reader, faces, watched):
+    reader.open(page_of(explore(*faces)))
+    reader.press("#number", "ARROW_RIGHT", "ARROW_RIGHT")
+    assert labels(reader)["face"] == "2" and near(reader) == [3, 0]
+    assert reader.text("#said").startswith(f"Face 2, note {NASTY[2]}.")
+    assert not reader.run("return document.getElementById('epochs').checkVisibility()"), "there is one map, of no epoch"

@@ -203,7 +203,7 @@ def test_a_damaged_file_is_named_before_anything_is_computed(experiment, tmp_pat
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(experiment, tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(FacelabError, match="runs is no folder"):
+    with pytest.raises(FacelabError, match="runs is not a folder"):
         run_experiment(experiment)
     assert times_run(tmp_path) == 0
 

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from facelab.errors import DataMissingError, FacelabError
-from facelab.labs import build, kernel
+from facelab.labs import batch, build, kernel
 
 SOURCE = """# %% tags=["parameters"]
 preset: str = "laptop"  # smoke, laptop or paper
@@ -56,7 +56,7 @@ def test_a_stale_or_foreign_kernelspec_changes_nothing(new_source, tmp_path, mon
     spec.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     source = new_source("1\n")
-    made = build.run_notebook(source, {}) if python == "/bin/true" else build.build_notebook(source)
+    made = batch.run_notebook(source, {}) if python == "/bin/true" else build.build_notebook(source)
     assert printed(made).strip() == sys.executable
 
 
@@ -67,7 +67,7 @@ def test_a_kernel_that_dies_is_one_line_and_the_notebook_is_there_to_look_at(new
     with pytest.raises(
         FacelabError, match=r"kernel of 98_test died in cell 4: .* Look at .*98_test-laptop-orl-0.ipynb"
     ):
-        build.run_notebook(new_source(DEATH), {})
+        batch.run_notebook(new_source(DEATH), {})
     assert sys.executable in printed(tmp_path / "runs" / "notebooks" / "98_test-laptop-orl-0.ipynb")
 
 
@@ -80,7 +80,7 @@ def test_a_kernel_that_dies_in_a_build_is_one_line_and_nothing_is_stored(new_sou
 def test_a_cell_that_takes_too_long_is_one_line(new_source, monkeypatch):
     monkeypatch.setattr(kernel, "CELL_SECONDS", 1)
     with pytest.raises(FacelabError, match="98_test was stopped in cell 4: .* 1 seconds"):
-        build.run_notebook(new_source("time.sleep(60)\n"), {})
+        batch.run_notebook(new_source("time.sleep(60)\n"), {})
 
 
 def test_a_kernel_that_does_not_start_is_one_line(new_source, tmp_path):
@@ -90,13 +90,13 @@ def test_a_kernel_that_does_not_start_is_one_line(new_source, tmp_path):
     with pytest.raises(
         FacelabError, match="kernel of 98_test did not start .* PYTHONPATH.* hides that module.*IPYTHONDIR"
     ):
-        build.run_notebook(source, {})
+        batch.run_notebook(source, {})
 
 
 def test_a_kernel_whose_files_have_no_place_is_one_line(new_source, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(FacelabError, match="kernel of 98_test did not start .* set TMPDIR"):
-        build.run_notebook(new_source("1\n"), {})
+        batch.run_notebook(new_source("1\n"), {})
 
 
 def test_whoever_looks_meanwhile_sees_a_whole_notebook(new_source, tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_whoever_looks_meanwhile_sees_a_whole_notebook(new_source, tmp_path, mon
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        executed = build.run_notebook(source, {"seed": 3})
+        executed = batch.run_notebook(source, {"seed": 3})
     finally:
         ended.set()
         watcher.join()
@@ -128,14 +128,14 @@ def test_a_variable_that_names_a_file_is_named_before_a_kernel_starts(new_source
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv(variable, "file")
     with pytest.raises(FacelabError, match=f"{variable} is 'file'"):
-        build.run_notebook(new_source("1\n"), {})
+        batch.run_notebook(new_source("1\n"), {})
 
 
 def test_a_relative_path_is_where_the_user_stands(new_source, tmp_path, monkeypatch):
     source = new_source("print(Path(dataset.partition(':')[2]).is_dir())\n")
     (tmp_path / "here" / "faces").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    executed = build.run_notebook(source, {"dataset": "folder:faces"})
+    executed = batch.run_notebook(source, {"dataset": "folder:faces"})
     assert printed(executed).split() == [sys.executable, "True"]
 
 
@@ -143,13 +143,13 @@ def test_a_data_set_that_is_not_here_is_said_before_a_kernel_starts(new_source, 
     def must_not_start(*_):
         raise AssertionError("a kernel was started")
 
-    monkeypatch.setattr(build, "kernel_options", must_not_start)
+    monkeypatch.setattr(batch, "kernel_options", must_not_start)
     monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
     (tmp_path / "file").touch()
     literal = SOURCE.replace("# any source", "# [orl, lfw] those")
     for first, name in ((SOURCE, "folder:nothere"), (SOURCE, "folder:file"), (SOURCE, "orl+lfw"), (literal, "lfw")):
         with pytest.raises(DataMissingError, match="not on this machine"):
-            build.run_notebook(new_source("1\n", first), {"dataset": name})
+            batch.run_notebook(new_source("1\n", first), {"dataset": name})
 
 
 def test_ctrl_c_leaves_nothing_that_tells_of_a_dead_kernel_later(new_source, monkeypatch, caplog):
@@ -164,7 +164,7 @@ def test_ctrl_c_leaves_nothing_that_tells_of_a_dead_kernel_later(new_source, mon
     )  # ignored where a shell started the tests behind it
     try:
         with pytest.raises(KeyboardInterrupt):
-            build.run_notebook(new_source("os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"), {})
+            batch.run_notebook(new_source("os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"), {})
     finally:
         signal.signal(signal.SIGINT, before)
     gc.collect()
@@ -175,13 +175,14 @@ _RUN = """
 import signal, sys
 from pathlib import Path
 from facelab import cli
-from facelab.labs import build, parameters
+from facelab.labs import batch, build, parameters
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # where a shell started the tests behind it, it is ignored
     root = Path(sys.argv.pop(1))
     for module in (build, parameters):
-        module.project_root = lambda: root
+        module.project_folder = lambda name: root / name
+    batch.work_root = lambda: root
     cli.main()
 """
 

@@ -452,7 +452,7 @@ def test_an_output_that_cannot_be_one_is_one_line(root, make):
     (root / "file").write_text("mine")
     (root / "unplugged").symlink_to(root / "disk" / "away")
     for out in ("loop", "file", "file/below", "unplugged", "unplugged/a/b"):
-        with pytest.raises(BadParameterError, match="(file is no folder|is a link that leads nowhere)[.]"):
+        with pytest.raises(BadParameterError, match="(file is not a folder|is a link that leads nowhere)[.]"):
             make(root, out=out)
     assert not (root / "disk").exists()
     with pytest.raises(FacelabError):

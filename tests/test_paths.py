@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from commands import call
 
 from facelab import paths
 from facelab.errors import BadParameterError, nearest_name
@@ -33,7 +34,7 @@ def test_a_variable_that_names_no_folder_is_named(monkeypatch, tmp_path, variabl
     named = tmp_path / "here"
     named.symlink_to(tmp_path / "nowhere") if kind == "a link to nothing" else named.write_text("")
     monkeypatch.setenv(variable, str(named / "runs" if kind == "below a file" else named))
-    with pytest.raises(BadParameterError, match=f"{variable} is .*{named} is no folder"):
+    with pytest.raises(BadParameterError, match=f"{variable} is .*{named} is not a folder"):
         root()
     monkeypatch.setenv(variable, "~nosuchuser/x")
     with pytest.raises(BadParameterError, match=f"{variable}.*nobody"):
@@ -64,3 +65,27 @@ def test_an_absolute_path_goes_where_the_system_goes(tmp_path, monkeypatch):
     assert paths.absolute_path("../link/y") == tmp_path / "link" / "y"
     assert paths.absolute_path("../link/../y") == tmp_path / "far" / "y"
     assert paths.absolute_path("..") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "02"], "The folder notebooks/ of the project is not there."),
+        (["run", "all"], "The folder notebooks/ of the project is not there."),
+        (["start", "course"], "The folder notebooks/ of the project is not there."),
+        (["build", "02"], "This facelab was installed without its clone."),
+        (["sweep", "02", "--reference"], "This facelab was installed without its clone."),
+    ],
+)
+def test_where_neither_a_clone_nor_notebooks_are_that_is_said(monkeypatch, capsys, tmp_path, words, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "checkout", lambda: None)
+    assert call(monkeypatch, *words) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(f"facelab: {said} ") and told.err.count("\n") == 1 and told.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_comes_with_the_project_is_the_checkouts():
+    for name in ("notebooks", "figures", "data"):
+        assert paths.project_folder(name) == Path(__file__).parents[1] / name

@@ -12,7 +12,7 @@ from facelab.paths import project_root
 ROOT = project_root()
 ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
-    "plots", "projector", "webapp", "exercises", "protocols", "labs", "commands", "experiments", "cli",
+    "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "commands", "experiments", "cli",
 ]  # fmt: skip
 GROUND = {
     "__init__",

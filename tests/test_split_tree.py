@@ -171,7 +171,7 @@ def test_refusals(tree: Path, tmp_path: Path):
         (tmp_path / "damaged" / "split.json").write_text(text)
         with pytest.raises(BadParameterError, match="not empty, and not a split of ours"):
             split_tree(tree, tmp_path / "damaged")
-    with pytest.raises(BadParameterError, match="is no folder"):
+    with pytest.raises(BadParameterError, match="is not a folder"):
         split_tree(tree, tmp_path / "full" / "thesis.doc")
     for out in (tree / "split", tree, tree.parent):
         with pytest.raises(BadParameterError, match="lie in one another"):
@@ -183,7 +183,7 @@ def test_refusals(tree: Path, tmp_path: Path):
     for percent in (0, 100, -5, 170):
         with pytest.raises(BadParameterError, match=f"{percent} % for training"):
             split_tree(tree, tmp_path / "x", percent)
-    with pytest.raises(DataMissingError, match="thesis.doc is no folder"):
+    with pytest.raises(DataMissingError, match="thesis.doc is not a folder"):
         split_tree(tmp_path / "full" / "thesis.doc", tmp_path / "x")
     with pytest.raises(DataMissingError, match="is not there"):
         split_tree(tmp_path / "nobody", tmp_path / "x")

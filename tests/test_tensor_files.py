@@ -156,12 +156,12 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path, write, read):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.write_bytes(b""), "cannot be read: it is no file of PyTorch"),
-        (lambda path: path.write_text("root:x:0:0:/root\n" * 9), "cannot be read: it is no file of PyTorch"),
+        (lambda path: path.write_bytes(b""), "cannot be read: it is not a PyTorch file"),
+        (lambda path: path.write_text("root:x:0:0:/root\n" * 9), "cannot be read: it is not a PyTorch file"),
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), "cannot be read"),
         (lambda path: zipfile.ZipFile(path, "w").writestr("a.txt", "a"), "cannot be read"),
-        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90)), "cannot be read: it is no file of PyTorch"),
-        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "cannot be read: it is no file of PyTorch"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90)), "cannot be read: it is not a PyTorch file"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "cannot be read: it is not a PyTorch file"),
         (partial(torch.save, [1]), "holds a list"),
         (lambda path: (path.unlink(), path.mkdir()), "^is no file$"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "no file"),

@@ -123,7 +123,7 @@ def test_an_error_is_one_line_whatever_the_name(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, "leaderboard", "two  blanks\nand \x1b[31ma line") == 1
     error = capsys.readouterr().err
-    assert error.startswith("facelab: two  blanks\\nand \\x1b[31ma line is no folder.") and error.count("\n") == 1
+    assert error.startswith("facelab: two  blanks\\nand \\x1b[31ma line is not a folder.") and error.count("\n") == 1
 
 
 def test_a_warning_of_ours_is_one_line_and_others_stay(monkeypatch, capsys):

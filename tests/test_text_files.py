@@ -156,7 +156,7 @@ def test_numbers_with_a_comma_and_fields_in_quotes(tmp_path):
         (["file,age,age", "a.jpg,7,8"], "two columns 'age'"),
         (["file,,age", "a.jpg,7,8"], "a column without a name"),
         (["files,age", "a.jpg,7"], "no column 'file'. Did you mean 'files'"),
-        (['file,age', 'a.jpg,"7'], "line 2, is no line of a table"),
+        (['file,age', 'a.jpg,"7'], "line 2, is not a line of a table"),
         ([";;;"], "is empty"),
         ([""], "is empty"),
     ],

@@ -187,11 +187,11 @@ def make_folder(copy) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (make_text_file, "is no sound database"),
+        (make_text_file, "is not a sound database"),
         (make_empty_file, "is a database of another program"),
         (make_foreign_database, "is a database of another program"),
         (make_schema_2, "has schema 2, this facelab reads 3"),
-        (cut_it, "(is no sound database|is damaged)"),
+        (cut_it, "(is not a sound database|is damaged)"),
         (spoil_an_index, "is damaged"),
         (make_folder, "There is no file"),
         (os.unlink, "There is no file"),

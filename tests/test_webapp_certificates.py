@@ -100,7 +100,7 @@ def test_a_folder_that_is_a_file_or_in_nobodys_home(tmp_path, capsys):
     (tmp_path / "file").touch()
     for folder in ("file", "file/accounts"):
         told = refused_first(tmp_path, capsys, folder=str(tmp_path / folder))
-        assert f"{tmp_path / folder} cannot be used: {tmp_path / 'file'} is no folder. Name another one" in told
+        assert f"{tmp_path / folder} cannot be used: {tmp_path / 'file'} is not a folder. Name another one" in told
     assert not Path(os.environ["FACELAB_KEY_FILE"]).exists()
     for option in ("folder", "calibration", "embedder"):
         assert "'~nosuchuser/x' is in nobody's home folder" in refused_first(

@@ -20,7 +20,9 @@ def build(
 
     from facelab.labs.build import build_notebook, update_text
     from facelab.labs.parameters import find_sources
+    from facelab.paths import project_root
 
+    project_root()  # an installed package is never written to
     rebuild = update_text if text else build_notebook
     for source in find_sources(notebooks or ["all"]):
         console.print(f"building {source.stem} ...")

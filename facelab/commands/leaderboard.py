@@ -27,7 +27,7 @@ def leaderboard(
     below = [user_path(folder) for folder in folders or []] or [runs_root() / "records"]
     for folder in below if folders else []:
         if not folder.is_dir():
-            raise BadParameterError(f"{folder} is no folder.", "Name folders with records, such as runs/records.")
+            raise BadParameterError(f"{folder} is not a folder.", "Name folders with records, such as runs/records.")
     found = records.search_records(*below)
     _tell_what_is_left_out(found)
     if not found.records and found.unusable:

@@ -28,7 +28,7 @@ def parse_parameters(words: list[str] | None) -> dict[str, str]:
         if not equals:
             raise BadParameterError(f"-p {word!r} has no '='.", "Write -p name=value.")
         if not name or value.startswith("="):
-            raise BadParameterError(f"-p {word!r} is no name=value.", "Write -p name=value, with one '='.")
+            raise BadParameterError(f"-p {word!r} is not of the form name=value.", "Write -p name=value, with one '='.")
         if name in values:
             raise BadParameterError(f"-p names {name!r} twice.", "Give each parameter once.")
         values[name] = value

@@ -2,28 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.console import console
+from facelab.commands.console import console, error_console
 from facelab.commands.parameters import Parameters, Preset, notebook_values
+from facelab.errors import BadParameterError
+
+if TYPE_CHECKING:  # papermill takes its time, and facelab --help needs none
+    from facelab.labs.batch import BatchRun
 
 
 def run(
-    notebooks: Annotated[list[str], typer.Argument(help="Numbers or names, or 'all'.")],
+    notebooks: Annotated[
+        list[str], typer.Argument(help="Numbers or names of the course's notebooks, paths of notebook files, or 'all'.")
+    ],
     preset: Preset = None,
     param: Parameters = None,
 ) -> None:
-    """Run notebooks by papermill into runs/notebooks; the measured numbers go to runs/records."""
-    from facelab.labs.build import prepare_run, run_notebook
-    from facelab.labs.parameters import find_sources, resolve_parameters
+    """Run notebooks by papermill into runs/notebooks; the measured numbers go to runs/records.
 
-    sources, values = find_sources(notebooks), notebook_values(preset, param)
+    A number or a name runs the course's own notebook, whatever was changed in the file in notebooks/. A path, such as
+    notebooks/03_supcon.ipynb, runs that very file.
+    """
+    from facelab.labs import batch
+
     # a wrong parameter is refused before the first notebook runs, and so is what is not on this machine
-    parameters = [resolve_parameters(source, values, parse=True) for source in sources]
-    for checked in parameters:
-        prepare_run(checked)
-    for number, (source, checked) in enumerate(zip(sources, parameters, strict=True), start=1):
-        console.print(f"[{number}/{len(sources)}] {source.stem} (preset {checked['preset']}) ...")
-        console.print(f"    {run_notebook(source, checked)}")
+    runs = _plan(notebooks, notebook_values(preset, param))
+    for planned in runs:
+        batch.prepare(planned)
+    for planned in runs:
+        if not planned.is_file and (edited := batch.differs_from_course(planned.notebook)):
+            error_console.print(
+                f"{edited} has other code than the course's {planned.notebook.stem}, which is run now. "
+                f"To run that file: facelab run {shlex.quote(str(edited))}"
+            )
+    for number, planned in enumerate(runs, start=1):
+        kind = f" (preset {planned.parameters['preset']})" if "preset" in planned.parameters else ""
+        name = planned.notebook if planned.is_file else planned.notebook.stem
+        console.print(f"[{number}/{len(runs)}] {name}{kind} ...")
+        console.print(f"    {batch.execute(planned)}")
+
+
+def _plan(words: list[str], values: dict[str, str]) -> list[BatchRun]:
+    """What is to be run, in the order in which it was named.
+
+    Raises:
+        BadParameterError: no such notebook, or one that is named twice; a wrong parameter.
+    """
+    from facelab.labs import batch
+    from facelab.labs.parameters import find_sources
+    from facelab.paths import absolute_path
+
+    names = [word for word in words if not _is_path(word)]
+    sources = iter(find_sources(names) if names else [])
+    if names == ["all"]:
+        if len(words) > 1:
+            raise BadParameterError("'all' stands beside other notebooks.", "Name either all or some.")
+        return [batch.plan_source(source, values, parse=True) for source in sources]
+    runs = [
+        batch.plan_file(absolute_path(word), values)
+        if _is_path(word)
+        else batch.plan_source(next(sources), values, parse=True)
+        for word in words
+    ]
+    written = [planned.executed for planned in runs]
+    for planned in runs:
+        if written.count(planned.executed) > 1:
+            raise BadParameterError(
+                f"Two notebooks would be written to {planned.executed}.", "Run them one after the other."
+            )
+    return runs
+
+
+def _is_path(word: str) -> bool:
+    """Whether a word is meant as the path of a notebook file, and not as a number or a name."""
+    return word.lower().endswith(".ipynb") or "/" in word or "\\" in word

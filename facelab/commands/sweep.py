@@ -20,23 +20,25 @@ def sweep(
 ) -> None:
     """Run a notebook under several seeds; with --reference its numbers become the stored reference with its tolerance."""
     from facelab import records
-    from facelab.labs import references
-    from facelab.labs.build import prepare_run, run_notebook
+    from facelab.labs import batch, references
     from facelab.labs.notebook import record_path
-    from facelab.labs.parameters import find_source, resolve_parameters
+    from facelab.labs.parameters import find_source
+    from facelab.paths import project_root
 
+    if reference:
+        project_root()  # an installed package is never written to
     source, values = find_source(notebook), notebook_values(preset, param)
     if reference and seeds < references.MIN_SEEDS:
         raise BadParameterError(f"{seeds} seeds make no reference.", f"Give --seeds {references.MIN_SEEDS} or more.")
     if "seed" in values:
         raise BadParameterError("A sweep gives each run its own seed.", "Give --seeds, or take facelab run for one.")
-    runs = [resolve_parameters(source, values | {"seed": str(seed)}, parse=True) for seed in range(seeds)]
-    prepare_run(runs[0])
+    runs = [batch.plan_source(source, values | {"seed": str(seed)}, parse=True) for seed in range(seeds)]
+    batch.prepare(runs[0])
     found = []
-    for parameters in runs:
-        console.print(f"{source.stem}, seed {parameters['seed']} ...")
-        run_notebook(source, parameters)
-        found.append(records.read_record(record_path(source.stem, parameters)))
+    for run in runs:
+        console.print(f"{source.stem}, seed {run.parameters['seed']} ...")
+        batch.execute(run)
+        found.append(records.read_record(record_path(source.stem, run.parameters)))
     print_metrics(records.summarize_over_seeds(found))
     if reference:
         references.store(found)

@@ -126,7 +126,7 @@ def crop_tree(
 
     Raises:
         BadParameterError: one folder lies in the other, ``out_dir`` holds something else, or an impossible size or margin.
-        DataMissingError: ``in_dir`` is no folder or holds no photograph.
+        DataMissingError: ``in_dir`` is not a folder or holds no photograph.
         FacelabError: ``out_dir`` cannot be written (disk full).
         KeyboardInterrupt: after the photographs under way were finished.
     """
@@ -165,7 +165,7 @@ def crop_tree(
 def _look(in_dir: Path, out_dir: Path) -> dict[str, str]:
     """Files below ``in_dir``: path -> why it cannot be used, or empty; after a look at how the folders lie to one another."""
     if not in_dir.is_dir():
-        raise DataMissingError(f"{in_dir} is no folder.", "Name the folder with the photographs.")
+        raise DataMissingError(f"{in_dir} is not a folder.", "Name the folder with the photographs.")
     check_output(out_dir)
     found = dict(walk(in_dir))
     usable = [file for file, fault in found.items() if not fault]

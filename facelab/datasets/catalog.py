@@ -170,7 +170,8 @@ def sources_page() -> str:
     ways = []
     for source in all_sources():
         table.append(f"| `{source.name}` | {source.title}: {source.facts} | {source.license} | {source.citation} |")
-        ways.append(f"- `{source.name}`: {source.remedy}\n  Layout: {source.layout}.")
+        layout = source.layout.replace("]_[", r"]\_[")  # no emphasis
+        ways.append(f"- `{source.name}`: {source.remedy}\n  Layout: {layout}.")
     return "\n".join(
         [
             "# Data sets that facelab reads",

@@ -141,7 +141,7 @@ def _add_kept(kept: dict[str, str], people: dict[str, list[str]], digests: dict[
 
 def _check_request(source: Path, target: Path, percent_train: float, seed: int) -> None:
     if not source.is_dir():
-        problem = f"{source} is no folder." if os.path.lexists(source) else f"The folder {source} is not there."
+        problem = f"{source} is not a folder." if os.path.lexists(source) else f"The folder {source} is not there."
         raise DataMissingError(problem, "Give a folder that holds one folder a person.")
     if 0 < percent_train < 1:
         raise BadParameterError(

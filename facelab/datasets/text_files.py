@@ -155,7 +155,7 @@ def _split_lines(path: Path, text: str, columns: Sequence[str]) -> tuple[str, li
                 lines.append(_Line(reader.line_num + skipped, fields))
     except csv.Error as error:
         raise FacelabError(
-            f"{path}, line {reader.line_num + skipped}, is no line of a table ({error}).", AGAIN
+            f"{path}, line {reader.line_num + skipped}, is not a line of a table ({error}).", AGAIN
         ) from error
     if not lines:
         raise FacelabError(f"{path} is empty.", AGAIN)

@@ -77,7 +77,7 @@ def is_empty(folder: str | Path) -> bool:
     """Whether a folder holds nothing but litter. One that is not there is empty, too.
 
     Raises:
-        DataMissingError: it cannot be opened, or is no folder.
+        DataMissingError: it cannot be opened, or is not a folder.
     """
     return not os.path.lexists(folder) or not sorted_entries(folder)
 
@@ -86,7 +86,7 @@ def sorted_entries(folder: str | Path) -> list[os.DirEntry]:
     """What a folder holds, by name, without litter.
 
     Raises:
-        DataMissingError: it cannot be opened, or is no folder.
+        DataMissingError: it cannot be opened, or is not a folder.
     """
     try:
         return _scan(folder)

@@ -67,6 +67,7 @@ from facelab.evaluation.probe import Probe, fit_probe
 from facelab.evaluation.rejection import excess_risk, risk_coverage
 from facelab.evaluation.resampling import bootstrap_over_people, jackknife_over_people, rate_over_people
 from facelab.evaluation.sample_size import design_effect, trials_needed
+from facelab.evaluation.threshold_rates import RateCurve, rates_over_thresholds
 from facelab.evaluation.topk import TopK, topk_by_neighbors, topk_by_scores, topk_leave_one_out
 from facelab.evaluation.verification import (
     Roc,
@@ -88,6 +89,7 @@ __all__ = [
     "OpenSetCurve",
     "OpenSetSplit",
     "Probe",
+    "RateCurve",
     "Roc",
     "Searches",
     "TopK",
@@ -144,6 +146,7 @@ __all__ = [
     "predicted_class_shares",
     "rate_by_group",
     "rate_over_people",
+    "rates_over_thresholds",
     "raw_pixels",
     "recall_by_class",
     "risk_coverage",

@@ -123,7 +123,7 @@ def bin_by_quantile(values: np.ndarray | pd.Series, bins: int = 4) -> np.ndarray
         BadParameterError: fewer than 2 bins.
     """
     if not is_whole_number(bins) or bins < 2:
-        raise BadParameterError(f"{bins!r} bins tell nothing apart.", "Ask for 2 or more.")
+        raise BadParameterError(f"{bins!r} bins cannot tell values apart.", "Ask for 2 or more.")
     values = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(values)
     if not known.any():

@@ -133,7 +133,7 @@ def fairness_estimates(
     if (threshold is None) == (fmr is None):
         raise BadParameterError(f"threshold is {threshold}, fmr {fmr}.", "Give one of the two.")
     coded = _Coded(scores, pairs, np.asarray(group, dtype=object))
-    _one_group_each(np.asarray(person), coded.group)
+    check_one_group_each(np.asarray(person), coded.group)
     sampler = PairWeights(coded.pairs, person, photographs, stratum=coded.code)
     if fmr is not None:
         threshold = threshold_at_fmr(coded.scores, coded.pairs.same, fmr)
@@ -173,7 +173,8 @@ def _interval(values: np.ndarray, centre: float, people: int) -> Estimate:
     return Estimate(float(centre), float(low), float(high), people, METHOD, "people")
 
 
-def _one_group_each(person: np.ndarray, group: np.ndarray) -> None:
+def check_one_group_each(person: np.ndarray, group: np.ndarray) -> None:
+    """Raise BadParameterError where one of the people, (N,), is in two known groups, (N,)."""
     known = pd.DataFrame({"person": person, "group": group}).dropna()
     values = known.groupby("person")["group"].nunique()
     if (values > 1).any():

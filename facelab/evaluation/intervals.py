@@ -62,7 +62,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95, unit: str = "") -> 
     """
     successes, n = int(successes), int(n)
     if n < 1 or not 0 <= successes <= n:
-        raise BadParameterError(f"{successes} successes of {n} are no rate.", "Count at least one trial.")
+        raise BadParameterError(f"{successes} successes of {n} do not make a rate.", "Count at least one trial.")
     ends = stats.binomtest(successes, n).proportion_ci(check_confidence(confidence), method="wilson")
     return Estimate(successes / n, float(ends.low), float(ends.high), n, "wilson", unit, confidence)
 

@@ -27,7 +27,7 @@ def p_value_from_t_interval(value: float, low: float, high: float, n: int, confi
     """
     if n < 2 or not low <= value <= high:
         raise BadParameterError(
-            f"{value} [{low}, {high}] of {n} is no interval of a mean.", "Give that of mean_over_seeds."
+            f"{value} [{low}, {high}] of {n} is not the interval of a mean.", "Give that of mean_over_seeds."
         )
     if value == 0:
         return 1.0
@@ -54,7 +54,7 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> np.ndarray:
     """
     given = np.asarray(p_values, dtype=np.float64)
     if given.ndim != 1 or not ((given >= 0) & (given <= 1)).all() or not 0 < level < 1:
-        raise BadParameterError(f"p {given.tolist()} at {level} are no chances.", "Give values between 0 and 1.")
+        raise BadParameterError(f"p {given.tolist()} at {level} are not probabilities.", "Give values between 0 and 1.")
     order = np.argsort(given, kind="stable")
     small = given[order] <= level / np.arange(len(given), 0, -1)
     falls = np.zeros(len(given), dtype=bool)

@@ -1,4 +1,4 @@
-"""The exercises of the notebooks: one file a notebook (05 has two), with check, solution and typical wrong answers.
+"""The exercises of the notebooks: one file a notebook or more, with check, solution and typical wrong answers.
 
 An exercise is named like its function, in capitals: ``chapter_02.TOP_K_ACCURACY`` is about ``top_k_accuracy``. ``faults``: what
 earlier projects got wrong, each with a check that catches it.

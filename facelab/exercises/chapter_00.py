@@ -1,10 +1,12 @@
-"""Exercises of notebook 00: the cosine of two embeddings, and people who are on both sides."""
+"""Exercises of notebook 00: the cosine of two embeddings, people who are on both sides, a guess. The bootstrap over people:
+``chapter_00_bootstrap``."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from facelab.exercises.exercise import Exercise, refuse, require, require_returned, require_value, require_written
+from facelab.exercises.prediction import Prediction
 
 
 def cosine_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -22,7 +24,19 @@ def _check_cosine(answer) -> None:
         np.shape(got) != (5, 5), "the shape is (5, 5): you compared every row with every row. Row i goes with row i."
     )
     refuse(
-        got, dot_products, "these are dot products: a brighter photograph would score higher. Divide by both lengths."
+        got,
+        dot_products,
+        "these are dot products: with more contrast a photograph would score higher. Divide by both lengths.",
+    )
+    refuse(
+        got,
+        dot_products / np.linalg.norm(a, axis=1),
+        "you divide by the length of a alone, so more contrast in b gives a higher score. Divide by both lengths.",
+    )
+    refuse(
+        got,
+        dot_products / (np.linalg.norm(a) * np.linalg.norm(b)),
+        "you divide by the length of the whole array. np.linalg.norm needs axis=1 for one length a row.",
     )
     require_value(got, expected, "the cosines of five pairs")
     require_value(answer(3 * a, b), expected, "scaling one side by 3 must change nothing")
@@ -35,9 +49,18 @@ COSINE_SIMILARITY = Exercise(
     mistakes={
         "all pairs": (lambda a, b: a @ b.T, "every row with every row"),
         "dot product": (lambda a, b: (a * b).sum(axis=1), "dot products"),
-        "one norm": (lambda a, b: (a * b).sum(axis=1) / np.linalg.norm(a, axis=1), "expected"),
-        "norm of all": (lambda a, b: (a * b).sum(axis=1) / (np.linalg.norm(a) * np.linalg.norm(b)), "expected"),
+        "one norm": (lambda a, b: (a * b).sum(axis=1) / np.linalg.norm(a, axis=1), "the length of a alone"),
+        "norm of all": (lambda a, b: (a * b).sum(axis=1) / (np.linalg.norm(a) * np.linalg.norm(b)), "needs axis=1"),
     },
+    minutes=5,
+    difficulty=1,
+    importance=5,
+    hints=(
+        "The formula stands in the section *Comparing two photographs*. Row `i` of `a` goes with row `i` of `b` "
+        "alone, so the result has one number a row.",
+        "Multiply element by element and sum over `axis=1`: these are the dot products. The lengths are "
+        "`np.linalg.norm(..., axis=1)`, one a row, of `a` and of `b`.",
+    ),
 )
 
 
@@ -52,7 +75,7 @@ def _check_people(answer) -> None:
     require_returned(got)
     got = list(got)
     require(len(got) == len(set(got)), f"{got}: name each person once.")
-    require(-1 not in got, f"{got}: -1 means that nobody knows who it is. Two unknown people are not one person.")
+    require(-1 not in got, f"{got}: -1 means that it is not known who it is. Two unknown people are not one person.")
     require(got == [3, 9], f"got {got}, expected [3, 9].")
     require(
         list(answer(np.array([1]), np.array([2]))) == [], "two sets without a common person must give an empty list."
@@ -64,9 +87,30 @@ PEOPLE_ON_BOTH_SIDES = Exercise(
     people_on_both_sides,
     _check_people,
     mistakes={
-        "with unknown": (lambda a, b: sorted(set(a.tolist()) & set(b.tolist())), "nobody knows"),
+        "with unknown": (lambda a, b: sorted(set(a.tolist()) & set(b.tolist())), "not known who it is"),
         "repeated": (lambda a, b: [x for x in b.tolist() if x in a and x >= 0], "each person once"),
-        "union": (lambda a, b: sorted(set(a.tolist()) | set(b.tolist()) - {-1}), "nobody knows"),
+        "union": (lambda a, b: sorted(set(a.tolist()) | set(b.tolist()) - {-1}), "not known who it is"),
         "first only": (lambda a, b: [3], "expected [3, 9]"),
     },
+    minutes=5,
+    difficulty=1,
+    importance=4,
+    hints=(
+        "Each person counts once, however many photographs there are. What collection of Python holds everything once?",
+        "Intersect two sets, take out `-1`, and sort. `array.tolist()` gives Python's own numbers.",
+    ),
+)
+
+GUESS_PIXEL_EER = Prediction(
+    "0.4 guess: the error of raw pixels",
+    "guess_pixel_eer",
+    "eer/raw pixels",
+    highest=1.0,
+    minutes=3,
+    difficulty=1,
+    importance=4,
+    hints=(
+        "Look at the histogram above. If the two histograms were the same, every threshold would be no better than "
+        "chance; what would the equal error rate be then? And if they did not touch?",
+    ),
 )

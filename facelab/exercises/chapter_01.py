@@ -1,8 +1,7 @@
-"""Exercises of notebook 01: overlap of boxes, the right face of several, alignment by two eyes, the interval of a rate."""
+"""Exercises of notebook 01: overlap of boxes, the largest of several faces, alignment by two eyes, the interval of a rate, and
+a guess. Alignment by all landmarks: ``chapter_01_landmarks``."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from facelab.cropping import iou as _iou
 from facelab.cropping import similarity_transform
 from facelab.evaluation.intervals import wilson as _wilson
 from facelab.exercises.exercise import Exercise, refuse, require, require_returned, require_value, require_written
+from facelab.exercises.prediction import Prediction
 
 
 def iou(a: tuple, b: tuple) -> float:
@@ -23,7 +23,11 @@ def iou(a: tuple, b: tuple) -> float:
 def _check_overlap(answer) -> None:
     require_written(answer((0, 0, 2, 2), (0, 0, 2, 2)))
     apart = answer((0, 0, 10, 10), (15, 12, 10, 10))
-    require_value(np.sign(apart), 0, "boxes that are apart both ways: negative width times negative height is positive")
+    require_value(
+        np.sign(apart),
+        0,
+        "boxes that are apart in both directions: a negative width times a negative height is positive",
+    )
     require_value(answer((0, 0, 10, 10), (20, 0, 10, 10)), 0.0, "boxes side by side, apart")
     inside = answer((0, 0, 10, 10), (2, 2, 5, 5))
     what = "a small box inside a large one"
@@ -46,7 +50,7 @@ IOU = Exercise(
     iou,
     _check_overlap,
     mistakes={
-        "no clipping": (_unclipped, "negative width times negative height"),
+        "no clipping": (_unclipped, "a negative width times a negative height"),
         "over the smaller box": (
             lambda a, b: _iou(a, b) * (a[2] * a[3] + b[2] * b[3]) / (1 + _iou(a, b)) / min(a[2] * a[3], b[2] * b[3]),
             "divide by the smaller area",
@@ -57,6 +61,15 @@ IOU = Exercise(
             "expected",
         ),
     },
+    minutes=10,
+    difficulty=2,
+    importance=5,
+    hints=(
+        "Do it first in one dimension: where do two intervals begin to overlap, and where does the overlap end? "
+        "What does the difference of these two numbers say where they do not overlap?",
+        "The shared width is the smaller of the two right edges minus the larger of the two left edges, and 0 where "
+        "that is negative; the height likewise. The union is the sum of both areas minus what they share.",
+    ),
 )
 
 
@@ -101,6 +114,14 @@ LARGEST_FACE = Exercise(
         ),
         "a crash where there is none": (lambda b: int(np.argmax([w * h for _, _, w, h in b])), "return None"),
     },
+    minutes=5,
+    difficulty=1,
+    importance=4,
+    hints=(
+        "The section *No face is an answer* says what an application did that had an answer for every photograph.",
+        "`max` over the numbers of the boxes, with `key=` their area, does all of it: look up what its argument "
+        "`default` is for.",
+    ),
 )
 
 
@@ -122,7 +143,8 @@ def _check_align(answer) -> None:
     turned, scales = got[:, :2], np.hypot(*got[:, :2])
     require(
         abs(scales[0] - scales[1]) < 1e-6 and abs(turned[:, 0] @ turned[:, 1]) < 1e-6,
-        "the face is stretched or sheared: a similarity keeps angles, so its columns have one length and a right angle.",
+        "the face is stretched or sheared: a similarity keeps angles, so its two columns have the same length and "
+        "are perpendicular.",
     )
     require(np.linalg.det(turned) > 0, "the face is mirrored: the determinant of the left part must be positive.")
     require(
@@ -181,6 +203,15 @@ ALIGN_EYES = Exercise(
         "without the shift's column": (lambda *p: align_eyes(*p)[:, :2], "shape (2, 2)"),
         "mirrored": (lambda *p: align_eyes(*p) * [[1, 1, 1], [-1, -1, 1]], "mirrored"),
     },
+    minutes=15,
+    difficulty=3,
+    importance=4,
+    hints=(
+        "The section *Alignment by the eyes* gives $a$ and $b$ as complex numbers. In Python: `complex(*left) - "
+        "complex(*right)`.",
+        "Multiplication of $z = x + iy$ by $a = c + id$ gives $(cx - dy) + i(dx + cy)$. Read off the two rows of "
+        "the matrix; the real and the imaginary part of $b$ are its last column.",
+    ),
 )
 
 
@@ -188,7 +219,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     """Wilson's interval of a rate."""
     p = successes / n
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    half = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
     return middle - half, middle + half
 
 
@@ -204,6 +235,13 @@ def _check_wilson(answer) -> None:
     )
     require(got[0] <= got[1], "the lower end comes first.")
     require(np.asarray(got).max() <= 1, "87 of 109: the ends are shares between 0 and 1, not counts or per cent.")
+    refuse(got, wilson_interval(87, 109, 1.645), "87 of 109: this is the interval of 90 %. That of 95 % has z = 1.96.")
+    true = wilson_interval(87, 109)
+    refuse(
+        got,
+        (87 / 109 - (true[1] - true[0]) / 2, 87 / 109 + (true[1] - true[0]) / 2),
+        "87 of 109: the width is right, the centre is not. It is not p: Wilson's centre lies nearer to one half.",
+    )
     for successes, n in ((87, 109), (0, 20), (20, 20), (1, 3)):
         true = _wilson(successes, n)
         require_value(answer(successes, n), (true.low, true.high), f"{successes} of {n}", tolerance=1e-4)
@@ -211,7 +249,7 @@ def _check_wilson(answer) -> None:
 
 def _wald(k, n):
     p = k / n
-    half = 1.96 * math.sqrt(p * (1 - p) / n)
+    half = 1.96 * (p * (1 - p) / n) ** 0.5
     return p - half, p + half
 
 
@@ -222,14 +260,34 @@ WILSON_INTERVAL = Exercise(
     mistakes={
         "Wald": (_wald, "Wald's interval"),
         "per cent": (lambda k, n: tuple(100 * x for x in wilson_interval(k, n)), "shares between 0 and 1"),
-        "z of 90 %": (lambda k, n: wilson_interval(k, n, 1.645), "expected"),
+        "z of 90 %": (lambda k, n: wilson_interval(k, n, 1.645), "the interval of 90 %"),
         "centred on the rate": (
             lambda k, n: (k / n - np.ptp(wilson_interval(k, n)) / 2, k / n + np.ptp(wilson_interval(k, n)) / 2),
-            "expected",
+            "the centre is not",
         ),
         "middle and half width": (
             lambda k, n: (sum(wilson_interval(k, n)) / 2, np.ptp(wilson_interval(k, n)) / 2),
             "lower end comes first",
         ),
     },
+    minutes=10,
+    difficulty=2,
+    importance=5,
+    hints=(
+        "Both formulas stand above. Work with `p = successes / n`, and note that the second gives *half* the width.",
+        "The ends are the centre minus and plus half the width. Try 0 of 20: the lower end is 0, the upper end is not.",
+    ),
+)
+
+GUESS_DOUBLED_FOUND = Prediction(
+    "1.6 guess: faces found in enlarged photographs",
+    "guess_doubled_found",
+    "orl sweep/2x, 1.3/5",
+    minutes=3,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "The search takes the window's sizes from 24 pixels upwards in steps of 30 per cent. What does doubling the "
+        "photograph do to the sizes of the faces, and what to the room that a large window has to move?",
+    ),
 )

@@ -1,12 +1,9 @@
-"""Exercises of notebook 03: the supervised contrastive loss, a neighbour that is not oneself, votes in order, clusters."""
+"""Exercises of notebook 03 on the loss and nearest photographs; others: ``chapter_03_clusters``, ``..._gradient_cache``."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics.cluster import contingency_matrix
-from torch import Tensor
 
 from facelab.exercises.exercise import (
     Exercise,
@@ -14,14 +11,14 @@ from facelab.exercises.exercise import (
     refuse_mistakes,
     require,
     require_loss,
-    require_share,
     require_value,
     require_written,
 )
+from facelab.exercises.prediction import Prediction
 from facelab.losses import sup_con
 
 
-def sup_con_loss(cosines: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def sup_con_loss(cosines: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
     """L_out of M rows from their (M, M) cosines; every row has a positive."""
     itself = torch.eye(len(labels), dtype=torch.bool)
     positive = (labels[:, None] == labels) & ~itself
@@ -113,6 +110,16 @@ SUP_CON_LOSS = Exercise(
         "without gradient": (lambda c, y, t: sup_con_loss(c, y, t).item(), "no gradient"),
         "one loss for each anchor": (lambda c, y, t: sup_con_loss(c, y, t).expand(len(y)), "the loss is one number"),
     },
+    minutes=15,
+    difficulty=3,
+    importance=5,
+    hints=(
+        "The section *The loss, step by step* computes exactly this for six views. Three masks matter: the diagonal, the "
+        "positives, and everything that stays in the denominator.",
+        "Divide the cosines by the temperature, put minus infinity on the diagonal and call `log_softmax` along the rows. "
+        "Set everything that is not a positive to 0, sum each row and divide by the number of its positives; then take the "
+        "mean over the rows, with a minus sign.",
+    ),
 )
 
 
@@ -148,8 +155,8 @@ def _changes_its_input(cosines, person):
 _NEAREST_MISTAKES = {
     "the nearest dropped": (
         lambda c, y: y[np.argsort(-c, axis=1, kind="stable")[:, 1]],
-        "you drop the most similar one, whatever it is. A copy, or a rounding error, comes before the photograph itself: "
-        "then you drop a true neighbour and keep the probe. Leave it out by its row.",
+        "you drop the most similar one, whatever it is. A copy, or a rounding error, may come before the photograph itself: "
+        "then you drop a true neighbour and keep the probe. Leave the probe out by its row.",
     ),
     "itself kept": (lambda c, y: y, "every photograph finds itself, and 100 % of them are right. Leave its row out."),
     "0 on the diagonal": (
@@ -158,7 +165,7 @@ _NEAREST_MISTAKES = {
     ),
     "the least similar": (
         lambda c, y: y[c.argmin(axis=1)],
-        "these are the least similar ones: the cosine is no distance.",
+        "these are the least similar ones. A cosine is not a distance: the larger it is, the nearer they are.",
     ),
 }
 NEAREST_PERSON = Exercise(
@@ -174,119 +181,26 @@ NEAREST_PERSON = Exercise(
         ),
         "the accuracy": (lambda c, y: (nearest_person(c, y) == y).mean(), "the shape is ()"),
     },
+    minutes=8,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "The photograph itself must be left out by its place on the diagonal. Its value says nothing: a copy is just as near.",
+        "Make a copy of the cosines whose diagonal is minus infinity, take `argmax` along each row, and look up the people of "
+        "those rows.",
+    ),
 )
 
 
-def people_by_distance(probe: np.ndarray, members: np.ndarray, person: np.ndarray, k: int) -> list[int]:
-    """The first k different people among the members of the probe's cluster, the nearest to the probe first."""
-    order = np.linalg.norm(members - probe, axis=1).argsort()
-    return list(dict.fromkeys(person[order].tolist()))[:k]
-
-
-def _check_votes(answer) -> None:
-    probe = np.zeros(2)
-    members = np.array([[-3, 0], [0, 4], [9, 0], [1, 0], [-2, 0], [10, 0], [5, 0]], dtype=float)
-    person = np.array([9, 2, 4, 7, 7, 4, 4])
-    got = answer(probe.copy(), members.copy(), person.copy(), 3)
-    require_written(got)
-    refuse_mistakes(got, _VOTE_MISTAKES, probe, members, person, 3)
-    require_value(got, people_by_distance(probe, members, person, 3), "the first 3 people of 4")
-    require_value(answer(probe, members[:2], person[:2], 3), [9, 2], "a cluster of two people has two, not 3")
-
-
-def _most_frequent(person):
-    values, counts = np.unique(person, return_counts=True)
-    return values[np.argsort(-counts, kind="stable")]
-
-
-def _nearest_first(probe, members, person):
-    return person[np.linalg.norm(members - probe, axis=1).argsort()]
-
-
-_VOTE_MISTAKES = {
-    "array order": (
-        lambda p, m, y, k: list(dict.fromkeys(y.tolist()))[:k],
-        "this is the order of the array: whoever was enrolled first comes first, and the probe is never looked at.",
+GUESS_MISSED = Prediction(
+    "3.6 guess: how many of the enrolled are missed",
+    "guess_missed",
+    metric="fnir at fpir 0.1/SupCon",
+    minutes=4,
+    hints=(
+        "The equal error rate is read where both errors are equal. Look at the curves of the DET figure where the false match "
+        "rate is small.",
+        "A search compares one photograph with the whole gallery. The threshold must be so high that the best of many "
+        "impostor scores rarely reaches it, and a genuine score must then beat this threshold.",
     ),
-    "distance to the centroid": (
-        lambda p, m, y, k: people_by_distance(m.mean(axis=0), m, y, k),
-        "this is the order of distance to the centroid, the same for every probe of the cluster. Measure from the probe.",
-    ),
-    "farthest first": (
-        lambda p, m, y, k: list(dict.fromkeys(_nearest_first(p, m, y)[::-1].tolist()))[:k],
-        "the farthest comes first: by distance, sort upwards.",
-    ),
-    "np.unique": (
-        lambda p, m, y, k: np.unique(_nearest_first(p, m, y))[:k],
-        "these are sorted by their number, which is what np.unique does. dict.fromkeys keeps the order.",
-    ),
-    "most frequent": (
-        lambda p, m, y, k: _most_frequent(y)[:k],
-        "this is by number of photographs: who has most of them in the cluster comes first, near or far.",
-    ),
-    "repeated people": (
-        lambda p, m, y, k: _nearest_first(p, m, y)[:k],
-        "somebody is named twice. Name each person once, at the place of the nearest of their photographs.",
-    ),
-}
-PEOPLE_BY_DISTANCE = Exercise(
-    "3.3 the people of a cluster, in the order of distance",
-    people_by_distance,
-    _check_votes,
-    mistakes=_VOTE_MISTAKES
-    | {
-        "all people": (lambda p, m, y, k: people_by_distance(p, m, y, 99), "the shape is (4,)"),
-        "filled up": (lambda p, m, y, k: (people_by_distance(p, m, y, k) + [-1])[:k], "a cluster of two people"),
-    },
-)
-
-
-def cluster_accuracy(cluster: np.ndarray, person: np.ndarray) -> float:
-    """Share of photographs in the cluster of their person, under the best one-to-one pairing of clusters and people."""
-    counts = contingency_matrix(cluster, person)
-    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(person))
-
-
-def _check_clusters(answer) -> None:
-    person = np.repeat([0, 1, 2], 6)
-    cluster = np.array([5, 5, 5, 5, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 8, 8, 3])
-    got = answer(cluster.copy(), person.copy())
-    require_share(got)
-    require(
-        np.isclose(got, answer(np.select([cluster == 5, cluster == 3], [0, 1], 2), person)),
-        "other numbers for the same clusters give another figure. A cluster's number means nothing: pair them first.",
-    )
-    alone = answer(np.arange(18), person)
-    require(
-        alone < 1,
-        "each photograph a cluster of its own: you say 100 %. That is purity, where many clusters may stand for one "
-        "person. Pair one cluster with one person.",
-    )
-    together = answer(np.zeros(18, int), person)
-    require(together < 1, "all photographs in one cluster: you say 100 %. One cluster may stand for one person only.")
-    counts = contingency_matrix(cluster, person)
-    worst = counts[linear_sum_assignment(counts)].sum() / 18
-    refuse(got, worst, "this is the worst pairing: linear_sum_assignment minimises unless told.")
-    require_value(got, cluster_accuracy(cluster, person), "three clusters, three people")
-    require_value(alone, 3 / 18, "each photograph a cluster of its own: three of them have a person")
-    require_value(together, 6 / 18, "all photographs in one cluster: one person's are right")
-
-
-CLUSTER_ACCURACY = Exercise(
-    "3.4 the accuracy of clusters",
-    cluster_accuracy,
-    _check_clusters,
-    mistakes={
-        "purity": (lambda c, y: contingency_matrix(c, y).max(axis=1).sum() / len(y), "That is purity"),
-        "each person's largest cluster": (
-            lambda c, y: contingency_matrix(c, y).max(axis=0).sum() / len(y),
-            "One cluster may stand for one person only",
-        ),
-        "numbers compared": (lambda c, y: (c == y).mean(), "means nothing"),
-        "least pairing": (
-            lambda c, y: (counts := contingency_matrix(c, y))[linear_sum_assignment(counts)].sum() / len(y),
-            "worst pairing",
-        ),
-        "a count": (lambda c, y: len(y) * cluster_accuracy(c, y), "between 0 and 1"),
-    },
 )

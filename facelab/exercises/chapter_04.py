@@ -1,18 +1,15 @@
-"""Exercises of notebook 04: InfoNCE with a queue, the ring that holds it, the key encoder's average, false negatives."""
+"""Exercises of notebook 04 on the loss: InfoNCE, false negatives. Others: ``chapter_04_queue``, ``chapter_04_step``."""
 
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from facelab.exercises.exercise import (
     Exercise,
-    ExerciseError,
     refuse,
     refuse_mistakes,
     require,
@@ -21,15 +18,16 @@ from facelab.exercises.exercise import (
     require_written,
 )
 from facelab.exercises.faults.losses import info_nce_broadcast
+from facelab.exercises.prediction import Prediction
 from facelab.losses import info_nce
 
 
-def info_nce_loss(q: Tensor, k: Tensor, queue: Tensor, temperature: float) -> Tensor:
+def info_nce_loss(q: torch.Tensor, k: torch.Tensor, queue: torch.Tensor, temperature: float) -> torch.Tensor:
     """The loss of queries (N, D) that are to find their keys (N, D) and not those of the queue (K, D), any norm."""
-    q, k, queue = normalize(q), normalize(k), normalize(queue)
+    q, k, queue = (torch.nn.functional.normalize(rows) for rows in (q, k, queue))
     positive = (q * k).sum(dim=1, keepdim=True)
     logits = torch.cat([positive, q @ queue.T], dim=1) / temperature
-    return cross_entropy(logits, torch.zeros(len(q), dtype=torch.long))
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long))
 
 
 def _check_info_nce(answer) -> None:
@@ -56,14 +54,14 @@ def _check_info_nce(answer) -> None:
     axes = torch.eye(4)
     require(
         value(axes[:2], axes[:2], axes[2:], 0.05) < 0.1,
-        "every query is its key, and all negatives are at right angles: the loss must be nearly 0. "
+        "every query equals its key, and all negatives are at right angles: the loss must be nearly 0. "
         "The right answer is class 0 of every row, the place of the positive.",
     )
     alone = np.mean([value(q[[row]], k[[row]], queue) for row in range(6)])
     require(
         math.isclose(value(q, k, queue), alone, rel_tol=1e-4),
         f"the loss of 6 queries is {value(q, k, queue):.4f}, the mean of the same queries taken one at a time {alone:.4f}. "
-        "Do (N,) and (N, 1) meet? They make (N, N), each query with every positive. Or are other keys of the batch "
+        "Did you join (N,) and (N, 1)? That makes (N, N), each query with every positive. Or are other keys of the batch "
         "among the negatives?",
     )
     require(math.isfinite(value(q, k, queue, 0.01)), "at a temperature of 0.01, exp(100) overflows. Use cross_entropy.")
@@ -111,177 +109,15 @@ INFO_NCE_LOSS = Exercise(
         "no tensor": (lambda q, k, queue, t: info_nce_loss(q, k, queue, t).item(), "must be a tensor"),
         "without gradient": (lambda q, k, queue, t: info_nce_loss(q.detach(), k, queue, t), "no gradient"),
     },
-)
-
-
-def enqueue(queue: Tensor, pointer: int, keys: Tensor) -> int:
-    """Write keys (B, D) into the ring (K, D), in place, from the pointer on; return where the next key goes."""
-    size = len(queue)
-    places = (pointer + torch.arange(len(keys))) % size
-    queue[places[-size:]] = keys[-size:]
-    return (pointer + len(keys)) % size
-
-
-def _check_enqueue(answer) -> None:
-    queue, keys = torch.zeros(5, 1), torch.arange(1.0, 4.0)[:, None]
-    pointer = answer(queue, 0, keys)
-    require_written(pointer)
-    require(pointer is not None, "your function returns None. Return the pointer, the place of the next key.")
-    require(
-        bool(queue.any()), "nothing has changed in the queue: write into it, queue[...] = ..., do not make another one."
-    )
-    require_value(queue[:, 0], [1, 2, 3, 0, 0], "3 keys into an empty ring of 5")
-    require_value(pointer, 3, "3 keys into a ring of 5: the pointer")
-    pointer = answer(queue, 3, keys + 3)
-    found = queue[:, 0].tolist()
-    require(
-        found != [1, 2, 3, 4, 5], "3 more keys into the ring of 5: the last of them is lost at the end. Go on at 0."
-    )
-    require(
-        found[:3] != [4, 5, 6],
-        "3 more keys into the ring of 5: they were written from 0, so keys 2 and 3 are gone and older slots stay.",
-    )
-    require_value(found, [6, 2, 3, 4, 5], "3 more keys into the ring of 5")
-    require(pointer != 6, "the pointer is 6 in a ring of 5: take the remainder.")
-    require_value(pointer, 1, "3 more keys into a ring of 5: the pointer")
-    try:
-        pointer = answer(queue, 1, torch.arange(10.0, 22.0)[:, None])
-    except (RuntimeError, IndexError) as error:
-        raise ExerciseError(
-            f"12 keys into a ring of 5: {type(error).__name__}. A batch may be larger than the queue: the last 5 keys stay."
-        ) from error
-    require_value(queue[:, 0], [19, 20, 21, 17, 18], "12 keys into a ring of 5, of which the last 5 remain")
-    require_value(pointer, 3, "12 keys into a ring of 5: the pointer")
-
-
-def _truncated(queue, pointer, keys):
-    fits = min(len(keys), len(queue) - pointer)
-    queue[pointer : pointer + fits] = keys[:fits]
-    return (pointer + len(keys)) % len(queue)
-
-
-def _from_the_start(queue, pointer, keys):
-    pointer = 0 if pointer + len(keys) > len(queue) else pointer
-    queue[pointer : pointer + len(keys)] = keys
-    return (pointer + len(keys)) % len(queue)
-
-
-def _not_wrapped(queue, pointer, keys):
-    return enqueue(queue, pointer, keys) if pointer + len(keys) < len(queue) else _past_the_end(queue, pointer, keys)
-
-
-def _past_the_end(queue, pointer, keys):
-    enqueue(queue, pointer, keys)
-    return pointer + len(keys)
-
-
-def _another_queue(queue, pointer, keys):
-    queue = torch.cat([keys, queue])[: len(queue)]
-    return (pointer + len(keys)) % len(queue)
-
-
-def _in_two_pieces(queue, pointer, keys):
-    fits = len(queue) - pointer
-    queue[pointer : pointer + len(keys)] = keys[:fits]
-    if len(keys) > fits:
-        queue[: len(keys) - fits] = keys[fits:]
-    return (pointer + len(keys)) % len(queue)
-
-
-ENQUEUE = Exercise(
-    "4.2 the ring",
-    enqueue,
-    _check_enqueue,
-    mistakes={
-        "cut off at the end": (_truncated, "lost at the end"),
-        "from 0 where it does not fit": (_from_the_start, "written from 0"),
-        "pointer past the end": (_not_wrapped, "take the remainder"),
-        "another queue": (_another_queue, "do not make another one"),
-        "two pieces": (_in_two_pieces, "larger than the queue"),
-        "the first keys of too many": (
-            lambda queue, p, keys: enqueue(queue, p, keys[: len(queue)]),
-            "of which the last 5 remain",
-        ),
-        "no pointer": (lambda queue, p, keys: enqueue(queue, p, keys) and None, "returns None"),
-    },
-)
-
-
-@torch.no_grad()
-def ema_update(key: nn.Module, query: nn.Module, m: float) -> None:
-    """Move each parameter of the key encoder, in place: key = m key + (1 - m) query."""
-    for k, q in zip(key.parameters(), query.parameters(), strict=True):
-        k.mul_(m).add_((1 - m) * q)
-
-
-def _check_ema(answer) -> None:
-    query = nn.Linear(2, 1)
-    nn.init.constant_(query.weight, 3.0)
-    nn.init.constant_(query.bias, 5.0)
-    key = copy.deepcopy(query).requires_grad_(False)
-    nn.init.ones_(key.weight)
-    nn.init.ones_(key.bias)
-    before = list(key.parameters())
-    require_written(answer(key, query, 0.9))
-    weight = float(key.weight[0, 0].detach())
-    require(
-        query.weight.eq(3).all().item() and query.bias.eq(5).all().item(),
-        "the query encoder has changed. Only the key encoder moves; the query encoder learns by gradient.",
-    )
-    require(
-        weight != 1,
-        "nothing has changed. key = m * key + ... gives the name to a new tensor, and the encoder keeps the old one: "
-        "change it in place, with mul_ and add_ or with copy_.",
-    )
-    require(
-        weight != 3, "the key encoder is a copy of the query encoder: it should move a tenth of the way, not all of it."
-    )
-    refuse(weight, 2.8, "m = 0.9 is the share of the key encoder that stays. You keep 0.1 of it: the two are swapped.")
-    require_value(weight, 1.2, "0.9 of a key weight of 1 and 0.1 of a query weight of 3", tolerance=1e-5)
-    require_value(float(key.bias.detach()), 1.4, "the bias, 0.9 of 1 and 0.1 of 5", tolerance=1e-5)
-    require(
-        all(now is old for now, old in zip(key.parameters(), before, strict=True)),
-        "the key encoder has new Parameter objects, which nothing else knows of. Change the old ones in place.",
-    )
-    require(
-        key.weight.grad_fn is None,
-        "the key encoder now hangs on the graph of this step, and of every later one, until memory is full. "
-        "Do it under torch.no_grad().",
-    )
-
-
-def _rebound(key, query, m):
-    for k, q in zip(key.parameters(), query.parameters(), strict=True):
-        k = m * k + (1 - m) * q
-
-
-def _new_parameters(key, query, m):
-    for name, q in query.named_parameters():
-        setattr(key, name, nn.Parameter(m * getattr(key, name) + (1 - m) * q))
-
-
-def _first_only(key, query, m):
-    ema_update(nn.ParameterList([key.weight]), nn.ParameterList([query.weight]), m)
-
-
-def _with_gradient(key, query, m):
-    for k, q in zip(key.parameters(), query.parameters(), strict=True):
-        k.mul_(m).add_((1 - m) * q)
-
-
-EMA_UPDATE = Exercise(
-    "4.3 the key encoder's moving average",
-    ema_update,
-    _check_ema,
-    mistakes={
-        "swapped": (lambda key, query, m: ema_update(key, query, 1 - m), "swapped"),
-        "a copy": (lambda key, query, m: ema_update(key, query, 0.0), "a copy of the query encoder"),
-        "rebound": (_rebound, "nothing has changed"),
-        "the query moves": (lambda key, query, m: ema_update(query, key, m), "query encoder has changed"),
-        "new parameters": (_new_parameters, "new Parameter objects"),
-        "the weight without the bias": (_first_only, "the bias"),
-        "with gradient": (_with_gradient, "until memory is full"),
-    },
+    minutes=15,
+    difficulty=3,
+    importance=5,
+    hints=(
+        "It is a classification with 1 + K classes. One column of logits holds the positives, K columns the negatives of the "
+        "queue; the other keys of the batch appear nowhere.",
+        "Normalise all three. The positives are the row sums of `q * k`, kept as a column `(N, 1)` by `keepdim=True`. Put them "
+        "beside `q @ queue.T` with `torch.cat`, divide by the temperature, and take `cross_entropy` with class 0 for each row.",
+    ),
 )
 
 
@@ -337,4 +173,27 @@ FALSE_NEGATIVES = Exercise(
         "pairs": (lambda y, queue: (y[:, None] == queue) & (y[:, None] >= 0), "the shape is (5, 11)"),
         "person of the row": (lambda y, queue: (y == queue[: len(y)]).astype(int), "among 8 keys"),
     },
+    minutes=6,
+    difficulty=2,
+    importance=3,
+    hints=(
+        "Compare every query with every key: a table with N rows and K columns. Which of the equal numbers are no people?",
+        "`person[:, None] == queue_person` is the table. An unknown query, -1, has no false negatives that can be "
+        "counted. Sum along each row.",
+    ),
+)
+
+
+GUESS_VIEWS_OF_A_PICTURE = Prediction(
+    "4.6 guess: MoCo, two views of one picture",
+    "guess_views_of_a_picture",
+    metric="eer/MoCo, views of a picture",
+    highest=0.5,
+    minutes=4,
+    hints=(
+        "What must a network know to tell two views of one picture from the views of other pictures? List what is special "
+        "about a picture of `orl-wild`: the person is only one entry.",
+        "Two pictures of one person differ in light, turn and occlusion. The network has no reason to ignore any of them, "
+        "since both of its views have the same light, the same turn and the same scarf.",
+    ),
 )

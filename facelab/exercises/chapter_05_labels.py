@@ -1,4 +1,4 @@
-"""Exercises of notebook 05 on labels: balanced accuracy, a list of few labels. Those on its training: ``chapter_05``."""
+"""Exercises of notebook 05 on labels: balanced accuracy, a list of few labels, a guess. Those on its loss: ``chapter_05``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from facelab.exercises.exercise import (
     require_value,
     require_written,
 )
+from facelab.exercises.prediction import Prediction
 
 
 def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
@@ -36,7 +37,11 @@ def _check_balanced(answer) -> None:
     refuse_mistakes(got, _BALANCED_MISTAKES, labels, predicted, 4)
     expected = recall_score(labels, predicted, labels=[0, 1, 3], average="macro")
     require_value(got, expected, "three classes of 12, 4 and 2 photographs")
-    require_value(answer(labels, np.zeros(18, int), 4), 1 / 3, "who always says class 0 has one class of three right")
+    require_value(
+        answer(labels, np.zeros(18, int), 4),
+        1 / 3,
+        "a classifier that always says class 0 has one class of three right",
+    )
 
 
 _BALANCED_MISTAKES = {
@@ -46,11 +51,11 @@ _BALANCED_MISTAKES = {
     ),
     "absent classes as 0": (
         lambda y, p, n: balanced_accuracy(y, p, n) * len(np.unique(y)) / n,
-        "class 2 does not occur, and you count it as 0. Nobody can find what is not there: divide by those that occur.",
+        "class 2 does not occur, and you count its share as 0. Divide by the number of classes that occur.",
     ),
     "absent classes as 1": (
         lambda y, p, n: (balanced_accuracy(y, p, n) * len(np.unique(y)) + n - len(np.unique(y))) / n,
-        "class 2 does not occur, and you count it as found. Leave it out.",
+        "class 2 does not occur, and you count its share as 1. Leave it out.",
     ),
     "precision": (
         lambda y, p, n: precision_score(y, p, labels=np.unique(y), average="macro"),
@@ -80,9 +85,17 @@ BALANCED_ACCURACY = Exercise(
         ),
         "only the classes predicted": (
             lambda y, p, n: balanced_accuracy(y[np.isin(y, p)], p[np.isin(y, p)], n),
-            "who always says class 0",
+            "always says class 0",
         ),
     },
+    minutes=8,
+    difficulty=2,
+    importance=5,
+    hints=(
+        "Go class by class: of the photographs whose label is c, which share was predicted as c?",
+        "Take the classes from the labels with `np.unique(labels)`, so that one without photographs is left out. For each "
+        "of them `(predicted[labels == c] == c).mean()`; return the mean of these.",
+    ),
 )
 
 
@@ -108,7 +121,7 @@ def _check_label_list(answer) -> None:
     )
     require(
         len(np.unique(rows)) == len(rows),
-        f"{len(rows) - len(np.unique(rows))} rows are drawn twice: each label would be paid twice. Draw without replacement.",
+        f"{len(rows) - len(np.unique(rows))} rows are drawn twice: each would be labelled twice. Draw without replacement.",
     )
     counts = {label: int((labels[rows] == label).sum()) for label in (2, 5, 37)}
     require(
@@ -170,4 +183,25 @@ LABEL_LIST = Exercise(
         "a mask": (lambda y, n, rng: np.isin(np.arange(len(y)), label_list(y, n, rng)), "no mask"),
         "all of a class refused": (_all_the_same_size, "raised ValueError"),
     },
+    minutes=10,
+    difficulty=2,
+    importance=3,
+    hints=(
+        "Draw within each class: a draw from all photographs would follow the sizes of the classes.",
+        "For each class of `np.unique(labels)`: its rows are `np.flatnonzero(labels == label)`. Are there fewer than `each`? "
+        "Raise a `ValueError` with the class in its text. Else `rng.choice(rows, each, replace=False)`. Join and sort.",
+    ),
+)
+
+
+GUESS_FINE_TUNED = Prediction(
+    "5.6 guess: fine-tuning with 1 % of the labels",
+    "guess_fine_tuned",
+    metric="glasses/0.01/SimCLR, fine-tuned",
+    minutes=4,
+    hints=(
+        "How many photographs are 1 % of the pool, and how many of each class? How many weights does fine-tuning move?",
+        "The embeddings of SimCLR already tell glasses apart to some degree, as the linear probe shows. Ask what a few "
+        "hundred steps on a handful of photographs do to them.",
+    ),
 )

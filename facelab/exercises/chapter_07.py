@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: two margins on the target's cosine, a threshold that was not fitted on its test, centres."""
+"""Exercises of notebook 07: the margins of ArcFace and of A-Softmax on the cosine to the right class."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facelab.evaluation import best_threshold, pair_accuracy
 from facelab.exercises.exercise import Exercise, refuse, refuse_mistakes, require, require_returned, require_value
-from facelab.losses import arc_face, updated_centers
+from facelab.losses import arc_face
 
 
 def _of_degrees(degrees) -> Tensor:
@@ -37,10 +36,10 @@ def _slopes(answer, cos: Tensor, m: float) -> Tensor:
     return torch.autograd.grad(answer(cos, m).sum(), cos)[0]
 
 
-def arc_face_target(cos: Tensor, m: float) -> Tensor:
+def arc_face_target(cos: torch.Tensor, m: float) -> torch.Tensor:
     """cos(theta + m) from the target's cosines (N, 1), and cos theta - m sin m beyond theta = pi - m: (N, 1)."""
     shifted = torch.cos(torch.acos(cos.clamp(-1 + 1e-7, 1 - 1e-7)) + m)
-    return torch.where(cos > -math.cos(m), shifted, cos - m * math.sin(m))
+    return torch.where(cos > -np.cos(m), shifted, cos - m * np.sin(m))
 
 
 def _check_arc_face(answer) -> None:
@@ -55,13 +54,13 @@ def _check_arc_face(answer) -> None:
     found = answer(edge.clone(), 0.5)
     require(
         bool(found.isfinite().all()),
-        "a cosine of 1.0000001 gives NaN. Rounding makes such cosines of embeddings that lie on their class: clamp first.",
+        "a cosine of 1.0000001 gives NaN. By rounding, an embedding on its class direction has such a cosine: clamp first.",
     )
     require_value(found, [[math.cos(0.5)]] * 2, "cosines of 1 and 1.0000001, m = 0.5", tolerance=1e-3)
     require(
         bool(_slopes(answer, edge, 0.5).isfinite().all()),
         "at a cosine of 1 the gradient is not finite: acos and the root are infinitely steep there, and one such "
-        "photograph ends a training. Clamp the cosine a little below 1, or take the root only where it is above 0.",
+        "photograph ruins all weights. Clamp the cosine a little below 1, or take the root only where it is above 0.",
     )
 
     rises = np.flatnonzero(np.diff(answer(_of_degrees(range(0, 181, 2)), 0.5).flatten()) > 1e-6)
@@ -72,21 +71,25 @@ def _check_arc_face(answer) -> None:
     )
     far = _of_degrees([155, 170, 179])
     found = answer(far.clone(), 0.5)
-    refuse(found, -np.ones((3, 1)), "beyond theta = pi - m you stay at -1: without slope, nobody is brought back.")
+    refuse(
+        found,
+        -np.ones((3, 1)),
+        "beyond theta = pi - m you stay at -1: without a slope, the embedding is never moved back.",
+    )
     require_value(found, far - 0.5 * math.sin(0.5), "155, 170 and 179 degrees, beyond theta = pi - m", tolerance=1e-5)
 
 
 _ARC_MISTAKES = {
-    "degrees": (lambda c, m: torch.cos(_acos(c) + math.radians(m)), "m counts as degrees with you. It is in radians."),
+    "degrees": (lambda c, m: torch.cos(_acos(c) + math.radians(m)), "you take m as degrees. It is in radians."),
     "CosFace": (
         lambda c, m: c - m,
-        "this is cos theta - m, a margin on the scale of the cosine: CosFace. ArcFace adds m to the angle.",
+        "this is cos theta - m, which takes the margin off the cosine: CosFace. ArcFace adds m to the angle.",
     ),
     "times": (lambda c, m: torch.cos(m * _acos(c)), "this is cos(m theta): A-Softmax. ArcFace adds m to the angle."),
     "minus": (lambda c, m: torch.cos(_acos(c) - m), "this is cos(theta - m), which makes the task easier. Add m."),
     "easy": (
         lambda c, m: arc_face(c, m, easy_margin=True),
-        "beyond a right angle you leave out the margin. That is the easy margin; here it ends at theta = pi - m.",
+        "beyond a right angle you leave out the margin. That is the easy margin; here the margin goes on to theta = pi - m.",
     ),
     "the angle": (lambda c, m: _acos(c) + m, "this is the angle theta + m. Return its cosine."),
 }
@@ -107,13 +110,22 @@ ARC_FACE_TARGET = Exercise(
         "flat": (lambda c, m: arc_face_target(c, m).flatten(), "the shape is (5,)"),
         "without gradient": (lambda c, m: arc_face_target(c.detach(), m), "no gradient"),
     },
+    minutes=15,
+    difficulty=3,
+    importance=5,
+    hints=(
+        "See the section on the edge of float32: where must the cosine be clamped, and by how much? `torch.where` then chooses "
+        "between two formulas.",
+        "Clamp to $\\pm(1 - 10^{-7})$, take `torch.acos`, add m, take `torch.cos`. Keep that where the cosine is above "
+        "$\\cos(\\pi - m) = -\\cos m$, and take $\\cos\\theta - m \\sin m$ elsewhere.",
+    ),
 )
 
 
-def psi(cos: Tensor, m: int) -> Tensor:
+def psi(cos: torch.Tensor, m: int) -> torch.Tensor:
     """(-1)^k cos(m theta) - 2k from the target's cosines (N, 1), k = floor(m theta / pi): (N, 1)."""
     theta = torch.acos(cos.clamp(-1 + 1e-7, 1 - 1e-7))
-    k = torch.floor(m * theta / math.pi)
+    k = torch.floor(m * theta / torch.pi)
     return (-1) ** k * torch.cos(m * theta) - 2 * k
 
 
@@ -157,15 +169,21 @@ _PSI_MISTAKES = {
         lambda c, m: torch.cos(m * _acos(c)),
         "this is cos(m theta) alone, a wave that rises again beyond pi / m. Is k missing, or floor(theta / pi), which is 0?",
     ),
-    "round": (_psi_with(torch.round), "your k is rounded. It counts the whole half-waves before theta: floor."),
+    "round": (_psi_with(torch.round), "you round k. It counts the whole half-waves before theta: use floor."),
     "ceil": (_psi_with(torch.ceil), "your k is one too large: it begins at 0. Use floor."),
     "sign missing": (_psi_with(torch.floor, sign=1), "the sign (-1)^k is missing: every second half-wave rises."),
-    "no steps": (_psi_with(torch.floor, step=0), "- 2k is missing: each half-wave falls, the next begins at the top."),
+    "no steps": (
+        _psi_with(torch.floor, step=0),
+        "- 2k is missing: each half-wave falls, and the next begins at 1 again.",
+    ),
     "k": (
         _psi_with(torch.floor, step=1),
-        "you take k away, not 2k: a half-wave falls by 2, so the next begins 2 lower.",
+        "you subtract k, not 2k: a half-wave falls by 2, so the next begins 2 lower.",
     ),
-    "plus": (_psi_with(torch.floor, step=-2), "you add 2k, and psi climbs from half-wave to half-wave. Subtract it."),
+    "plus": (
+        _psi_with(torch.floor, step=-2),
+        "you add 2k, so that psi rises from half-wave to half-wave. Subtract it.",
+    ),
     "ArcFace": (lambda c, m: torch.cos(_acos(c) + m), "this is cos(theta + m). A-Softmax multiplies the angle by m."),
 }
 PSI = Exercise(
@@ -182,167 +200,13 @@ PSI = Exercise(
         "m fixed": (lambda c, m: psi(c, 4), "m = 3: got"),
         "one number": (lambda c, m: psi(c, m).mean(), "the shape is ()"),
     },
-)
-
-
-def fold_accuracies(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Accuracy of each fold, in the order of their numbers, at the threshold that is best on the other folds: (F,).
-
-    Scores (M,), ``same`` bool (M,), fold int (M,). A pair is accepted where its score is the threshold or more.
-    """
-    found = []
-    for number in np.unique(fold):
-        own = fold == number
-        threshold, _ = best_threshold(scores[~own], same[~own])
-        found.append(pair_accuracy(scores[own], same[own], threshold))
-    return np.array(found)
-
-
-def _threshold_pairs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Folds 1, 2 and 4, mixed. Every score is a tenth, so that any way of looking for the best threshold decides alike."""
-    rng = np.random.default_rng(0)
-    fold, same = rng.permutation(np.repeat([1, 2, 4], [120, 120, 180])), rng.random(420) < 0.5
-    return (rng.normal(0.1, 0.15, 420) + 0.25 * same + 0.15 * (fold == 1)).clip(-0.2, 0.6).round(1), same, fold
-
-
-def _check_threshold(answer) -> None:
-    scores, same, fold = _threshold_pairs()
-    got = answer(scores.copy(), same.copy(), fold.copy())
-    require_returned(got)
-    refuse_mistakes(got, _THRESHOLD_MISTAKES, scores, same, fold)
-    require_value(got, fold_accuracies(scores, same, fold), "three folds, numbered 1, 2 and 4")
-
-
-def _by_fold(judge):
-    """An answer (scores, same, fold) from a judgement of one fold (scores, same, own rows)."""
-    return lambda scores, same, fold: np.array([judge(scores, same, fold == n) for n in np.unique(fold)])
-
-
-def _strictly(s, t, own):
-    """The best threshold is looked for among the scores and the pair accepted above it: > for >=."""
-    cut = max(np.unique(s[~own]), key=lambda value: np.mean((s[~own] >= value) == t[~own]))
-    return np.mean((s[own] > cut) == t[own])
-
-
-_THRESHOLD_MISTAKES = {
-    "in-sample": (
-        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], best_threshold(s[own], t[own])[0])),
-        "each threshold is the best on the very fold that it is judged on: it has seen the answers. Fit it on the others.",
+    minutes=12,
+    difficulty=3,
+    importance=3,
+    hints=(
+        "Draw $\\cos(4\\theta)$ from 0 to $\\pi$: it has four half-waves. What must be done to each of them so that they join "
+        "and fall all the way?",
+        "Get the angle by a clamped `torch.acos`. `torch.floor(m * theta / torch.pi)` is k, a constant for the gradient. "
+        "Then write the formula as it stands.",
     ),
-    "all folds": (
-        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], best_threshold(s, t)[0])),
-        "one threshold, the best on all folds: the fold that is judged is among them. Leave it out.",
-    ),
-    "judged on the others": (
-        _by_fold(lambda s, t, own: best_threshold(s[~own], t[~own])[1]),
-        "these are the accuracies on the folds that the threshold was fitted on. Use it on the fold left out.",
-    ),
-    "one half": (
-        _by_fold(lambda s, t, own: pair_accuracy(s[own], t[own], 0.5)),
-        "the threshold is 0.5 with you. Cosines have no such middle: fit it on the other folds.",
-    ),
-    "> for >=": (_by_fold(_strictly), "a pair whose score is the threshold is accepted: judge by >=, as you fitted."),
-    "turned round": (
-        lambda s, t, fold: 1 - fold_accuracies(s, t, fold),
-        "these are the errors, or you accept what lies below the threshold: score >= threshold is one person.",
-    ),
-    "the mean": (
-        lambda s, t, fold: fold_accuracies(s, t, fold).mean(),
-        "this is the mean over the folds. Return one accuracy a fold: their spread tells how sure the mean is.",
-    ),
-}
-FOLD_ACCURACIES = Exercise(
-    "7.3 a threshold from the other folds",
-    fold_accuracies,
-    _check_threshold,
-    mistakes=_THRESHOLD_MISTAKES
-    | {
-        "folds 0, 1, 2": (lambda s, t, fold: fold_accuracies(s, t, fold)[1:], "1, 2 and 4: the shape is (2,)"),
-        "a constant": (lambda s, t, fold: np.full(3, 0.5), "numbered 1, 2 and 4: got"),
-    },
-)
-
-
-def update_centers(centers: Tensor, x: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """c_j - alpha sum(c_j - x_i) / (1 + n_j) over the n_j embeddings of class j: (C, D), x (N, D), labels (N,)."""
-    moved = centers.clone()
-    for j in labels.unique():
-        own = x[labels == j]
-        moved[j] -= alpha * (centers[j] - own).sum(dim=0) / (1 + len(own))
-    return moved
-
-
-def _check_centers(answer) -> None:
-    rng = np.random.default_rng(0)
-    centers, x = (torch.from_numpy(rng.normal(size=(rows, 3))) for rows in (4, 6))
-    labels = torch.tensor([2, 0, 2, 2, 3, 0])  # nobody of class 1
-    given = centers.clone()
-    got = answer(given, x.clone(), labels.clone(), 0.5)
-    require_returned(got)
-    require(torch.equal(given, centers), "you change the given centres, which others still use. Start from clone().")
-    refuse_mistakes(got, _CENTER_MISTAKES, centers, x, labels, 0.5)
-    require_value(np.shape(got), (4, 3), "the shape of 4 centres")
-    for alpha in (0.5, 0.2):
-        found = answer(centers.clone(), x.clone(), labels.clone(), alpha)
-        require_value(found, updated_centers(x, labels, centers, alpha), f"4 centres, 6 embeddings, alpha = {alpha}")
-
-
-def _pull(centers, x, labels):
-    """Sum of x_i - c_j of each class: (C, D)."""
-    return torch.zeros_like(centers).index_add_(0, labels, x - centers[labels])
-
-
-def _one_by_one(centers, x, labels, alpha):
-    for row, j in zip(x, labels, strict=True):
-        centers = update_centers(centers, row[None], j[None], alpha)
-    return centers
-
-
-def _last_of_each(centers, x, labels, alpha):
-    moved, count = centers.clone(), torch.bincount(labels)[labels][:, None]
-    moved[labels] -= alpha * (centers[labels] - x) / (1 + count)
-    return moved
-
-
-_CENTER_MISTAKES = {
-    "n_j": (
-        lambda c, x, y, a: c + a * _pull(c, x, y) / torch.bincount(y, minlength=len(c))[:, None].clamp(min=1),
-        "you divide by n_j. Eq. 4 divides by 1 + n_j, so that one photograph alone moves its centre half as far.",
-    ),
-    "no denominator": (
-        lambda c, x, y, a: c + a * _pull(c, x, y),
-        "this is the sum, not divided by 1 + n_j: three photographs of one person throw the centre past them.",
-    ),
-    "the batch": (lambda c, x, y, a: c + a * _pull(c, x, y) / (1 + len(x)), "you divide by 1 + N. n_j is of class j."),
-    "all centres": (
-        lambda c, x, y, a: c - a * (len(x) * c - x.sum(dim=0)) / (1 + len(x)),
-        "every centre moves towards all embeddings. Sum over those of its own class.",
-    ),
-    "wrong direction": (
-        lambda c, x, y, a: update_centers(c, x, y, -a),
-        "your centres move away from their embeddings. c_j - x_i points away from x_i: subtract it.",
-    ),
-    "alpha ignored": (lambda c, x, y, a: update_centers(c, x, y, 1.0), "alpha does nothing. Multiply the step by it."),
-    "one after the other": (
-        _one_by_one,
-        "each photograph finds the centre where the one before has left it. Sum over the class, from the old centre.",
-    ),
-    "the last of each class": (
-        _last_of_each,
-        "of several photographs of a class only one counts: centers[labels] -= ... writes once for each. Sum them first.",
-    ),
-}
-UPDATE_CENTERS = Exercise(
-    "7.4 the centres",
-    update_centers,
-    _check_centers,
-    mistakes=_CENTER_MISTAKES
-    | {
-        "in place": (lambda c, x, y, a: c.copy_(updated_centers(x, y, c, a)), "change the given centres"),
-        "alpha fixed": (lambda c, x, y, a: update_centers(c, x, y, 0.5), "alpha = 0.2: got"),
-        "only those of the batch": (
-            lambda c, x, y, a: update_centers(c, x, y, a)[y.unique()],
-            "the shape of 4 centres",
-        ),
-    },
 )

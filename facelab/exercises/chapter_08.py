@@ -15,12 +15,10 @@ from facelab.exercises.exercise import (
     require_written,
 )
 
-Rates = dict[str, tuple[float, float]]
-
 
 def group_rates(
     scores: np.ndarray, same: np.ndarray, first_group: np.ndarray, second_group: np.ndarray, threshold: float
-) -> Rates:
+) -> dict[str, tuple[float, float]]:
     """Group -> (FNMR, FMR among its own); ``first_group`` and ``second_group`` (M,) are those of both people of each pair."""
     found = {}
     for group in np.unique(first_group):
@@ -73,15 +71,15 @@ _RATE_MISTAKES = {
                 np.mean(s[a & b & ~same] >= np.median(s[a & b])),
             )
         ),
-        "every group has a threshold of its own with you. A door has one: use the one that is given, for all.",
+        "you use a threshold of its own for each group. A system has one threshold: use the one that is given, for all groups.",
     ),
     "all impostors": (
         _each(lambda s, same, a, b, t: (np.mean(s[a & same] < t), np.mean(s[(a | b) & ~same] >= t))),
-        "your FMR has impostors of the other group in it. Ask for pairs of which both people are of the group.",
+        "your FMR includes impostor pairs between the groups. Take pairs of which both people are of the group.",
     ),
     "first alone": (
         _each(lambda s, same, a, b, t: (np.mean(s[a & same] < t), np.mean(s[a & ~same] >= t))),
-        "you look at the group of the first person alone; the impostor may be of another. Both must be of the group.",
+        "you look at the group of the first person alone; the second may be of another group. Both must be of the group.",
     ),
     "shares of all pairs": (
         _each(
@@ -96,18 +94,32 @@ _RATE_MISTAKES = {
         _each(
             lambda s, same, a, b, t: (np.mean((s < t)[a & b] & same[a & b]), np.mean((s >= t)[a & b] & ~same[a & b]))
         ),
-        "you divide by all pairs of the group. FNMR is a share of the genuine ones, FMR of the impostors.",
+        "you divide by all pairs of the group. FNMR is a share of its genuine pairs, FMR of its impostor pairs.",
     ),
     "turned round": (
         _each(lambda s, same, a, b, t: (np.mean(s[a & b & ~same] >= t), np.mean(s[a & b & same] < t))),
-        "FMR and FNMR are the wrong way round: FNMR first, the share of genuine pairs that is refused.",
+        "FMR and FNMR are the wrong way round: FNMR comes first, the share of genuine pairs that are refused.",
     ),
     "> for >=": (
         _each(lambda s, same, a, b, t: (np.mean(s[a & b & same] <= t), np.mean(s[a & b & ~same] > t))),
-        "a pair whose score is the threshold is accepted: < for a miss, >= for a false match.",
+        "a pair whose score equals the threshold is accepted: < for a false non-match, >= for a false match.",
     ),
 }
-GROUP_RATES = Exercise("8.1 error rates of groups", group_rates, _check_rates, mistakes=_RATE_MISTAKES)
+GROUP_RATES = Exercise(
+    "8.1 error rates of groups",
+    group_rates,
+    _check_rates,
+    mistakes=_RATE_MISTAKES,
+    minutes=12,
+    difficulty=2,
+    importance=5,
+    hints=(
+        "Three masks over the pairs decide everything: is it genuine, is it of this group, is it accepted? "
+        "Of which pairs is FNMR a share, and of which FMR?",
+        "For each group of `np.unique(first_group)` take the pairs whose two people are both of it. FNMR is the mean of "
+        "`scores < threshold` over the genuine ones, FMR the mean of `scores >= threshold` over the others.",
+    ),
+)
 
 
 def threshold_for_strangers(confidence: np.ndarray, share: float) -> float:
@@ -122,27 +134,30 @@ def _check_strangers(answer) -> None:
     require_share(got)
     refuse_mistakes(got, _STRANGER_MISTAKES, sure, share)
     passed = np.mean(sure > got)
-    require(passed <= share, f"{passed:.1%} of the strangers are above your threshold, {share:.0%} may be.")
+    require(passed <= share, f"{passed:.1%} of the strangers are above your threshold, at most {share:.0%} may be.")
     require_value(got, threshold_for_strangers(sure, share), "the 5 % of 90 strangers")
 
 
 _STRANGER_MISTAKES = {
     "softmax .9": (
         lambda sure, share: 0.9,
-        "this is .9, whoever the strangers are. What a softmax of .9 lets pass has to be measured, on strangers.",
+        "this is .9, whoever the strangers are. How many pass at .9 has to be measured on strangers.",
     ),
     "the other end": (
         lambda sure, share: float(np.quantile(sure, share, method="higher")),
-        "this lets nearly everybody pass: the share is to be above the threshold, not below.",
+        "this lets nearly everybody pass: the share must lie above the threshold, not below it.",
     ),
     "the surest": (
         lambda sure, share: float(sure.max()),
-        "nobody passes, not even the share that may. The people who are enrolled pay for that.",
+        "no stranger passes, not even the share that may. The price is paid by enrolled people, who are found less often.",
     ),
-    "one minus the share": (lambda sure, share: 1 - share, "this is 1 - share, a number that knows no stranger."),
+    "one minus the share": (
+        lambda sure, share: 1 - share,
+        "this is 1 - share, which does not depend on the strangers at all.",
+    ),
     "unsorted": (
         lambda sure, share: float(sure[int((1 - share) * len(sure))]),
-        "you take a stranger by place. Sort them first, or ask for a quantile.",
+        "you take a value by its place in an unsorted array. Sort the values first, or use a quantile.",
     ),
 }
 THRESHOLD_FOR_STRANGERS = Exercise(
@@ -150,6 +165,14 @@ THRESHOLD_FOR_STRANGERS = Exercise(
     threshold_for_strangers,
     _check_strangers,
     mistakes=_STRANGER_MISTAKES | {"too low": (lambda sure, share: 0.5, "of the strangers are above your threshold")},
+    minutes=8,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "Sort the values. How many of the largest may lie above the threshold, and which value is then the lowest threshold?",
+        "`np.quantile` at `1 - share` gives the place; its default interpolates between two values, and may let one too many "
+        'pass. `method="higher"` takes the upper of the two.',
+    ),
 )
 
 
@@ -176,26 +199,39 @@ def _sizes(group: np.ndarray) -> np.ndarray:
 _WEIGHT_MISTAKES = {
     "none": (
         lambda group: np.ones(len(group)),
-        "all weights are 1: the largest group counts as often as it has classes.",
+        "all weights are 1: a group then counts as much as it has classes.",
     ),
     "proportional": (
         lambda group: _sizes(group) / _sizes(group).mean(),
-        "larger groups get larger weights: the wrong way round.",
+        "larger groups get larger weights, which is the wrong way round.",
     ),
     "not scaled": (
         lambda group: 1 / _sizes(group),
-        "groups are even, but the mean weight is not 1: the loss, and so the pace, would change with the number of classes.",
+        "the groups are even, but the mean weight is not 1: loss and step size would change with the number of classes.",
     ),
     "sums to one": (
         lambda group: 1 / _sizes(group) / (1 / _sizes(group)).sum(),
-        "the weights add up to 1. Their mean is to be 1.",
+        "the weights add up to 1. Their mean must be 1.",
     ),
     "root": (
         lambda group: 1 / np.sqrt(_sizes(group)) / (1 / np.sqrt(_sizes(group))).mean(),
-        "this is the inverse root of the size: half-way. Here every group is to count as much as another.",
+        "you take the inverse root of the size, which goes half of the way. Here every group must count as much as another.",
     ),
 }
-CLASS_WEIGHTS = Exercise("8.3 weights for groups", class_weights, _check_weights, mistakes=_WEIGHT_MISTAKES)
+CLASS_WEIGHTS = Exercise(
+    "8.3 weights for groups",
+    class_weights,
+    _check_weights,
+    mistakes=_WEIGHT_MISTAKES,
+    minutes=8,
+    difficulty=2,
+    importance=2,
+    hints=(
+        "The weight of a class depends on the size of its group alone. What must the weights within one group add up to?",
+        "`np.unique(group, return_inverse=True, return_counts=True)` gives the size of each class's group. With C classes in G "
+        "groups, a class in a group of n classes gets C / (G n).",
+    ),
+)
 
 
 def gini(rates: np.ndarray) -> float:
@@ -215,27 +251,44 @@ def _check_gini(answer) -> None:
     require_value(got, gini(rates), "the rates .01, .02, .02 and .07")
     require_value(answer(np.array([0.0, 0.0, 0.3])), 1.0, "one group has all the errors")
     got = answer(np.zeros(3))
-    require(np.ndim(got) == 0 and not np.isnan(got), "no errors at all: 0 / 0. All groups are treated alike: return 0.")
+    require(
+        np.ndim(got) == 0 and not np.isnan(got), "no errors at all give 0 / 0. All groups are treated alike: return 0."
+    )
     require_value(got, 0.0, "no errors at all")
 
 
 _GINI_MISTAKES = {
     "without G / (G - 1)": (
         lambda x: gini(x) * (len(x) - 1) / len(x),
-        "the factor G / (G - 1) is missing: with few groups the largest value would be 1 - 1/G, not 1.",
+        "the factor G / (G - 1) is missing: without it the largest value is 1 - 1/G, not 1.",
     ),
     "each pair once": (
         lambda x: gini(x) / 2,
-        "each pair counts once with you. The sum runs over all i and all j.",
+        "you count each pair once. The sum runs over all i and all j.",
     ),
     "not divided by the mean": (
         lambda x: gini(x) * x.mean(),
-        "it is not divided by the mean: rates of one in a million would always look even.",
+        "you do not divide by the mean: small rates would then always look even.",
     ),
-    "the range": (lambda x: np.ptp(x), "this is the largest difference: what FDR looks at. All pairs count here."),
+    "the range": (
+        lambda x: np.ptp(x),
+        "this is the largest difference, which FDR uses. Here all pairs of groups count.",
+    ),
     "variation": (
         lambda x: min(x.std() / x.mean(), 1.0),
-        "this is the coefficient of variation. Gini takes absolute values.",
+        "this is the coefficient of variation, made of squares. Gini takes absolute differences.",
     ),
 }
-GINI = Exercise("8.4 Gini's coefficient", gini, _check_gini, mistakes=_GINI_MISTAKES)
+GINI = Exercise(
+    "8.4 Gini's coefficient",
+    gini,
+    _check_gini,
+    mistakes=_GINI_MISTAKES,
+    minutes=8,
+    difficulty=2,
+    importance=3,
+    hints=(
+        "The double sum runs over a table of differences (G, G). What does the formula give when all rates are 0?",
+        "`np.abs(rates[:, None] - rates[None, :]).sum()` is the double sum. If no rate is above 0, return 0 before it divides.",
+    ),
+)

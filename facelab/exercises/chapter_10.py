@@ -1,4 +1,5 @@
-"""Exercises of notebook 10: a template, the turn of a head, strangers before a gallery, and the errors of attack detection."""
+"""Exercises of notebook 10: a template, the turn of a head, strangers before a gallery, the errors of attack detection, and a
+guess. The calibration is in ``chapter_10_calibration``."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from facelab.exercises.exercise import (
     require_value,
     require_written,
 )
+from facelab.exercises.prediction import Prediction
 
 
 def make_template(embeddings: np.ndarray) -> np.ndarray:
@@ -29,29 +31,43 @@ def _check_template(answer) -> None:
     got = answer(embeddings.copy())
     require_returned(got)
     refuse_mistakes(got, _TEMPLATE_MISTAKES, embeddings)
-    require_value(got, make_template(embeddings), "a template of 5 embeddings of unlike lengths")
+    require_value(got, make_template(embeddings), "a template of 5 embeddings of different lengths")
 
 
 _TEMPLATE_MISTAKES = {
     "mean of lengths": (
         lambda e: e.mean(axis=0) / np.linalg.norm(e.mean(axis=0)),
-        "the embeddings have unlike lengths, and the longest decides yours: bring each to norm 1 before the mean.",
+        "the embeddings have different lengths, and the longest one dominates your mean: bring each to norm 1 first.",
     ),
     "not of norm 1": (
         lambda e: (e / np.linalg.norm(e, axis=1, keepdims=True)).mean(axis=0),
-        "your template is shorter than 1, the more so the less the photographs agree: its score would be no cosine.",
+        "your template is shorter than 1, and its score would be no cosine: bring the mean to norm 1.",
     ),
     "plain mean": (lambda e: e.mean(axis=0), "this is the plain mean: neither the embeddings nor it have norm 1."),
     "first shot": (
         lambda e: e[0] / np.linalg.norm(e[0]),
-        "this is the first shot alone; one bad moment would stay for good.",
+        "this is the first shot alone. Take the mean of all: one bad photograph must not decide.",
     ),
     "one a row": (
         lambda e: e / np.linalg.norm(e, axis=1, keepdims=True),
-        "these are five embeddings. Kept is one template, and nothing of the single photographs.",
+        "these are five embeddings. One template is kept, and nothing of the single photographs.",
     ),
 }
-MAKE_TEMPLATE = Exercise("10.1 a template", make_template, _check_template, mistakes=_TEMPLATE_MISTAKES)
+MAKE_TEMPLATE = Exercise(
+    "10.1 a template",
+    make_template,
+    _check_template,
+    mistakes=_TEMPLATE_MISTAKES,
+    minutes=6,
+    difficulty=1,
+    importance=5,
+    hints=(
+        "Look at *What is kept*. A direction is a vector of norm 1, and `np.linalg.norm` with `axis=1, keepdims=True` gives "
+        "the length of each row.",
+        "Three steps: divide each row by its norm, take the mean of the rows (`axis=0`), and divide that mean by its own "
+        "norm, since a mean of directions is shorter than 1.",
+    ),
+)
 
 
 def head_turn(landmarks: np.ndarray) -> float:
@@ -83,20 +99,34 @@ def _check_turn(answer) -> None:
 _TURN_MISTAKES = {
     "only upright": (
         lambda p: (p[2, 0] - (p[:2, 0].mean() + p[3:, 0].mean()) / 2) / np.linalg.norm(p[1] - p[0]),
-        "a head that is tilted to its shoulder is not turned, but your figure changes. Measure from the line of the face, not "
-        "of the picture.",
+        "a head that is tilted to its shoulder is not turned, but your value changes. Measure from the line of the face, not "
+        "from the picture's vertical.",
     ),
     "in pixels": (
         lambda p: head_turn(p) * np.linalg.norm(p[1] - p[0]),
-        "this is in pixels: who comes nearer would seem to turn. Divide by the distance of the eyes.",
+        "this is in pixels: a face that comes nearer would seem to turn. Divide by the distance of the eyes.",
     ),
-    "the sign": (lambda p: -head_turn(p), "the sign: positive is to the right of the picture."),
+    "the sign": (lambda p: -head_turn(p), "the sign is wrong: positive means to the right of the picture."),
     "over the height": (
         lambda p: head_turn(p) * np.linalg.norm(p[1] - p[0]) / np.linalg.norm(p[3:].mean(0) - p[:2].mean(0)),
         "you divide by the height of the face. Divide by the distance of the eyes.",
     ),
 }
-HEAD_TURN = Exercise("10.2 the turn of a head", head_turn, _check_turn, mistakes=_TURN_MISTAKES)
+HEAD_TURN = Exercise(
+    "10.2 the turn of a head",
+    head_turn,
+    _check_turn,
+    mistakes=_TURN_MISTAKES,
+    minutes=15,
+    difficulty=3,
+    importance=3,
+    hints=(
+        "Draw the face. The line goes from the middle of the eyes to the middle of the mouth. How far is a point from a "
+        "line, and which product of two vectors has a sign that says on which side it lies?",
+        "With `down` from eyes to mouth and `nose` from the eyes to the nose, the cross product `nose_x * down_y - nose_y * "
+        "down_x` divided by the length of `down` is the signed distance. Divide it by the distance of the two eyes.",
+    ),
+)
 
 
 def fpir(fmr: float, gallery_size: int) -> float:
@@ -109,20 +139,34 @@ def _check_fpir(answer) -> None:
     require_written(got)
     refuse_mistakes(got, _FPIR_MISTAKES, 0.001, 2000)
     require_share(got)
-    require_value(got, fpir(0.001, 2000), "2000 templates at a false match rate of .1 %")
+    require_value(got, fpir(0.001, 2000), "2000 templates at a false match rate of 0.1 %")
     require_value(answer(0.2, 1), 0.2, "a gallery of one, which is a log-in")
 
 
 _FPIR_MISTAKES = {
     "added": (
         lambda f, n: f * n,
-        "chances were added: this is the mean number of false names, and grows beyond 1. Ask for the chance of at least one.",
+        "chances were added: this is the mean number of false matches. Ask for the chance of at least one.",
     ),
-    "none": (lambda f, n: (1 - f) ** n, "this is the chance that nobody is named."),
+    "none": (lambda f, n: (1 - f) ** n, "this is the chance that no name is given."),
     "all": (lambda f, n: f**n, "this is the chance that all templates match at once."),
-    "one": (lambda f, n: f, "this is one comparison; the stranger is compared with everybody."),
+    "one": (lambda f, n: f, "this is one comparison. The stranger is compared with all templates."),
 }
-FPIR = Exercise("10.3 a stranger before a gallery", fpir, _check_fpir, mistakes=_FPIR_MISTAKES)
+FPIR = Exercise(
+    "10.3 a stranger before a gallery",
+    fpir,
+    _check_fpir,
+    mistakes=_FPIR_MISTAKES,
+    minutes=5,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "Look at *Who am I? and goodbye*. The stranger is given a name where one comparison *or more* is a false match. The "
+        "opposite of that is easier to count.",
+        "One comparison is right with the chance `1 - fmr`, and independent ones are all right with the product of these "
+        "chances. Subtract that from 1.",
+    ),
+)
 
 
 def attack_errors(bona_fide: np.ndarray, attacks: dict[str, np.ndarray], threshold: float) -> tuple[float, float]:
@@ -145,14 +189,14 @@ def _check_attack_errors(answer) -> None:
     require_returned(got)
     refuse_mistakes(got, _ATTACK_MISTAKES, _BONA_FIDE, _ATTACKS, 0.5)
     require_value(got, attack_errors(_BONA_FIDE, _ATTACKS, 0.5), "(APCER, BPCER) of three instruments at 0.5")
-    require_value(answer(_BONA_FIDE.copy(), given, 1.5), (0.0, 1.0), "a threshold that nobody reaches")
-    require_value(answer(_BONA_FIDE.copy(), given, -1.0), (1.0, 0.0), "a threshold that everybody reaches")
+    require_value(answer(_BONA_FIDE.copy(), given, 1.5), (0.0, 1.0), "a threshold that no score reaches")
+    require_value(answer(_BONA_FIDE.copy(), given, -1.0), (1.0, 0.0), "a threshold that every score reaches")
 
 
 _ATTACK_MISTAKES = {
     "pooled": (
         lambda b, a, t: (np.mean(np.concatenate(list(a.values())) >= t), np.mean(b < t)),
-        "you count all attacks in one pot: many weak ones hide the one that works. The attacker takes the best instrument.",
+        "you count all attacks together: many weak ones hide the one that works. The attacker takes the best instrument.",
     ),
     "mean over instruments": (
         lambda b, a, t: (np.mean([np.mean(s >= t) for s in a.values()]), np.mean(b < t)),
@@ -160,23 +204,52 @@ _ATTACK_MISTAKES = {
     ),
     "above the threshold": (
         lambda b, a, t: (max(np.mean(s > t) for s in a.values()), np.mean(b <= t)),
-        "a score equal to the threshold is accepted, an attack's and an owner's.",
+        "a score that equals the threshold is accepted, whether it is an attack's or an owner's.",
     ),
     "swapped": (
         lambda b, a, t: attack_errors(b, a, t)[::-1],
-        "these two are swapped: APCER is of the attacks, BPCER of the people who are there themselves.",
+        "the two are swapped: APCER is about the attacks, BPCER about the people who are there themselves.",
     ),
     "what went right": (
         lambda b, a, t: (max(np.mean(s < t) for s in a.values()), np.mean(b >= t)),
-        "these are shares of right decisions; APCER and BPCER are of wrong ones.",
+        "these are shares of right decisions. APCER and BPCER are shares of wrong ones.",
     ),
     "counts": (
         lambda b, a, t: (max(np.sum(s >= t) for s in a.values()), np.sum(b < t)),
-        "these are numbers of presentations: divide each by how many there were of its kind.",
+        "these are numbers of presentations: divide each by the number of presentations of its kind.",
     ),
     "one figure": (
         lambda b, a, t: np.mean(attack_errors(b, a, t)),
         "one figure hides which error was made. The standard reports both, (APCER, BPCER).",
     ),
 }
-ATTACK_ERRORS = Exercise("10.4 attacks at a threshold", attack_errors, _check_attack_errors, mistakes=_ATTACK_MISTAKES)
+ATTACK_ERRORS = Exercise(
+    "10.4 attacks at a threshold",
+    attack_errors,
+    _check_attack_errors,
+    mistakes=_ATTACK_MISTAKES,
+    minutes=10,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "Look at *A table of attacks*. Make one share for each instrument, by a loop over `attacks.values()`, before you put "
+        "them together. Which of them would an attacker choose?",
+        "`np.mean(scores >= threshold)` is the share of one instrument that passes: take the largest of them. BPCER is the "
+        "share of `bona_fide` below the threshold. Return both as plain numbers.",
+    ),
+)
+
+GUESS_REFUSED_OWNERS = Prediction(
+    "10.6 guess: owners refused by our network",
+    "guess_refused_owners",
+    "fnmr/ours",
+    minutes=4,
+    difficulty=2,
+    importance=4,
+    hints=(
+        "An equal error rate lies where both errors are equal. Here the threshold lies where hardly any impostor passes. On "
+        "which side of the equal error rate is that, and how fast does the other error rise on the way?",
+        "The threshold is set by the few most similar pairs of different people. Twenty people in training teach a network "
+        "to tell these twenty apart; how similar do two strangers look to it?",
+    ),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class Finding:
     """What was found of an answer.
 
     Attributes:
-        state: ``"right"``, ``"wrong"``, ``"open"`` (nothing written yet) or, of a guess, ``"made"``.
+        state: ``"right"``, ``"wrong"``, ``"open"`` (nothing written yet), ``"error"`` (its code raised one) or, of a guess,
+            ``"made"``.
         message: for the student: what is wrong, and why; of a guess its value.
     """
 
@@ -78,10 +80,18 @@ def judge(exercise: Exercise, answer: Callable) -> Finding:
         return Finding("open", str(found))
     except ExerciseError as found:
         return Finding("wrong", str(found))
-    except Exception as error:  # noqa: BLE001  (whatever a student's code raises is an answer to comment on, never a crash)
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        return Finding("wrong", f"your code raised {type(error).__name__}: {error} (line {line}).")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever a student's code raises is commented on, no crash)
+        line = _line_of_answer(error, answer)
+        return Finding("error", f"your code raised {type(error).__name__}: {error} (line {line}).")
     return Finding("right", "right.")
+
+
+def _line_of_answer(error: BaseException, answer: Callable) -> int | None:
+    """The line of the student's cell where an error came from; where it is in none, as in a library alone, that one's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    own = [frame.lineno for frame in frames if code is not None and frame.filename == code.co_filename]
+    return own[-1] if own else frames[-1].lineno
 
 
 def check_answer(exercise: Exercise, answer: Callable) -> Callable:
@@ -95,7 +105,7 @@ def check_answer(exercise: Exercise, answer: Callable) -> Callable:
         ``answer`` where it passes the check, else ``exercise.solution``.
     """
     finding = judge(exercise, answer)
-    note_finding(exercise.number, finding.state)
+    note_finding(exercise.number, "wrong" if finding.state == "error" else finding.state)
     if finding.state == "right":
         print(f"Exercise {exercise.name}: right.")
         return answer

@@ -66,14 +66,14 @@ class Guess:
 
 
 def judge_guess(prediction: Prediction, answer: Callable) -> tuple[Finding, float | None]:
-    """What was found of a guess (``"made"`` or ``"open"``), and its value where one was made."""
+    """What was found of a guess (``"made"``, ``"open"`` or ``"error"``), and its value where one was made."""
     try:
         value = answer()
         if value is ... or value is None:
             return Finding("open", "no guess yet: write a number in place of the ... before you run on."), None
         number = float(value)
-    except Exception as error:  # noqa: BLE001  (whatever a student's code raises is an answer to comment on, never a crash)
-        return Finding("open", f"your guess raised {type(error).__name__}: {error}. Return one number."), None
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever a student's code raises is commented on, no crash)
+        return Finding("error", f"your guess raised {type(error).__name__}: {error}. Return one number."), None
     if not (math.isfinite(number) and prediction.lowest <= number <= prediction.highest):
         limits = f"{prediction.lowest:g} and {prediction.highest:g}"
         return Finding("open", f"your guess is {number:g}; it must lie between {limits}."), None

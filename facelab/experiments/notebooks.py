@@ -32,11 +32,11 @@ def code_hash(notebook: str) -> str:
 
 def run(cell: Cell) -> Figures:
     """Metrics of the record that the notebook writes, as JSON."""
-    from facelab.labs import build
+    from facelab.labs import batch
 
     (notebook,) = cell.key
     parameters = checked_parameters(notebook)
-    build.run_notebook(find_source(notebook), parameters)
+    batch.run_notebook(find_source(notebook), parameters)
     record = read_record(record_path(notebook, parameters))
     return {name: asdict(metric) for name, metric in record.metrics.items()}
 

@@ -1,12 +1,25 @@
 """The frame of a notebook: its parameters, its record, its references (expected values with tolerances), how its exercises are
-checked, what it needs of its data, how it is built, and the explorer.
+checked, what it needs of its data, how it is built, and the explorers.
 
-Imports from facelab: datasets, evaluation, records, plots, exercises.
+Imports from facelab: datasets, augment, methods, evaluation, records, plots, exercises.
 """
 
 from facelab.exercises import check_answer, predict
-from facelab.labs.explorer import explore
+from facelab.labs.explorers import EmbeddingSnapshots, explore, explore_threshold, explore_training, explore_views
 from facelab.labs.needs import can_measure, limit_batch, require_people
 from facelab.labs.notebook import Run, begin
 
-__all__ = ["Run", "begin", "can_measure", "check_answer", "explore", "limit_batch", "predict", "require_people"]
+__all__ = [
+    "EmbeddingSnapshots",
+    "Run",
+    "begin",
+    "can_measure",
+    "check_answer",
+    "explore",
+    "explore_threshold",
+    "explore_training",
+    "explore_views",
+    "limit_batch",
+    "predict",
+    "require_people",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from traitlets import default
 
 from facelab.errors import FacelabError
+from facelab.paths import cache_root, data_root, runs_root
 
 CELL_SECONDS = 4 * 3600  #: that a cell may take
 # no word on encryption (it talks to this machine alone) nor on being stopped when done
@@ -32,6 +34,19 @@ class OwnKernelManager(AsyncKernelManager):
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         await super().shutdown_kernel(now=now, restart=restart)
+
+
+def fix_folders() -> None:
+    """Tell kernels, which run in another folder than the user stands in, where runs go, and make the other folders that the
+    environment names absolute.
+
+    Raises:
+        BadParameterError: a variable of the environment names a file as its folder.
+    """
+    os.environ["FACELAB_RUNS"] = str(runs_root().resolve())
+    for name, root in (("FACELAB_DATA", data_root), ("FACELAB_CACHE", cache_root)):
+        if os.environ.get(name):
+            os.environ[name] = str(root().resolve())
 
 
 @contextmanager
@@ -74,7 +89,7 @@ def kernel_options(notebook: str, relief: str) -> Iterator[dict[str, object]]:
         remedy = (
             "Free memory, or set TMPDIR to a folder that can be written."
             if isinstance(error, OSError)
-            else "What it said stands above. A file in notebooks/, or in a folder of PYTHONPATH, with the name of a module "
-            "hides that module; and the startup files of IPython (IPYTHONDIR) run in each kernel."
+            else "What it said stands above. A file beside the notebook, or in a folder of PYTHONPATH, with the name of a "
+            "module hides that module; and the startup files of IPython (IPYTHONDIR) run in each kernel."
         )
         raise FacelabError(f"The kernel of {notebook} did not start ({error}).", remedy) from error

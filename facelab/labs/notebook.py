@@ -17,7 +17,7 @@ from facelab.evaluation import Estimate
 from facelab.files import atomic_write
 from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
-from facelab.paths import project_data, project_root, runs_root
+from facelab.paths import project_data, project_folder, runs_root
 from facelab.plots import use_course_style
 from facelab.records import Metric, Record
 
@@ -94,7 +94,7 @@ class Run:
 
     def save_figure(self, figure: Figure, name: str | None = None) -> None:
         """Keep a figure as a small PNG: in ``figures/`` while the stored notebooks are built, else below ``runs/figures``."""
-        folder = project_root() / "figures" if os.environ.get(BUILDING_VARIABLE) else runs_root() / "figures"
+        folder = project_folder("figures") if os.environ.get(BUILDING_VARIABLE) else runs_root() / "figures"
         with atomic_write(folder / f"{name or self.notebook}.png") as partial:
             figure.savefig(partial, format="png", dpi=80)
 

@@ -1,4 +1,7 @@
-"""The parameters cell of a notebook, read from its source: names, types, defaults and help, and the check of given values."""
+"""The parameters cell of a notebook: names, types, defaults and help, and the check of given values.
+
+A notebook is its source in ``notebooks/src`` or a notebook file (.ipynb); both are read in the same way.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from pathlib import Path
 
 from facelab.errors import BadParameterError, nearest_name
 from facelab.labs.allowed import check_allowed
-from facelab.paths import project_root
+from facelab.labs.notebook_file import NOTEBOOK_SUFFIX, parameters_cell, read_notebook
+from facelab.paths import project_folder
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 _LINE = re.compile(
@@ -82,7 +86,11 @@ def _is_usual(number: float) -> bool:
 
 def notebook_sources() -> list[Path]:
     """Sources of all notebooks, in the order of the course."""
-    return sorted((project_root() / "notebooks" / "src").glob("[0-9][0-9]_*.py"))
+    return sorted(_source_folder().glob("[0-9][0-9]_*.py"))
+
+
+def _source_folder() -> Path:
+    return project_folder("notebooks") / "src"
 
 
 def find_source(notebook: str) -> Path:
@@ -95,12 +103,17 @@ def find_source(notebook: str) -> Path:
     for path in found:
         if _is_name_of(notebook, path):
             return path
-    known = [path.stem for path in found]
-    word = Path(notebook).stem  # of its file
-    meant = next((path.stem for path in found if _is_name_of(word, path)), word)
     raise BadParameterError(
-        f"No notebook is called {notebook!r}.{nearest_name(meant, known)}", f"There are: {', '.join(known)}."
+        f"No notebook is called {notebook!r}.{nearest_notebook(notebook)}",
+        f"There are: {', '.join(path.stem for path in found)}.",
     )
+
+
+def nearest_notebook(word: str) -> str:
+    """As ``nearest_name``, of the course's notebooks; the word may be the path of a file, too."""
+    found, stem = notebook_sources(), Path(word).stem
+    meant = next((path.stem for path in found if _is_name_of(stem, path)), stem)
+    return nearest_name(meant, [path.stem for path in found])
 
 
 def _is_name_of(word: str, source: Path) -> bool:
@@ -131,65 +144,86 @@ def _known_sources() -> list[Path]:
     found = notebook_sources()
     if not found:
         raise BadParameterError(
-            f"No notebook is in {project_root() / 'notebooks' / 'src'}.",
-            "Stand in the folder of a clone, the one that holds notebooks/.",
+            f"No notebook is in {_source_folder()}.", "Install facelab again from its wheel or a full clone."
         )
     return found
 
 
-def declared_parameters(source: Path) -> dict[str, Parameter]:
-    """The parameters that a notebook's source declares, in order.
+def has_parameters(notebook: Path) -> bool:
+    """Whether a cell of it is tagged ``parameters``; BadParameterError where the file is not a notebook."""
+    return _cell_text(notebook) is not None
+
+
+def _cell_text(notebook: Path) -> str | None:
+    """What stands in the parameters cell of a source or a notebook file."""
+    if notebook.suffix.lower() == NOTEBOOK_SUFFIX:
+        return parameters_cell(read_notebook(notebook))
+    text = notebook.read_text(encoding="utf-8")
+    cell = re.search(r'^# %%.*tags=\[[^\]]*"parameters".*\n((?:(?!# %%).*\n?)*)', text, flags=re.MULTILINE)
+    return None if cell is None else cell.group(1)
+
+
+def declared_parameters(notebook: Path) -> dict[str, Parameter]:
+    """The parameters that a notebook declares, in order.
+
+    Args:
+        notebook: its source, or a notebook file.
 
     Raises:
         BadParameterError: no cell is tagged ``parameters``, or a line of it is not ``name: type = literal  # help``,
             or a default is not allowed.
     """
-    text = source.read_text(encoding="utf-8")
-    cell = re.search(r'^# %%.*tags=\[[^\]]*"parameters".*\n((?:(?!# %%).*\n?)*)', text, flags=re.MULTILINE)
-    if cell is None:
-        raise BadParameterError(f"{source.name} has no cell tagged 'parameters'.", "Add one after the introduction.")
+    text = _cell_text(notebook)
+    if text is None:
+        raise BadParameterError(f"{notebook.name} has no cell tagged 'parameters'.", "Add one after the introduction.")
     found = {}
-    for line in filter(None, map(str.strip, cell.group(1).splitlines())):
+    for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("#"):
             continue
         match = _LINE.match(line)
+        try:
+            default = ast.literal_eval(match["value"]) if match else None
+        except (ValueError, SyntaxError):
+            match = None
         if match is None:
-            raise BadParameterError(f"{source.name}: {line!r} is no parameter.", "Write name: type = literal  # help.")
+            raise BadParameterError(
+                f"{notebook.name}: {line!r} is not a parameter.", "Write name: type = literal  # help."
+            )
         kind = _TYPES[match["type"]]
         allowed = match["allowed"] or _ALLOWED.get(match["name"], "")
-        parameter = Parameter(match["name"], kind, ast.literal_eval(match["value"]), match["help"] or "", allowed)
+        parameter = Parameter(match["name"], kind, default, match["help"] or "", allowed)
         parameter.check(parameter.default)
         found[parameter.name] = parameter
     return found
 
 
-def resolve_parameters(source: Path, values: dict[str, object], *, parse: bool) -> dict[str, object]:
+def resolve_parameters(notebook: Path, values: dict[str, object], *, parse: bool) -> dict[str, object]:
     """All parameters of a notebook: its defaults, overridden by ``values``.
 
     Args:
-        source: the notebook's source.
+        notebook: its source, or a notebook file.
         values: name -> value; text where ``parse``, as from a command line, else of the parameter's own type.
         parse: whether the values are text.
 
     Raises:
         BadParameterError: a name that the notebook does not have, a value of another type, or one that is not allowed.
     """
-    known = declared_parameters(source)
+    known = declared_parameters(notebook)
     for name in values:
         if name not in known:
             raise BadParameterError(
-                f"{source.stem} has no parameter {name!r}.{nearest_name(name, known)}", f"It has: {', '.join(known)}."
+                f"{notebook.stem} has no parameter {name!r}.{nearest_name(name, known)}", f"It has: {', '.join(known)}."
             )
     read = {name: known[name].parse(str(v)) if parse else known[name].check(v) for name, v in values.items()}
     return {name: parameter.default for name, parameter in known.items()} | read
 
 
-def run_label(source: Path, parameters: dict[str, object]) -> str:
+def run_label(notebook: Path, parameters: dict[str, object]) -> str:
     """Name of a run's files: preset, data set and seed, then whatever else differs from the notebook's defaults."""
-    always = ("preset", "dataset", "seed")
+    always = [name for name in ("preset", "dataset", "seed") if name in parameters]
     changed = [
         f"{name}={parameters[name]}"
-        for name, parameter in declared_parameters(source).items()
+        for name, parameter in declared_parameters(notebook).items()
         if name not in always and parameters[name] != parameter.default
     ]
     text = "-".join([*(str(parameters[name]) for name in always), *changed])

@@ -3,6 +3,7 @@
 Imports from facelab: datasets, cropping.
 """
 
+from facelab.plots.alt_text import chart_alt_text, describe
 from facelab.plots.charts import confusion_matrix, curves, interval_panels, intervals, rate_grids, silhouette_curve
 from facelab.plots.faces import as_jpeg, face_sheet, mark_faces, show_faces, sprite, thumbnails
 from facelab.plots.geometry import MarginGeometry, direction_circle, embedding_plane, norms_and_angles, target_curves
@@ -16,8 +17,10 @@ __all__ = [
     "COLORS",
     "MarginGeometry",
     "as_jpeg",
+    "chart_alt_text",
     "confusion_matrix",
     "curves",
+    "describe",
     "det_curves",
     "direction_circle",
     "embedding_map",

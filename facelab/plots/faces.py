@@ -13,6 +13,7 @@ from PIL import ImageDraw, ImageFont
 
 from facelab.cropping.boxes import Box, Face
 from facelab.datasets.decode import resize
+from facelab.plots.alt_text import sheet_alt_text
 from facelab.plots.style import COLORS, hex_to_rgb
 from facelab.plots.text import font_file
 from facelab.terminal import printable
@@ -55,17 +56,29 @@ def _write(sheet: np.ndarray, text: str, where: tuple[int, int]) -> None:
     sheet[:] = np.asarray(picture)
 
 
-def show_faces(images: np.ndarray, columns: int = 10, titles: Sequence[str] | None = None, zoom: float = 1.0) -> Image:
-    """``face_sheet`` as a JPEG that a notebook displays: small, and never compared by nbval."""
-    return as_jpeg(face_sheet(images, columns, titles, zoom))
+def show_faces(
+    images: np.ndarray, columns: int = 10, titles: Sequence[str] | None = None, zoom: float = 1.0, alt: str = ""
+) -> Image:
+    """``face_sheet`` as a JPEG that a notebook displays: small, and never compared by nbval.
+
+    Args:
+        images, columns, titles, zoom: as of ``face_sheet``.
+        alt: a sentence for readers who do not see the picture: what is there to see. How many pictures there are, and the
+            titles, are read out by themselves.
+    """
+    alt = sheet_alt_text(len(images), min(columns, len(images)), titles, alt)
+    return as_jpeg(face_sheet(images, columns, titles, zoom), alt)
 
 
-def as_jpeg(picture: np.ndarray) -> Image:
-    """A picture, uint8 (h, w, 3), RGB, as a JPEG that a notebook displays."""
+def as_jpeg(picture: np.ndarray, alt: str = "") -> Image:
+    """A picture, uint8 (h, w, 3), RGB, as a JPEG that a notebook displays, with its alternative text.
+
+    Without a text it is no more than pixels: for a page that cuts faces out of it.
+    """
     done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 72])
     if not done:
         raise ValueError(f"a picture of {picture.shape} cannot be encoded")
-    return Image(data=data.tobytes(), format="jpeg")
+    return Image(data=data.tobytes(), format="jpeg", alt=alt or None)
 
 
 def thumbnails(images: np.ndarray, side: int) -> np.ndarray:

@@ -100,7 +100,7 @@ def _scatter(axes: Axes, points: np.ndarray, name: str, category: pd.Categorical
                     markerscale=2, frameon=False, handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
-def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side: int = 30) -> Image:
+def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side: int = 30, alt: str = "") -> Image:
     """Faces at their place in the map. Of faces that would cover each other the one in the earlier row is shown.
 
     Args:
@@ -108,6 +108,7 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side
         images: uint8 (N, S, S, C), grey or RGB.
         width: of the picture in pixels; its height follows the points.
         side: of each face in pixels.
+        alt: a sentence for readers who do not see the picture: what is there to see.
 
     Returns:
         JPEG.
@@ -129,7 +130,8 @@ def thumbnail_map(points: np.ndarray, images: np.ndarray, width: int = 500, side
     picture = np.full((corners[:, 1].max() + side, width, 3), 255, np.uint8)
     for (left, top), face in zip(corners[shown], thumbnails(images[shown], side), strict=True):
         picture[top : top + side, left : left + side] = face
-    return as_jpeg(picture)
+    counted = f"Map of {len(points)} embeddings, drawn as faces; {len(shown)} are shown, and others would cover them."
+    return as_jpeg(picture, f"{alt} {counted}".strip())
 
 
 def check_points(points: np.ndarray) -> None:

@@ -56,6 +56,7 @@ def neighbor_sheet(
     k: int = 8,
     group: np.ndarray | None = None,
     side: int = 70,
+    alt: str = "",
 ) -> Image:
     """A row for each query: its photograph, then the nearest ones with their cosine, green where it is the same person.
 
@@ -69,6 +70,7 @@ def neighbor_sheet(
         k: how many neighbours.
         group: see ``nearest_neighbors``.
         side: of each face in pixels.
+        alt: see ``search_sheet``.
 
     Returns:
         JPEG, (k + 1) * (side + 2) pixels wide.
@@ -77,7 +79,7 @@ def neighbor_sheet(
         BadParameterError: an unknown person, or fewer than k others.
     """
     neighbors, cosine = nearest_neighbors(embeddings, k, queries, group)
-    return search_sheet(images, person, queries, neighbors, cosine, side)
+    return search_sheet(images, person, queries, neighbors, cosine, side, alt)
 
 
 def search_sheet(
@@ -87,6 +89,7 @@ def search_sheet(
     neighbors: np.ndarray,
     cosine: np.ndarray,
     side: int = 70,
+    alt: str = "",
 ) -> Image:
     """``neighbor_sheet`` of what was found already, by an index or otherwise.
 
@@ -97,6 +100,7 @@ def search_sheet(
         neighbors: int (Q, k), rows that were found for each, in the order to be shown.
         cosine: float (Q, k), theirs.
         side: of each face in pixels.
+        alt: a sentence for readers who do not see the picture. How many neighbours are the same person is said by itself.
 
     Raises:
         BadParameterError: an unknown person.
@@ -115,7 +119,9 @@ def search_sheet(
         query, place = divmod(number, k + 1)
         colour = _QUERY if place == 0 else _ALIKE if same[query, place] else _OTHER
         cv2.rectangle(tile, (1, 1), (side - 2, side - 2), colour, 3)
-    return as_jpeg(face_sheet(tiles, columns=k + 1, titles=titles))
+    counted = f"{_rows(len(rows))}: a query, then the {k} photographs found for it, with their cosine."
+    counted += f" Of {same[:, 1:].size} neighbours, {same[:, 1:].sum()} show the same person."
+    return as_jpeg(face_sheet(tiles, columns=k + 1, titles=titles), f"{alt} {counted}".strip())
 
 
 def pair_sheet(
@@ -125,6 +131,7 @@ def pair_sheet(
     threshold: float | np.ndarray,
     per_kind: int = 10,
     side: int = 62,
+    alt: str = "",
 ) -> Image:
     """The pairs that a threshold decides wrongly, the worst first: one person refused, and two people accepted.
 
@@ -135,6 +142,7 @@ def pair_sheet(
         threshold: one for all, or (M,), one a pair, as in LFW View 2.
         per_kind: how many of each kind are shown at most.
         side: of each face in pixels.
+        alt: a sentence for readers who do not see the picture. How many pairs are decided wrongly is said by itself.
 
     Returns:
         JPEG, five pairs wide.
@@ -146,7 +154,7 @@ def pair_sheet(
         raise BadParameterError(f"{len(pairs)} pairs, {len(scores)} scores.", "Give one score a pair.")
     margin = np.asarray(scores) - threshold
     kinds = [("one person, refused", pairs.same, margin), ("two people, accepted", ~pairs.same, -margin)]
-    parts = []
+    parts, counted = [], []
     for name, kind, right_by in kinds:
         wrong = kind & ((margin >= 0) != pairs.same)
         worst = np.flatnonzero(wrong)[np.argsort(right_by[wrong], kind="stable")][:per_kind]
@@ -154,8 +162,14 @@ def pair_sheet(
         tiles[:, :, :side] = thumbnails(images[pairs.first[worst]], side)
         tiles[:, :, side + 1 : 2 * side + 1] = thumbnails(images[pairs.second[worst]], side)
         sheet = face_sheet(tiles, _PAIRS_IN_A_ROW, [f"{score:.2f}" for score in np.asarray(scores)[worst]])
-        parts += [_heading(f"{name}: {wrong.sum()} of {kind.sum()} pairs", sheet.shape[1]), sheet]
-    return as_jpeg(np.concatenate(parts))
+        counted.append(f"{name}: {wrong.sum()} of {kind.sum()} pairs")
+        parts += [_heading(counted[-1], sheet.shape[1]), sheet]
+    said = f"Pairs of photographs that the threshold decides wrongly, the worst first. {'; '.join(counted)}."
+    return as_jpeg(np.concatenate(parts), f"{alt} {said}".strip())
+
+
+def _rows(count: int) -> str:
+    return "One row" if count == 1 else f"{count} rows"
 
 
 def _heading(text: str, width: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import warnings
 import matplotlib.pyplot as plt
 import seaborn as sns
 
+from facelab.plots.alt_text import add_alt_text_to_charts
 from facelab.plots.text import installed_fallback_fonts
 
 #: colours that stay apart for colour-blind readers and in grey print (Okabe and Ito)
@@ -19,7 +20,11 @@ def hex_to_rgb(color: str) -> tuple[int, int, int]:
 
 
 def use_course_style() -> None:
-    """One look for all figures of the course, with fonts for the names of the whole world where the system has them."""
+    """One look for all figures of the course, with fonts for the names of the whole world where the system has them.
+
+    In a kernel every chart that is displayed carries its alternative text.
+    """
+    add_alt_text_to_charts()
     sns.set_theme(context="notebook", style="whitegrid", palette=list(COLORS))
     plt.rcParams.update(
         {

@@ -170,7 +170,7 @@ def _copy_sound(source: Path, copy: Path) -> None:
             f"{source} cannot be copied to {copy.parent} ({error}).", "Free some space, or check the rights of both."
         ) from error
     except sqlite3.DatabaseError as error:
-        raise FacelabError(f"{source} is no sound database ({error}).", _ANOTHER) from error
+        raise FacelabError(f"{source} is not a sound database ({error}).", _ANOTHER) from error
 
 
 def _check(store: AccountStore, vault: Vault, source: Path, key_file: Path) -> None:

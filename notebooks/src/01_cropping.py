@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 01 Cropping: from a photograph to a face
 #
-# You will turn photographs into upright faces of one size, and know for how many of them, and for whom, that fails.
+# You will turn photographs into upright faces of one size, and measure how often this fails, and for whom.
 
 # %%
 import matplotlib.cbook
@@ -14,17 +14,21 @@ hopper = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jp
 found = cropping.YuNetDetector().detect(hopper)
 square = cropping.crop_box(hopper, cropping.Box(0, 0, 512, 512), 160)
 marked = cropping.crop_box(plots.mark_faces(hopper, found), cropping.Box(0, 0, 512, 512), 160)
-plots.show_faces(np.stack([square, marked, cropping.crop_face(hopper, found[0], 160)]), columns=3)
+plots.show_faces(
+    np.stack([square, marked, cropping.crop_face(hopper, found[0], 160)]),
+    columns=3,
+    alt="A photograph of Grace Hopper; the same with a box and five landmarks on her face; the upright crop of her face.",
+)
 
 # %% [markdown]
 # ## What you will learn
 #
-# - How a Haar cascade looks for faces, and why two of its parameters and a border decide what it finds.
-# - Why "found one" is no measure of a detector, and what intersection over union measures instead.
-# - What the profile cascade sees, and what it sees only in a mirror.
+# - How a face detector, the Haar cascade, looks for faces, and why two of its parameters and a border decide what it finds.
+# - Why the share of photographs with a detection does not measure a detector, and what intersection over union adds.
+# - Which faces the profile cascade finds, and which it finds only in the mirrored photograph.
 # - What a small network (YuNet) does better, and how its threshold is chosen.
-# - How two eyes decide a turn, a scale and a shift, and when they are bad advisers.
-# - Why a photograph without a face must be counted and never be kept whole.
+# - How the two eyes determine a rotation, a scale and a shift, and when they mislead.
+# - Why a photograph without a face must be counted, and must never be used whole.
 # - How to give a failure rate with its interval, group by group.
 #
 # **Time:** about a minute and a half on two cores. **You need first:** notebook 00, NumPy, and what a matrix does to a
@@ -51,6 +55,7 @@ from facelab.cropping import HaarDetector, YuNetDetector
 from facelab.cropping.survey import reference_boxes, survey_detectors, uncropped_orl, wild_landmarks
 from facelab.evaluation.intervals import rate_by_group, wilson
 from facelab.exercises import chapter_01 as exercises
+from facelab.exercises import chapter_01_landmarks as landmark_exercises
 from facelab.experiments.cropping_survey import SETTINGS
 from facelab.paths import project_data
 
@@ -60,39 +65,42 @@ rng = np.random.default_rng(seed)
 # %% [markdown]
 # ## The photographs
 #
-# ORL as it was photographed: 40 people, 10 photographs each, 92 pixels wide, 112 high, grey. Someone stood before a
-# dark wall and filled the frame. For each photograph five landmarks are known (`data/orl/landmarks.csv`), and from
-# them, by a stated rule, a reference box: a square of 2.8 times the distance from eyes to mouth. It is drawn in blue.
+# These are the photographs of ORL as they were taken: 40 people, 10 photographs of each, 92 pixels wide, 112 high, grey.
+# The people stood in front of a dark wall, and their faces fill the frame. Five landmarks of each photograph are known
+# (`data/orl/landmarks.csv`). A stated rule makes a reference box of them: a square whose side is 2.8 times the distance
+# from the eyes to the mouth. It is drawn in blue.
 
 # %%
 photos, table, landmarks = uncropped_orl()
 known = reference_boxes(landmarks)
 every = np.arange(0, 400, run.choose(10, 1, 1))  # smoke: one photograph of each person
 shown = [plots.mark_faces(photos[i], [], [known[i]]) for i in range(0, 400, 67)]
-plots.show_faces(np.stack(shown), columns=6)
+plots.show_faces(np.stack(shown), columns=6, alt="Photographs of ORL, each with a blue reference box around the face.")
 
 # %% [markdown]
 # ## Haar cascades
 #
-# Viola and Jones (2001) slide a window over the photograph and ask a chain of cheap questions: is this rectangle of
-# pixels darker than that one, as eyes are darker than cheeks? Nearly every window fails an early question, so most cost
-# little. A window that passes all is a *candidate*. Since faces have many sizes, the search is repeated with a window
-# that grows by `scale_factor` each time, from 24 pixels up to the size of the photograph. A real face passes in several
-# windows at slightly different places, noise often in only one: a group of candidates is a face if more than
-# `min_neighbors` of them agree.
+# Viola and Jones (2001) slide a window over the photograph and apply a chain of cheap tests: is this rectangle of pixels
+# darker than that one, as eyes are darker than cheeks? Nearly every window fails an early test, so most windows cost
+# little time. A window that passes all tests is a *candidate*. Faces have many sizes, so the search is repeated with a
+# window that grows by the factor `scale_factor` each time, from 24 pixels up to the size of the photograph. A real face
+# passes in several windows at slightly different places; noise often passes in only one. A group of candidates counts as
+# a face if more than `min_neighbors` of them agree.
 #
-# A much copied tutorial sets `scale_factor` to 1.3 and `min_neighbors` to 5.
+# A tutorial that is often copied sets `scale_factor` to 1.3 and `min_neighbors` to 5.
 
 # %%
 haar = HaarDetector(scale_factor=1.3, min_neighbors=5)
 face = haar.detect(hopper)[0]
 print(f"faces: {len(haar.detect(hopper))}, landmarks: {face.landmarks}")
 plots.show_faces(
-    cropping.crop_box(plots.mark_faces(hopper, [face]), cropping.Box(0, 0, 512, 512), 120)[None], columns=1
+    cropping.crop_box(plots.mark_faces(hopper, [face]), cropping.Box(0, 0, 512, 512), 120)[None],
+    columns=1,
+    alt="The photograph of Grace Hopper with one box around her face.",
 )
 
 # %% [markdown]
-# It works: one photograph, one face. Now the same settings on all of ORL.
+# On this photograph it works: one face is found. The next cell takes the same settings to all of ORL.
 
 # %%
 copied = {
@@ -105,16 +113,20 @@ for name, part in tutorial.groupby("detector", sort=False):
     run.record_metric(f"orl found/{name} 1.3/5", wilson(part["found"].sum(), len(part), unit="photographs"))
 run.check_references(*[f"orl found/{name} 1.3/5" for name in copied])
 missed = every[~tutorial.loc[tutorial["detector"] == "frontal", "found"]]
-plots.show_faces(photos[missed[:: max(1, len(missed) // 5)]][:5], columns=5)
+plots.show_faces(
+    photos[missed[:: max(1, len(missed) // 5)]][:5],
+    columns=5,
+    alt="Photographs of ORL in which the default cascade found no face, although each shows one clearly.",
+)
 
 # %% [markdown]
-# Many photographs are lost, and nothing is wrong with those faces. `frontal` is the cascade that OpenCV calls the
-# default; the other two that it carries, as often copied, do worse. Why?
+# In many photographs no face is found, although nothing is wrong with these faces. `frontal` is OpenCV's default cascade.
+# Two other frontal cascades of OpenCV, which are copied as often, find even fewer. Why?
 #
-# The picture below shows the sizes that the window takes with two scale factors. The grey band holds the faces of ORL,
-# as a Haar box would frame them; the line is the width of the photograph. With 1.3, one size falls into the band, and
-# that window is almost as wide as the photograph: it can hardly move, so few candidates can agree. A face that reaches
-# over the edge is never seen at all.
+# The chart below shows the sizes that the window takes with two scale factors. The grey band holds the sizes of ORL's
+# faces, as a Haar box would frame them; the line is the width of the photograph. With the factor 1.3, one size falls into
+# the band. That window is almost as wide as the photograph, so it can hardly move, and few candidates can agree. A face
+# that reaches over the edge of the photograph is never found at all.
 
 # %%
 sides = np.array([box.w for box in known])
@@ -127,13 +139,31 @@ axes.axvspan(*np.percentile(sides, [5, 95]), color="0.85", zorder=0, label="face
 axes.axvline(92, color="black", label="width of the photograph")
 axes.set(xlabel="side of the window in pixels", yticks=[], ylim=(-0.6, 1.6))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+plots.describe(
+    figure, "With the factor 1.3 fewer of the window's sizes are those of ORL's faces than with the factor 1.1"
+)
 plt.show()
 
 # %% [markdown]
-# So two things should help: a border around the photograph, so that a large window has room to move (`padding`, as a
-# share of the shorter side), and finer steps. And a third is often recommended: to enlarge the photograph (`upscale`).
-# Rather than believe it, sweep over all four. One search with `min_neighbors` 1 tells the result of each stricter
-# setting, because the score of a face is the number of windows that agreed.
+# Two changes should help: a border around the photograph, so that a large window has room to move (`padding`, as a share
+# of the shorter side), and smaller steps from one size of the window to the next. A third change is often recommended: to
+# enlarge the photograph (`upscale`). A sweep over all four parameters puts this to the test. One search with
+# `min_neighbors` 1 also gives the result of every stricter setting, because the score of a face is the number of windows
+# that agreed.
+#
+# **1.6** Predict, then run. Photographs drawn from ORL are enlarged to twice their size. They get no border, and the settings
+# stay as above (`scale_factor` 1.3, `min_neighbors` 5). In what share of them is a face found? The share without the
+# enlargement stands above, as `orl found/frontal 1.3/5`. Write down a number between 0 and 1 before you run the next
+# cells. A guess is never graded as wrong.
+
+
+# %%
+def guess_doubled_found() -> float:
+    """Share of ORL's photographs with a face, when they are enlarged to twice their size."""
+    return ...
+
+
+guess = labs.predict(exercises.GUESS_DOUBLED_FOUND, guess_doubled_found)
 
 # %%
 per_person = (sweep_photos or run.choose(8, 80, 400)) / 40
@@ -161,6 +191,9 @@ grids = {
     "padded, 2x": sweep(0.25, 2),
 }
 plots.rate_grids(grids, "ORL photographs with a face, per cent")
+plots.describe(
+    plt.gcf(), "With a border nearly every setting finds a face in nearly every photograph; without it many do not"
+)
 plt.show()
 
 # %%
@@ -174,19 +207,23 @@ run.record_metric(
 )
 run.check_references(*[f"orl sweep/{name}, 1.3/5" for name in grids], "orl sweep/padded, 2x, 1.1/5")
 
+# %% tags=["nbval-ignore-output"]
+guess.compare(run.record.metrics["orl sweep/2x, 1.3/5"])
+
 # %% [markdown]
-# The border does it, not the enlargement. Doubling alone does not help: the faces are large already, and the window's
-# sizes merely fall elsewhere. With the border every setting finds nearly all. Enlarging is for faces near the smallest
-# window, 24 pixels, and costs four times the work.
+# The border makes the difference, not the enlargement. Doubling alone does not help: the faces are large already, and the
+# large windows have no more room than before. With the border, every setting finds a face in nearly all photographs.
+# Enlargement helps with faces near the smallest window, 24 pixels, and it costs four times the work.
 #
-# Be suspicious of the high numbers at the left of the first map, where two windows that agree make a face. They say
-# that *something* was found. What?
+# Be careful with the high numbers at the left of the first map, where two windows that agree make a face. They only say
+# that *something* was found. The next section measures whether it was the face.
 
 # %% [markdown]
 # ## Found is not right: intersection over union
 #
-# Divide the area that two boxes share by the area that they cover together. Equal boxes have an IoU of 1, boxes apart
-# 0. By the convention of PASCAL VOC a detection is *right* if its IoU with the known box is at least one half.
+# Divide the area that two boxes share by the area that they cover together: this is their intersection over union (IoU).
+# Equal boxes have an IoU of 1, boxes that do not overlap have 0. By the convention of PASCAL VOC, a detection is *right*
+# if its IoU with the known box is at least one half.
 #
 # $$\mathrm{IoU}(A, B) = \frac{|A \cap B|}{|A \cup B|}$$
 
@@ -202,22 +239,27 @@ for name, part in judged.groupby("detector", sort=False):
 run.check_references(*[f"orl {what}/{name}" for name in ("loose", "padded") for what in ("found", "right", "mean IoU")])
 worst = judged[(judged["detector"] == "loose") & judged["found"]].sort_values("iou")["row"].to_numpy()[:5]
 marked = [plots.mark_faces(photos[i], loose.detect(photos[i]), [known[i]]) for i in drawn[worst]]
-plots.show_faces(np.stack(marked), columns=5)
+plots.show_faces(
+    np.stack(marked),
+    columns=5,
+    alt="Photographs of ORL with the orange boxes of the loosest setting, smaller than the blue reference boxes.",
+)
 
 # %% [markdown]
-# Orange is what the loosest setting found without a border (the largest face thick), blue is the reference. The boxes
-# are too small: the window that would fit the face does not fit into the photograph, and a smaller one over eyes and
-# nose passes where only two need to agree. Nearly every face is "found", yet the crops would cut off mouths and chins.
-# With the border the boxes fit, and the mean IoU says so.
+# Orange boxes are what the loosest setting found without a border (the largest has a thick line); blue boxes are the
+# reference. The orange boxes are too small. The window that would fit the face does not fit into the photograph. A smaller
+# window over eyes and nose passes, because only two windows need to agree. Nearly every face is "found", but the crops
+# would cut off mouths and chins. With the border the boxes fit, and the mean IoU shows it.
 #
-# Of several boxes this course keeps the largest: who stands nearest is taken to be who is meant. That is a rule of
-# thumb, and it can be wrong; keep it in mind for the section on LFW.
+# Where several boxes are found, this course keeps the largest. The rule assumes that the person nearest to the camera is
+# the one who is meant. It can be wrong, as the section on LFW shows.
 #
-# ## Frontal, profile, and the mirror
+# ## Frontal, profile, and the mirrored photograph
 #
-# A cascade knows the view that it was trained on. OpenCV's profile cascade was trained on faces that look to one side;
-# the project that this course grew from therefore searched three times: frontal, profile, and profile in the mirrored
-# photograph. Each cascade alone, on ORL with a border, by the head's turn (our labels):
+# A cascade finds faces in the view on which it was trained. OpenCV's profile cascade was trained on faces that look to one
+# side. The project that this course grew from therefore searched three times: with the frontal cascade, with the profile
+# cascade, and with the profile cascade in the mirrored photograph. The chart shows each of the three alone, on ORL with a
+# border, by the turn of the head (labelled for this course):
 
 # %%
 views = {view: HaarDetector((view,), padding=0.25) for view in ("frontal", "profile", "profile_flipped")}
@@ -226,6 +268,9 @@ alone = survey_detectors(photos[half], [known[i] for i in half], views)
 turns = "head " + pd.Series(table["head_turn"].to_numpy()[half])
 by_turn = {name: rate_by_group(part["right"], turns) for name, part in alone.groupby("detector", sort=False)}
 plots.intervals(by_turn, "face found in the right place, per cent")
+plots.describe(
+    plt.gcf(), "The profile cascade misses heads that are turned to one side, its mirrored search those of the other"
+)
 plt.show()
 
 # %% tags=["nbval-ignore-output"]
@@ -238,14 +283,14 @@ for view, rates in by_turn.items():
 run.check_references(*[f"orl right/{view}/{turn}" for view, rates in by_turn.items() for turn in rates])
 
 # %% [markdown]
-# The profile cascade sees heads turned to one side and is blind to the other; mirrored, it is the other way round.
-# `HaarDetector` tries its `views` in order and stops at the first that finds a face.
+# The profile cascade finds heads that are turned to one side and misses those turned to the other. In the mirrored
+# photograph it is the other way round. `HaarDetector` tries its `views` in order and stops at the first that finds a face.
 #
 # ## YuNet
 #
-# YuNet (2023) is a network of about 75,000 weights that looks at the whole photograph once and gives, for each face, a
-# box, five landmarks and a score between 0 and 1. OpenCV runs it, and a dependency of the course carries its weights.
-# OpenCV's default keeps faces with a score above .9. What the scores of ORL say about that:
+# YuNet (2023) is a network of about 75,000 weights. It looks at the whole photograph once and gives, for each face, a box,
+# five landmarks and a score between 0 and 1. OpenCV runs it, and its weights come with a package that the course depends
+# on. By default OpenCV keeps faces with a score above .9. The histogram shows the scores on ORL:
 
 # %%
 yunet = YuNetDetector(score_threshold=0.3)
@@ -256,6 +301,7 @@ axes.axvline(0.9, color="black", linestyle="--", label="OpenCV's default")
 axes.axvline(0.6, color="grey", linestyle=":", label="this course")
 axes.set(xlabel="score of the best face", ylabel="photographs")
 axes.legend()
+plots.describe(figure, "Nearly all scores lie above both thresholds, and some lie close to OpenCV's default")
 plt.show()
 
 # %%
@@ -266,19 +312,19 @@ for threshold in (0.6, 0.9):
 run.check_references("orl found/yunet 0.6", "orl found/yunet 0.9")
 
 # %% [markdown]
-# A threshold is a choice between missing faces and inventing them; this course takes .6 and then looks at what came
-# out. Below you see that the choice matters far more on harder photographs.
+# A threshold trades missed faces against false detections. This course takes .6 and then checks what was found. The
+# experiment below shows that the choice matters much more on harder photographs.
 #
 # ## Alignment by the eyes
 #
-# A box says where a face is, but not how it is turned, and no two detectors frame it alike. Two eyes say more: there is
-# exactly one turn, scale and shift (a *similarity*) that brings them to two given points. With the eyes as complex
-# numbers $s_1, s_2$ and their targets $t_1, t_2$:
+# A box says where a face is, but not how it is rotated, and different detectors frame the same face differently. The two
+# eyes say more. There is exactly one rotation, scale and shift, together called a *similarity*, that brings them to two
+# given points. With the eyes as complex numbers $s_1, s_2$ and their targets $t_1, t_2$:
 #
 # $$t = a s + b, \qquad a = \frac{t_2 - t_1}{s_2 - s_1}, \qquad b = t_1 - a s_1$$
 #
-# The length of $a$ is the scale, its angle the turn. In this course the eyes come to lie at 32 % and 68 % of the side,
-# at 42 % of the height, so that brows and chin fit in.
+# The absolute value of $a$ is the scale, its angle the rotation. In this course the eyes come to lie at 32 % and 68 % of the
+# width and at 42 % of the height, so that brows and chin fit in.
 
 # %%
 eyes = found[0].landmarks[:2]
@@ -290,14 +336,18 @@ tilted = [
 ]
 aligned = [cropping.crop_largest_face(photo, YuNetDetector(), 64) for photo in tilted]
 boxed = [cropping.crop_box(photo, YuNetDetector().detect(photo)[0].box, 64) for photo in tilted]
-plots.show_faces(np.stack(boxed + aligned), columns=4)
+plots.show_faces(
+    np.stack(boxed + aligned),
+    columns=4,
+    alt="One photograph rotated by four angles: cropped by the box the faces are tilted, aligned by the eyes all are upright.",
+)
 
 # %% [markdown]
-# The same photograph, turned: above by its box, below by its eyes.
+# The same photograph, rotated by four angles: in the upper row cropped by its box, in the lower row aligned by its eyes.
 #
-# The mean of many faces shows what alignment is worth. On the left the mean of all ORL photographs cropped by their
-# boxes, on the right by their eyes. What differs from photograph to photograph blurs; what is at the same place stays
-# sharp.
+# The mean of many faces shows what alignment does. On the left is the mean of all ORL photographs cropped by their boxes, on
+# the right the mean of those aligned by their eyes. What differs from photograph to photograph is blurred; what is at the
+# same place stays sharp.
 
 # %%
 detector = YuNetDetector()
@@ -306,11 +356,17 @@ faces = {i: face for i, face in faces.items() if face is not None}
 by_box = [cropping.crop_box(photos[i], face.box, 64) for i, face in faces.items()]
 by_eyes = [cropping.align(photos[i], face.landmarks, 64) for i, face in faces.items()]
 means = np.stack([np.mean(crops, axis=0).round().astype(np.uint8) for crops in (by_box, by_eyes)])
-plots.show_faces(means, columns=2, zoom=2)
+plots.show_faces(
+    means,
+    columns=2,
+    zoom=2,
+    alt="Two mean faces: the one of crops by the box is blurred, the one of crops by the eyes is sharper around the eyes.",
+)
 
 # %% [markdown]
-# How far do nose and mouth, which alignment by the eyes knows nothing of, lie apart from face to face? Measured with
-# the known landmarks, as the root mean square distance from their mean place, over the distance from eyes to mouth.
+# Alignment by the eyes does not use the nose and the mouth. How much do their places still differ from face to face? The
+# spread is measured with the known landmarks: it is the root mean square distance from the mean place, divided by the
+# distance from the eyes to the mouth.
 
 
 # %%
@@ -334,23 +390,28 @@ for name, points in places.items():
 run.check_references("orl spread/box", "orl spread/eyes")
 
 # %% [markdown]
-# ### When two eyes are bad advisers
+# ### When two eyes mislead
 #
-# Turn a head, and the eyes move together in the picture while the distance from eyes to mouth stays. Alignment by the
-# eyes alone then takes a turned head for one that is far away, and zooms in. Five landmarks hold the scale better: the
-# similarity that brings them nearest to a template, by least squares (ArcFace's crops are made so).
+# If a head turns to the side, the eyes come nearer to each other in the picture, while the distance from the eyes to the
+# mouth stays. Alignment by the eyes alone takes such a head for one that is further away, and enlarges it. Five landmarks
+# determine the scale better: take the similarity that brings them nearest to a template, by least squares. ArcFace's crops
+# are made in this way, and exercise 1.5 asks for it.
 
 # %%
 narrow = np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=1) / [box.w for box in known]
 strongest = np.argsort(narrow)[:6]
 turned = [cropping.align(photos[i], landmarks[i], 64) for i in strongest]
 turned += [cropping.align(photos[i], landmarks[i], 64, template="arcface") for i in strongest]
-plots.show_faces(np.stack(turned), columns=6)
+plots.show_faces(
+    np.stack(turned),
+    columns=6,
+    alt="Six heads whose eyes are close together, in the upper row aligned by two eyes, in the lower row by five landmarks.",
+)
 
 # %% [markdown]
-# The six photographs of ORL whose eyes are nearest to one another for the size of the face; above by two eyes, below
-# by five points. On `orl-wild` the turn is known in degrees, and the faces can be measured: their size in the crop, 1
-# where the median is.
+# These are the six photographs of ORL whose eyes are nearest to each other for the size of the face; above aligned by two
+# eyes, below by five landmarks. On `orl-wild` the turn of the head is known in degrees. The table shows the median size of
+# the face in the crop, where 1 is the median of all:
 
 # %%
 wild = datasets.load("orl-wild")
@@ -372,10 +433,10 @@ pd.DataFrame({name: sizes.median().round(2) for name, sizes in shown_size.items(
 # %% [markdown]
 # ## No face is an answer
 #
-# What should happen where no face is found? An earlier version of the Face-ID application kept the whole frame, and so
-# enrolled a photograph of a wall as somebody's face. Here `crop_largest_face` returns `None`, and `crop_tree` (the command
-# `facelab crop IN OUT`) writes no crop, counts, and names the file. It can be stopped at any moment and goes on where
-# it was.
+# What should happen where no face is found? ISO/IEC 19795-1 calls this a *failure to acquire*. An earlier version of the
+# Face-ID application kept the whole frame, and so enrolled a photograph of a wall as somebody's face. Here
+# `crop_largest_face` returns `None`. `crop_tree` (the command `facelab crop IN OUT`) writes no crop for such a photograph,
+# counts it, and names the file. It can be stopped at any moment and continues where it was.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -395,10 +456,10 @@ print("again:", again)
 # %% [markdown]
 # ## The experiment
 #
-# All settings on the photographs of the parameter `dataset`. The default, `orl-wild`, shows ORL's people under
-# simulated conditions: turned, badly lit, behind sunglasses, scarves and hands, blurred, noisy. There, as on `orl`, the
-# place of each face is known, so a box can be judged. The baseline is no detector at all: to take the whole frame for
-# the face.
+# The experiment tries all settings on the photographs of the parameter `dataset`. The default, `orl-wild`, shows ORL's
+# people under simulated conditions: turned, badly lit, behind sunglasses, scarves and hands, blurred, noisy. The place of
+# each face is known there, as on `orl`, so each box can be compared with it. The baseline uses no detector: it takes the
+# whole frame for the face.
 
 
 # %%
@@ -434,22 +495,25 @@ for name, part in measured.groupby("detector", sort=False):
 
 # %%
 plots.intervals({verdict: results}, f"face {verdict}, per cent of {dataset}")
+plots.describe(
+    plt.gcf(), "A rate with its interval for each detector and setting; the baseline, the whole frame, comes first"
+)
 plt.show()
 run.check_references(*[f"{verdict}/{name}" for name in results])
 
 # %% [markdown]
-# Read it from the top. On `orl-wild` the whole frame is right, because these photographs were cut to the face before we
-# got them: a fact about the data set, not a reason to trust a frame; on photographs with background it is worthless.
-# The tutorial's settings lose most of the faces, and trying the profile cascades after the frontal one brings little
-# back. The border helps the cascade a good deal, and harms YuNet, which needs none. And here OpenCV's default threshold
-# for YuNet costs many faces. `YuNetDetector` enlarges twofold unless told otherwise; the row *not enlarged* shows what
-# that is worth.
+# Read the chart from the top. On `orl-wild` the whole frame is right, because ORL's photographs fill the frame with the
+# face. This is a fact about the data set and no reason to use the whole frame: on photographs with background it is
+# worthless. The tutorial's settings lose most of the faces, and the profile cascades, tried after the frontal one, find
+# hardly any more. The border helps the cascade a great deal. It harms YuNet, which needs none. OpenCV's default threshold
+# for YuNet loses many faces here. `YuNetDetector` enlarges a photograph to twice its size unless told otherwise; the row
+# *not enlarged* shows the effect.
 #
 # ### For whom does it fail?
 #
-# One rate hides who pays for it. The share of photographs whose face was *not* rightly found, by what is known of the
-# photograph, with 95 % intervals (Wilson). Where the intervals of two groups touch, this experiment has not told them
-# apart.
+# One rate for all hides for whom a detector fails. The chart shows the share of photographs in which the face was *not*
+# rightly found, by what is known about the photograph, with 95 % intervals (Wilson). Where the intervals of two groups
+# overlap, this experiment does not show a difference between them.
 
 # %%
 groups = {name: about[name].astype(str) for name in ("occlusion", "gender") if name in about}
@@ -470,6 +534,7 @@ for name in ("Haar 1.1/5, padded", "YuNet .6"):
             failures.setdefault(group, {})[name] = rate
 if failures:
     plots.intervals(failures, "failures, per cent")
+    plots.describe(plt.gcf(), "A failure rate with its interval for each group of photographs, by two detectors")
     plt.show()
 
 # %% tags=["nbval-ignore-output"]
@@ -483,15 +548,15 @@ telling = ("uncovered", "sunglasses", "scarf", "turned 28 or more")
 run.check_references(*[f"failed/{name}/{group}" for group in telling if group in failures for name in failures[group]])
 
 # %% [markdown]
-# On `orl-wild` a covered mouth costs more than covered eyes, and more than the head's turn. That matters beyond this
-# notebook: a photograph that fails here is missing from every later table, and those tables look better for it.
-# Whenever a data set was made by a detector, its hard photographs are already gone.
+# On `orl-wild` a covered mouth causes more failures than covered eyes, and more than a turned head. This matters beyond this
+# notebook. A photograph that fails here is missing from every later table, and those tables look better than they should.
+# Where a data set was made with a detector, its hardest photographs are already missing.
 #
 # ## On LFW
 #
-# Measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `facelab experiment run
-# 01_cropping_lfw`. Numbers only: the photographs are not ours to show. The reference is the centre square of 1/2.2 of the
-# side, since LFW was cut around a Haar detector's box made 2.2 times as large.
+# These rates were measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `facelab experiment
+# run 01_cropping_lfw`. The course may not show the photographs. The reference box is the centre square of 1/2.2 of the side,
+# since LFW was cut around the box of a Haar detector, enlarged by the factor 2.2.
 
 # %%
 lfw = records.read_record(project_data("results", "01_cropping_lfw.json"))
@@ -516,81 +581,105 @@ pd.DataFrame(
 
 # %%
 plots.intervals({"right": {name: lfw.metrics[f"right/{name}/all"] for name in SETTINGS}}, "right on LFW, per cent")
+plots.describe(plt.gcf(), "All rates are high, and most of their intervals overlap")
 plt.show()
 
 # %% [markdown]
-# Here the border finds nothing more, and what is right becomes fewer, with the cascade and with YuNet. The intervals
-# touch, so by themselves they are a hint only; but looked at one by one, the boxes that went wrong are those of
-# neighbours whose half faces at the edge the border completes: the largest box is then one of them. A setting that
-# rescues one data set spoils another: look at what is found, on your own photographs.
+# On LFW the border finds no more faces, and fewer boxes are right, with the cascade and with YuNet. The intervals overlap,
+# so by themselves they are only a hint. But we looked at the wrong boxes one by one. They belong to other people, whose
+# faces are cut off by the edge of the photograph. With the border the detector finds these faces too, and the largest box
+# is then one of them. A setting that helps on one data set can do harm on another. Look at what is found in your own
+# photographs.
 #
-# Nearly everything is found on LFW, and that is no merit of the detectors: LFW holds only faces that a Haar detector
-# had found. The two photographs of a person are not independent either, so the true intervals are somewhat wider than
-# these; and whether women's faces fail more often than men's, these few photographs do not say.
+# Nearly every face of LFW is found, but this says little about the detectors: LFW holds only faces that a Haar detector had
+# found. The two photographs of a person are not independent, so the true intervals are somewhat wider than these. Whether
+# women's faces fail more often than men's cannot be told from so few photographs.
 #
 # ## What to conclude, and what not
 #
-# - Parameters decide more than the choice of the detector. Measure them on your own photographs, against known boxes.
-# - Tight photographs need a border for a cascade; photographs with background must not have one.
-# - YuNet gives landmarks, and with them aligned faces; for the rest of the course that is the reason to use it.
-# - Count failures, by group, with intervals, and carry them along.
+# - The parameters matter more than the choice of the detector. Measure them on your own photographs, against known boxes.
+# - A cascade needs a border where faces fill the photograph; where there is background, a border does harm.
+# - YuNet gives landmarks, and landmarks give aligned faces. For this reason the rest of the course uses it.
+# - Count failures, by group, with intervals, and report them with every later result.
 #
-# Not to conclude: that YuNet is better than Haar on people in general. The reference landmarks of ORL were made with
-# YuNet and then corrected by hand, which favours it; `orl-wild` holds 40 people under simulated conditions, ten of
-# whose photographs are not ten independent trials; and ORL's people were colleagues of one laboratory around 1993, nine
-# of ten of them men.
+# Do not conclude that YuNet is better than Haar on people in general. The reference landmarks of ORL were made with YuNet
+# and then corrected by hand, which favours it. `orl-wild` holds 40 people under simulated conditions, and ten photographs
+# of one person are not ten independent trials. ORL's people were colleagues of one laboratory around 1993, nine of ten of
+# them men.
 #
 # ## Exercises
 #
-# Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
+# Replace each `...` by your code. The check says what is missing or wrong; hints and the solution can be unfolded below it.
+# The notebook goes on with the reference solution in any case.
 #
-# **1.1** Intersection over union of two boxes `(x, y, w, h)`. Mind boxes that do not touch.
+# **1.1** Intersection over union of two boxes `(x, y, w, h)`. Think of boxes that do not overlap.
 
 
 # %%
 def iou(a: tuple, b: tuple) -> float:
-    """Intersection over union."""
+    """Intersection over union, between 0 and 1."""
     return ...
 
 
 iou = labs.check_answer(exercises.IOU, iou)
 
 # %% [markdown]
-# **1.2** The number of the largest of a list of boxes `(x, y, w, h)`. What if the list is empty?
+# **1.2** The number of the largest of a list of boxes `(x, y, w, h)`, counted from 0. Decide what to return where
+# the list is empty, so that no photograph without a face is taken for one with a face.
 
 
 # %%
 def largest_face(boxes: list) -> int | None:
-    """Number of the largest box."""
+    """Number of the box with the largest area."""
     return ...
 
 
 largest_face = labs.check_answer(exercises.LARGEST_FACE, largest_face)
 
 # %% [markdown]
-# **1.3** The 2 x 3 matrix that brings two eyes to two points. Python knows complex numbers: `complex(*eye)`.
+# **1.3** The 2 x 3 matrix of the similarity that brings two eyes to two given points. Python has complex numbers:
+# `complex(*eye)`.
 
 
 # %%
 def align_eyes(right: np.ndarray, left: np.ndarray, to_right: np.ndarray, to_left: np.ndarray) -> np.ndarray:
-    """Matrix of the similarity, its last column the shift."""
+    """Points (2,), two eyes and where they go: matrix (2, 3) of the similarity, its last column the shift."""
     return ...
 
 
 align_eyes = labs.check_answer(exercises.ALIGN_EYES, align_eyes)
 
 # %% [markdown]
-# **1.4** Wilson's interval. With $p = k / n$, it is centred at $(p + z^2 / 2n) / (1 + z^2 / n)$, and half as wide as
-# $2z \sqrt{p (1 - p) / n + z^2 / 4 n^2} / (1 + z^2 / n)$. What does it say of 0 failures in 20?
+# **1.4** Wilson's interval. With $p = k / n$, its centre is $(p + z^2 / 2n) / (1 + z^2 / n)$, and half its width is
+# $z \sqrt{p (1 - p) / n + z^2 / 4 n^2} / (1 + z^2 / n)$. What is the interval of 0 failures in 20?
 
 
 # %%
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Lower and upper end."""
+    """Lower and upper end of the interval of the rate successes / n."""
     return ...
 
 
 wilson_interval = labs.check_answer(exercises.WILSON_INTERVAL, wilson_interval)
+
+# %% [markdown]
+# **1.5** Alignment by all landmarks. Among all similarities
+#
+# $$s \mapsto A s + v, \qquad A = \begin{pmatrix} c & -d \\ d & c \end{pmatrix},$$
+#
+# find the one that brings the points $s_i$ of `source` nearest to the points $t_i$ of `target`: it makes
+# $\sum_i w_i \lVert A s_i + v - t_i \rVert^2$ least. The weights $w_i \ge 0$ say how far each landmark is trusted; a hidden
+# one has the weight 0. Derive a formula; no search is needed. Return the matrix $(A \mid v)$. Where all points of the source
+# are one point, no rotation can be told: raise a `ValueError`.
+
+
+# %%
+def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, 2), (N, 2) and (N,), N >= 2: matrix (2, 3), its last column the shift."""
+    return ...
+
+
+fit_similarity = labs.check_answer(landmark_exercises.FIT_SIMILARITY, fit_similarity)
 
 # %% [markdown]
 # ## References

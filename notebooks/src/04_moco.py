@@ -1,18 +1,19 @@
 # %% [markdown]
 # # 04 MoCo v2: learning faces without a name
 #
-# Nobody tells the network who is who. All that it has to do is to recognise a photograph that was changed among
-# others. You will see what it learns from that (light and sunglasses, at first), measure it, and find out what must be
-# different for it to learn faces.
+# In self-supervised learning the network is not told who is on a photograph. Its only task is to recognise a changed photograph
+# among others. You will see what it learns from that: light and sunglasses, at first. You will measure it, and find out what
+# must be different for it to learn faces.
 #
-# ![What MoCo learns from views of one picture, and from pictures of one moment](../figures/04_moco.png)
+# ![1 - EER on strangers for MoCo with both kinds of views and three baselines, with 95 % intervals](../figures/04_moco.png)
 #
 # ## What you will learn
 #
-# - InfoNCE with a queue of keys, and the key encoder that follows slowly; why slowly.
-# - Where the loss can cheat: batch norm that tells, stale keys, a queue as long as the data set.
+# - InfoNCE with a queue of keys, and why the key encoder must follow slowly.
+# - How the loss can fall without learning faces: batch norm that identifies the batch, old keys, a queue as long as the data
+#   set.
 # - To count false negatives, and to see a collapse before any test does.
-# - To measure what a space sorts by when it is not identity.
+# - To measure what the embeddings are grouped by, if it is not identity.
 # - What helps: better views, more faces, a pretrained start. And what does not.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebook 03.
@@ -42,10 +43,13 @@ from facelab.augment import CLASSIFIER, MOCO_V2
 from facelab.backbones import backbone
 from facelab.evaluation import roc
 from facelab.exercises import chapter_04 as exercises
+from facelab.exercises import chapter_04_queue as queue_exercises
+from facelab.exercises import chapter_04_step as step_exercises
 from facelab.exercises import faults
 from facelab.labs import references
 from facelab.losses import info_nce
 from facelab.methods import MoCo
+from facelab.methods.base import apply_in_batches
 from facelab.paths import project_data
 from facelab.protocols import unseen_people
 from facelab.training import Plan
@@ -71,14 +75,14 @@ faces
 # %% [markdown]
 # ## A query, its key, and a queue
 #
-# Two views of a photograph go through two encoders: one becomes the query $q$, the other its key $k_+$. The query is to
-# find its key among $K$ keys of *other* photographs, which are kept in a queue from earlier batches:
+# Two views of a photograph go through two encoders: one becomes the query $q$, the other its key $k_+$. The query must find
+# its key among $K$ keys of *other* photographs, which are kept in a queue from earlier batches:
 #
 # $$L = -\log \frac{\exp(q \cdot k_+ / \tau)}{\exp(q \cdot k_+ / \tau) + \sum_{k_-} \exp(q \cdot k_- / \tau)}$$
 #
-# SimCLR (notebook 05) takes the negatives from the batch itself and needs a large one. Here the queue may be as long as one
-# likes, whatever the batch. It is a classification of $1 + K$ classes in which the first is always right, so a network
-# that knows nothing starts near $\log(1 + K)$:
+# SimCLR (notebook 05) takes the negatives from the batch itself and needs a large batch. Here the length of the queue does not
+# depend on the batch. The loss is that of a classification with $1 + K$ classes, of which the first is always right. An
+# untrained network therefore starts near $\log(1 + K)$:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -86,9 +90,9 @@ q, k, others = (torch.randn(n, 512, generator=generator) for n in (128, 128, 255
 print("within 5 % of log(1 + K):", abs(info_nce(q, k, others, temperature=0.5).item() / np.log(256) - 1) < 0.05)
 
 # %% [markdown]
-# One fault of an earlier project hides in a single line: the positives as a row $(N,)$ beside the negatives as a column
-# $(N, 1)$. Their sum is a table $(N, N)$ in which every query is weighed against everybody's positive, and nothing
-# complains:
+# One fault of an earlier project is in a single line: it adds the positives, of shape $(N,)$, to the negatives, of shape
+# $(N, 1)$. Their sum has the shape $(N, N)$ and compares every query with the positives of all others. There is no error
+# message:
 
 # %% tags=["nbval-ignore-output"]
 broadcast = next(fault for fault in faults.all_faults() if fault.check is faults.check_broadcast)
@@ -99,11 +103,11 @@ print("ours:    ", broadcast.check(broadcast.correct_version))
 # %% [markdown]
 # ## The key encoder follows slowly
 #
-# Keys in the queue were made at different times. If the encoder that makes them moved as fast as the query's, the
-# oldest would come from another network, and there is a way out that needs no faces: give everything one direction,
-# and move that direction on with every step. The fresh key is then near, all old ones are far. So the key encoder is
-# a moving average, $\theta_k \leftarrow m\,\theta_k + (1 - m)\,\theta_q$, without gradient. The queue is a ring: new keys
-# take the place of the oldest, and nothing asks that its length be a multiple of the batch.
+# The keys in the queue were made at different times. If the encoder that makes them moved as fast as that of the queries, the
+# oldest keys would come from a quite different network. The loss could then fall without any knowledge of faces: the network
+# gives all photographs one direction and moves that direction on with every step. The new key is then near, and all old keys
+# are far. Therefore the key encoder is a moving average, $\theta_k \leftarrow m\,\theta_k + (1 - m)\,\theta_q$, without
+# gradient. The queue is a ring: new keys take the places of the oldest. Its length need not be a multiple of the batch.
 
 # %%
 ring = MoCo(backbone("resnet10", 1, width=8), CLASSIFIER, queue=10)
@@ -115,14 +119,15 @@ for step in range(3):
     )
 
 # %% [markdown]
-# (-2 stands for a place that no key has taken yet.)
+# (-2 stands for a place that holds no key yet.)
 #
-# ## Batch norm tells, and old keys lie
+# ## Batch norm and old keys
 #
-# Two more ways to a low loss without faces. A query and its key of the *same batch* are normalised by the same
-# statistics, and the keys in the queue by others: the network can recognise the batch. MoCo shuffles the keys over the
-# devices; on one device, the batch goes through in groups, the keys in another order than the queries (`groups`). And
-# a queue as long as the data set holds a key of the very photograph, an epoch old, as a negative. Each has a check:
+# There are two more ways to a low loss without learning faces. First, a query and its key of the *same batch* are normalised
+# with the same batch statistics, and the keys in the queue with others. The network can recognise the batch instead of the
+# photograph. MoCo therefore shuffles the keys over the devices. On one device the batch goes through in groups, and the keys
+# in another order than the queries (`groups`). Second, a queue as long as the data set still holds the key of the same
+# photograph from the epoch before, and treats it as a negative. There is a check for each fault:
 
 # %% tags=["nbval-ignore-output"]
 faults.fault_table(
@@ -132,9 +137,17 @@ faults.fault_table(
 # %% [markdown]
 # ## First run: as the paper has it
 #
-# Each picture is its own, its two views are drawn by augmentation, 20 people train and 20 others judge. The names of
-# the training people go into nothing but a count: how many keys in the queue show the person of the query? They are
-# pushed away although they are right. A method without labels cannot know.
+# Each picture counts as different from all others, and its two views are drawn by augmentation. 20 people are for training,
+# 20 others for the test. The names of the training people are used for one count only: how many keys in the queue show the
+# person of the query? These are false negatives: they are pushed away although they show the right person. A method without
+# labels cannot know.
+
+# %% [markdown]
+# These are the views of the paper: large changes of crop and light. In a live notebook, move the sliders: at which strength do
+# you no longer recognise the person? In a stored notebook this is a picture of each step.
+
+# %%
+labs.explore_views(faces.images[:: len(faces) // 3][:3], MOCO_V2, seed) if show_them else "not shown"
 
 # %%
 network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
@@ -173,6 +186,29 @@ def watch(candidate):
     return evaluation.collapse_metrics(first, second)
 
 
+# %% [markdown]
+# How well it does is seen from the equal error rate (EER) on all pairs of photographs of the 20 strangers. To compare, here are
+# two baselines and SupCon of notebook 03, which knew the names, on the same people:
+
+# %%
+for name in ("raw pixels", "whitened PCA", "SupCon"):
+    print(name, references.lookup("03_supcon", preset, dataset).get(f"eer/{name}", "has no reference here"))
+
+# %% [markdown]
+# **4.6** Predict, then run. MoCo learns from two views of each picture, without names. Which EER does it reach on strangers?
+# 0 is perfect, 0.5 is chance. Write down a number from 0 to 0.5 before you run on. A guess counts for being made; it is never
+# wrong.
+
+
+# %%
+def guess_views_of_a_picture() -> float:
+    """EER of MoCo on strangers after the first run, from 0 to 0.5."""
+    return ...
+
+
+guess = labs.predict(exercises.GUESS_VIEWS_OF_A_PICTURE, guess_views_of_a_picture)
+
+# %%
 short = replace(plan, epochs=epochs or run.choose(2, 16, 800))  # enough to see where it goes
 pictures = unseen_people.run_unseen_people(
     faces, new_method(MOCO_V2), short, draws=draws, name="MoCo, views of a picture", monitors=[watch]
@@ -183,6 +219,7 @@ figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.6))
 for panel, name in zip(axes, ("loss", "effective_rank", "same_person"), strict=True):
     panel.plot(range(1, short.epochs + 1), pictures.history.series(name))
     panel.set(title={"same_person": "keys of the query's person"}.get(name, name.replace("_", " ")), xlabel="epoch")
+plots.describe(figure, "Three curves over the first run. The third counts false negatives in the queue.")
 plt.show()
 people = len(np.setdiff1d(faces.people, pictures.test.people))
 expected = keys / people
@@ -194,14 +231,16 @@ print(f"{keys} keys over {people} people: the count is near K / people:", abs(co
 for name, figures in pictures.metrics.items():
     run.record_metric(f"eer/{name}", figures["eer"])
     print(f"{name:26} EER {figures['eer']}   AUC {figures['auc'].value:.3f}")
+guess.compare(run.record.metrics["eer/MoCo, views of a picture"])
 
 # %% [markdown]
-# The loss falls: it recognises the pictures. Of strangers it knows hardly more than raw pixels do. What did it learn?
+# The loss falls, so the network recognises the pictures. Yet it tells strangers apart hardly better than raw pixels do. What
+# did it learn?
 #
-# ## What it sorts by
+# ## What the embeddings are grouped by
 #
-# Cluster the test photographs, as many clusters as people, and ask of each thing that is known of a photograph how
-# much the clusters tell about it (AMI: 0 is chance). Beside it the same for whitened PCA.
+# We divide the test photographs into as many clusters as there are people. Then we measure, for everything that is known
+# about a photograph, how much the clusters tell about it (AMI: 0 is chance). For comparison we do the same with whitened PCA.
 
 
 # %%
@@ -217,25 +256,33 @@ by_pictures = sorts_by(pictures.embeddings["MoCo, views of a picture"], pictures
 by_pca = sorts_by(pictures.embeddings["whitened PCA"], pictures.test)
 for name, estimate in by_pictures.items():
     run.record_metric(f"AMI with {name}/views of a picture", estimate)
-plots.intervals(
+figure = plots.intervals(
     {"whitened PCA": by_pca, "MoCo, views of a picture": by_pictures},
     "AMI: 0 is chance, 1 is the same partition",
     percent=False,
 )
+plots.describe(figure, "What clusters of the embeddings agree with: people, or how the picture was taken.")
 plt.show()
 
 # %% [markdown]
-# The founding project saw the same without a number: its MoCo sorted 44 people by their sunglasses, by profile, by the
-# colour of the light. What helps to recognise a *picture* is what was special about the picture. A method without
-# names is told what to ignore by its views, and by nothing else.
+# The founding project saw the same, though it did not measure it: its MoCo grouped 44 people by sunglasses, by profile and by
+# the colour of the light. What helps to recognise a *picture* is whatever is special about that picture. A method that learns
+# without names needs two views of a face that differ only in what should not matter. Nothing else tells it what to ignore.
 #
 # ## Second run: views of one moment
 #
-# Each photograph of `orl-wild` exists in four renderings: other light, another turn, another scarf. Let the second
-# view be *another rendering of the same photograph*. Still no name is used; two photographs of one person are as
-# strange to each other as before. Only the views now differ in what is to be ignored.
+# Each photograph of `orl-wild` exists in four renderings, with another light, another turn and another scarf. The second view
+# is now *another rendering of the same photograph*. Names are still not used, and two photographs of one person still count
+# as different. But now the two views differ in what the network should ignore.
 
 # %%
+_, strangers = unseen_people.split_unseen_people(faces, seed)
+watched = strangers.subset(np.linspace(0, len(strangers) - 1, min(len(strangers), 160)).astype(int))
+snapshots = labs.EmbeddingSnapshots(
+    watched,
+    np.geomspace(1, plan.epochs, 12).astype(int).tolist(),
+    embed=lambda candidate, some: apply_in_batches(candidate, candidate.queries, some),
+)
 moments = unseen_people.run_unseen_people(
     faces,
     new_method(CLASSIFIER),
@@ -243,7 +290,7 @@ moments = unseen_people.run_unseen_people(
     draws=draws,
     name="MoCo, views of a moment",
     scene=renderings,
-    monitors=[watch],
+    monitors=[watch, snapshots],
 )
 ours = moments.metrics["MoCo, views of a moment"]
 run.record_metric("eer/MoCo, views of a moment", ours["eer"])
@@ -268,14 +315,21 @@ run.record_metric("views of a moment are clear of every baseline", clear)
 
 # %%
 runs = {"views of a picture": pictures.history, "views of a moment": moments.history}
-plots.curves({name: history.series("effective_rank") for name, history in runs.items()}, "epoch", "effective rank")
+figure = plots.curves(
+    {name: history.series("effective_rank") for name, history in runs.items()}, "epoch", "effective rank"
+)
+plots.describe(figure, "One curve for each run. A rank near 1 would be a collapse.")
 plt.show()
 curves = {name: roc(scores, moments.pairs.same) for name, scores in (pictures.scores | moments.scores).items()}
-plots.det_curves({name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training")
+figure = plots.det_curves(
+    {name: (curve.fmr, 1 - curve.tmr) for name, curve in curves.items()}, "People never seen in training"
+)
+plots.describe(figure, "One curve for each way to compare two photographs. The lower a curve, the fewer errors.")
 plt.show()
 figures = pictures.metrics | moments.metrics
 overview = {"strangers, 1 - EER": {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}}
 figure = plots.intervals(overview, "per cent, with 95 % intervals", f"{dataset}: no names were used")
+plots.describe(figure, "MoCo after both runs beside three baselines.")
 run.save_figure(figure)
 plt.show()
 run.check_references(
@@ -289,8 +343,10 @@ if stored:
     low = moments.metrics["whitened PCA"]["eer"].low
     paired = stored["views of a moment are better than whitened PCA, paired"]
     clear = stored["eer/MoCo, views of a moment"].high < low
-    print("over seeds, its interval lies below that of whitened PCA:", clear)
-    print(f"share of {paired.seeds} seeds in which the paired difference holds no 0: {paired.value:.1f}")
+    print("over seeds, the interval of MoCo with views of a moment lies below that of whitened PCA:", clear)
+    print(
+        f"share of {paired.seeds} seeds in which the interval of the paired difference excludes 0: {paired.value:.1f}"
+    )
 supcon = references.lookup("03_supcon", preset, dataset).get("eer/SupCon")
 if supcon:
     print("SupCon of notebook 03, with names, on the same people:", supcon)
@@ -300,15 +356,31 @@ for name, found in figures.items():
     print(f"{name:26} EER {found['eer']}   AUC {found['auc'].value:.3f}")
 
 # %% [markdown]
-# Two kinds of chance. Over *seeds*, MoCo with views of a moment is below whitened PCA without any doubt. Over *people* the
-# interval is wide, since there are only 20, and touches that of whitened PCA; judged on the same draws of people (paired
-# bootstrap), the difference holds no 0 in most seeds, not in all. Twenty other people might show less.
+# Chance enters in two ways. Over *seeds*, the EER of MoCo with views of a moment is clearly below that of whitened PCA. Over
+# *people* its interval is wide, since there are only 20, and it overlaps that of whitened PCA. The paired bootstrap compares
+# both on the same draws of people. Its interval excludes 0 for most seeds, but not for all. With twenty other people the
+# difference might be smaller.
 #
-# Both ranks fall at first, the way out from above: everything in one direction that moves on. Then the slow keys win.
+# Both effective ranks fall at first. That is the shortcut described above: all photographs in one direction that moves on.
+# Then the slow key encoder prevents it, and the ranks rise.
 #
-# The same network, the same photographs, no name in either: and another answer. (The first run was the shorter one. At
-# equal length it is the row "views/of one rendering" of the table below.) In the plane, every point is a photograph of
-# somebody who was in neither training:
+# During the second run the queries of some strangers' photographs were kept after several epochs. The network did not learn
+# from them. All epochs are drawn by the same two principal components. Where the rank is low, the photographs lie close
+# together and move together; later they spread. In a live notebook the next cell is an explorer: slide over the epochs, and
+# see the nearest neighbours of one face change. In a stored notebook it is a row of maps, with one colour for each person.
+
+# %%
+known = [name for name in ("occlusion", "glasses", "light_azimuth") if name in watched.attributes]
+who = watched.attributes[known].assign(person=[watched.names[person] for person in watched.identity])
+moment_of = watched.attributes[renderings].to_numpy() if renderings else None
+labs.explore_training(
+    snapshots, who[["person", *known]], moment_of, "queries of MoCo, views of a moment"
+) if show_them else "not shown"
+
+# %% [markdown]
+# Both runs use the same network and the same photographs, and neither uses names; only the views differ. (The first run was
+# the shorter one. At equal length it is the row "views/of one rendering" of the chart below.) In the maps, every point is a
+# photograph of somebody who was in neither training:
 
 # %%
 names = {"views of a picture": pictures, "views of a moment": moments}
@@ -316,7 +388,7 @@ for title, result in names.items():
     points = plots.project_to_2d(result.embeddings[f"MoCo, {title}"], seed=seed)
     labels = {"person": [result.test.names[person] for person in result.test.identity]}
     labels |= {"occlusion": result.test.attributes["occlusion"]} if "occlusion" in result.test.attributes else {}
-    plots.embedding_map(points, labels, title)
+    plots.describe(plots.embedding_map(points, labels, title), "Each point is a photograph of a stranger.")
     plt.show()
 
 # %%
@@ -324,26 +396,35 @@ of_moment = moments.embeddings["MoCo, views of a moment"]
 group = moments.test.attributes[renderings].to_numpy() if renderings else None
 queries = np.linspace(0, len(moments.test) - 1, 3).astype(int)
 plots.neighbor_sheet(
-    moments.test.images, of_moment, moments.test.identity, queries, group=group, side=62
+    moments.test.images,
+    of_moment,
+    moments.test.identity,
+    queries,
+    k=5,
+    group=group,
+    side=46,
+    alt="Strangers and their neighbours after the second run; a green frame marks the same person, an orange one another.",
 ) if show_them else "not shown"
 
 # %%
 by_moments = sorts_by(of_moment, moments.test)
 for name, estimate in by_moments.items():
     run.record_metric(f"AMI with {name}/views of a moment", estimate)
-plots.intervals(
+figure = plots.intervals(
     {"views of a picture": by_pictures, "views of a moment": by_moments},
     "AMI: 0 is chance, 1 is the same partition",
     percent=False,
 )
+plots.describe(figure, "What the clusters of both runs agree with: people, or how the picture was taken.")
 plt.show()
 run.check_references("AMI with people/views of a picture", "AMI with people/views of a moment")
 
 # %% [markdown]
-# ## People by nearest photographs and clusters
+# ## Nearest photographs and clusters
 #
-# The founding project judged by names all the same: the nearest photographs of a test picture, and clusters. Among the
-# strangers, each photograph is looked up among all others (renderings of itself left out), and the silhouette is swept.
+# The founding project evaluated its MoCo by the names of the nearest photographs and by clusters. Here each photograph of a
+# stranger is searched among all others, without the renderings of itself. Then the silhouette is computed for several numbers
+# of clusters.
 
 # %%
 looked_up, spaces = {}, pictures.embeddings | moments.embeddings
@@ -355,9 +436,10 @@ ks = sorted({max(2, round(len(moments.test.people) * share)) for share in (0.25,
 sweep = evaluation.silhouette_sweep(of_moment, ks, seed=seed)
 plots.intervals({"": looked_up}, "top-1 of the nearest photograph, per cent")
 plt.show()
-plots.silhouette_curve(
+figure = plots.silhouette_curve(
     sweep.index, sweep["silhouette"], int(sweep["silhouette"].idxmax()), len(moments.test.people), "views of a moment"
 )
+plots.describe(figure, "Two marks: the number of clusters with the highest silhouette, and the true number of people.")
 plt.show()
 run.check_references("nearest photograph/MoCo, views of a picture", "nearest photograph/MoCo, views of a moment")
 
@@ -366,49 +448,56 @@ founding = pd.read_csv(project_data("founding.csv")).query("method in ('MoCo kNN
 (100 * founding.pivot(index=["method", "data"], columns="metric", values="value")).round(1)
 
 # %% [markdown]
-# The table is what the founding project reported of GTAV and its derived sets: about half of the pictures found their
-# person by the nearest photograph, and far fewer by clusters. Top-1 of the nearest photograph asks little: one other
-# photograph under much the same light is enough, and there whitened PCA is hard to beat. The EER asks about all pairs.
+# The table shows what the founding project reported for GTAV and its derived sets. For about half of the pictures the nearest
+# photograph showed the right person; clusters did far worse. Top-1 of the nearest photograph is an easy criterion: one other
+# photograph in a similar light is enough, and there whitened PCA is hard to beat. The EER depends on all pairs.
 #
-# ## One screw at a time
+# ## One setting at a time
 #
-# The base is the second run, two thirds as long; each row changes one thing, over several seeds, and is judged by the same
-# 20 strangers. The command that makes the record:
+# The base is the second run, two thirds as long. Each row changes one setting. All are trained with several seeds and tested
+# on the same 20 strangers. The command that makes the record:
 
 # %%
 experiments = records.read_record(project_data("results", "04_experiments.json"))
 print(experiments.command)
 found = {name.removeprefix("eer/"): metric for name, metric in experiments.metrics.items()}
-screws = {name: metric for name, metric in found.items() if not name.startswith("pretraining/")}
-plots.intervals({"": screws}, f"EER, per cent, mean over {experiments.parameters['seeds']} seeds (lower is better)")
+settings = {name: metric for name, metric in found.items() if not name.startswith("pretraining/")}
+figure = plots.intervals(
+    {"": settings}, f"EER, per cent, mean over {experiments.parameters['seeds']} seeds (lower is better)"
+)
+plots.describe(figure, "The base, then one changed setting in each row. Most intervals overlap that of the base.")
 plt.show()
-worse = [name for name, metric in screws.items() if metric.low > screws["base"].high]
-better = [name for name, metric in screws.items() if metric.high < screws["base"].low]
+worse = [name for name, metric in settings.items() if metric.low > settings["base"].high]
+better = [name for name, metric in settings.items() if metric.high < settings["base"].low]
 print("above the base, intervals apart:", *worse, sep="\n  ")
 print("below the base, intervals apart:", *(better or ["none"]), sep="\n  ")
 
 # %% [markdown]
-# Few seeds make wide intervals, and most rows lie over the base: what many papers call a gain would be lost here. Two things
-# are not lost. The views matter more than anything else. And with a fast key encoder (momentum .9) the seeds differ
-# most.
+# With few seeds the intervals are wide, and most of them overlap that of the base. Many a gain that papers report could not be
+# seen here. Two results can be seen. The views matter more than any other setting. And with a fast key encoder (momentum 0.9)
+# the seeds differ most.
 #
-# More faces instead? Pretrain on LFW, 13 000 photographs of 5 700 people, without their names; look at `orl-wild` with
-# that network as it is, then go on with `orl-wild`, all layers learning or the first six frozen:
+# Do more faces help instead? We pretrain on LFW, 13 000 photographs of 5 700 people, without their names. We test that network
+# on `orl-wild` as it is. Then we train it further on `orl-wild`, with all layers learning or with the first six frozen:
 
 # %%
 pretraining = {
     name.removeprefix("pretraining/"): metric for name, metric in found.items() if name.startswith("pretraining/")
 }
-plots.intervals({"": {"base, from scratch": found["base"], **pretraining}}, "EER, per cent (lower is better)")
+figure = plots.intervals({"": {"base, from scratch": found["base"], **pretraining}}, "EER, per cent (lower is better)")
+plots.describe(
+    figure, "The network that saw LFW only has the highest error; both that trained further have the lowest."
+)
 plt.show()
 
 # %% [markdown]
-# The network that has seen LFW alone is lost on `orl-wild`: other light, other cloth. As a start it does no harm, and its
-# rows lie lowest, the free one and the frozen one close together, as the founding project found of its own two.
+# The network that has seen only LFW does badly on `orl-wild`, where light and occlusions are different. As a starting point it
+# does no harm. Its two rows lie lowest, with free and with frozen layers close together. The founding project found the same
+# of its two variants.
 #
 # ## On LFW
 #
-# View 2 by halves, as in notebook 03, MoCo beside SupCon:
+# View 2, trained and tested by halves as in notebook 03, with MoCo beside SupCon:
 
 # %%
 lfw = records.read_record(project_data("results", "lfw_view2_moco.json"))
@@ -416,28 +505,33 @@ named = records.read_record(project_data("results", "lfw_view2_supcon.json"))
 print(lfw.command, "|", lfw.data["faces"]["images"], "images of", lfw.data["faces"]["people"], "people")
 shown = {name: lfw.metrics[f"accuracy/{name}"] for name in ("raw pixels", "whitened PCA", "random network")}
 shown |= {"MoCo, no names": lfw.metrics["accuracy/moco"], "SupCon, with names": named.metrics["accuracy/supcon"]}
-plots.intervals({"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW, people never seen", chance=0.5)
+figure = plots.intervals(
+    {"": shown}, "accuracy on View 2, per cent; 50 is chance", "LFW, people never seen", chance=0.5
+)
+plots.describe(figure, "Three baselines, then the two trained methods.")
 plt.show()
 print("MoCo is above whitened PCA, intervals apart:", shown["MoCo, no names"].low > shown["whitened PCA"].high)
 
 # %% [markdown]
-# LFW has no renderings: the views are crops and jitter of one photograph, and most people have one photograph only. That
-# is the first run again, on real faces.
+# LFW has no renderings. The views are crops and jitter of one photograph, and most people have only one photograph. This is
+# the first run again, on photographs that were not rendered.
 #
 # ## What to conclude, and what not
 #
-# - A method without names learns what its views leave in common. Choose the views, and you have chosen the answer.
-# - A falling loss says nothing. Watch the rank, count the false negatives, and judge on strangers beside whitened PCA.
-# - A queue is for negatives: shorter than the data set, older than nothing the key encoder has forgotten.
+# - A method without names learns what its two views have in common. Whoever chooses the views chooses what it learns.
+# - A falling loss alone proves nothing. Watch the effective rank, count the false negatives, and test on strangers beside
+#   whitened PCA.
+# - The queue holds negatives. Keep it shorter than the data set, and so short that its oldest keys still fit the key encoder.
 #
-# Not to conclude: that no labels means no bias, or no consent. A space that was trained on faces without names still
-# finds the person, and the people in it were not asked either.
+# Not to conclude: that training without labels has no bias, or needs no consent. A space that was trained on faces without
+# names still finds the person, and these people were not asked either.
 #
 # ## Exercises
 #
-# Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
+# Replace each `...` by your code. The check says what is missing or wrong. The notebook goes on with the reference solution
+# in any case.
 #
-# **4.1** InfoNCE: queries and keys (N, D), a queue (K, D), all of any norm; the mean over the queries.
+# **4.1** InfoNCE for queries and keys (N, D) and a queue (K, D), all of any norm. Return the mean over the queries.
 
 
 # %%
@@ -449,8 +543,8 @@ def info_nce_loss(q: torch.Tensor, k: torch.Tensor, queue: torch.Tensor, tempera
 info_nce_loss = labs.check_answer(exercises.INFO_NCE_LOSS, info_nce_loss)
 
 # %% [markdown]
-# **4.2** Put keys (B, D) into the ring (K, D), in place, from `pointer` on; return the new pointer. K need not be a
-# multiple of B, and B may be larger than K.
+# **4.2** Write keys (B, D) into the ring `queue` (K, D), in place, from `pointer` on. Return the new pointer, the place of the
+# next key. K need not be a multiple of B, and B may be larger than K.
 
 
 # %%
@@ -459,10 +553,11 @@ def enqueue(queue: torch.Tensor, pointer: int, keys: torch.Tensor) -> int:
     return ...
 
 
-enqueue = labs.check_answer(exercises.ENQUEUE, enqueue)
+enqueue = labs.check_answer(queue_exercises.ENQUEUE, enqueue)
 
 # %% [markdown]
-# **4.3** Move the key encoder, in place: m times itself and 1 - m times the query encoder.
+# **4.3** Move the parameters of the key encoder, in place: each becomes m times itself plus 1 - m times that of the query
+# encoder.
 
 
 # %%
@@ -471,11 +566,11 @@ def ema_update(key: torch.nn.Module, query: torch.nn.Module, m: float) -> None:
     return ...
 
 
-ema_update = labs.check_answer(exercises.EMA_UPDATE, ema_update)
+ema_update = labs.check_answer(queue_exercises.EMA_UPDATE, ema_update)
 
 # %% [markdown]
-# **4.4** For each of N queries: how many keys in the queue show the same person? -1 is an unknown person, -2 a place that no
-# key has taken yet.
+# **4.4** For each of N queries: how many keys in the queue show the same person? -1 stands for an unknown person, -2 for a
+# place that holds no key yet.
 
 
 # %%
@@ -485,6 +580,38 @@ def false_negatives(person: np.ndarray, queue_person: np.ndarray) -> np.ndarray:
 
 
 false_negatives = labs.check_answer(exercises.FALSE_NEGATIVES, false_negatives)
+
+# %% [markdown]
+# **4.5** One whole training step of MoCo, in the order of Algorithm 1 of the paper:
+#
+# 1. The queries: `views[0]` through `query`, in two halves (`chunk(2)`), each with batch statistics of its own.
+# 2. The keys: `views[1]` through `key`, in two halves as well, but in another order: its rows are first taken in the order
+#    `order`, a permutation of the N rows, and the keys are then put back into the order of the queries. Without gradient.
+# 3. The loss, against the queue as it was before this step; `info_nce` of this notebook takes rows of any norm.
+# 4. One step of `optimizer`, which holds the parameters of `query`. Gradients of earlier steps may still be there.
+# 5. The parameters of `key` move towards those of `query`, as they are now: m times themselves plus 1 - m times those.
+# 6. The keys, with norm 1, enter the ring `queue` (K, D) in place, from `pointer` on; N is at most K.
+#
+# Return the loss as a number and the new pointer.
+
+
+# %%
+def moco_step(
+    query: torch.nn.Module,
+    key: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    queue: torch.Tensor,
+    pointer: int,
+    views: tuple[torch.Tensor, torch.Tensor],
+    order: torch.Tensor,
+    m: float,
+    temperature: float,
+) -> tuple[float, int]:
+    """The loss of the step, and the place of the next key; encoders and queue change in place."""
+    return ...
+
+
+moco_step = labs.check_answer(step_exercises.MOCO_STEP, moco_step)
 
 # %% [markdown]
 # ## References

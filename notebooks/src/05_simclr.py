@@ -1,21 +1,21 @@
 # %% [markdown]
 # # 05 SimCLR and LARS: many photographs, few labels
 #
-# Labels cost work, photographs do not. A network first learns without labels, by telling each photograph of a large batch
-# from all others; then it gets a few labels. How many does that save? You will also repeat two failures of an earlier
-# project on purpose, and write the checks that catch them.
+# Photographs are cheap, labels are work. A network first learns without labels: it tells each photograph of a large batch from
+# all others. Then it gets a few labels. How many labels does that save? You will also repeat two failures of an earlier
+# project on purpose, and use the checks that find them.
 #
-# ![Balanced accuracy with few labels](../figures/05_simclr.png)
+# ![Balanced accuracy with 1, 10 and 30 % of the labels, for SimCLR, a random start and pixels](../figures/05_simclr.png)
 #
 # ## What you will learn
 #
 # - NT-Xent, the loss of SimCLR, and what its temperature does.
-# - Why the batch must be large, how a batch that does not fit in memory is trained all the same, and why large batches
-#   got an optimiser of their own, LARS.
-# - The semi-supervised question: linear probe and fine-tuning with 1, 10 and 30 % of the labels, beside a network
-#   that starts at random and beside plain pixels.
-# - To see a classifier that knows one class only, and a validation set in which a class is missing, before they are
-#   printed.
+# - Why the batch must be large, how to train with a batch that does not fit in memory, and why large batches have an
+#   optimiser of their own, LARS.
+# - Semi-supervised learning: linear probe and fine-tuning with 1, 10 and 30 % of the labels, compared with a network that
+#   starts at random and with plain pixels.
+# - To notice a classifier that predicts one class only, and a validation set without one of the classes, before they are
+#   reported.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02 and 04.
 #
@@ -23,7 +23,7 @@
 
 # %% tags=["parameters"]
 preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: the paper's settings, for a GPU
-dataset: str = "orl-wild"  # [orl-wild, orl] the attributes that are asked for are labels of ours
+dataset: str = "orl-wild"  # [orl-wild, orl] whose attributes were labelled for this course
 seed: int = 0  # of the initial weights, the order, the augmentation and the draws of labels
 epochs: int = 0  # [0, 2 ≤ epochs] passes of the pretraining over the training photographs; 0: the preset's
 temperature: float = 0.2  # [0 < temperature] of the loss; the paper has 0.1 on ImageNet, 0.5 on CIFAR-10
@@ -39,7 +39,9 @@ from facelab.backbones import backbone
 from facelab.datasets.splits import stratified_split
 from facelab.errors import BadParameterError
 from facelab.exercises import chapter_05 as exercises
+from facelab.exercises import chapter_05_gradient as gradient_exercises
 from facelab.exercises import chapter_05_labels as label_exercises
+from facelab.exercises import chapter_05_lars as lars_exercises
 from facelab.exercises import faults
 from facelab.experiments.analysis.memory import PeakMemory
 from facelab.labs import references
@@ -54,19 +56,20 @@ run = labs.begin("05_simclr", preset=preset, dataset=dataset, seed=seed, epochs=
 size = run.choose(32, 48, 112)
 faces = datasets.load(dataset, size)
 if not {"glasses", "facial_hair", "smile", "gender"} <= set(faces.attributes.dropna(axis=1)):  # known of each
-    raise BadParameterError(f"{dataset} has not the attributes that are asked for.", "Take orl-wild or orl.")
+    raise BadParameterError(f"{dataset} lacks attributes that this notebook needs.", "Take orl-wild or orl.")
 train, test = unseen_people.split_unseen_people(faces, seed)
 run.record_data("train", train)
 run.record_data("test", test)
 print(train, test, sep="\n")
 
 # %% [markdown]
-# Half of the people train, the other half judge, as in notebook 04: nobody of the test is in any training below.
+# Half of the people are for training, the other half for the test, as in notebook 04. Nobody of the test is in any training
+# below.
 #
-# ## Find your partner
+# ## Find the partner
 #
-# Of each of $N$ photographs two views are drawn. Each of the $2N$ views looks at all others, itself left out, and must name
-# the one that comes from its own photograph: a classification of $2N - 1$ classes.
+# Two views are drawn of each of $N$ photographs. Each of the $2N$ views is compared with all others, and its partner, the
+# other view of the same photograph, must be found among them. This is a classification with $2N - 1$ classes.
 #
 # $$L = \frac{1}{2N}\sum_i -\log \frac{\exp(\cos(z_i, z_{j(i)}) / \tau)}{\sum_{k \ne i} \exp(\cos(z_i, z_k) / \tau)}$$
 
@@ -77,18 +80,20 @@ partner = torch.arange(6).roll(3)  # rows 0-2 are first views, rows 3-5 second v
 shares = ((z @ z.T) / temperature).masked_fill(itself, -torch.inf).softmax(dim=1)
 figure, axes = plt.subplots(1, 2, figsize=(7.5, 3))
 for panel, values, title in zip(
-    axes, (shares, torch.eye(6)[partner]), ("share of each other view", "what is right"), strict=True
+    axes, (shares, torch.eye(6)[partner]), ("share of each other view", "the partner"), strict=True
 ):
     panel.imshow(values, cmap="viridis", vmin=0, vmax=1)
     panel.set(title=title, xlabel="view", ylabel="view")
     panel.grid(False)
+plots.describe(figure, "Two matrices of six views by six. The right one marks, in each row, the partner of the view.")
 plt.show()
 by_hand = -shares[torch.arange(6), partner].log().mean()
 print("by hand equals facelab.losses.nt_xent:", torch.isclose(by_hand, nt_xent(z[:3], z[3:], temperature)).item())
 
 # %% [markdown]
-# Who knows nothing gives each of the $2N - 1$ others the same share, so the loss starts near $\log(2N - 1)$. If it does
-# not, something is wrong before any training. (Google's code adds the means of both halves: twice the paper's loss.)
+# An untrained network gives each of the $2N - 1$ others nearly the same share, so the loss starts near $\log(2N - 1)$. If it
+# does not, something is wrong before any training. (Google's code adds the means of both halves, which is twice the paper's
+# loss.)
 
 # %%
 known_nothing = torch.randn(256, 512, generator=torch.Generator().manual_seed(0))
@@ -96,24 +101,28 @@ start = nt_xent(*known_nothing.chunk(2), temperature=0.5)
 print("within 5 % of log(2N - 1):", abs(start.item() / np.log(255) - 1) < 0.05)
 
 # %% [markdown]
-# The temperature decides which of the others count. The gradient pushes each of them away in proportion to its share.
-# With a small $\tau$ only the nearest few have one; with a large one all are pushed alike, near or far:
+# The temperature $\tau$ decides which of the others matter. The gradient pushes each of them away in proportion to its share.
+# With a small $\tau$ only the nearest few have a share. With a large $\tau$ all have nearly the same, near or far:
 
 # %%
 others = torch.from_numpy(np.sort(np.random.default_rng(0).normal(0, 0.3, 254).clip(-1, 1))[::-1].copy())
 pushed = {f"τ = {tau}": (others / tau).softmax(dim=0).cumsum(dim=0) for tau in (0.05, 0.1, 0.2, 0.5, 1.0)}
 title = "Cosines of a network that has begun to learn"
-plots.curves(pushed, "so many of the nearest others (of 254)", "their part of all that pushes", title)
+figure = plots.curves(pushed, "the nearest others, how many of 254", "sum of their shares", title)
+plots.describe(
+    figure, "The smaller the temperature, the sooner the curve rises: few neighbours take most of the share."
+)
 plt.show()
 
 # %% [markdown]
 # ## A batch that does not fit
 #
-# More photographs in a batch are more to be told from: the paper goes to 8192. Memory ends sooner. It will not do to
-# add up gradients of small batches, since each photograph would then be compared with the few of its own. *Gradient
-# caching* keeps the comparison whole: all photographs go through the network in chunks, and nothing is kept but their
-# projections; the loss looks at all projections at once and sends a gradient to each; then every chunk goes through
-# again, with what lies between, and passes its gradients on. `Plan(chunk=32)` does that.
+# In a larger batch each photograph is compared with more others; the paper goes up to 8192. Memory ends sooner. Adding up the
+# gradients of small batches is no way out, since each photograph would then be compared with the few of its own batch.
+# *Gradient caching* (exercise 3.5) keeps the comparison whole, in two passes. First, all photographs go through the network
+# in chunks, and only their projections are kept. The loss compares all projections at once and gives a gradient for each.
+# Then every chunk goes through the network again, this time with its intermediate values, and its gradients are passed on to
+# the weights. `Plan(chunk=32)` does that.
 
 # %%
 network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
@@ -140,14 +149,15 @@ figure, axes = plt.subplots(figsize=(7.5, 2.2))
 axes.barh(list(peaks), list(peaks.values()))
 axes.invert_yaxis()
 axes.set(xlabel=f"MiB at the most, one step on {len(batch)} photographs", title="The same comparison, in less memory")
+plots.describe(figure, "The smaller the chunks, the less memory a step takes.")
 plt.show()
 print("chunks of 32 take less than a third of the memory:", peaks["chunks of 32"] < peaks["whole"] / 3)
 
 # %% [markdown]
 # ## LARS: a rate for each layer
 #
-# A large batch means few steps, and few steps want large ones. But how large may a step be? What a step does to a layer
-# depends on its length against the length of the weights themselves, and that differs from layer to layer:
+# A large batch means few steps, so each step should be large. But how large may a step be? Its effect on a layer depends on
+# its length relative to that of the layer's weights, and this ratio differs from layer to layer:
 
 # %%
 probe = new_simclr()
@@ -159,13 +169,14 @@ axes.semilogy(ratio, "o-")
 axes.set(
     xlabel="layer, from the first convolution to the head", ylabel="|w| / |g|", title="At the start, no step taken yet"
 )
+plots.describe(figure, "Norm of the weights over norm of the gradient, layer by layer. They differ by large factors.")
 plt.show()
 run.record_metric("largest to smallest ratio", max(ratio) / min(ratio))
 
 # %% [markdown]
-# One rate for all of them is too large for the layers at the bottom of this curve and too small for those at its top. LARS
-# multiplies the step of each layer by $\eta\,|w| / |g + \beta w|$, so that every layer moves by the same share of
-# itself. Biases and the weights of norms are left out, of this and of weight decay. One step from the start:
+# One learning rate for all layers is too large for those at the bottom of this curve and too small for those at its top. LARS
+# multiplies the step of each layer by $\eta\,|w| / |g + \beta w|$, so that every layer moves by the same share of its own
+# norm. Biases and the weights of norm layers are exempt from this and from weight decay. One step from the start:
 
 # %%
 before = {name: p.detach().clone() for name, p in kernels.items()}
@@ -174,14 +185,15 @@ moved = [((p - before[name]).norm() / before[name].norm()).item() for name, p in
 print("every kernel moved by one part in a thousand:", np.allclose(moved, 1e-3, rtol=1e-3))
 
 # %% [markdown]
-# Does it pay? SimCLR on these very people, 20 epochs, three seeds; SGD and LARS with the rate that the paper gives for their
-# batch, the large batch in chunks:
+# Does it help? Here is SimCLR on the same people, with 20 epochs and three seeds. SGD and LARS have the learning rate that the
+# paper gives for their batch, and the large batches are computed in chunks:
 
 # %%
 optimisers = records.read_record(project_data("results", "05_lars.json"))
 print(optimisers.command)
 rows = {name.removeprefix("eer/"): metric for name, metric in optimisers.metrics.items()}
-plots.intervals({"": rows}, "EER on strangers, per cent, mean over 3 seeds (lower is better)")
+figure = plots.intervals({"": rows}, "EER on strangers, per cent, mean over 3 seeds (lower is better)")
+plots.describe(figure, "The small batch has the lowest error; the three large batches do not differ clearly.")
 plt.show()
 large = {name: metric for name, metric in rows.items() if "256" in name}
 print("LARS is below SGD, intervals apart:", large["LARS, batch 256"].high < large["SGD, batch 256"].low)
@@ -191,14 +203,21 @@ print(
 )
 
 # %% [markdown]
-# A batch of 256 of 800 photographs means three steps an epoch. What counts here is the number of steps, and in the same
-# number of epochs the small batch takes four times as many. LARS was made for the other case: so many photographs that the
-# batch must be large to be done at all.
+# With 800 photographs, a batch of 256 means three steps an epoch. What matters here is the number of steps, and in the same
+# number of epochs the small batch takes four times as many. LARS was made for the other case: so many photographs that a
+# training in reasonable time needs large batches.
 #
 # ## Pretraining, without labels
 #
-# The second view is another rendering of the same photograph, for the reason that notebook 04 found. Beside the loss we
-# watch the effective rank.
+# The second view is another rendering of the same photograph, for the reason given in notebook 04. Beside the loss we watch
+# the effective rank.
+
+# %% [markdown]
+# Before the training, look at the views that it will see. In a live notebook each step of the augmentation has a slider, and
+# the recipe of this run is marked. In a stored notebook this is a picture of each step.
+
+# %%
+labs.explore_views(train.images[:: len(train) // 3][:3], views, seed)
 
 # %%
 plan = Plan(
@@ -220,9 +239,11 @@ def watch(candidate):
 start = new_simclr()
 simclr = few_labels.replace_backbone(start, start.backbone)
 history = fit(simclr, train, plan, scenes=scenes, monitors=[watch])
-plots.curves({"loss": history.series("loss")}, "epoch", "NT-Xent")
-plt.show()
-plots.curves({"effective rank": history.series("effective_rank")}, "epoch", "effective rank")
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.4))
+for panel, name, title in zip(axes, ("loss", "effective_rank"), ("NT-Xent", "effective rank"), strict=True):
+    panel.plot(range(1, len(history.epochs) + 1), history.series(name))
+    panel.set(title=title, xlabel="epoch")
+plots.describe(figure, "Two curves over the training. A rank near 1 would be a collapse.")
 plt.show()
 
 # %%
@@ -234,13 +255,14 @@ figures = unseen_people.verification_metrics(similar, test, pairs, (), draws, se
 for name, found in figures.items():
     run.record_metric(f"eer/{name}", found["eer"])
 overview = {name: unseen_people.complement(found["eer"]) for name, found in figures.items()}
-plots.intervals({"": overview}, "1 - EER on strangers, per cent, with 95 % intervals")
+figure = plots.intervals({"": overview}, "1 - EER on strangers, per cent, with 95 % intervals")
+plots.describe(figure, "Three baselines, then SimCLR.")
 plt.show()
 run.check_references(*[f"eer/{name}" for name in figures])
 stored = references.lookup(run.notebook, preset, dataset)
 if stored:
     clear = stored["eer/SimCLR"].high < figures["whitened PCA"]["eer"].low
-    print("over seeds, SimCLR's interval lies below that of whitened PCA:", clear)
+    print("over seeds, the interval of SimCLR's EER lies below that of whitened PCA:", clear)
 for notebook, metric in (("03_supcon", "eer/SupCon"), ("04_moco", "eer/MoCo, views of a moment")):
     print(notebook, metric, references.lookup(notebook, preset, dataset).get(metric, "has no reference here"))
 
@@ -251,15 +273,29 @@ for name, found in figures.items():
 # %% [markdown]
 # ## Few labels
 #
-# Now the labels of ours. For each attribute a fixed list of photographs, equally many of each class, is labelled: 1, 10 and
-# 30 % of the training people's photographs. Three ways to use them:
+# Now the labels come in. For each attribute, 1, 10 or 30 % of the photographs of the training people are labelled: a fixed list
+# with equally many of each class. There are three ways to use them:
 #
 # - logistic regression on plain pixels, 24 by 24;
-# - *linear probe*: logistic regression on the frozen network's embeddings;
-# - *fine-tuning*: the projection head is thrown away, one new layer takes its place, and everything learns on.
+# - *linear probe*: logistic regression on the embeddings of the frozen network;
+# - *fine-tuning*: the projection head is removed, one new layer takes its place, and all layers are trained.
 #
-# Beside SimCLR stands the same network at its random start. The figure is *balanced accuracy*, the mean over classes of the
-# share found right: who always says "no glasses" gets 50 %, whatever the data set. Its interval is over the test's people.
+# SimCLR is compared with the same network at its random start. The measure is *balanced accuracy*, the mean over classes of the
+# share found right. A classifier that always says "no glasses" gets 50 %, whatever the data set. The intervals are over the
+# people of the test.
+#
+# **5.6** Predict, then run. SimCLR has learned from photographs without labels. Now 1 % of the photographs are labelled with or
+# without glasses, and the whole network is fine-tuned on them. Which balanced accuracy does it reach on strangers? 0.5 is
+# chance. Write down a number from 0 to 1 before you run on. A guess counts for being made; it is never wrong.
+
+
+# %%
+def guess_fine_tuned() -> float:
+    """Balanced accuracy for glasses after fine-tuning SimCLR with 1 % of the labels, from 0 to 1."""
+    return ...
+
+
+guess = labs.predict(label_exercises.GUESS_FINE_TUNED, guess_fine_tuned)
 
 # %%
 columns = ["glasses", "facial_hair", "smile"]
@@ -282,14 +318,16 @@ first = {name: rows for name, rows in balanced.items() if name.startswith(column
 figure = plots.intervals(
     first, "balanced accuracy on strangers, per cent, mean of 3 draws of the labels", f"{dataset}", chance=0.5
 )
+plots.describe(figure, "One group of rows for each number of labels. The line marks chance.")
 run.save_figure(figure)
 plt.show()
-plots.intervals(
+figure = plots.intervals(
     {name: rows for name, rows in balanced.items() if name not in first},
     "balanced accuracy on strangers, per cent",
     "other attributes, without fine-tuning",
     chance=0.5,
 )
+plots.describe(figure, "One group of rows for each attribute and number of labels. The line marks chance.")
 plt.show()
 run.check_references(*[f"{columns[0]}/{share:g}/{name}" for share in fractions for name in next(iter(first.values()))])
 
@@ -297,15 +335,20 @@ run.check_references(*[f"{columns[0]}/{share:g}/{name}" for share in fractions f
 for group, rows in balanced.items():
     for name, estimate in rows.items():
         print(f"{group:18} {name:26} {estimate}")
+guess.compare(run.record.metrics["glasses/0.01/SimCLR, fine-tuned"])
 
 # %% [markdown]
+# With so few labels, fine-tuning moves all weights of the network to fit a handful of photographs, and on strangers the result
+# is hardly better than chance. The linear probe leaves the embeddings as they are and fits few numbers.
+#
 # ## Two failures, on purpose
 #
-# The earlier project reported two results that were none. Its classifier of gender "only predicted class 0, or male", and
+# The earlier project reported two results that mean nothing. Its classifier of gender "only predicted class 0, or male", and
 # nobody noticed until the confusion matrix was drawn. And "inexplicably, there were no Asian people in the validation set".
-# Both can be had here, with the labels as they come: 4 of ORL's 40 people are women.
+# Both failures are easily repeated here with the labels as they are: 4 of the 40 people in ORL are women.
 #
-# **One class for everybody.** A network at its random start, all training photographs labelled, in their natural shares:
+# **One class for everybody.** A network at its random start is trained on all training photographs, with the classes in their
+# natural shares:
 
 # %%
 question = few_labels.LabelTask.from_column("gender", train, test)
@@ -316,17 +359,18 @@ accuracy = (predicted == question.test_labels).mean()
 plots.confusion_matrix(
     evaluation.confusion_matrix(question.test_labels, predicted, 2), "what was predicted, in per cent", question.names
 )
+plots.describe(plt.gcf(), "A full column means that one class is predicted for everybody.")
 plt.show()
 run.record_metric("careless/accuracy", accuracy, n=len(test))
 found = evaluation.balanced_accuracy(question.test_labels, predicted, test.identity, draws=draws)
 run.record_metric("careless/balanced accuracy", found)
 run.record_metric("careless/largest class", evaluation.largest_class_share(predicted, 2))
-print("accuracy of 85 % or more, which reads well:", accuracy >= 0.85)
+print("accuracy of 85 % or more, which looks good:", accuracy >= 0.85)
 run.check_references("careless/accuracy", "careless/balanced accuracy", "careless/largest class")
 
 # %% [markdown]
-# The histogram of what was *predicted* would have told, and so would balanced accuracy. Both are one line, and a guard that
-# stops is better than a line that somebody must read:
+# The counts of the *predicted* classes would have shown it, and so would balanced accuracy. Each takes one line of code. A
+# check that stops the run is better still, since nobody has to read a number:
 
 # %%
 for name, guess in {
@@ -340,7 +384,7 @@ for name, guess in {
         print(f"{name}: {refused}")
 
 # %% [markdown]
-# **A class that is missing.** The files come sorted by person; the last part becomes the validation set:
+# **A class that is missing.** The files are sorted by person, and the last part of them becomes the validation set:
 
 # %%
 names, gender = np.unique(faces.attributes["gender"], return_inverse=True)
@@ -358,8 +402,8 @@ for title, parts in {
         print(f"refused: {refused}\n")
 
 # %% [markdown]
-# `stratified_split` shares each class out, so that every class is in every part. The same two faults as lessons, with a
-# check for any implementation:
+# `stratified_split` divides each class in the same proportion, so that every part contains every class. The two faults again,
+# each with a check that works on any implementation:
 
 # %% tags=["nbval-ignore-output"]
 faults.fault_table(
@@ -369,15 +413,15 @@ faults.fault_table(
 # %% [markdown]
 # ## On UTKFace
 #
-# The earlier project's own question: race and gender on UTKFace. SimCLR learns on 70 % of the photographs without
-# labels; of these some are labelled; the other 30 % judge, and no copy of theirs is in the 70 %. (It pretrained on
-# the photographs it tested on.) The labels are the data set's own coarse guesses, not what people say of themselves:
-# a classifier of them is an exercise in measuring, and nothing that should be built into a product.
+# The earlier project asked for race and gender on UTKFace. Here SimCLR learns from 70 % of the photographs without labels, and
+# some of these are then labelled. The other 30 % are the test, and the 70 % contain no copy of them. (The earlier project
+# pretrained on the photographs that it tested on.) The labels are coarse guesses of the data set's authors, not what people
+# say of themselves. A classifier of such labels is an exercise in measuring and should not be built into any product.
 
 # %%
 utkface = records.read_record(project_data("results", "05_utkface.json"))
-learned, judged = (utkface.data[part]["images"] for part in ("pool", "test"))
-print(f"{utkface.command} | {learned} photographs to learn from, {judged} to judge")
+learned, tested = (utkface.data[part]["images"] for part in ("pool", "test"))
+print(f"{utkface.command} | {learned} photographs to learn from, {tested} for the test")
 names = ("pixels, linear", "random start, linear", "SimCLR, linear", "random start, fine-tuned", "SimCLR, fine-tuned")
 for column in ("race", "gender"):
     rows = {
@@ -385,7 +429,10 @@ for column in ("race", "gender"):
         for share in (0.01, 0.1, 0.3)
     }
     chance = {"race": 0.2, "gender": 0.5}[column]
-    plots.intervals(rows, "balanced accuracy, per cent, mean over 3 seeds", f"UTKFace, {column}", chance=chance)
+    figure = plots.intervals(
+        rows, "balanced accuracy, per cent, mean over 3 seeds", f"UTKFace, {column}", chance=chance
+    )
+    plots.describe(figure, "Pixels, the random start and SimCLR, for each number of labels. The line marks chance.")
     plt.show()
     for share, row in rows.items():
         ours, random, pixels = (
@@ -398,26 +445,27 @@ for column in ("race", "gender"):
         )
         print(f" (intervals apart: {ours.low > random.high}), {over:+.1f} over pixels")
 plain = {name: utkface.metrics[f"accuracy/race/0.3/{name}"] for name in names}
-print("race, plain accuracy with 30 %, beside the .69 that the earlier project reported:")
+print("race, plain accuracy with 30 % of the labels (the earlier project reported .69):")
 print(*[f"  {name:26} {metric}" for name, metric in plain.items()], sep="\n")
 
 # %% [markdown]
-# The fewer the labels, the more the start is worth, and with 30 % little of it is left. Three seeds make wide intervals. And
-# plain pixels are hard to beat: where skin, hair and the frame of the picture say much, 24 by 24 pixels and logistic
-# regression do about as well as a network after some minutes. The earlier project never asked them. (Our lists of labels
-# hold equally many of each class, which costs plain accuracy where one class is the largest by far. Its network was
-# larger, trained for a day, and had seen the photographs it was tested on.)
+# The fewer the labels, the more the pretraining helps; with 30 % its advantage is small. The intervals are wide, since there
+# are three seeds. And plain pixels are hard to beat. Where skin, hair and the frame of the picture say much, logistic
+# regression on 24 by 24 pixels does about as well as a network that was trained for some minutes. The earlier project had no
+# such baseline. (Our lists of labels hold equally many of each class, which lowers plain accuracy where one class is by far the
+# largest. The network of the earlier project was larger, was trained for a day, and had seen the photographs of its test.)
 
 # %%
 matrix = few_labels.read_confusion_matrix(utkface, "seed 0/race/0.3/SimCLR, fine-tuned")
-plots.confusion_matrix(matrix.to_numpy(), "race, UTKFace's own labels, per cent", matrix.index)
+figure = plots.confusion_matrix(matrix.to_numpy(), "race, UTKFace's own labels, per cent", matrix.index)
+plots.describe(figure, "The diagonal holds the photographs that were given their own label.")
 plt.show()
 
 # %% [markdown]
 # ## On CIFAR-10
 #
-# The earlier project tested its code there first, and so do we: SimCLR on the training photographs without labels,
-# then 1 and 10 % of the labels.
+# The earlier project tested its code on CIFAR-10 first, and so do we: SimCLR learns from the training photographs without
+# labels, then 1 or 10 % of them are labelled.
 
 # %%
 cifar = records.read_record(project_data("results", "05_cifar.json"))
@@ -426,30 +474,35 @@ rows = {
     f"{100 * share:.0f} %": {name: cifar.metrics[f"accuracy/{share:g}/{name}"] for name in names}
     for share in (0.01, 0.1)
 }
-plots.intervals(rows, "accuracy on CIFAR-10's test, per cent", chance=0.1)
+figure = plots.intervals(rows, "accuracy on CIFAR-10's test, per cent", chance=0.1)
+plots.describe(figure, "Pixels, the random start and SimCLR, for each number of labels. The line marks chance.")
 plt.show()
 matrix = few_labels.read_confusion_matrix(cifar, "seed 0/0.1/SimCLR, fine-tuned")
-plots.confusion_matrix(matrix.to_numpy(), "CIFAR-10, 10 % of the labels, per cent", matrix.index)
+figure = plots.confusion_matrix(matrix.to_numpy(), "CIFAR-10, 10 % of the labels, per cent", matrix.index)
+plots.describe(figure, "The diagonal holds the pictures that were given their own label.")
 plt.show()
 
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - The loss compares a batch; its size is a setting of the method, not of the machine: chunks keep it whole.
-# - LARS moves every layer by the same share of itself, which makes large rates safe for large batches. With few photographs,
-#   take a small batch and many steps instead.
-# - With a handful of labels ask the frozen network; with more, fine-tuning comes up to it. The random start comes up to
-#   neither.
-# - No accuracy without the histogram of what was predicted, and no split without the count of each class in each part.
+# - The loss compares the photographs of a batch with each other. The size of the batch therefore belongs to the method.
+#   Gradient caching makes it independent of the memory.
+# - LARS moves every layer by the same share of its norm, which makes large learning rates safe for large batches. With few
+#   photographs, take a small batch and many steps instead.
+# - With a handful of labels use a linear probe on the frozen network. With more labels fine-tuning is as good or better. The
+#   random start stays behind both.
+# - Report no accuracy without the counts of the predicted classes, and no split without the count of each class in each part.
 #
-# Not to conclude: that a face tells race or gender. The network agrees with labels that somebody guessed from the same
-# pictures. And not that more photographs are free because nobody has to label them: somebody is on each.
+# Not to conclude: that a face shows race or gender. The network agrees with labels that somebody guessed from the same
+# pictures. And not that more photographs are free because nobody has to label them: there is a person on each.
 #
 # ## Exercises
 #
-# Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
+# Replace each `...` by your code. The check says what is missing or wrong. The notebook goes on with the reference solution
+# in any case.
 #
-# **5.1** NT-Xent: both views (N, D), of any norm; the mean over all 2N.
+# **5.1** NT-Xent for both views `z1` and `z2` (N, D), of any norm. Row n of both comes from one photograph. Return the mean
+# over all 2N views.
 
 
 # %%
@@ -461,9 +514,10 @@ def nt_xent_loss(z1: torch.Tensor, z2: torch.Tensor, temperature: float) -> torc
 nt_xent_loss = labs.check_answer(exercises.NT_XENT_LOSS, nt_xent_loss)
 
 # %% [markdown]
-# **5.2** One step of LARS for one weight matrix, as in SimCLR's code: $g' = g + \beta w$; $q = \eta |w| / |g'|$, 1 where
-# either norm is 0; $v \leftarrow m v + \mathrm{lr}\, q\, g'$; $w \leftarrow w - v$. Return the new $w$ and $v$, change nothing
-# in place.
+# **5.2** One step of LARS for a weight matrix `w` with the gradient `g` and the momentum buffer `v`, as in SimCLR's code:
+# $g' = g + \beta w$; $q = \eta |w| / |g'|$, or 1 where either norm is 0; $v \leftarrow m v + \mathrm{lr}\, q\, g'$;
+# $w \leftarrow w - v$. Here $m$ is the momentum and $\beta$ the weight decay. Return the new $w$ and the new $v$, and change
+# nothing in place.
 
 
 # %%
@@ -472,10 +526,11 @@ def lars_step(w, g, v, lr: float, eta: float, momentum: float, weight_decay: flo
     return ...
 
 
-lars_step = labs.check_answer(exercises.LARS_STEP, lars_step)
+lars_step = labs.check_answer(lars_exercises.LARS_STEP, lars_step)
 
 # %% [markdown]
-# **5.3** Balanced accuracy: the mean over the classes that occur in the labels of the share found right.
+# **5.3** Balanced accuracy. For each class that occurs in `labels`, take the share of its photographs that were predicted
+# rightly; return the mean of these shares. Classes are numbers from 0 to `classes` - 1.
 
 
 # %%
@@ -487,8 +542,8 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -
 balanced_accuracy = labs.check_answer(label_exercises.BALANCED_ACCURACY, balanced_accuracy)
 
 # %% [markdown]
-# **5.4** A list of rows to be labelled: `each` of every class, drawn without replacement, sorted. A class that has
-# too few is a `ValueError` that names it.
+# **5.4** A list of rows to be labelled: `each` rows of every class, drawn with `rng` without replacement, in rising order. If a
+# class has too few rows, raise a `ValueError` that names the class.
 
 
 # %%
@@ -498,6 +553,23 @@ def label_list(labels: np.ndarray, each: int, rng: np.random.Generator) -> np.nd
 
 
 label_list = labs.check_answer(label_exercises.LABEL_LIST, label_list)
+
+# %% [markdown]
+# **5.5** The gradient of NT-Xent by hand, in NumPy. The section on the temperature says that the gradient pushes other views
+# away in proportion to their shares. Derive it, and see why. Given are both views `z1` and `z2` (N, D), of any norm, and the
+# temperature. Return two arrays: the derivatives of the loss of exercise 5.1 (the mean over all 2N views) by each number of
+# `z1` and of `z2`. Three steps of the chain rule lead back from the loss: to the cosines, to the unit vectors $z / |z|$, and to
+# $z$. Every cosine belongs to two views. The largest exponent can be 1000, so $\exp$ alone overflows. Autograd is switched off
+# while your answer is checked.
+
+
+# %%
+def nt_xent_gradient(z1: np.ndarray, z2: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The derivatives by z1 and by z2, (N, D) each."""
+    return ...
+
+
+nt_xent_gradient = labs.check_answer(gradient_exercises.NT_XENT_GRADIENT, nt_xent_gradient)
 
 # %% [markdown]
 # ## References

@@ -1,19 +1,20 @@
 # %% [markdown]
 # # 08 Demographic bias: what an uneven training set does, and how sure we are
 #
-# You will train the same recogniser nine times, each time with another share of one group, and measure who is recognised,
-# who is refused, and which stranger is taken for somebody else. And you will learn when such a measurement says something,
-# which is the harder part.
+# You will train the same recogniser nine times, each time with another share of one group. You will measure who is
+# recognised, who is refused, and which people are taken for somebody else. And you will learn when such a measurement says
+# something, which is the harder part.
 #
-# ![Women and men of LFW: refused, or let in, over the share of their group in the training](../figures/08_bias.png)
+# ![FNMR, FMR and EER of women and of men of LFW, over the share of their group in the training](../figures/08_bias.png)
 #
 # ## What you will learn
 #
 # - To draw training sets that differ in the share of one group, and in nothing else.
 # - Error rates by group at one threshold for all, disparity in one number, and intervals over *people*.
 # - Why the smaller group can come out ahead, and what to compare it with.
-# - Why a softmax above .9 identifies nobody, and how a threshold for strangers is made.
-# - How many people it would take to see a difference of one point.
+# - Why a softmax above .9 identifies nobody, and how a threshold for strangers is set. (Strangers are people who are not
+#   enrolled; the standards call their searches non-mated.)
+# - How many people it takes to see a difference of one percentage point.
 # - What re-weighting, balanced sampling and a margin by group give, and what they cost.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02, 03 and 07.
@@ -43,6 +44,7 @@ from facelab.backbones import backbone
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequity_rate, max_over_geometric_mean
 from facelab.exercises import chapter_08 as exercises
+from facelab.exercises import chapter_08_people as people_exercises
 from facelab.experiments.imbalance import tables
 from facelab.experiments.imbalance.designs import SHARES, get_design, load_photographs
 from facelab.experiments.imbalance.figures import SOFTMAX_THRESHOLD, measure
@@ -65,25 +67,25 @@ print(faces)
 # %% [markdown]
 # ## The question, and how an earlier project asked it
 #
-# A recogniser learns from uneven groups: does it treat the smaller one worse? Error rates of real systems do differ by sex,
-# age and origin (Buolamwini and Gebru 2018; NISTIR 8280 and 8429), and uneven training sets are the first suspect. A
-# course project (Jones and Walker 2021) tried it with UTKFace: 50/50 to 10/90 women and men, 16 augmented copies of each
-# photograph, Ring loss. It found about 90 % for all, *the smaller group ahead, unexpectedly*, and wrote of its strangers
-# that "the results were not conclusive". Four things stood in its way, and each is a section here:
+# If a recogniser learns from groups of unequal size, does it treat the smaller one worse? Error rates of real systems do
+# differ by sex, age and origin (Buolamwini and Gebru 2018; NISTIR 8280 and 8429), and unbalanced training sets are the first
+# suspect. A course project (Jones and Walker 2021) tried it with UTKFace: 50/50 to 10/90 women and men, 16 augmented copies of
+# each photograph, Ring loss. It found an accuracy of about 90 % for all, with *the smaller group ahead, unexpectedly*. Of the
+# strangers it wrote that "the results were not conclusive". Its design had four weaknesses, and each has a section here:
 #
-# 1. One training for each share: no interval, so no way to tell a trend from luck.
-# 2. A smaller group has fewer people to be mistaken for. Accuracy alone shows that together with what was learned.
-# 3. Strangers were "identified" where the softmax was above .9, a number that no stranger was asked about.
-# 4. Twenty-five strangers. One of them is four points.
+# 1. There was one training for each share, hence no interval, and no way to tell a trend from chance.
+# 2. A person of a smaller group has fewer people to be confused with. Accuracy mixes this with what was learned.
+# 3. Strangers were "identified" where the softmax was above .9, a threshold that was never tested on strangers.
+# 4. There were twenty-five strangers, so that one of them is four percentage points.
 #
-# UTKFace has several thousand people and nobody's name, so a class there is a photograph, not a person. ORL has people;
-# what varies offline is who wears glasses, an attribute that can be shown without anybody's origin being guessed.
+# UTKFace has several thousand people and no names, so that a class there is a photograph, not a person. ORL has people. What
+# varies in it is who wears glasses, an attribute that can be shown without guessing anybody's origin.
 #
 # ## Nothing else may differ
 #
-# `sample_with_shares` draws the same number of people at each share; from one share to the next some of one group are
-# exchanged for some of the other, and the rest stay. Strangers are in no draw at any share, so that all nine trainings meet
-# the same ones:
+# `sample_with_shares` draws the same number of people at each share. From one share to the next, some people of one group are
+# replaced by people of the other, and the rest stay. Strangers are in no draw at any share, so that all trainings are tested
+# with the same strangers:
 
 # %%
 shares = run.choose((SHARES[0], SHARES[-1]), SHARES, SHARES)
@@ -92,7 +94,7 @@ for part in parts.values():
     for strangers in (part.calibration, part.unseen):
         assert_disjoint(part.train, strangers, kinds=("identity",) if chosen.people else ("hash",))
 same_strangers = {tuple(part.unseen.attributes["file"]) for part in parts.values()}
-print("all trainings meet the same strangers:", len(same_strangers) == 1)
+print("all trainings are tested with the same strangers:", len(same_strangers) == 1)
 drawn = {share: pd.Series(part.class_groups()).value_counts() for share, part in parts.items()}
 table = pd.DataFrame(drawn).T.rename(columns=lambda name: f"classes: {called.get(name, name)}")
 table["training photographs"] = [len(part.train) for part in parts.values()]
@@ -105,14 +107,20 @@ table
 middle = parts[shares[len(shares) // 2]]
 rows = [np.flatnonzero(middle.train.identity == person)[0] for person in middle.train.people]
 names = [called.get(group, group) for group in middle.class_groups()]
-plots.show_faces(middle.train.images[rows], columns=10, titles=names, zoom=1.5) if show_them else "not shown"
+plots.show_faces(
+    middle.train.images[rows],
+    columns=10,
+    titles=names,
+    zoom=1.5,
+    alt="One photograph of each person in the training with the middle share, some with glasses and some without.",
+) if show_them else "not shown"
 
 # %% [markdown]
 # ## Nine trainings
 #
-# One network, one plan, one loss; as many steps whatever the share. Asked is what notebook 02 asked: of the people in
-# training, photographs that were not. A group's figure is drawn over its *own* share, so that both lines ask the same
-# question: does more of my group help me?
+# All trainings have one network, one plan, one loss and the same number of steps. As in notebook 02, the test asks for people
+# of the training set, on photographs that were not in it. The accuracy of a group is drawn over its *own* share, so that both
+# lines answer the same question: is a person recognised better when there are more people of the same group?
 
 # %%
 methods = {share: train(part, chosen, seed, loss) for share, part in parts.items()}
@@ -129,52 +137,55 @@ def over_own_share(figure: str) -> dict[str, pd.DataFrame]:
     return {called.get(g, g): pd.DataFrame({"share": own[g], "value": values[g]}) for g in groups}
 
 
-panels = {f"{test}: right": over_own_share(f"accuracy/{test}"), "mean confidence": over_own_share(f"confidence/{test}")}
-plots.share_trends(panels, "one run of each share")
+panels = {f"{test}: accuracy": over_own_share(f"accuracy/{test}")}
+panels["mean confidence"] = over_own_share(f"confidence/{test}")
+plots.describe(plots.share_trends(panels, "one run of each share"), "Single runs: the points scatter around any line.")
 plt.show()
 run.check_references("accuracy/all")
 
 # %% [markdown]
-# What would you write in a report? A line through these points goes somewhere, whatever the truth is: at the ends one
-# group is one person. Run the cell with another seed and the lines go elsewhere. So here are ten seeds, each with its own
-# draw of people, weights and order. Points are means with 95 % intervals over the seeds (of Student's t, which does not know
-# that no accuracy is above 100 %), lines the mean of the lines of all seeds:
+# What would you write in a report? A line through these points has some slope, whatever the truth is, and at the ends a group
+# is one person. With another seed the lines have other slopes. So here are ten seeds, each with its own draw of people, weights
+# and order. Points are means with 95 % intervals over the seeds (by Student's t, which does not know that an accuracy is at
+# most 100 %). Each line is the mean of the lines of all seeds:
 
 # %%
 orl = records.read_record(project_data("results", "08_orl_glasses.json"))
 print(orl.command)
 question = "accuracy/other photographs"
 glasses = {called[group]: tables.trend(orl, group, question) for group in tables.record_groups(orl)}
-plots.share_trends({"ORL, people as classes": glasses}, "right")
+plots.describe(
+    plots.share_trends({"ORL, people as classes": glasses}, "accuracy"), "Wide intervals; no line rises clearly."
+)
 plt.show()
 
 
-def told(record: records.Record, figure: str) -> pd.DataFrame:
-    """Slopes in points for ten points more of the own share, in words too; ``gap``: the varied group less the others."""
+def slope_table(record: records.Record, figure: str) -> pd.DataFrame:
+    """Change in points for ten points more of the own share, in words too; ``gap``: the varied group less the others."""
     found = 100 * tables.slopes(record, figure)[["value", "low", "high"]]
-    found["says"] = np.select([found["low"] > 0, found["high"] < 0], ["rises", "falls"], "cannot be told from level")
+    found["verdict"] = np.select([found["low"] > 0, found["high"] < 0], ["rises", "falls"], "no clear slope")
     return found.rename(index=called).round(2)
 
 
-told(orl, question)
+slope_table(orl, question)
 
 # %% [markdown]
-# Not what one expects: nobody gains by being many. Where a slope can be told from level it goes *down*. The earlier project
-# saw the same once and found it unexpected. It is not: a person with glasses among nine without is easy to tell, since
-# the others look different. Accuracy over all classes mixes two things,
+# This is not what one expects: no group gains from being larger. Where the slope is clear, it goes *down*. The earlier project
+# saw the same, and called it unexpected. There is an explanation: a person with glasses among nine without is easy to
+# recognise, since the others look different. Accuracy over all classes mixes two things:
 #
-# - how well the network learned to tell people of that group apart, which should grow with their number, and
-# - how many there are to be mistaken for, which grows too, and hurts.
+# - how well the network learned to distinguish people of the group, which should grow with their number;
+# - how many people there are to be confused with, which grows too, and lowers the accuracy.
 #
 # ## Equally many rivals
 #
-# To see the first alone, ask each photograph against as many rivals of its own group, whatever the share. If $h$ of the $n -
-# 1$ other classes of the group are more probable than the right one, the chance that it beats $K - 1$ of them drawn at
-# random is
+# To see the first alone, compare each photograph with the same number of rivals of its own group, whatever the share. If $h$ of
+# the $n - 1$ other classes of the group are more probable than the right one, the chance that the right one beats $K - 1$ of
+# them drawn at random is
 #
 # $$\binom{n - 1 - h}{K - 1} \Big/ \binom{n - 1}{K - 1}$$
 #
-# By hand, and drawn many times:
+# By the formula, and by drawing many times:
 
 # %%
 n, h, K = 20, 3, 6
@@ -185,9 +196,9 @@ formula = comb(n - 1 - h, K - 1) / comb(n - 1, K - 1)
 print(f"formula {formula:.3f}; drawn: within .01 of it: {abs(np.mean(draws) - formula) < 0.01}")
 
 # %% [markdown]
-# ORL has one person in the smallest group, and one person has no rivals; the figure needs UTKFace, whose classes are
-# photographs: 200, of which 20 to 180 are of women. Left the plain accuracy, on the right against equally many rivals, both
-# over five seeds:
+# ORL has one person in the smallest group, who has no rivals. So the comparison needs UTKFace, whose classes are photographs:
+# 200, of which 20 to 180 are of women. The left panel shows the plain accuracy, the right panel the accuracy against equally
+# many rivals, both over five seeds:
 
 # %%
 plain, fair = "accuracy/clean", "accuracy, equal rivals/clean"
@@ -202,31 +213,31 @@ def both_ways(name: str) -> records.Record:
         title: {group: tables.trend(record, group, figure) for group in tables.record_groups(record)}
         for title, figure in titles.items()
     }
-    plots.share_trends(panels, "right")
+    plots.describe(plots.share_trends(panels, "accuracy"), "What falls on the left is level on the right.")
     plt.show()
     return record
 
 
 gender = both_ways("gender")
-pd.concat({"of all classes": told(gender, plain), "equal rivals": told(gender, fair)})
+pd.concat({"of all classes": slope_table(gender, plain), "equal rivals": slope_table(gender, fair)})
 
 # %% [markdown]
-# Now by race as UTKFace labels it, 300 photographs, the share of "White" varied and the others sharing the rest:
+# Now by race, as UTKFace labels it: 300 photographs, with the share of "White" varied and the rest divided among the others:
 
 # %%
 race = both_ways("race")
-pd.concat({"of all classes": told(race, plain), "equal rivals": told(race, fair)})
+pd.concat({"of all classes": slope_table(race, plain), "equal rivals": slope_table(race, fair)})
 
 # %% [markdown]
-# On the left the report's surprise again, where a slope can be told from level: accuracy falls as a group grows. On the right,
-# against equally many rivals, it is gone. Nothing here says that a network learns the people of a small group less well;
-# nor, for these intervals have widths, that it learns them as well to the last point.
+# On the left is the report's surprise again: where the slope is clear, accuracy falls as a group grows. On the right, against
+# equally many rivals, the effect is gone. Nothing here says that a network learns the people of a small group less well. Nor
+# does it show that it learns them equally well: the intervals leave room for a difference.
 #
-# ### By age, since age and race are entangled
+# ### By age, since age and race are confounded
 #
-# Groups of UTKFace differ in age, and a young face and an old one are not equally hard. The gap between groups is therefore
-# shown twice: as it is, and directly standardised, as if all groups were as old as the strangers are. Here at equal shares,
-# with how much of that population the bands in common cover:
+# The groups of UTKFace differ in age, and young and old faces are not equally hard. The gap between groups is therefore shown
+# twice: as it is, and directly standardised, as if all groups had the ages of the strangers. This is at equal shares. The
+# printed lines say how much of that population lies in the age bands that all groups have:
 
 # %%
 level = f"{min((float(share) for share in SHARES), key=lambda s: abs(s - 1 / len(tables.record_groups(race)))):g}"
@@ -237,7 +248,7 @@ for name, record, at in (("gender", gender, "0.5"), ("race", race, level)):
             record.metrics[f"{at}/{figure}/{group}"] for figure in (plain, "accuracy, one age for all")
         )
         rows[name, f"share {at}", group] = [str(as_it_is), str(one_age)]
-    print(f"{name}: of the population, in the bands compared: {record.metrics[f'{at}/ages compared'].value:.0%}")
+    print(f"{name}: share of the population in the bands compared: {record.metrics[f'{at}/ages compared'].value:.0%}")
 pd.DataFrame(rows, index=["accuracy", "accuracy, one age for all"]).T
 
 # %%
@@ -256,8 +267,9 @@ pd.DataFrame(bands).reindex(
 # %% [markdown]
 # ## Strangers, and a softmax of .9
 #
-# A softmax divides all belief among the people it knows. A stranger's photograph gets all of it too, and often one person gets
-# nearly all. First the largest softmax of known people and of strangers, then whom some of the strangers were taken for:
+# A softmax divides a probability of 1 among the people it knows. It does so for a stranger's photograph too, and often one
+# person gets nearly all of it. First the largest softmax of known people and of strangers; then who some of the strangers were
+# taken for:
 
 # %%
 believed = {"known people": middle.seen[test], "strangers": middle.unseen}
@@ -272,6 +284,7 @@ axes.axvline(SOFTMAX_THRESHOLD, color="black", linestyle=":", label="softmax .9"
 axes.axvline(calibrated, color="black", linestyle="--", label="calibrated on other strangers")
 axes.set(xlabel="largest softmax", ylabel="density")
 axes.legend(fontsize=8)
+plots.describe(figure, "The two histograms overlap: strangers too get a softmax near 1. Two lines mark thresholds.")
 plt.show()
 
 # %% tags=["nbval-ignore-output"]
@@ -281,12 +294,18 @@ some = surest[np.sort(first)][:6]  # the surest photograph of each stranger
 taken_for = [np.flatnonzero(middle.train.labels() == label)[0] for label in chances["strangers"][some].argmax(axis=1)]
 pictures = np.concatenate([middle.unseen.images[some], middle.train.images[taken_for]])
 titles = [f"softmax {value:.2f}" for value in sure["strangers"][some]] + ["was taken for"] * len(some)
-plots.show_faces(pictures, columns=len(some), titles=titles, zoom=1.9) if show_them else "not shown"
+plots.show_faces(
+    pictures,
+    columns=len(some),
+    titles=titles,
+    zoom=1.9,
+    alt="In the upper row, strangers with the largest softmax; below each, a photograph of the person they were taken for.",
+) if show_them else "not shown"
 
 # %% [markdown]
-# A threshold for strangers is made from strangers: the lowest one that lets a given share of *other* strangers pass (exercise
-# 8.2). `calibrated` below is made on half of the strangers and judged on the other half. It costs: people who are
-# enrolled are found less often. Of this run, all shares together:
+# A threshold for strangers is set on strangers: the lowest one at which at most a given share of them pass (exercise 8.2).
+# `calibrated` below is set on half of the strangers and tested on the other half. It has a price: enrolled people are found
+# less often. These are the means of this run over all shares:
 
 # %%
 for edge in ("softmax .9", "calibrated"):
@@ -295,7 +314,8 @@ for edge in ("softmax .9", "calibrated"):
 run.check_references("false alarms/softmax .9", "false alarms/calibrated", "found/softmax .9", "found/calibrated")
 
 # %% [markdown]
-# And over the seeds of the records, at equal shares: strangers taken for somebody, and enrolled people found.
+# And these are the rates over the seeds of the records, at equal shares: strangers taken for somebody, and enrolled people
+# found.
 
 # %%
 rows = {}
@@ -308,23 +328,25 @@ for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender}.items():
 pd.DataFrame(rows, index=["strangers taken for somebody", "enrolled people found"]).T
 
 # %% [markdown]
-# The same .9 lets a good part of the strangers pass where ten people are known, and nearly nobody where two hundred are;
-# there it refuses most of those who are enrolled as well. It is a number of the softmax, not of the door. Is a group's
-# confidence in strangers moved by its share, as the earlier project suspected?
+# The same .9 lets many strangers pass where ten people are known, and nearly none where two hundred are known; there it also
+# refuses most of the enrolled people. A softmax of .9 does not stand for any error rate. Does the confidence in strangers of
+# a group depend on the share of the group, as the earlier project suspected?
 
 # %%
 for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender, "UTKFace, race": race}.items():
     print(name)
     for figure in ("confidence/strangers", "false alarms/softmax .9", "false alarms/calibrated"):
-        slope = told(record, figure).loc["gap"]
-        print(f"  gap of {figure}, points for ten points more: {slope.value} [{slope.low}, {slope.high}]: {slope.says}")
+        slope = slope_table(record, figure).loc["gap"]
+        change = f"{slope.value} [{slope.low}, {slope.high}]: {slope.verdict}"
+        print(f"  gap of {figure}, points for ten points more: {change}")
 
 # %% [markdown]
 # ## One threshold for all: verification
 #
-# A door compares two photographs and has *one* threshold. What a group feels is its rate of misses (FNMR: me, refused) and of
-# false matches (FMR: another one, let in) at that threshold. Here twenty people of `orl-wild` train, and twenty strangers
-# are compared at a false match rate of 5 % over all their pairs. By hand for one group, then for all:
+# A verification system compares two photographs and has *one* threshold. At this threshold each group has its false non-match
+# rate (FNMR: the right person is refused) and its false match rate (FMR: another person is let in). Here twenty people of
+# `orl-wild` train. Twenty others are compared at an FMR of 5 % over all their impostor pairs. First by hand for one group, then
+# for all:
 
 # %%
 everybody = closed_set.people_with_photos(datasets.load("orl-wild", 48), 40)
@@ -335,7 +357,7 @@ door = Margin(backbone("resnet10", in_channels=1), CLASSIFIER, len(people_a.peop
 fit(door, people_a, Plan(run.choose(2, 12, 40), batch_size=32, lr=3e-3, seed=seed))
 worn = people_b.attributes["glasses"].astype(float).groupby(people_b.identity).mean()
 wears = np.where(worn[people_b.identity] > 0.5, "glasses", "no glasses")
-print("strangers:", pd.Series(wears).groupby(people_b.identity).first().value_counts().to_dict())
+print("people for the test:", pd.Series(wears).groupby(people_b.identity).first().value_counts().to_dict())
 
 pairs = unseen_people.verification_pairs(people_b)
 similar = evaluation.cosine_scores(embed_faces(door, people_b), pairs)
@@ -350,10 +372,26 @@ print("by hand equals facelab.evaluation.group_rates:", np.allclose(by_hand, (ra
 rates.table().round(3)
 
 # %% [markdown]
-# The last columns tell impostors of one's own group from those of the other. People of one group look more alike, and false
-# matches are most often there; a test with impostors drawn at random hides that behind the many pairs between groups.
+# The last columns keep impostors of one's own group apart from those of the other group. People of one group look more alike,
+# so that false matches are usually most frequent within a group. A test with impostors drawn at random hides this behind the
+# many pairs between groups.
 #
-# Disparity in one number comes in several, and they do not agree, since each asks something else:
+# Would another threshold treat the groups more alike? In a live notebook, move it and compare the intervals of the two groups.
+# In a stored notebook this is a picture at the threshold of 5 % false matches.
+
+# %%
+labs.explore_threshold(
+    similar,
+    pairs,
+    people_b.identity,
+    threshold=threshold,
+    group=wears,
+    images=people_b.images,
+    title="people never seen, by who wears glasses",
+)
+
+# %% [markdown]
+# There are several measures that put the disparity into one number. They do not agree, since each asks something else:
 
 # %%
 fmr, fnmr = np.array([0.001, 0.004]), np.array([0.05, 0.04])
@@ -369,12 +407,25 @@ a_hundredth = pd.DataFrame(
 a_hundredth.round(4)
 
 # %% [markdown]
-# One group has four times the false matches of the other in both rows. The fairness discrepancy rate (de Freitas Pereira and
-# Marcel) takes differences, and small rates have small differences: it calls both nearly perfect. Ratios (NIST, Grother's
-# inequity rate) and Gini's coefficient (GARBE, Howard et al.) see the four.
+# In both rows one group has four times the false match rate of the other. The fairness discrepancy rate (FDR, de Freitas
+# Pereira and Marcel) takes differences, and small rates have small differences: it calls both rows nearly perfect. Ratios
+# (NIST, Grother's inequity rate) and Gini's coefficient (GARBE, Howard et al.) show the factor of four.
 #
-# Of our strangers, with intervals by a bootstrap over people, drawn within their group. The threshold is set anew in every
-# draw, since it came from these people too:
+# Next, these measures for our twenty people, with intervals by a bootstrap over people, who are drawn within their group. The
+# threshold is set anew in every draw, since it was set on these people too.
+#
+# **8.6** Guess first. One of the results is the difference between the FNMR of people with glasses and that of people without.
+# You have seen how many pairs and how many people there are. How wide will its 95 % interval be, from the lower to the upper
+# end? Write a number between 0 and 2; 0.1 means ten percentage points.
+
+
+# %%
+def guess_interval_width() -> float:
+    """Upper less lower end of the 95 % interval of a difference of two rates, 0 to 2."""
+    return ...
+
+
+guess = labs.predict(people_exercises.GUESS_INTERVAL_WIDTH, guess_interval_width)
 
 # %%
 draws = run.choose(100, 300, 1000)
@@ -388,22 +439,27 @@ run.record_metric("width of its interval", gap.high - gap.low)
 run.check_references("fnmr/glasses - no glasses", "width of its interval")
 
 # %% tags=["nbval-ignore-output"]
+guess.compare(run.record.metrics["width of its interval"])
+
+# %% tags=["nbval-ignore-output"]
 pd.DataFrame({name: [f.value, f.low, f.high] for name, f in disparity.items()}, index=["value", "low", "high"]).T.round(
     3
 )
 
 # %% [markdown]
-# Thousands of pairs, and yet an interval that holds nearly anything: the pairs are of twenty people, and people are what is
-# counted. A report that takes the pairs as independent would call this difference proven, whichever way it went.
+# There are thousands of pairs, and yet the interval is so wide that either group may be the worse one: the pairs belong to
+# twenty people, and it is people who are sampled. An analysis that takes the pairs as independent would call this difference
+# significant, whichever its sign (exercise 8.5).
 #
 # ## How many people it takes
 #
-# For two rates $p_1$ and $p_2$ to be told apart at 95 % with a chance of 80 %, *each* group needs
+# To detect a difference between two rates $p_1$ and $p_2$ at a level of 5 % with a power of 80 %, *each* group needs
 #
 # $$n = \frac{\big(z_{.975}\sqrt{2\bar p\bar q} + z_{.8}\sqrt{p_1 q_1 + p_2 q_2}\big)^2}{(p_1 - p_2)^2}$$
 #
-# independent trials. Photographs of one person are not: a trial of ours is worth less, by the *design effect*, the variance
-# over people against that of independent trials. So many trials for a difference of one point:
+# independent trials. Photographs of one person are not independent. Their number has to be larger by the *design effect*: the
+# variance over people divided by that of independent trials. The table shows how many independent trials a difference of one
+# point needs:
 
 # %%
 pd.DataFrame(
@@ -417,11 +473,13 @@ effect = evaluation.design_effect(missed, people_b.identity[pairs.first[pairs.sa
 per_person = pairs.same.sum() / len(people_b.people)
 needed = evaluation.trials_needed(missed.mean(), 0.01) * effect / per_person
 print(f"FNMR {missed.mean():.1%}; {per_person:.0f} genuine pairs a person; design effect {effect:.0f}")
-print(f"people in each group to see one point of FNMR: about {needed:,.0f}; here are {len(people_b.people)} in both")
+print(
+    f"people in each group to detect one point of FNMR: about {needed:,.0f}; here both groups have {len(people_b.people)}"
+)
 
 # %% [markdown]
-# The same can be asked of the trainings. Two shares differ by so many points from seed to seed; how many seeds until one
-# point of gap is seen at 95 %, with a chance of 80 %?
+# The same question can be asked about trainings. The gap changes by some points from seed to seed. How many seeds does it take
+# to detect one point of gap, at the same level and power?
 
 # %%
 for name, record, figure in (
@@ -434,16 +492,16 @@ for name, record, figure in (
     spread = (ends.high - ends.low) / 2 / stats.t.ppf(0.975, seeds - 1) * np.sqrt(seeds)
     wanted = int(np.ceil(((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * spread / 0.01) ** 2))
     print(
-        f"{name}: the gap moves by {100 * spread:.1f} points from seed to seed; seeds for one point: {wanted}, here {seeds}"
+        f"{name}: standard deviation of the gap {100 * spread:.1f} points; seeds for one point: {wanted}, here {seeds}"
     )
 
 # %% [markdown]
 # ## What may help, and what it costs
 #
-# Three remedies that papers offer: a class counts inversely to the size of its group (*re-weighting*); photographs of the
-# smaller group are repeated until groups are seen equally often (*balanced sampling*); people of the smaller group get a
-# larger margin. As many steps each. Live, with one person of ten in the smaller group, once each; checked is the accuracy of
-# all, where the effects are large:
+# Papers offer three remedies. With *re-weighting*, a class counts inversely to the size of its group. With *balanced sampling*,
+# photographs of the smaller group are repeated until the groups are seen equally often. With a *margin by group*, people of
+# the smaller group get a larger margin. Each training has the same number of steps. First one run of each, with one person of
+# ten in the smaller group. Only the accuracy over all people, where the effects are large, is compared with references:
 
 # %%
 live = {}
@@ -460,7 +518,7 @@ run.check_references("mitigated/none", "mitigated/re-weighting", "mitigated/bala
 (100 * pd.DataFrame(live).T.rename_axis(["share", "mitigation"]).rename(columns=called)).round(1)
 
 # %% [markdown]
-# Over the seeds of the records: what each changes, against the same seed without it, in points of accuracy.
+# Next, over the seeds of the records: the change of accuracy by each remedy, against the same seed without it, in points.
 
 # %%
 changes = {}
@@ -474,20 +532,21 @@ pd.DataFrame(changes)
 # %%
 least = tables.mitigation_effects(gender, plain).query("share < 0.5")
 by_whom = {who: {row.mitigation: row for row in own.itertuples()} for who, own in least.groupby("who", sort=False)}
-plots.intervals(by_whom, "change of accuracy, points", "UTKFace, one woman to nine men", chance=0)
+figure = plots.intervals(by_whom, "change of accuracy, points", "UTKFace, one woman to nine men", chance=0)
+plots.describe(figure, "Two of the remedies cost the larger group many points; the margin by group changes little.")
 plt.show()
 
 # %% [markdown]
-# Read the rows of the larger group first: both remedies that papers recommend most cost it many points, and what they give
-# the smaller group can seldom be told from nothing. The reason is in the design. Everybody has equally many photographs
-# here, as in an enrolment; what is uneven is how many *people* a group has. A person of the larger group then counts less,
-# or is seen less often, than any other, though each is as hard to learn. Re-weighting helps where a *class* has few
-# photographs, which is another question. The margin by group costs nothing that can be seen, and gives nothing either.
+# Read the rows of the larger group first. The two remedies that papers recommend most cost it many points, and what they give
+# the smaller group is seldom clearly above zero. The reason lies in the design. All people have equally many photographs here,
+# as in an enrolment; the groups differ in their number of *people*. A person of the larger group then counts less, or is seen
+# less often, than any other, although each is as hard to learn. Re-weighting helps where a *class* has few photographs, which
+# is another question. The margin by group has no visible cost, and no visible benefit either.
 #
 # ## On LFW: who is refused, who is let in
 #
-# LFW has people, several photographs of some, and a label of gender. 220 people train, 10 to 90 % of them women; others set
-# the threshold, at a false match rate of 5 % over all impostor pairs; others again are judged. Five seeds:
+# LFW has people, with several photographs of some, and a label of gender. 220 people train, 10 to 90 % of them women. Other
+# people set the threshold, at an FMR of 5 % over all impostor pairs, and others again are for the test. There are five seeds:
 
 # %%
 lfw = records.read_record(project_data("results", "08_lfw_gender.json"))
@@ -501,6 +560,7 @@ figure = plots.share_trends(
     "LFW, people never seen",
     one_axis=False,
 )
+plots.describe(figure, "As a group's share grows, its FMR falls. The FNMR of women rises with their share.")
 run.save_figure(figure)
 plt.show()
 rows = {}
@@ -511,13 +571,14 @@ for figure in ("fnmr", "fmr", "eer"):
 pd.DataFrame.from_dict(rows, orient="index", columns=["points for ten points more", "low", "high"]).round(2)
 
 # %% [markdown]
-# Here is what the closed sets above did not show. A group that is few in training is *let in* more often: false matches rise
-# as the share falls, for women and for men. Its people were hardly told apart from each other in training, so their
-# embeddings lie close together. Of women all scores are high then, genuine and impostor alike, so fewer of them are refused;
-# the threshold is one for all, and sits where the larger group needs it. EER gives each group a threshold of its own, and
-# sees less of that: it asks how well a group's people are told apart, not what happens at a door.
+# Here is what the closed sets above did not show. A group that is small in training has more *false matches*: its FMR rises as
+# its share falls, for women and for men. The network had few people of the group to distinguish from each other, so that their
+# embeddings lie close together. All their scores are then high, genuine and impostor alike. When women are few, fewer
+# of them are refused as well, since the one threshold is set mainly by the larger group. EER gives each group a threshold of
+# its own and shows less of this: it measures how well a group's people are separated, not what happens at a common
+# threshold.
 #
-# The disparity of both groups together, over the share of women: FDR is 1 and GARBE 0 where both are treated alike.
+# Next the disparity of both groups together, over the share of women. FDR is 1 and GARBE 0 where both are treated alike.
 
 # %%
 for figure in ("FDR", "GARBE"):
@@ -529,7 +590,7 @@ alike = max(SHARES, key=lambda share: lfw.metrics[f"{share:g}/FDR"].value)
 print(f"most alike by FDR at {alike:.0%} women in training")
 
 # %% [markdown]
-# One training at equal shares, with intervals over the people judged, as a report on a product would have them:
+# Last, one training at equal shares, with intervals over the people of the test, as in the report on a product:
 
 # %%
 rows = {
@@ -544,80 +605,118 @@ pd.DataFrame(
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - Asked "which of these people is it", the gap between two groups moves by little between 10 and 90 %: most slopes cannot be
-#   told from level. An interval that holds 0 does not say that there is no effect. It says how large it could be and still
-#   look like this.
-# - The smaller group coming out ahead is explained by its fewer look-alikes, not by a kindness of the network. Name the
-#   rivals before you compare groups.
-# - Asked "is it the same person", at one threshold, imbalance does what it is accused of: on LFW the group that is few in
-#   training has more false matches, and every seed says so. The protocol decides what can be seen.
-# - A softmax is no identification. A threshold that was calibrated on strangers keeps its promise on other strangers.
-# - What is counted is people, and trainings. Photographs and pairs are cheap, and make intervals that are too narrow.
+# - In closed-set identification the gap between two groups changes little between 10 and 90 %: most slopes are not clear. An
+#   interval that contains 0 does not say that there is no effect. It says how large the effect may be.
+# - The smaller group comes out ahead because it has fewer look-alikes. State how many rivals there are before you compare
+#   groups.
+# - In verification at one threshold, imbalance does what it is suspected of: on LFW the group that is small in training has
+#   more false matches, in every seed. The protocol decides what can be seen.
+# - A large softmax does not identify anybody. A threshold that was calibrated on strangers holds for other strangers.
+# - The units to count are people and trainings. Photographs and pairs are many, and intervals over them are too narrow.
 #
-# Not to conclude: that a product would differ by as much, or as little. These networks are small and their training is short;
-# recognisers whose error rates differ tenfold learned from millions, and were tested at a false match rate of one in a
-# hundred thousand. That an even share of people makes even error rates does not follow either: look where the lines cross.
-# What carries over is how to ask.
+# Not to conclude: that a product would differ by as much, or as little. These networks are small and their training is short.
+# Recognisers whose error rates differ tenfold were trained on millions of photographs, and tested at an FMR of one in a hundred
+# thousand. Nor does it follow that equal shares of people make equal error rates: look where the lines cross. What carries over
+# is the method.
 #
-# Labels are part of the result. Who wears glasses was looked up photograph by photograph; LFW's gender is what somebody
-# thought a name and a face to be; UTKFace's race and age are estimates of a network, checked by people, of persons who
-# were not asked. An error rate by group needs such labels on a *test set*, with the consent of those on it. It does not
-# need, and this course does not have, a function that guesses them of a user.
+# Labels are part of the result. Who wears glasses was recorded photograph by photograph. Gender in LFW is what somebody took
+# a name and a face to be. Race and age in UTKFace are estimates of a network, checked by annotators, of people who were not
+# asked. Error rates by group need such labels on a *test set*, with the consent of the people in it. They do not need a
+# function that guesses the labels of a user, and this course has none.
 #
 # ## Exercises
 #
-# Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
+# Replace each `...`. The check says what is missing or wrong. The notebook goes on with the reference solution in any case.
 #
-# **8.1** Error rates of groups at one threshold: group -> (FNMR, FMR among its own). `first_group` and `second_group`
-# are those of both people of each pair; a pair is accepted where its score is at least the threshold.
+# **8.1** Error rates of groups at one threshold: a dictionary from each group to (FNMR, FMR within the group). `first_group`
+# and `second_group` are the groups of the two people of each pair. A pair is accepted where its score is the threshold or more.
 
 
 # %%
 def group_rates(scores, same, first_group, second_group, threshold) -> dict[str, tuple[float, float]]:
-    """Of every group that occurs."""
+    """All arrays (M,): scores, same (bool), the groups (text) of the two people."""
     return ...
 
 
 group_rates = labs.check_answer(exercises.GROUP_RATES, group_rates)
 
 # %% [markdown]
-# **8.2** A threshold for strangers: the lowest of the values of `confidence` such that at most `share` of the strangers are
-# above it.
+# **8.2** A threshold for strangers: the lowest of the values in `confidence` such that at most a share `share` of the strangers
+# lies above it.
 
 
 # %%
 def threshold_for_strangers(confidence: np.ndarray, share: float) -> float:
-    """``confidence`` is the largest softmax of each stranger."""
+    """confidence (N,): the largest softmax of each stranger."""
     return ...
 
 
 threshold_for_strangers = labs.check_answer(exercises.THRESHOLD_FOR_STRANGERS, threshold_for_strangers)
 
 # %% [markdown]
-# **8.3** Weights for re-weighting: one for each class, by its group; every group counts as much as another, and the mean of the
-# weights is 1.
+# **8.3** Weights for re-weighting, one for each class. Classes of one group have the same weight, the weights of each group
+# have the same sum, and the mean of all weights is 1.
 
 
 # %%
 def class_weights(group: np.ndarray) -> np.ndarray:
-    """From the group of each class (C,): (C,)."""
+    """The group of each class (C,) to its weight (C,)."""
     return ...
 
 
 class_weights = labs.check_answer(exercises.CLASS_WEIGHTS, class_weights)
 
 # %% [markdown]
-# **8.4** Gini's coefficient of the rates $x_1 \dots x_G$, which GARBE is made of: $\frac{G}{G - 1} \cdot \frac{\sum_i \sum_j
+# **8.4** Gini's coefficient of the rates $x_1 \dots x_G$, of which GARBE is made: $\frac{G}{G - 1} \cdot \frac{\sum_i \sum_j
 # |x_i - x_j|}{2 G^2 \bar x}$; 0 where all rates are 0.
 
 
 # %%
 def gini(rates: np.ndarray) -> float:
-    """0: all alike. 1: one group has all the errors."""
+    """rates (G,) to 0 (all alike) ... 1 (one group has all the errors)."""
     return ...
 
 
 gini = labs.check_answer(exercises.GINI, gini)
+
+# %% [markdown]
+# **8.5** Is the gap between two groups larger than chance would make it? A permutation test over people answers that, here for
+# A attributes at once. There are M genuine pairs: `missed` says which were refused, `person` whose pair it is (0 to P - 1). Of
+# each person, `attributes` (P, A) says which of the attributes this person has. Each row of `shuffles` (B, P) is a random
+# order of the people.
+#
+# - The gap of an attribute is the absolute difference between two FNMRs: the share of refused pairs among the pairs of people
+#   who have it, and the same for people who do not.
+# - If an attribute plays no part, it could as well belong to other people. In a shuffle, which is a row `order`, person `i`
+#   gets the attributes of person `order[i]`, and so do all pairs of this person. The p-value is $(1 + b) / (1 + B)$, where $b$
+#   is the number of shuffles whose gap is at least as large as the measured one.
+# - Among many tests, one p-value is small by chance. Holm's method adjusts for it: multiply the smallest p-value by $A$, the
+#   second by $A - 1$, and so on to the largest by 1. No adjusted value may be smaller than one before it in
+#   this order, or larger than 1.
+#
+# Return the adjusted p-values in the order of the attributes.
+
+
+# %%
+def gap_p_values(missed: np.ndarray, person: np.ndarray, attributes: np.ndarray, shuffles: np.ndarray) -> np.ndarray:
+    """missed bool (M,), person int (M,), attributes bool (P, A), shuffles int (B, P) to p-values (A,)."""
+    return ...
+
+
+gap_p_values = labs.check_answer(people_exercises.GAP_P_VALUES, gap_p_values)
+
+# %% [markdown]
+# Your test on the verification above: glasses, facial hair, and a third attribute that means nothing, the parity of a person's
+# number. Beside it stands the test of two proportions, which takes each pair as independent of all others:
+
+# %% tags=["nbval-ignore-output"]
+traits = people_b.attributes[["glasses", "facial_hair"]].astype(float).groupby(people_b.identity).mean() > 0.5
+traits["even number"] = np.arange(len(traits)) % 2 == 0
+whose = np.searchsorted(traits.index, people_b.identity[pairs.first[pairs.same]])
+orders = np.array([np.random.default_rng(number).permutation(len(traits)) for number in range(999)])
+over_pairs = [stats.chi2_contingency(pd.crosstab(missed, has)).pvalue for has in traits.to_numpy()[whose].T]
+columns = {"p over people": gap_p_values(missed, whose, traits.to_numpy(), orders), "p over pairs": over_pairs}
+pd.DataFrame(columns, index=traits.columns).round(4)
 
 # %% [markdown]
 # ## References

@@ -1,20 +1,21 @@
 # %% [markdown]
 # # 09 VCL: a photograph as a distribution, and training pictures that show no face
 #
-# Photographs that nobody looked at are cheap, and some of them show no face at all. Variational contrastive learning claims to
-# mind them less, and says of every photograph how sure it is. You will take both claims apart, term by term, and then
-# measure them.
+# Photographs that nobody has checked are cheap, and some of them show no face at all. Variational contrastive learning (VCL)
+# claims to suffer less from such pictures, and to say of every photograph how sure it is. You will take both claims apart,
+# term by term, and then measure them.
 #
 # ![1 - EER on strangers, by the share of training pictures that show no face](../figures/09_vcl.png)
 #
 # ## What you will learn
 #
-# - A photograph as a normal distribution: the head that predicts it, the draw that gradients pass, the two divergences.
-# - The beta-divergence score: what it does to a pair that is far apart, why the paper's beta does nothing, and why a large
-#   one stops the training before it starts.
-# - Three faults of the published code, each seen by a number.
-# - Posterior collapse: what it is, a monitor that sees it, and a training that has it.
-# - To ask a predicted variance what it knows: does it rank bad photographs, and does refusing the uncertain ones help?
+# - A photograph as a normal distribution: the head that predicts it, a draw that gradients can pass through, and two
+#   divergences.
+# - The beta-divergence score: what it does to a pair that is far apart, why the paper's beta changes almost nothing, and why
+#   a large beta stops the training before it starts.
+# - Three faults of the published code, each shown by a number.
+# - Posterior collapse: what it is, which figures show it, and a training in which it happens.
+# - What a predicted variance knows: does it rank bad photographs, and does it help to refuse the uncertain ones?
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 04 and 05.
 #
@@ -43,6 +44,7 @@ from facelab.augment import CLASSIFIER, SIMCLR
 from facelab.backbones import backbone
 from facelab.datasets.contamination import contaminate
 from facelab.exercises import chapter_09 as exercises
+from facelab.exercises import chapter_09_loss as loss_exercises
 from facelab.experiments.analysis import vcl_analysis
 from facelab.experiments.noise_robustness import UNIT_SIGMA
 from facelab.labs import references
@@ -73,17 +75,19 @@ over_seeds = references.lookup(run.notebook, preset, dataset)  # of several seed
 print(train, test, sep="\n")
 
 # %% [markdown]
-# Half of the people train, the other half judge, as in notebooks 04 and 05: nobody of the test is in any training below.
+# Half of the people are for training, the other half for testing, as in notebooks 04 and 05. Nobody of the test is in any
+# training below.
 #
 # ## A photograph as a distribution
 #
-# SimCLR's head makes one vector of a photograph. VCL's makes two: a mean $\mu$ and a log-variance $\log \sigma^2$, one
-# number of each for every dimension. The photograph is then the normal distribution $N(\mu, \sigma^2)$, and what the contrast
-# compares are *draws* of it. A blurred photograph could say "somewhere here" with a wide one, and a sharp one "here".
+# The head of SimCLR makes one vector of a photograph. The head of VCL makes two: a mean $\mu$ and a log-variance
+# $\log \sigma^2$, one number of each for every dimension. The photograph is then described by the normal distribution
+# $N(\mu, \sigma^2)$, and the contrastive loss compares *draws* from such distributions. A blurred photograph could get a wide
+# distribution ("somewhere here"), and a sharp one a narrow distribution ("here").
 #
-# A draw is random, and no gradient passes a random number. So it is written as something that can be derived: noise
-# $\varepsilon$ comes from outside, and $z = \mu + \sigma\varepsilon$. The gradient of $z$ by $\mu$ is 1, and by
-# $\log\sigma^2$ it is $\sigma\varepsilon / 2$:
+# A draw is random, and no gradient passes through a random number. So the draw is written as a function that can be
+# differentiated: the noise $\varepsilon$ comes from outside, and $z = \mu + \sigma\varepsilon$ (the *reparameterisation
+# trick*). The gradient of $z$ with respect to $\mu$ is 1, and with respect to $\log\sigma^2$ it is $\sigma\varepsilon / 2$:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -98,12 +102,13 @@ print("gradient by the log-variance is sigma eps / 2:", torch.allclose(log_var.g
 # %% [markdown]
 # ### The pull to the prior
 #
-# Left alone, the head would make every $\sigma$ tiny: a draw that always falls on its mean is the easiest to find again. So
-# each distribution is pulled to one that knows nothing, the standard normal, by its KL divergence
+# Without a further term the head would make every $\sigma$ tiny, since a draw that always falls on its mean is the easiest to
+# match. So each distribution is pulled to the *prior*, a standard normal distribution that knows nothing of the photograph.
+# The pull is the KL divergence
 #
 # $$\mathrm{KL} = -\tfrac12 \operatorname{mean}\left(1 + \log\sigma^2 - \mu^2 - \sigma^2\right)$$
 #
-# a mean over photographs and dimensions. PyTorch has a KL divergence of its own:
+# The mean is over photographs and dimensions. PyTorch has a KL divergence of its own to compare with:
 
 # %%
 p = Normal(mean.detach(), (log_var.detach() / 2).exp())
@@ -114,16 +119,21 @@ figure, axes = plt.subplots(figsize=(7.5, 2.8))
 for at in (0.0, 0.5, 1.0, 2.0):
     one = [kl_to_standard(torch.tensor([[at]]), torch.tensor([[2 * math.log(s)]])).item() for s in deviations]
     axes.semilogx(deviations, one, label=f"mean {at:g}")
-axes.set(xlabel="deviation", ylabel="KL to N(0, 1)", ylim=(0, 4), title="What it costs to say something")
+axes.set(
+    xlabel="deviation", ylabel="KL to N(0, 1)", ylim=(0, 4), title="Divergence from the prior, by mean and deviation"
+)
 axes.legend()
+plots.describe(
+    figure, "Each curve is lowest at deviation 1 and rises to both sides; the further the mean is from 0, the higher."
+)
 plt.show()
 
 # %% [markdown]
 # ### Two views, one distribution
 #
-# Both views show one photograph, so their distributions should be one. How far apart are $p$ and $q$? VCL takes the form of
-# the Jensen-Shannon divergence, each against the middle $m$; since the true middle of two normals is no normal, $m$ is the
-# normal with the mean of both means and the mean of both *variances*:
+# Both views show the same photograph, so their distributions $p$ and $q$ should be the same. How far apart are they? VCL
+# takes the form of the Jensen-Shannon divergence, which compares each with a middle $m$. The true middle of two normal
+# distributions is not normal, so $m$ is the normal distribution with the mean of both means and the mean of both *variances*:
 #
 # $$\tfrac12\left[\mathrm{KL}(p \| m) + \mathrm{KL}(q \| m)\right], \quad m = N\!\left(\tfrac{\mu_p + \mu_q}{2},
 # \tfrac{\sigma_p^2 + \sigma_q^2}{2}\right)$$
@@ -137,9 +147,9 @@ ours = distribution_similarity(mean.detach(), log_var.detach(), mean2, log_var2)
 print("equals torch.distributions:", torch.isclose(ours, expected).item())
 
 # %% [markdown]
-# **A fault of the published code.** One of its variants takes for $\log\sigma_m^2$ the mean of the two *log*-variances. The
-# logarithms in the formula then cancel, whatever the head predicts, and the term compares no variance any more. Two views
-# with one mean, one a hundred times as wide as the other:
+# **A fault of the published code.** One of its variants takes the mean of the two *log*-variances for $\log\sigma_m^2$. The
+# logarithms in the formula then cancel, whatever the head predicts, and this part of the term no longer compares the
+# variances. Two views with the same mean, where one has a hundred times the variance of the other:
 
 # %%
 same, narrow, wide = torch.zeros(1, 1), torch.tensor([[math.log(0.1)]]), torch.tensor([[math.log(10.0)]])
@@ -156,20 +166,20 @@ print(f"mean of the log-variances:     {logarithms((narrow + wide) / 2, narrow, 
 print(f"facelab's, both means equal:   {distribution_similarity(same, narrow, same, wide).item():.3f}")
 
 # %% [markdown]
-# ## A score that forgives
+# ## A score that gives less weight to distant pairs
 #
-# The contrast is that of SimCLR: of all other draws in the batch, find the one of your photograph. What is new is the
-# score. NT-Xent's is a log-likelihood, up to a constant: with $d$ the distance of two unit vectors, and $s$ a deviation that
-# is the same for all and has nothing to do with the head's,
+# The contrastive term is that of SimCLR: among all other draws in the batch, find the one of the same photograph. What is new
+# is the score of a pair. That of NT-Xent is a log-likelihood, up to a constant. With $d$ the distance of two unit vectors,
+# and $s$ a deviation that is the same for all pairs and independent of what the head predicts, it is
 #
 # $$\log N(z_i; z_j, s^2) = -\tfrac D2\log(2\pi s^2) - \frac{d^2}{2 s^2}$$
 #
-# It falls without end, and so a pair that does not belong together pulls as hard as one that does. The beta-divergence bends
-# it:
+# It falls without bound in $d^2$. A pair that does not belong together is therefore pulled as hard as one that does. The
+# beta-divergence bends this line:
 #
 # $$\frac{1 + \beta}{\beta}\left[(2\pi s^2)^{-\beta D / 2} \exp\left(-\frac{\beta d^2}{2 s^2}\right) - 1\right]$$
 #
-# As $\beta \to 0$ the log-likelihood comes back, and with it NT-Xent, at the temperature $\tau s^2$:
+# For $\beta \to 0$ its limit is the log-likelihood, and the loss becomes NT-Xent at the temperature $\tau s^2$:
 
 # %%
 z1, z2 = (torch.randn(8, 16, generator=generator, dtype=torch.float64) for _ in range(2))
@@ -179,8 +189,8 @@ for small in (0.1, 1e-3, 1e-5):
     print(f"beta {small:g}: within one part in a thousand of NT-Xent: {off < 1e-3}")
 
 # %% [markdown]
-# What matters to training is the slope: how hard a pair is pulled together, over its distance. Two vectors at a right angle
-# have $d^2 = 2$, opposite ones 4. On the right the pull against that of a pair that agrees:
+# What matters for training is the slope: how hard a pair is pulled together, as a function of its distance. Two vectors at a
+# right angle have $d^2 = 2$, opposite ones have 4. The right panel shows this pull, relative to that of a pair that agrees:
 
 # %%
 squared = np.linspace(0, 4, 81)
@@ -193,13 +203,18 @@ for b in betas:
     pulled = vcl_analysis.pull_strength(b, UNIT_SIGMA, 2, squared)
     axes[1].plot(squared, pulled / pulled[0])
 axes[0].set(xlabel="squared distance", ylabel="score")
-axes[1].set(xlabel="squared distance", ylabel="pull, against d = 0", ylim=(0, 1.05))
+axes[1].set(xlabel="squared distance", ylabel="pull, relative to d = 0", ylim=(0, 1.05))
 axes[0].legend(fontsize=8)
+plots.describe(
+    figure,
+    "The score falls in a straight line at beta 0 and flattens with a larger beta; the pull on a distant pair is nearly full "
+    "at the paper's beta and vanishes at beta 1.",
+)
 plt.show()
 
 
 def pull_left(at: float, sigma: float) -> list[str]:
-    """Pull of a pair at a squared distance, per cent of the pull at 0, for each beta."""
+    """Pull of a pair at a squared distance, in per cent of the pull at 0, for each beta."""
     return [f"{100 * np.divide(*vcl_analysis.pull_strength(b, sigma, 2, np.array([at, 0.0]))):.1f} %" for b in betas]
 
 
@@ -209,13 +224,14 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# The paper's $\beta = .005$ is as good as a straight line: a pair at a right angle still pulls with nearly full force. To
-# forgive, $\beta$ must be some twenty times larger. And there is the other end: draws of an untrained head are all nearly at
-# right angles, the right pairs too. With $\beta = 1$ nothing pulls there, and the training does not start (run this notebook
-# with it). What forgives a wrong pair cannot tell it from a right one that is not learned yet.
+# At the paper's $\beta = 0.005$ the score is almost a straight line: a pair at a right angle is still pulled with nearly full
+# force. To reduce the pull of distant pairs, $\beta$ must be about twenty times larger. But a large $\beta$ has a price. The
+# draws of an untrained head are all nearly at right angles, and so are those of the right pairs. With $\beta = 1$ nothing is
+# pulled there, and the training does not start (run this notebook with it). A score that ignores a wrong pair cannot tell
+# it from a right pair that is not learned yet.
 #
-# **A constant that decides.** The factor before the exponential is $(2\pi s^2)^{-\beta D/2}$. With the paper's $s = .5$ and $D
-# = 128$ it is harmless at the paper's $\beta$, and takes the whole contrast with it at a larger one:
+# **A constant that decides.** The factor before the exponential is $(2\pi s^2)^{-\beta D/2}$. With the paper's $s = 0.5$ and
+# $D = 128$ it is harmless at the paper's $\beta$. At a larger $\beta$ it makes the whole contrastive term vanish:
 
 # %%
 for b in betas[1:]:
@@ -223,16 +239,16 @@ for b in betas[1:]:
     print(f"sigma {UNIT_SIGMA:.3f}: {(2 * math.pi * UNIT_SIGMA**2) ** (-b * 128 / 2):.3f}")
 
 # %% [markdown]
-# So $s = 1/\sqrt{2\pi}$ is taken below, where the factor is 1 whatever $\beta$ and $D$. All rivals then meet the same NT-Xent
-# at $\beta = 0$, and what differs is $\beta$ alone.
+# So $s = 1/\sqrt{2\pi}$ is used below, where the factor is 1 for every $\beta$ and $D$. At $\beta = 0$ all methods then have
+# the same NT-Xent, and they differ in $\beta$ alone.
 #
-# **Two more faults of the published code**, at the paper's settings: it takes the distance itself for its square, and $\beta
-# D$ for the exponent $\beta D / 2$ of the factor. The score, and the pull on a pair by its distance:
+# **Two more faults of the published code**, at the paper's settings: it takes the distance where the formula has its square,
+# and $\beta D$ for the exponent $\beta D / 2$ of the factor. The score, and the pull on a pair at several distances:
 
 
 # %%
 def published(d2, beta, sigma, dimension, *, root=False, twice=False):
-    """The beta score of a squared distance, with the faults that are asked for."""
+    """The beta score of a squared distance, with the faults that are switched on."""
     factor = (2 * math.pi * sigma**2) ** (-beta * dimension / (1 if twice else 2))
     return (1 + beta) / beta * (factor * torch.exp(-beta * (d2.sqrt() if root else d2) / (2 * sigma**2)) - 1)
 
@@ -255,16 +271,16 @@ print("ours is the formula:", torch.allclose(beta_scores(one, others, 0.005, 0.5
 pd.DataFrame(rows, index=shown).T.round(2)
 
 # %% [markdown]
-# Without the square the pull is strongest between draws that agree already, and without a bound as they come to lie on each
-# other: another loss, which has not the limit that the paper derives. Twice the exponent makes all pulls smaller by one
-# factor, at the paper's beta a matter of temperature. Whether the paper's numbers come from its formulas or from its code is
-# not known to us.
+# Without the square the pull is strongest between draws that agree already, and it grows without bound as their distance goes
+# to 0. This is another loss, and it does not have the limit that the paper derives. Twice the exponent makes all pulls
+# smaller by the same factor, which at the paper's beta is the same as another temperature. Whether the paper's numbers come
+# from its formulas or from its code is not known to us.
 #
 # ## Pictures that show no face
 #
-# Now the claim. Of the training photographs some are cut into tiles that are put together in random order: light and colours
-# stay, the face goes. All renderings of a photograph are exchanged together, each with tiles in an order of its own. Such
-# pictures cannot be matched by what makes a face, only by what does not.
+# Now to the first claim. Some of the training photographs are cut into tiles, and the tiles are put together in random order.
+# Light and colours stay, the face is gone. All renderings of a photograph are treated together, each with its tiles in an
+# order of its own. The two views of such a picture cannot be matched by the face, only by everything else.
 
 # %%
 shares = run.choose((0.0, 0.4), (0.0, 0.4), (0.0, 0.2, 0.4))
@@ -273,13 +289,21 @@ scenes = unseen_people.scene_ids(train, "photo")
 noisy = parts[shares[-1]]
 is_face = noisy.attributes["is face"].to_numpy()
 shown = np.concatenate([np.flatnonzero(~is_face)[:9], np.flatnonzero(is_face)[:9]])
-plots.show_faces(noisy.images[shown], columns=9, zoom=1.8)  # above: no face; below: faces
+plots.show_faces(
+    noisy.images[shown],
+    columns=9,
+    zoom=1.4,
+    alt="First row: pictures of shuffled tiles, in which no face can be made out. Second row: ordinary photographs of faces.",
+)
 
 # %% [markdown]
-# Three rivals, one backbone with one start, as many steps, the same views (the second is another rendering of the same
-# photograph, as in notebooks 04 and 05), heads of one depth, one temperature. "VCL without beta" is VCL with $\beta = 0$: draws
-# and both divergences, but NT-Xent. And one more SimCLR, for which the pictures without a face are simply left out, with as
-# many steps: what it loses is due to fewer faces, and only what the others lose beyond that can be saved by robustness.
+# Three methods are compared: SimCLR, VCL, and "VCL without beta", which is VCL with $\beta = 0$ (draws and both divergences,
+# but NT-Xent). They have the same backbone with the same initial weights, the same number of steps, the same views (the
+# second is another rendering of the same photograph, as in notebooks 04 and 05), heads of the same depth, and the same
+# temperature.
+#
+# One more SimCLR is trained for as many steps, with the pictures without a face simply left out. What it loses is due to
+# fewer faces. Only what the others lose beyond that can be recovered by a more robust loss.
 
 # %%
 network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet10", None))
@@ -350,6 +374,10 @@ for share in shares:
     rows[title] = {name: unseen_people.complement(errors[f"{name}, {title}"]) for name in rivals}
 rows[f"{shares[-1]:.0%} left out"] = {"SimCLR": unseen_people.complement(errors[without])}
 figure = plots.intervals(rows, "1 - EER on strangers, per cent, with 95 % intervals over people", dataset)
+plots.describe(
+    figure,
+    "The three methods, grouped by the share of training pictures that show no face, below what needs no training.",
+)
 run.save_figure(figure)
 plt.show()
 run.check_references(*[f"eer/{name}" for name in errors])
@@ -359,9 +387,10 @@ for name, error in errors.items():
     print(f"{name:32} EER {error}")
 
 # %% [markdown]
-# Intervals of one bar each are wide, since there are twenty people; but all were judged by the same twenty, so differences
-# are known better (the paired bootstrap). Against SimCLR at the same share; and for each rival how far the error *rises* from
-# no such picture to the most of them. That rise is what robustness means:
+# The interval of a single method is wide, since there are only twenty people. But all methods were tested on the same twenty
+# people, so their differences are known better (paired bootstrap). The chart shows two kinds of difference: each VCL less
+# SimCLR at the same share, and for each method how far its error *rises* from no such picture to the highest share. A small
+# rise is what robustness means:
 
 # %%
 
@@ -381,7 +410,13 @@ rises[without] = difference(of_left_out, scores["SimCLR", shares[0]])
 for title, found in (("EER less SimCLR's", less), ("rise of EER", rises)):
     for name, estimate in found.items():
         run.record_metric(f"{title}/{name}", estimate)
-plots.intervals({"less SimCLR's": less, "rise": rises}, "difference of EER, points (below 0 is better)", chance=0)
+figure = plots.intervals(
+    {"less SimCLR's": less, "rise": rises}, "difference of EER, points (below 0 is better)", chance=0
+)
+plots.describe(
+    figure,
+    "Differences of the EER; an interval that does not reach the line at 0 is a difference that these people show.",
+)
 plt.show()
 run.check_references(*[f"rise of EER/{name}" for name in rises], f"EER less SimCLR's/{bent}, {shares[-1]:.0%} no face")
 if over_seeds:
@@ -397,15 +432,16 @@ for title, found in (("EER less SimCLR's", less), ("rise of EER", rises)):
         print(f"{title:18} {name:32} {estimate}")
 
 # %% [markdown]
-# These are intervals over people for *one* training each. Another seed of the same training moves the numbers too, by what
-# the tolerances of the references say, and a difference smaller than that is nothing to report. What several seeds say is
-# below, on UTKFace.
+# These are intervals over people for *one* training each. Another seed of the same training moves the numbers too, by as much
+# as the tolerances of the references say. A difference smaller than that is no finding. Results of several seeds are below,
+# on UTKFace.
 #
-# ### Are they far apart?
+# ### Are such pictures far from their partners?
 #
-# The beta score forgives pairs that are far apart. So the claim has a condition that can be looked at: after training, are the
-# pictures without a face further from their partners than faces are from theirs? Squared distances of draws of two
-# renderings, in the VCL that was trained with the most of them, and the pull that beta leaves on each kind:
+# The beta score reduces the pull of pairs that are far apart. So the claim rests on a condition that can be checked: after
+# training, are the pictures without a face further from their partners than faces are from theirs? The chart shows the
+# squared distances between draws of two renderings, in the VCL that was trained with the highest share of such pictures. The
+# references say which part of the pull beta leaves on each kind:
 
 # %%
 d2 = vcl_analysis.sampled_distances(methods[bent, shares[-1]], noisy, seed)
@@ -419,25 +455,30 @@ for name, of_kind in (("face", is_face), ("no face", ~is_face)):
 axes.axvline(2, color="black", linestyle=":", label="right angle")
 axes.set(xlabel="squared distance of two renderings", ylabel="density")
 axes.legend(fontsize=8)
+plots.describe(
+    figure,
+    "Squared distances of partners, of faces and of pictures without a face; the dotted line marks a right angle.",
+)
 plt.show()
 run.check_references("pull left/face", "pull left/no face")
 if over_seeds:
     noise, face = over_seeds["pull left/no face"], over_seeds["pull left/face"]
-    print("over seeds, pictures without a face pull less than faces:", noise.high < face.low)
-    print("over seeds, they pull more:", noise.low > face.high)
+    print("over seeds, pictures without a face are pulled less than faces:", noise.high < face.low)
+    print("over seeds, they are pulled more:", noise.low > face.high)
 
 # %% [markdown]
-# To forgive what is far helps where the wrong pairs *are* far, as an outlier is from a line that others have drawn. A network
-# is drawn by its wrong pairs too: it learns to match tiles. Where those come to lie as near as faces, or nearer, beta takes
-# force from the faces.
+# To reduce the pull of distant pairs helps where the wrong pairs *are* distant, as an outlier is distant from a line that was
+# fitted to other points. But here the wrong pairs take part in the fit: the network learns to match tiles too. Where such
+# pairs lie as near to each other as faces, or nearer, beta reduces the pull of the faces.
 #
 # ## Posterior collapse
 #
-# Three terms, and their sum can be made small by giving one up. If the pull to the prior wins, the head says $N(0, 1)$ of every
-# photograph: KL is 0, the views' distributions agree perfectly, and the draws are noise. The loss looks calm. That is
-# *posterior collapse*, and the loss does not show it. Three figures do, of clean photographs after each epoch: *active
-# units*, the share of dimensions whose mean varies over the photographs; the mean deviation, 1 in a collapse; the KL, 0.
-# The same training once more, with a hundred times the pull:
+# The loss is a sum of three terms, and a training can make the sum small by giving one of them up. If the pull to the prior
+# is too strong, the head predicts $N(0, 1)$ for every photograph. Then KL is 0, the distributions of both views agree
+# perfectly, and the draws are pure noise. That is *posterior collapse*. The curve of the loss looks normal and does not show
+# it. Three figures of clean photographs after each epoch do: the *active units* (the share of dimensions whose mean varies
+# over the photographs), the mean deviation (1 in a collapse), and the KL (0 in a collapse). Here is the same training once
+# more, with a hundred times the weight of the prior:
 
 # %%
 heavy = 100 * prior
@@ -454,6 +495,10 @@ for panel, name in zip(axes, ("contrast", "active units", "mean deviation", "KL"
         panel.plot(range(1, plan.epochs + 1), history.series(name), label=label)
     panel.set(title=name, xlabel="epoch")
 axes[0].legend(fontsize=7)
+plots.describe(
+    figure,
+    "Three trainings, epoch by epoch. In a collapse the active units go to 0, the deviation to 1 and the KL to 0.",
+)
 plt.show()
 for label, history in ((bent, followed[bent]), ("collapsed", histories["collapsed"])):
     for name in ("active units", "mean deviation", "KL"):
@@ -464,16 +509,17 @@ guessing = abs(histories["collapsed"].series("contrast")[-1] / chance - 1)
 print("the collapsed contrast is within 1 % of guessing, log(2N - 1):", guessing < 0.01)
 
 # %% [markdown]
-# The paper weighs all three terms alike, with a KL that is a mean over dimensions. How much pull a training stands depends on
-# its length: the contrast must have become worth more than the prior costs before the prior has won. Raise `prior` and
-# see. Any training of this kind should have these three lines in its log.
+# The paper gives all three terms the same weight, with a KL that is a mean over dimensions. Which weight of the prior is too
+# much depends on the length of the training: what the network gains in the contrastive term must outweigh the cost of leaving
+# the prior. Raise `prior` and see. Every training of this kind should log these three figures.
 #
 # ## Few labels, several attributes
 #
-# VCL was made for pictures with several attributes each. Ours have four of our labelling that can be asked for here. A few
-# labelled photographs of training people, equally many of each class; logistic regression on the frozen network; balanced
-# accuracy on strangers, for each attribute, and in the mean over three of them. Gender is not in the mean: four of ORL's
-# forty people are women, two of them in the test, and a draw of people that has lost both is judged by men alone.
+# VCL was made for pictures with several attributes each. Of the attributes that we labelled, four can be used here. The
+# protocol: a few labelled photographs of training people, equally many of each class; a logistic regression on the frozen
+# network; balanced accuracy on strangers, for each attribute and as the mean of three of them. Gender is not in the mean.
+# Four of ORL's forty people are women, and two of them are in the test: a bootstrap draw of people may contain neither, and
+# would then measure men alone.
 
 # %%
 averaged = ("glasses", "facial_hair", "smile")
@@ -499,7 +545,8 @@ for group, rows in balanced.items():
     for name, estimate in rows.items():
         run.record_metric(f"balanced/{group}/{name}", estimate)
 overall = {group: rows for group, rows in balanced.items() if group.endswith("mean of three")}
-plots.intervals(overall, "balanced accuracy on strangers, per cent", "glasses, facial hair, smile", chance=0.5)
+figure = plots.intervals(overall, "balanced accuracy on strangers, per cent", "glasses, facial hair, smile", chance=0.5)
+plots.describe(figure, "Linear probes with few labels, against the line at 50 per cent, which is chance.")
 plt.show()
 run.check_references(*[f"balanced/{group}/{name}" for group, rows in overall.items() for name in rows])
 if over_seeds:
@@ -515,12 +562,12 @@ for group, rows in balanced.items():
         print(f"{group:20} {name:26} {estimate}")
 
 # %% [markdown]
-# To find a *draw* among draws is harder than to find a vector among vectors, and in as many steps less is learned. What
-# the draws are to give in return, the variance, is looked at below.
+# To match a *draw* with a draw is harder than to match a vector with a vector, and less is learned in the same number of
+# steps. What the draws should give in return is the variance. It is examined below.
 #
-# The paper's own figures, of CelebA (200 000 photographs, 40 attributes) and two networks, with 1 and 10 % of the labels.
-# Another data set, another measure, another budget: compare rows of that table with each other, not with ours. Who has CelebA
-# below `FACELAB_DATA` asks for its 40 attributes by `facelab experiment run 09_noise_celeba`.
+# The table shows the paper's own figures, on CelebA (200 000 photographs, 40 attributes) with two networks and 1 and 10 % of
+# the labels. Data set, measure and budget differ from ours: compare the rows of that table with each other, not with ours. If
+# you have CelebA below `FACELAB_DATA`, `facelab experiment run 09_noise_celeba` measures its 40 attributes.
 
 # %%
 founding = pd.read_csv(project_data("founding.csv")).query("data == 'CelebA'")
@@ -529,10 +576,27 @@ founding = pd.read_csv(project_data("founding.csv")).query("data == 'CelebA'")
 # %% [markdown]
 # ## What the variance knows
 #
-# The second promise: the head says how sure it is. `orl-wild` was made by us, so it is known of every picture how much it was
-# blurred, turned, covered. If the predicted variance means anything, it should rank them. Spearman's rank correlation of the
-# mean log-variance with each, over the pictures of strangers; 0 is nothing, 1 the same order. Beside it two
-# uncertainties that any network has for nothing: an embedding that is short, and one that is far from every other.
+# The second claim is that the head says how sure it is. `orl-wild` was made by us, so we know how much each picture was
+# blurred, turned or covered. If the predicted variance says how hard a picture is, it should rank them. The measure is
+# Spearman's rank correlation between the mean log-variance and the amount of blur, over the pictures of strangers: 1 means
+# the same order, 0 no relation, and -1 the opposite order.
+#
+# **9.6** Guess before you run on: which rank correlation (-1 to 1) will the predicted variance have with *blur*? Think of the
+# three terms of the loss and of the two views of a photograph, which are renderings with different blur. Which term would
+# reward a wider distribution for the blurred one, and which one would punish it?
+
+
+# %%
+def guess_blur_rank() -> float:
+    """Rank correlation of predicted variance and blur, -1 to 1."""
+    return ...
+
+
+guess = labs.predict(loss_exercises.GUESS_BLUR_RANK, guess_blur_rank)
+
+# %% [markdown]
+# Now the measurement, for six conditions. Beside the predicted variance stand two measures of uncertainty that every network
+# offers without any change: a short embedding, and an embedding that is far from every other one.
 
 # %%
 method = methods[bent, 0.0]
@@ -552,7 +616,10 @@ for hardship, amount in vcl_analysis.capture_conditions(test.attributes).items()
         run.record_metric(f"ranks/{hardship}/{name}", found)
         ranked[hardship][name] = found
 drawn = {hardship: ranked[hardship] for hardship in ("blurred", "occluded", "turned")}
-plots.intervals(drawn, "rank correlation, with 95 % intervals over people", percent=False, chance=0)
+figure = plots.intervals(drawn, "rank correlation, with 95 % intervals over people", percent=False, chance=0)
+plots.describe(
+    figure, "Three measures of uncertainty against blur, occlusion and head turn; the line at 0 means no relation."
+)
 plt.show()
 run.check_references(*[f"ranks/{hardship}/predicted variance" for hardship in ranked])
 if over_seeds:  # six questions at once: Holm's procedure, notebook 11
@@ -566,14 +633,28 @@ for hardship, found in ranked.items():
     for name, one in found.items():
         print(f"{hardship:12} {name:22} {one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]")
 
+# %% tags=["nbval-ignore-output"]
+guess.compare(run.record.metrics["ranks/blurred/predicted variance"])
+
+# %% [markdown]
+# No term of the loss says what a bad picture is. The similarity term even asks that a sharp and a blurred rendering of one
+# photograph get the *same* distribution. Here are the pictures of strangers with the narrowest distributions, and below them
+# those with the widest:
+
 # %%
 order = np.argsort(uncertainties["predicted variance"], kind="stable")
 ends = np.concatenate([order[:9], order[-9:]])
-plots.show_faces(test.images[ends], columns=9, zoom=1.8)  # above: the narrowest; below: the widest
+plots.show_faces(
+    test.images[ends],
+    columns=9,
+    zoom=1.4,
+    alt="First row: the faces with the narrowest predicted distributions. Second row: those with the widest.",
+)
 
 # %% [markdown]
-# If it is not what was done to the picture, what is it that the width tells? Who is on it, perhaps. The share of its variance
-# that lies between people, beside the share that chance gives, and beside blur, which was drawn without looking at people:
+# If the width does not depend on what was done to the picture, what does it depend on? Perhaps on the person. The chart shows
+# the share of its variance that lies between people. The dotted line is the share that chance gives. Blur, which was drawn
+# without regard to people, is shown for comparison:
 
 # %%
 about_people = {name: vcl_analysis.eta_squared(one, test.identity) for name, one in uncertainties.items()}
@@ -586,18 +667,22 @@ axes.barh([*about_people, "blur itself"], [100 * share for share in (*about_peop
 axes.axvline(100 * by_chance, color="black", linestyle=":")
 axes.invert_yaxis()
 axes.set(xlabel="explained by who is on the picture, per cent; dotted: by chance")
+plots.describe(
+    figure, "Which share of each measure of uncertainty lies between people rather than between pictures of one person."
+)
 plt.show()
 run.check_references("explained by the person/predicted variance")
 times = about_people["predicted variance"] / by_chance
-print("the person explains more than five times what chance would of the predicted variance:", times > 5)
+print("of the predicted variance, the person explains more than five times as much as chance would:", times > 5)
 
 # %% [markdown]
 # ## Refuse what is uncertain
 #
-# An uncertainty is worth what it saves. Each photograph of a stranger is looked up among all others, renderings of itself
-# left out; the error is that the nearest one shows somebody else. Refuse the most uncertain: how many errors are left among
-# the others? The *excess* is the part of the possible gain that is not gained: 0 for one that refuses all errors first, 1 for
-# one that knows nothing, more for one that refuses the right ones.
+# A measure of uncertainty is useful if refusing by it avoids errors. Each photograph of a stranger is looked up among all
+# others, without the renderings of the same photograph. An error is a nearest photograph that shows somebody else. Refuse the
+# most uncertain photographs: how many errors are left among the others? The *excess* is the share of the possible gain that
+# is missed: 0 for a measure that refuses all errors first, 1 for one that knows nothing, above 1 for one that refuses the
+# right answers.
 
 # %%
 wrong = ~evaluation.topk_leave_one_out(embeddings, test.identity, photo).correct(1)
@@ -609,6 +694,10 @@ for name, uncertainty in (uncertainties | best).items():
     axes.plot(100 * refused, 100 * left, "--" if name in best else "-", label=name)
 axes.set(xlabel="refused, per cent", ylabel="wrong among the others, per cent", xlim=(0, 95))
 axes.legend(fontsize=8)
+plots.describe(
+    figure,
+    "A useful measure lies below the level line of refusing at random. Refusing the errors first is the best possible.",
+)
 plt.show()
 excess = {}
 for name, uncertainty in uncertainties.items():
@@ -625,7 +714,7 @@ for name, uncertainty in uncertainties.items():
 run.check_references(*[f"excess/{name}" for name in excess], "wrong/nobody refused")
 if over_seeds:
     knows = [name for name in excess if over_seeds[f"excess/{name}"].high < 1]
-    print("over seeds, knows more than nothing:", ", ".join(knows) or "none")
+    print("over seeds, these know more than nothing:", ", ".join(knows) or "none")
 
 # %% tags=["nbval-ignore-output"]
 for name, found in excess.items():
@@ -635,15 +724,16 @@ for name, found in excess.items():
 print(f"{'nobody refused':22} {wrong.mean():.1%} wrong")
 
 # %% [markdown]
-# Look at the last column before you use such a rule at a door. Whoever refuses by an uncertainty that knows people refuses
-# *people*: a fifth of all pictures, but of one person far more, who then asks why. Notebook 08's question, from another side.
+# Look at the last column before you use such a rule at a door. A measure of uncertainty that depends on the person refuses
+# *people*: a fifth of all pictures, but of one person far more, who may well ask why. This is the question of notebook 08,
+# from another side.
 #
 # ## On UTKFace
 #
-# The same question with more people, colour photographs and several seeds: UTKFace, a share of the training photographs
-# exchanged for pictures of CIFAR-100 that show no people. Judged is a linear probe on faces, balanced accuracy on photographs
-# that no training saw, in the mean over gender, race and band of age. The labels are the data set's own coarse guesses, as
-# in notebook 05.
+# Here is the same question with more people, colour photographs and several seeds. In UTKFace, a share of the training
+# photographs is exchanged for pictures of CIFAR-100 that show no people. The measure is the balanced accuracy of a linear
+# probe on photographs of faces that no training saw, as the mean over gender, race and age band. The labels are the data
+# set's own coarse guesses, as in notebook 05.
 
 # %%
 utkface = records.read_record(project_data("results", "09_noise.json"))
@@ -653,7 +743,12 @@ asked = vcl_analysis.probed_figures(utkface)
 mean = asked[-1]  # over the attributes, with the most labels
 most = max(utkface.parameters["labels"])
 title = f"UTKFace, mean of three attributes, {most:.0%} of the labels"
-plots.intervals(vcl_analysis.figure_by_noise(utkface, mean), "balanced accuracy, per cent, mean over seeds", title)
+figure = plots.intervals(
+    vcl_analysis.figure_by_noise(utkface, mean), "balanced accuracy, per cent, mean over seeds", title
+)
+plots.describe(
+    figure, "The methods, grouped by the share of training pictures without a face, below what needs no training."
+)
 plt.show()
 table = {}
 for figure in asked:
@@ -666,14 +761,14 @@ for figure in asked:
 pd.DataFrame(table)
 
 # %% [markdown]
-# With the larger share of labels SimCLR is clear of the network that it started with, and the highest at every share of noise;
-# VCL lies between, with beta not clear of the start everywhere. None is above a linear probe of the pixels there: the
-# photographs are aligned, so a pixel is a place in the face, and enough labels find the places (notebook 05). With very few
-# labels SimCLR is above the pixels.
+# With the larger share of labels SimCLR is clearly above the untrained network that it started from, and it is the highest of
+# the trained methods at every share of noise. VCL lies between the two, and VCL with beta is not clearly above the untrained
+# network everywhere. None is above a linear probe of the pixels there: the photographs are aligned, so a pixel is a place in
+# the face, and enough labels find the right places (notebook 05). With very few labels SimCLR is above the pixels.
 #
-# How far does each fall from no such picture to the most of them, in points, and what is that less SimCLR's fall, within each
-# seed? A rival is more robust where its fall less SimCLR's is below 0; that is asked of all rivals and both shares of labels
-# together (Holm's procedure, notebook 11), or a dozen intervals would find something by chance:
+# How many points does each method lose from no such picture to the highest share of them? And what is this loss less that of
+# SimCLR, within each seed? A method is more robust than SimCLR where the difference is below 0. All methods and both shares
+# of labels are tested together (Holm's procedure, notebook 11). Otherwise a dozen intervals would find something by chance:
 
 # %%
 table = {}
@@ -683,62 +778,66 @@ for figure in asked:
         for name, fall in vcl_analysis.figure_fall(utkface, figure).items():
             said = f"{100 * fall.value:+.1f} [{100 * fall.low:+.1f}, {100 * fall.high:+.1f}]"
             table.setdefault(f"{column}, {float(labelled):.0%}", {})[name] = said
-print(f"fall of balanced accuracy at {max(utkface.parameters['noise']):.0%} without a face, points")
+print(f"loss of balanced accuracy at {max(utkface.parameters['noise']):.0%} without a face, points")
 for verdict, names in vcl_analysis.differences_from_simclr(utkface).items():
-    print(f"  against SimCLR's, {verdict}: {'; '.join(names) or 'nobody'}")
+    print(f"  against SimCLR's, {verdict}: {'; '.join(names) or 'none'}")
 pd.DataFrame(table)
 
 # %% [markdown]
-# Nobody falls far, and of nobody is it certain that it falls less than SimCLR, or more. A picture without a face takes a step
-# that a face could have had; it does not teach that two faces are one. With thousands of faces left that costs little, and
-# where little is lost, little can be saved. On `orl-wild` above it cost more, where faces were few to begin with.
+# No method loses much, and for none is it certain that it loses less than SimCLR, or more. A picture without a face takes up a
+# step that a face could have had, but it does not teach that two different faces are the same. With thousands of faces left
+# that costs little, and where little is lost, little can be recovered. On `orl-wild` above it cost more, since there were few
+# faces to begin with.
 #
 # ## What to conclude, and what not
 #
-# - A distribution costs a head of twice the width and two terms, each of which has a closed form that PyTorch can check.
-# - Beta decides which pairs count. Near 0 it is SimCLR; too large, and nothing is ever learned. Look at the slope at a right
-#   angle before you choose it, and at the constant before the exponential.
-# - Watch the posterior. A collapse is calm.
-# - A variance that is learned for a loss answers that loss, and nobody told the loss what a bad picture is. (Two renderings
-#   of a photograph, one blurred and one sharp, are even asked to have one distribution. Is that to blame? Give `similarity=0`
-#   to VCL above, and ask again.) What it does tell is to be measured, beside uncertainties that cost nothing.
-# - Robustness is a *rise*, not a level: a method that is worse on clean photographs has less to lose. And beside it belongs
-#   the one that had the bad pictures left out. To look at the photographs may be cheaper than any loss.
+# - A distribution costs a head with twice the outputs and two more terms. Each term has a closed form that PyTorch can check.
+# - Beta decides which pairs count. Near 0 the score is that of SimCLR; if beta is too large, nothing is learned at all.
+#   Before you choose it, look at the slope at a right angle and at the constant before the exponential.
+# - Log the posterior's figures during training. The curve of the loss does not show a collapse.
+# - A variance that is learned for a loss serves that loss, and no term of it says what a bad picture is. (Two renderings of a
+#   photograph, one blurred and one sharp, are even asked to have the same distribution. Is that the cause? Give
+#   `similarity=0` to VCL above, and measure again.) What the variance does know has to be measured, beside measures of
+#   uncertainty that cost nothing.
+# - Robustness is how little an error *rises*, not how low it is: a method that is worse on clean photographs has less to
+#   lose. Compare with a training from which the bad pictures were left out: sorting photographs may be cheaper than any loss.
 #
-# Not to conclude: that the paper's gain is not there. Our networks are small, our trainings short, twenty people judge, and
-# on UTKFace three seeds. What carries over is which numbers to ask for: the same budget, the same temperature, the
-# differences paired, and the published code read beside the formulas.
+# Not to conclude: that the paper's gain does not exist. Our networks are small and our trainings short; the test has twenty
+# people, and the record of UTKFace three seeds. What carries over is how to compare: the same budget, the same temperature,
+# paired differences, and the published code read beside the formulas.
 #
 # ## Exercises
 #
 # Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
 #
-# **9.1** The KL divergence of $N(\mu, e^{v})$ to the standard normal, $v$ the log-variance: the mean over rows and dimensions.
+# **9.1** The KL divergence of $N(\mu, e^{v})$ from the standard normal distribution, where $v$ is the log-variance; the mean
+# over rows and dimensions.
 
 
 # %%
-def kl_divergence(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
-    """A scalar, 0 or more."""
+def kl_to_prior(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
+    """Two matrices (N, D) to a scalar, 0 or more."""
     return ...
 
 
-kl_divergence = labs.check_answer(exercises.KL_TO_STANDARD, kl_divergence)
+kl_to_prior = labs.check_answer(exercises.KL_TO_PRIOR, kl_to_prior)
 
 # %% [markdown]
-# **9.2** A draw of $N(\mu, e^{v})$ that gradients pass, to the mean and to the log-variance; `noise` is standard normal.
+# **9.2** A draw from $N(\mu, e^{v})$ through which gradients pass, to the mean and to the log-variance. `noise` is standard
+# normal.
 
 
 # %%
 def sample(mean: torch.Tensor, log_var: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """(N, D)."""
+    """Three matrices (N, D) to one (N, D)."""
     return ...
 
 
 sample = labs.check_answer(exercises.SAMPLE, sample)
 
 # %% [markdown]
-# **9.3** The beta score of each row of `a` (N, D) with each of `b` (M, D), unit vectors; it must keep its digits where beta is
-# tiny.
+# **9.3** The beta score of each row of `a` (N, D) with each row of `b` (M, D), all of norm 1. It must keep its digits in
+# float32 where beta is tiny.
 
 
 # %%
@@ -747,34 +846,65 @@ def beta_score(a: torch.Tensor, b: torch.Tensor, beta: float, sigma: float) -> t
     return ...
 
 
-beta_score = labs.check_answer(exercises.BETA_SCORES, beta_score)
+beta_score = labs.check_answer(exercises.BETA_SCORE, beta_score)
 
 # %% [markdown]
-# **9.4** The error among what is left when `rejected_share` of the photographs, the most uncertain, is sent away (rounded down
-# to a whole number of them).
+# **9.4** The error among the photographs that are left when `rejected_share` of all, the most uncertain, is refused (rounded
+# down to a whole number of photographs).
 
 
 # %%
 def error_after_rejection(errors: np.ndarray, uncertainty: np.ndarray, rejected_share: float) -> float:
-    """``errors`` is bool (N,): whether each is wrong."""
+    """``errors`` is bool (N,): whether each answer is wrong; ``uncertainty`` float (N,)."""
     return ...
 
 
 error_after_rejection = labs.check_answer(exercises.ERROR_AFTER_REJECTION, error_after_rejection)
 
 # %% [markdown]
+# **9.5** The whole loss of VCL, from `torch` alone (calling `facelab.losses` would only show that it is there). $N$
+# photographs have two views each, with means, log-variances and noise of the shape $(2, N, D)$: the first index is the view.
+#
+# - *Contrast.* Draw $z = \mu + \sigma\varepsilon$ for both views, and bring all $2N$ draws to norm 1. With the beta score
+#   $s_{ik}$ of exercise 9.3 the term is $-\log\left(e^{s_{ij} / t} / \sum_{k \ne i} e^{s_{ik} / t}\right)$, where $j$ is the
+#   other view of the photograph of $i$; the mean over all $2N$ draws $i$. The sum is over all draws but $i$ itself.
+# - *Similarity.* Half the sum of the KL divergences of both views' distributions from the normal distribution in the middle,
+#   which has the mean of both means and the mean of both variances; the mean over photographs and dimensions.
+# - *Prior.* The KL divergence from the standard normal distribution, as in 9.1, the mean over both views.
+#
+# The loss is contrast + similarity + `prior` times the last one. Gradients of all three must reach means and log-variances.
+
+
+# %%
+def vcl_loss(
+    mean: torch.Tensor,
+    log_var: torch.Tensor,
+    noise: torch.Tensor,
+    beta: float,
+    sigma: float,
+    temperature: float,
+    prior: float,
+) -> torch.Tensor:
+    """Three tensors (2, N, D) to a scalar; ``sigma`` is the deviation s in the beta score, ``temperature`` the t."""
+    return ...
+
+
+vcl_loss = labs.check_answer(loss_exercises.VCL_LOSS, vcl_loss)
+
+# %% [markdown]
 # ## References
 #
-# - M. C. Yavuz, B. Yanikoglu, *Variational Self-Supervised Contrastive Learning Using Beta Divergence For Face Understanding*,
-#   FG 2024, arXiv 2312.00824, and its public code.
-# - D. Kingma, M. Welling, *Auto-Encoding Variational Bayes*, ICLR 2014, arXiv 1312.6114: the draw that gradients pass.
+# - M. C. Yavuz, B. Yanikoglu, *Variational Self-Supervised Contrastive Learning Using Beta Divergence For Face
+#   Understanding*, FG 2024, arXiv 2312.00824, and its public code.
+# - D. Kingma, M. Welling, *Auto-Encoding Variational Bayes*, ICLR 2014, arXiv 1312.6114: the draw through which gradients
+#   pass.
 # - A. Basu, I. Harris, N. Hjort, M. Jones, *Robust and Efficient Estimation by Minimising a Density Power Divergence*,
 #   Biometrika 85, 1998: the beta-divergence.
 # - Y. Burda, R. Grosse, R. Salakhutdinov, *Importance Weighted Autoencoders*, ICLR 2016, arXiv 1509.00519: active units.
 # - Y. Geifman, R. El-Yaniv, *Selective Classification for Deep Neural Networks*, NIPS 2017; with G. Uziel, *Bias-Reduced
 #   Uncertainty Estimation for Deep Neural Classifiers*, ICLR 2019.
-# - T. Chen, S. Kornblith, M. Norouzi, G. Hinton, *A Simple Framework for Contrastive Learning of Visual Representations*, ICML
-#   2020, arXiv 2002.05709.
+# - T. Chen, S. Kornblith, M. Norouzi, G. Hinton, *A Simple Framework for Contrastive Learning of Visual Representations*,
+#   ICML 2020, arXiv 2002.05709.
 # - Z. Zhang, Y. Song, H. Qi, *Age Progression/Regression by Conditional Adversarial Autoencoder*, CVPR 2017 (UTKFace).
 
 # %% tags=["nbval-ignore-output"]

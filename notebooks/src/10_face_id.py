@@ -1,25 +1,27 @@
 # %% [markdown]
 # # 10 Face-ID: from a network to a door
 #
-# A network gives numbers. A door needs a yes or a no, and somebody who answers for it. Here a threshold is measured, a
-# service is started on this machine and driven by HTTP, and then you attack it: some attacks fail, and some do not.
+# A network gives scores. A door needs a decision, yes or no, and somebody who is responsible for it. In this notebook you
+# measure a threshold, start a service on this machine, use it over HTTP, and then attack it. Some attacks fail, and some
+# succeed.
 #
 # ![The page of the service](../figures/10_face_id.png)
 #
 # ## What you will learn
 #
-# - What is kept of a person: one template, and why no photograph.
-# - To calibrate: a threshold for a target rate, measured as the service will use it, with an interval over people, and
-#   valid for one network only.
-# - What false accepts and rejects to expect, from strangers and from relatives, for whom, and how little forty people can tell.
-# - The dialogue of a log-in: challenge, head turn, one decision, waits that grow, and why the text of a refusal is always
-#   the same.
-# - To attack: a wrong claim, a print, a warp, a recording, hill climbing. What stopped each, and what did not; APCER and BPCER;
-#   and what a second factor is for.
-# - To delete, and to look whether it is gone.
+# - What is stored of a person: one template, and why no photograph.
+# - Calibration: a threshold for a target rate, measured as the service will use it, with an interval over people. It is valid
+#   for one network only.
+# - Which false matches and false non-matches to expect, from strangers, from relatives and in groups, and how little forty
+#   people can tell about them.
+# - The dialogue of a log-in: challenge, head turn, one decision, growing delays, and why the text of a refusal is always the
+#   same.
+# - Attacks: a wrong claim, a print, a warp, a recording, hill climbing. What stopped each of them, and what did not; the
+#   error rates APCER and BPCER; and what a second factor is for.
+# - How to delete an account, and how to check that it is gone.
 #
-# **Time:** about a minute and a half on two cores. **You need first:** notebooks 01, 07 and 08. To try it with your own camera:
-# `facelab app`.
+# **Time:** about a minute and a half on two cores. **You need first:** notebooks 01, 07 and 08. To try it with your own
+# camera: `facelab app`.
 #
 # ## Parameters
 
@@ -47,6 +49,7 @@ from facelab.cropping import YuNetDetector, largest_face
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import FacelabError
 from facelab.exercises import chapter_10 as exercises
+from facelab.exercises import chapter_10_calibration as calibration_exercises
 from facelab.experiments.face_id.shipped_liveness import liveness_from_record
 from facelab.methods import Margin, save_method
 from facelab.methods.embedders import new_embedder
@@ -74,9 +77,10 @@ print(faces, people_a, people_b, sep="\n")
 # %% [markdown]
 # ## Two networks to choose from
 #
-# *SFace* was trained on millions of photographs of celebrities and comes inside a package. The other is ours: a few
-# seconds of CosFace on twenty people, on faces cut out as the service will cut them. Both become an *embedder*: a
-# detected face goes in, a direction comes out, and with it a fingerprint, the SHA-256 of the model's file.
+# *SFace* was trained on millions of photographs of celebrities and comes inside a package. The other network is ours: a few
+# seconds of CosFace on twenty people, on faces that are cropped as the service will crop them. Both become an *embedder*. Its
+# input is a detected face, its output a direction (a vector of norm 1). It has a fingerprint, the SHA-256 of the model's
+# file.
 
 # %%
 detector = YuNetDetector()
@@ -98,11 +102,11 @@ pd.DataFrame({name: {"numbers in a template": one.dimension} for name, one in em
 # %% [markdown]
 # ## What is kept
 #
-# Five shots, five directions, and their mean, brought back to length 1. That is the template. But for a few hundred bits by
-# which a recording is known again, it is all that is kept of a face. A photograph would show age, skin, mood and the room
-# behind, to whoever gets hold of the file; the template is of use for one thing. It is not harmless, though: of many networks
-# a face can be drawn again from a template, and unlike a password nobody can change it. So it lies sealed in the database
-# (AES-256-GCM), under a key that lies elsewhere.
+# A sign-up takes five shots. Their five directions are averaged, and the mean is brought back to norm 1. That is the
+# template. Apart from a few hundred bits by which a recording is recognised again, nothing else of a face is stored. A
+# photograph would show age, skin, mood and the room to anybody who gets hold of the file. The template serves only one
+# purpose, but it is not harmless: for many networks a face can be reconstructed from a template, and unlike a password a face
+# cannot be changed. So templates are encrypted in the database (AES-256-GCM), and the key is stored elsewhere.
 #
 # A log-in compares a new direction with the claimed template, by their cosine.
 
@@ -116,9 +120,24 @@ print("length 1:", np.isclose(np.linalg.norm(kept), 1), "- bytes:", kept.nbytes)
 # %% [markdown]
 # ## A threshold, measured as it will be used
 #
-# Where does the yes begin? Measured is exactly what the service does: five shots of each person make a template, the
-# person's other photographs are genuine tries, everybody else's photographs are impostors. The people are strangers to
-# the network.
+# From which score on is the answer yes? We measure exactly what the service does: five shots of each person make a template,
+# the person's other photographs make the genuine comparisons, and everybody else's photographs make the impostor comparisons.
+# The people are strangers to the network. For each network the threshold is set so that at most the target share of the
+# impostor comparisons is accepted (the false match rate, FMR). With so few people the target is the smallest rate that rests
+# on ten false matches.
+#
+# **10.6** Guess before you run on: at that threshold, which share of the owners' own photographs (0 to 1) will *our* network
+# refuse? This is its false non-match rate, FNMR. Think of the equal error rates of strangers in notebooks 02 to 07, and of
+# how far from that point this threshold lies.
+
+
+# %%
+def guess_refused_owners() -> float:
+    """FNMR of our network at the threshold for strangers, 0 to 1."""
+    return ...
+
+
+guess = labs.predict(exercises.GUESS_REFUSED_OWNERS, guess_refused_owners)
 
 # %%
 measured, compared = {}, {}
@@ -137,11 +156,12 @@ for name, enrolment in looked_at.items():
 for name, one in compared.items():
     same = one.pairs.same
     plots.score_histograms(one.scores[same], one.scores[~same], measured[name].threshold, f"{name}, strangers")
+    plots.describe(plt.gcf(), "The less the two histograms overlap, the fewer owners are refused at the threshold.")
     plt.show()
 
 # %% [markdown]
-# A rate must rest on comparisons that could have shown it. With twenty people there are some thousand impostor tries;
-# below ten false matches a threshold is a matter of luck, and `calibration.calibrate` refuses to set one:
+# A rate must rest on comparisons that could have shown it. With twenty people there are a few thousand impostor comparisons.
+# A threshold that rests on fewer than ten false matches is a matter of luck, and `calibration.calibrate` refuses to set it:
 
 # %%
 try:
@@ -158,20 +178,24 @@ pd.DataFrame(
     {
         name: {
             "threshold": f"{one.threshold:.3f}",
-            "impostor tries": one.impostors,
-            "false match rate (target)": f"{one.target_fmr:.2%}",
-            "measured, of the same people": str(one.fmr),
-            "genuine tries": one.genuine,
-            "refused": str(one.fnmr),
+            "impostor comparisons": one.impostors,
+            "target FMR": f"{one.target_fmr:.2%}",
+            "FMR, of the same people": str(one.fmr),
+            "genuine comparisons": one.genuine,
+            "FNMR": str(one.fnmr),
         }
         for name, one in measured.items()
     }
 ).T
 
+# %% tags=["nbval-ignore-output"]
+guess.compare(run.record.metrics["fnmr/ours"])
+
 # %% [markdown]
-# The interval is over people, not over tries: two persons who look alike make dozens of false matches, and another
-# twenty people may have no such pair, or three. And a threshold belongs to its network. That of the one is an open door,
-# or a wall, for the other. The file says which network it is of, and the service refuses to start with another:
+# The interval is over people, not over comparisons: two people who look alike make dozens of false matches, and another
+# twenty people may have no such pair, or three. A threshold belongs to its network. With the threshold of the other network,
+# a service would accept many impostors or refuse many owners. The file says which network it belongs to, and the service
+# refuses to start with another:
 
 # %%
 calibration.write_calibration(measured["ours"], place / "ours.json")
@@ -192,8 +216,8 @@ wrong = {
 pd.DataFrame(wrong).T
 
 # %% [markdown]
-# What the threshold costs, over all thresholds that there could be. Where a curve is missing, that network made no error
-# that this picture could show:
+# The trade-off between both errors, over all thresholds. Where a curve is missing, that network made no error that this
+# picture could show:
 
 # %%
 rates = {}
@@ -201,12 +225,13 @@ for name, one in compared.items():
     curve = evaluation.roc(one.scores, one.pairs.same)
     rates[name] = (curve.fmr, 1 - curve.tmr)
 plots.det_curves(rates, "One photograph against one template")
+plots.describe(plt.gcf(), "The nearer a curve is to the lower left corner, the fewer errors of both kinds.")
 plt.show()
 
 # %% [markdown]
-# The calibration that the service takes is made once more of all people, none of whom SFace has seen (nobody of ORL; a
-# celebrity of LFW may have been among the millions). Of a network of yours, which may have learned from the first half of
-# the people (`facelab train --people unseen`), it stays with the other half. It goes into a file:
+# The calibration that the service uses is measured on all people. SFace has seen none of ORL (a celebrity of LFW may have
+# been among the millions). A network of your own may have learned from the first half of the people
+# (`facelab train --people unseen`): its calibration is measured on the other half alone. The calibration is stored in a file:
 
 # %%
 judged = faces if embedder == "sface" and run.choose(False, True, True) else people_b
@@ -232,8 +257,9 @@ run.check_references("all/threshold", "all/fmr", "all/fnmr", "all/fpir")
 # %% [markdown]
 # ## For whom?
 #
-# One threshold for all, and groups (notebook 08). On ORL by glasses, whose wearers we can name without guessing at
-# anybody's origin; intervals over people, drawn within their group:
+# One threshold for all people, and the error rates of groups at that threshold (notebook 08). On ORL the groups are people
+# with and without glasses, which can be seen without guessing anybody's gender or origin. Intervals are over people, drawn
+# within their group:
 
 # %%
 column = groups_by[dataset]
@@ -263,6 +289,24 @@ for name, found_ in figures.items():
     print(f"{name:36} {found_}")
 
 # %% [markdown]
+# In a live notebook you can move the threshold of the service here. The picture of a pair shows a photograph and, in place of
+# the template, which has no picture, the first photograph of its owner.
+
+# %%
+seen_photographs = judged.images[everybody.rows]
+of_owners = np.stack([judged.images[judged.identity == person][0] for person in judged.people])
+labs.explore_threshold(
+    against.scores,
+    against.pairs,
+    against.person,
+    threshold=final.threshold,
+    group=group,
+    images=np.concatenate([seen_photographs, of_owners]) if dataset == "orl" else None,
+    title=f"{served}, one photograph against one template",
+    photographs=False,
+)
+
+# %% [markdown]
 # On LFW, where people have a label of gender, by the same notebook (`facelab run 10 -p dataset=lfw`):
 
 # %%
@@ -274,17 +318,17 @@ pd.DataFrame(
 ).T.round(4)
 
 # %% [markdown]
-# Read the rows of false matches: within a group they are several times as many as between the groups. An impostor who
-# wants in does not come at random; the rate that counts for a door is that of the look-alikes. And at the one threshold
-# that gives one false match in a thousand to all, women get more of them than men; whether the difference is more than
-# chance, the interval of its row says.
+# Read the rows of false matches: the rate within a group is several times the rate between the groups. An impostor who wants
+# to get in is no random person; for a door the rate of people who look alike is the relevant one. At the one threshold that
+# gives a false match rate of one in a thousand over all people, women have a higher one than men. Whether the difference is
+# more than chance is said by the interval in its row.
 #
 # ## Look-alikes
 #
-# Nobody is more alike than relatives. Among LFW's public people there are parents with their children, brothers and sisters,
-# and twins (`data/pairs/lfw-families.csv`: kin as is publicly known, and nothing else about anybody). One photograph against
-# the template of a relative, seen by the service's own detector, at the threshold that it comes with; beside it the same
-# against templates of the other families, and against the person's own:
+# Nobody looks more alike than relatives. Among the public people of LFW there are parents with their children, brothers and
+# sisters, and twins (`data/pairs/lfw-families.csv` has the publicly known kinship, and nothing else about anybody). One
+# photograph is compared with the template of a relative, as found by the service's own detector, at the threshold that the
+# service comes with. For comparison, the same against templates of the other families, and against the person's own:
 
 # %%
 families = records.read_record(project_data("results", "10_lfw_families.json"))
@@ -298,7 +342,8 @@ compared_with = {
     "strangers": "strangers",
 }
 accepted = {who: families.metrics[f"accepted/{name}"] for who, name in compared_with.items()}
-plots.intervals({"accepted": accepted}, "photographs accepted, per cent; intervals over families")
+figure = plots.intervals({"accepted": accepted}, "photographs accepted, per cent; intervals over families")
+plots.describe(figure, "The closer the relationship, the more photographs are accepted; twins are not told apart.")
 plt.show()
 
 # %%
@@ -316,16 +361,17 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# The door takes every one of these twins for the other. It takes brothers and sisters for each other far more often than
-# strangers, in some of the families, and parents and children seldom; the intervals, over families, say how far to trust that.
-# The truth may lie higher: SFace learned from celebrities, perhaps from some of these, and whom it was once trained to tell
-# apart looks less alike to it; and most of the templates here are of one photograph or two, not of a sign-up's five. What keeps
-# a twin out is something that is no face: a second factor.
+# Every one of these twins is accepted as the other. Brothers and sisters are accepted for each other far more often than
+# strangers, though only in some of the families; parents and children seldom are. The intervals, over families, say how far
+# to trust these rates. The true rates may be higher, for two reasons. SFace learned from celebrities, perhaps from some of
+# these, and two people whom it was trained to tell apart look less alike to it. And most of the templates here are made of
+# one or two photographs, not of the five of a sign-up. Only something other than a face can keep a twin out: a second factor.
 #
 # ## The service
 #
-# Now the file goes into the service, on a free port of this machine. Ann signs up: five shots, each judged by its
-# quality, each to be another picture of the same person. Her photographs are sent to the service's memory, and nowhere else.
+# Now the service is started with this file, on a free port of this machine. Ann signs up with five shots. The service checks
+# the quality of each, and that each is another picture of the same person. Her photographs are sent to the memory of the
+# service and to no other place.
 
 # %%
 CAST = demo.CAST
@@ -346,17 +392,24 @@ if "name" not in said[-1]:
         "Train longer or on more people, or set a larger target_fmr.",
     )
 shown = demo.orl_photographs(1, CAST[1][0])
-plots.show_faces(np.stack(shown)[..., None], columns=5, titles=[shot.key for shot in signup.SHOTS], zoom=1.4)
+plots.show_faces(
+    np.stack(shown)[..., None],
+    columns=5,
+    titles=[shot.key for shot in signup.SHOTS],
+    zoom=1.2,
+    alt="The five photographs of Ann's sign-up; the name of the shot stands below each.",
+)
 
 # %%
 for answer in said:
     print({key: answer[key] for key in ("accepted", "taken", "name") if key in answer})
 
 # %% [markdown]
-# A log-in names an account and answers a challenge: a number that is used once, a picture or a few that look straight, and
-# then, within seconds, a turn of the head to a side that is drawn only when these are there. Then comes *one* decision, on
-# all that was asked. Ann, by other photographs than those of her sign-up; Dan, who says that he is Ann; and Dan, who names
-# somebody who does not exist:
+# A log-in names an account and answers a challenge. The challenge has a number that is used once. It asks for one or a few
+# pictures that look straight ahead, and then, within seconds, for a turn of the head. The side of the turn is drawn at random
+# only when the straight pictures have arrived. Then follows *one* decision on everything together. Here are three log-ins:
+# Ann, with other photographs than those of her sign-up; Dan, who claims to be Ann; and Dan, who names an account that does
+# not exist:
 
 # %%
 tries = {
@@ -370,9 +423,9 @@ for what, (name, person) in tries.items():
     print(f"{what}: {answers[-1]}")
 
 # %% [markdown]
-# The last two are the same to the letter. An answer that told whether a name exists would help those who collect names; one
-# that told how near somebody came would help them to come nearer (hill climbing, below). What the service knows of Ann, as she
-# sees it:
+# The last two answers are identical. An answer that said whether a name exists would help people who collect names. An answer
+# with the score would help an impostor to reach a higher one (hill climbing, below). This is what the service knows of Ann,
+# as it shows it to her:
 
 # %% tags=["nbval-ignore-output"]
 ann.get("/api/me")
@@ -380,18 +433,18 @@ ann.get("/api/me")
 # %% [markdown]
 # ## Attacks
 #
-# Attack only a service of your own. Here the limits on tries are taken away, so that there are tries enough to count; at the
-# end they come back.
+# Attack only a service of your own. The limits on attempts are removed here, so that there are enough attempts to count. At
+# the end they are set again.
 #
-# **A wrong claim.** Every other person of the cast, with all log-in photographs, says that it is Ann. The calibration promises
-# one false accept in a thousand *photographs*; a log-in compares two, and both must pass.
+# **A wrong claim.** Each person of the cast, with all log-in photographs, claims to be each of the others. The calibration
+# promises one false match in a thousand *photographs*; a log-in compares two photographs, and both must match.
 
 # %%
 open_settings = replace(settings, folder=place / "open", limits=patient)
 
 
 def a_day_later():
-    """The service with the same accounts, started anew."""
+    """The service with the same accounts, started again."""
     return demo.serve_in_thread(new_service(open_settings, embedder, kept_in))
 
 
@@ -417,9 +470,9 @@ print(
 )
 
 # %% [markdown]
-# **A print.** Somebody has a photograph of Ann and shows it: first straight, then turned to the side asked for. A print is
-# flat. Its nose stays in the middle of its face, however it is held. Measured by the five landmarks (exercise 10.2), the
-# change that counts as a turn:
+# **A print.** Somebody has a photograph of Ann and holds it before the camera: first straight, then turned to the side that
+# is asked for. A print is flat, so its nose stays nearly in the middle of its face when it is turned. The chart shows how
+# much the turn changes, measured by the five landmarks (exercise 10.2):
 
 # %%
 straight, to_left, to_right = demo.orl_photographs(1, CAST[1][1])
@@ -440,6 +493,11 @@ for colour, (side, value) in zip(("C1", "C2"), head.items(), strict=True):
 axes.axhspan(-login.MIN_CHALLENGE_TURN, login.MIN_CHALLENGE_TURN, color="grey", alpha=0.2, label="no turn")
 axes.set(xlabel="degrees", ylabel="change of the turn")
 axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+plots.describe(
+    figure,
+    "How far a print seems to turn, by the angle at which it is held, beside Ann's own turns to both sides. A grey band marks "
+    "the changes that do not count as a turn.",
+)
 plt.show()
 
 
@@ -464,11 +522,12 @@ for degrees in (15, 30, 50):
     result[f"a print, held at {degrees} degrees"] = tried([printed, *sides])
 
 # %% [markdown]
-# **A recording.** Frames of Ann's own log-in, got from her computer, are sent again. Of each of her visits the service keeps
-# for some weeks what a copy is known by: of the frames that decided a few hundred bits of the face, of all frames a digest; no
-# picture, sealed like the template, and deleted with it. It looks whether both frames of a log-in resemble earlier ones, as
-# they are and mirrored, moved and turned a little. But film of Ann that the service has never seen, turning her head to both
-# sides, is no copy of anything. Fed in place of a camera it answers the challenge, if whoever feeds it picks the right side:
+# **A recording.** Frames of Ann's own log-in, copied from her computer, are sent again. For some weeks the service keeps of
+# each visit what it needs to recognise a copy: a few hundred bits of the face in the frames that decided, and a digest of
+# every frame. It keeps no picture; the bits are encrypted like the template and deleted with it. The service checks whether
+# both frames of a log-in resemble earlier ones, as they are or mirrored, shifted and rotated a little. But a film of Ann that
+# the service has never seen, in which she turns her head to both sides, is no copy of anything. If somebody feeds it in place
+# of a camera (an *injection attack*) and picks the right side, it answers the challenge:
 
 # %%
 hers = demo.orl_photographs(1, CAST[1][1])
@@ -488,11 +547,12 @@ with demo.serve_in_thread(newcomer) as address:
 pd.Series(result, name="last answer").to_frame()
 
 # %% [markdown]
-# (`turn` says: still waiting for a head that turns; after 60 frames, 45 seconds, or 10 from when the side was told, it ends.)
-# The head turn stops a print that is held as one holds a print. At a steep angle the landmarks of a flat face shift too, nearly
-# as far as they must; what stops that one is the next section. The memory stops what was sent before, and most changed copies
-# of it, though not every one, as a single try shows or does not. Over people of ORL (three times enlarged), each change for
-# itself, and below them the owners who were refused as copies of themselves, after all their other photographs had been seen:
+# (`turn` means that the service is still waiting for a head that turns. It stops waiting after 60 frames, after 45 seconds,
+# or 10 seconds after it has told the side.) The head turn stops a print that is held at a usual angle. At a steep angle the
+# landmarks of a flat face shift as well, nearly as far as they must; such a print has to be stopped by the liveness check of
+# the next section. The memory stops what was sent before, and most changed copies of it, but not all, and a single attempt
+# says little. The chart shows rates over people of ORL (photographs enlarged three times) for each kind of change, and below
+# them the owners who were refused as copies of themselves after all their other photographs had been seen:
 
 # %%
 replays = records.read_record(project_data("results", "10_replays.json"))
@@ -501,20 +561,24 @@ rule = "likeness, mean of both"
 copies = {
     name.split("/")[2]: rate for name, rate in replays.metrics.items() if name.startswith(f"copies found/{rule}/")
 }
-plots.intervals(
+figure = plots.intervals(
     {"found": copies, "refused": {"owners": replays.metrics[f"honest refused/{rule}"]}},
     "per cent; intervals over people",
+)
+plots.describe(
+    figure, "How many copies are found, for each kind of change, and how many owners are refused by mistake."
 )
 plt.show()
 
 # %% [markdown]
-# And nothing here stops injected film, or two true photographs of Ann, one of them turned: to this service they are a head
-# that turns. Against that one needs a camera that signs its pictures, or a sensor that sees depth.
+# Nothing here stops an injected film, or two true photographs of Ann of which one is turned: to this service they are a head
+# that turns. Against them one needs a camera that signs its pictures, or a sensor that measures depth.
 #
 # ## A table of attacks
 #
-# Whoever has ONE photograph of Ann needs no turned head: a computer warps the picture to the side that is asked for. For most
-# people that answers the challenge, with the right face (*reached the liveness*, below); what is left is how the face moves:
+# An attacker who has ONE photograph of Ann needs no turned head: a computer warps the picture to the side that is asked for.
+# For most people that answers the challenge with the right face (column *reached the liveness*, below). What remains to be
+# checked is how the face moves:
 
 # %%
 stolen, landmarks = printed, largest_face(detector.detect(printed)).landmarks
@@ -526,14 +590,21 @@ made = {
     "turned by a depth": attacks.turned_by_depth(stolen, landmarks, 30),
     "Ann herself": to_left,
 }
-plots.show_faces(np.stack(list(made.values()))[..., None], columns=6, titles=list(made), zoom=1.3)
-plt.show()
+plots.show_faces(
+    np.stack(list(made.values()))[..., None],
+    columns=6,
+    titles=list(made),
+    zoom=1.15,
+    alt="One photograph of Ann, four pictures that were made from it (a tilted print, a bent print and two warps to the side), "
+    "and at the end a true photograph in which she turns her head.",
+)
 
 # %% [markdown]
-# All but the last are the same skin in other places. Hundreds of points are followed from the straight face to the turned one
-# (optical flow), and nine figures are made of their paths: what is left after the best plane (of a flat print, nothing); after
-# the best bent sheet; after a generic head with a nose; how well the skin correlates once it is laid on itself; how rough the
-# paths are, how the light changed. They make one score, linear and fitted on the people of ORL, from 0 on taken for a head:
+# All but the last show the same skin in other places. Hundreds of points are followed from the straight face to the turned
+# one (optical flow), and nine measures are computed from their paths. Some measure what remains after the best fit of a plane
+# (nothing for a flat print), of a bent sheet, and of a generic head with a nose. Others measure how well the skin correlates
+# once both pictures are aligned, how rough the paths are, and how the light changed. Together they make one linear score that
+# was fitted on the people of ORL. A score of 0 or more is accepted as a live head:
 
 # %%
 attacked = records.read_record(project_data("results", "10_attacks.json"))
@@ -549,23 +620,29 @@ scores = {name: liveness.score(straight_crop, crop, 1) for name, crop in crops.i
 print({name: round(score, 1) for name, score in scores.items()})
 
 # %% [markdown]
-# One person proves nothing. ISO/IEC 30107-3 asks for two rates: APCER, the share of the presentations of *one attack
-# instrument* that are accepted, told for each instrument, because an average over instruments is decided by which ones were
-# chosen; and BPCER, the share of honest (bona fide) ones that are refused. Below, each person of ORL in turn is held out of the
-# fit; each instrument gets one photograph of the victim, both sides, five seeds, and the whole decision: quality, head turn,
-# face, liveness. (Strictly, APCER is the error of the liveness detector alone; the standard calls the share that the whole
-# system accepts IAPAR, *impostor attack presentation accept rate*. The table below is of the whole decision, as it opens the
-# door; the one after it, of the figures, is of the detector alone.) Faces and attacks were filmed by the same simulated camera:
-# else the detector would learn who was filmed.
+# One person proves nothing. ISO/IEC 30107-3 asks for two rates. APCER is the share of the presentations of *one attack
+# instrument* that are accepted. It is reported for each instrument, because an average would depend on which instruments were
+# chosen. BPCER is the share of bona fide (honest) presentations that are refused. In the measurement below, each person of
+# ORL in turn is held out of the fit. Each instrument has one photograph of the victim, both sides, five seeds, and must pass
+# the whole decision: quality, head turn, face and liveness.
+#
+# (Strictly, APCER is the error of the liveness detector alone. The standard calls the share that the whole system accepts
+# IAPAR, *impostor attack presentation accept rate*. The next table is about the whole decision, as it opens the door; the one
+# after it, which leaves out single measures, is about the detector alone.) Faces and attacks were filmed by the same
+# simulated camera. Otherwise the detector would learn to recognise the camera.
 
 # %%
 print(attacked.command)
 instruments = {
     name.removeprefix("apcer/"): rate for name, rate in attacked.metrics.items() if name.startswith("apcer/")
 }
-plots.intervals(
+figure = plots.intervals(
     {"accepted (APCER)": instruments, "honest turns refused (BPCER)": {"owners": attacked.metrics["bpcer"]}},
     "per cent; intervals over people",
+)
+plots.describe(
+    figure,
+    "Most instruments are hardly ever accepted; an edited warp, of which the attacker sends the best, mostly is.",
 )
 plt.show()
 
@@ -584,7 +661,7 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# From this record come the numbers that the service uses, and the rates that its consent text quotes:
+# The weights that the service uses come from this record, and so do the rates in its text of consent:
 
 # %%
 service_file = run.data_file("calibration", "liveness.json")
@@ -592,14 +669,16 @@ write_liveness(liveness, service_file)
 print(f"{service_file.name}: {len(liveness.weights)} weights, {len(liveness.apcer)} rates")
 
 # %% [markdown]
-# The rows named *best of* are another attacker: one who knows this file, makes many pictures at home, scores them and sends the
-# best. `edited` also moves the skin a little, lights it otherwise and draws fine detail into it, until straight and turned are
-# no longer one photograph. Their rows are the ones to believe about somebody who means it. Where the attack worked
-# on fewer than five of the forty victims, the interval counts all attempts on a victim as one; with none it goes up to 9 %.
+# The rows named *best of* describe a stronger attacker, who knows this file, makes many pictures at home, scores them, and
+# sends the best. `edited` also moves the skin a little, changes the light and adds fine detail, until the straight and the
+# turned picture no longer come from one photograph. For a determined attacker these rows are the relevant ones. Where an
+# attack worked on fewer than five of the forty victims, the interval counts all attempts on a victim as one; with no success
+# it goes up to 9 %.
 #
-# What each figure does, with the threshold set anew each time; `passive` looks at single frames alone, for traces of printing
-# and resampling, and learned on LFW too. Filmed by the same camera, a face and a print look the same to it. Let the faces come
-# straight from the file while the attacks are filmed, and it seems to work: it has learned the camera.
+# The next table shows what each measure contributes: each row leaves one out, with the threshold set again. `passive` looks
+# at single frames only, for traces of printing and resampling, and learned on LFW too. Filmed by the same camera, a face and
+# a print look the same to it. If the faces come straight from the file while the attacks are filmed, it seems to work: it has
+# learned to recognise the camera.
 
 # %%
 studies = [
@@ -619,7 +698,7 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Two of them live, against Ann's account:
+# Two of these attacks, tried on Ann's account:
 
 # %%
 result = {
@@ -635,20 +714,20 @@ result = {
 pd.Series(result, name="last answer").to_frame()
 
 # %% [markdown]
-# Read this table with its limits. Two pictures of a person of ORL were taken at two moments, with another face each time; a
-# head that is filmed while it turns is more like itself, and nobody here measured how often it would be refused. Prints and
-# screens are simulated; a real printer has dots, a real screen has an edge. And whoever has film of Ann, or two photographs,
-# needs none of these tricks.
+# Read these tables with their limits. Two pictures of a person of ORL were taken at two moments, with another expression. Two
+# frames of a head that is filmed while it turns are more alike, and how often such a head would be refused was not measured
+# here. Prints and screens are simulated; a real printer leaves dots, and a real screen has an edge. And an attacker who has a
+# film of Ann, or two photographs, needs none of these tricks.
 #
-# So `facelab app` lets a face alone open the door for this machine alone. Where others can reach it, it asks for a second
-# factor (`--second-factor`): a passkey, a secret in the owner's device that answers a question and is never sent, or a
-# passphrase. That keeps people out, whatever they hold before the camera; the face is there for the day when somebody has the
-# device or has heard the phrase. Both are judged in one answer: whoever guesses the passphrase does not learn that it was right
-# without the face.
+# So `facelab app` lets a face alone open the door only on the machine itself. Where other machines can reach it, it asks for
+# a second factor (`--second-factor`): a passkey (a secret in the owner's device that answers a challenge and is never sent)
+# or a passphrase. It keeps impostors out, whatever they hold before the camera. The face protects the owner when somebody has
+# the device or has overheard the phrase. Both are decided in one answer: an attacker who guesses the passphrase does not
+# learn that it was right unless the face matches too.
 #
-# **Hill climbing.** If a score were told, one could start with anybody's face, change it a little, and keep what scores
-# higher. Here the score is asked directly, as lab mode would tell it, and changes are made along the principal
-# components of other people's faces:
+# **Hill climbing.** If the service told its score, an attacker could start with anybody's face, change it a little, and keep
+# each change that raises the score. Here the score is asked for directly, as lab mode would show it, and the changes are made
+# along the principal components of other people's faces:
 
 # %%
 network = embedders[served]
@@ -679,14 +758,15 @@ axes.plot(climbed, label="best score so far")
 axes.axhline(final.threshold, color="black", linestyle="--", label="threshold")
 axes.set(xlabel="scores asked for", ylabel="cosine", title="Hill climbing, if the score is told")
 axes.legend(fontsize=8)
+plots.describe(figure, "The best score so far rises in many small steps towards the threshold.")
 plt.show()
 run.record_metric("climbed by", climbed[-1] - climbed[0], n=len(climbed))
 run.check_references("climbed by")
 
 # %% [markdown]
-# The score rises, query by query. That is why the service tells none, and gives one decision a challenge; and why a network
-# that was refused several times on a name has to wait, after each further refusal twice as long. A challenge that is abandoned
-# after its side was told counts as refused. With the limits back in place, somebody who tries again and again:
+# The score rises, query by query. That is why the service tells no score, and gives one decision for each challenge. It is
+# also why a network that was refused several times on a name has to wait, after each further refusal twice as long. A
+# challenge that is abandoned after its side was told counts as refused. With the limits set again, somebody tries six times:
 
 # %%
 stubborn = demo.FaceIdClient(url)
@@ -695,10 +775,10 @@ for attempt in range(6):
     print(answer.get("state", answer.get("error")))
 
 # %% [markdown]
-# It is this network that waits, and not Ann: if the name were locked, whoever likes to could lock her out. Networks from which
-# Ann never logged in share a further wait, a shorter one, which bounds what all of them can do together; where she logged in
-# before she does not stand in that line. What remains possible against one name in a day, and how many false matches that
-# makes with the faces of strangers, at the rate that was set:
+# The delay applies to this network, not to Ann: if her name were locked, anybody could lock her out. All networks from which
+# Ann never logged in share a further, shorter delay, which bounds what they can do together. Networks from which she has
+# logged in are free of it. The table shows how many attempts on one name remain possible in a day, and how many false matches
+# they would make with the faces of strangers, at the rate that was set:
 
 
 # %%
@@ -718,25 +798,26 @@ possible = {who: tries_in_a_day(*wait) for who, wait in waits.items()}
 pd.DataFrame({who: {"tries": tries, "false matches": f"{tries * target_fmr:.2f}"} for who, tries in possible.items()}).T
 
 # %% [markdown]
-# So no limit on tries makes a secret of a face; and it does still less against a picture of Ann that passes now and then. The
-# waits cost Ann something, too: whoever shares her network shares its waits, and somebody who guesses from many networks can
-# delay her when she comes from a new one.
+# So no limit on attempts turns a face into a secret, and it helps even less against a picture of Ann that passes now and
+# then. The delays have a price for Ann, too: everybody in her network shares its delays, and somebody who guesses from many
+# networks can delay her when she comes from a new one.
 #
 # ## Who am I? and goodbye
 #
-# *Is this Ann?* is one comparison. *Who is this?* is as many as there are accounts, each with its chance of a false match,
-# and it names people who did not ask. It is a demonstration here, finds only those who agreed to be found, and has a
-# threshold of its own, never below that of a log-in. A stranger before galleries of growing size, at the false match rate
-# that was set (exercise 10.3):
+# *Is this Ann?* (verification) is one comparison. *Who is this?* (identification) is as many comparisons as there are
+# accounts, each with its chance of a false match, and it names people who did not ask for it. In this service it is a
+# demonstration. It finds only people who agreed to be found, and it has a threshold of its own, never below that of a log-in.
+# The table shows how often a stranger is given a name, for galleries of growing size at the false match rate that was set
+# (exercise 10.3):
 
 # %%
 pd.Series({f"{size:,} accounts": f"{exercises.fpir(target_fmr, size):.1%}" for size in (1, 10, 100, 1000, 10_000)},
           name="a stranger is given a name").to_frame()  # fmt: skip
 
 # %% [markdown]
-# To delete means that it is gone: not a flag in a row, and not a row whose bytes stay in the file until something else is
-# written there. Before and after, the raw bytes of every file in the service's folder are searched for Ann's sealed
-# template and her name:
+# A deleted account must be gone. A flag in a row is not enough, nor is a deleted row whose bytes stay in the file until
+# something else is written there. Before and after the deletion, the raw bytes of every file in the service's folder are
+# searched for Ann's encrypted template and her name:
 
 
 # %%
@@ -753,9 +834,9 @@ print("after: template in", in_files(sealed), "- name in", in_files(b"Ann"))
 print("account there:", service.store.has_name("ann"))
 
 # %% [markdown]
-# From every file of the service, that is; from no copy that somebody made before. A database that is put back brings her back
-# with every seal intact. So the sign-ups and deletions are counted, in the database and beside the key, and a service refuses
-# to start with a database that is behind:
+# She is gone from every file of the service, but not from a copy of the database that somebody made before. If such a copy is
+# put back, her account is there again, and everything in it can be decrypted. So sign-ups and deletions are counted, in the
+# database and beside the key, and the service refuses to start with a database that is behind:
 
 # %%
 server.__exit__(None, None, None)
@@ -769,29 +850,33 @@ workplace.cleanup()
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - A threshold is a measurement: of one network, on named people, at a stated rate, with an interval. Forty people leave that
-#   interval wide, and five old photographs in even light are not a webcam in a kitchen: a service would be calibrated on
-#   its own camera and its own users, and again when either changes.
-# - The rate for impostors at random is the smallest of the rates that matter. Groups and relatives come next, then those who
-#   attack; a twin is no error of the threshold, but what a face is.
-# - Nobody can climb by a score that is not told. Hence one decision for each challenge, one text for all refusals, and waits
-#   that grow.
-# - A head turn stops a print that is held straight. A look at how the skin moves stops nearly all that was made from one
-#   photograph, unless somebody edits it until it passes. Neither proves that a person is there.
-# - Deleting is tested like any other function: by looking into the files.
-# - Every rule has a price. The waits after refusals let strangers hold up an owner who comes from a new network, and a sign-up
-#   that refuses a name tells that it is taken. Both were chosen; a service that writes to its users could choose otherwise.
+# - A threshold is a measurement: of one network, on stated people, at a stated rate, with an interval. Forty people leave
+#   that interval wide. And old photographs in even light are not pictures of a webcam in a kitchen: a service should be
+#   calibrated on its own camera and its own users, and again when either changes.
+# - The false match rate of random impostors is the lowest of the rates that matter. Those within a group and among relatives
+#   are higher, and that of attackers is higher still. That twins are accepted for each other is no fault of the threshold:
+#   their faces do look alike.
+# - Nobody can climb by a score that is not told. Hence one decision for each challenge, one text for all refusals, and
+#   growing delays.
+# - A head turn stops a print that is held straight. A check of how the skin moves stops nearly everything that was made from
+#   one photograph, unless an attacker edits it until it passes. Neither proves that a person is there.
+# - Deletion is tested like any other function: by looking into the files.
+# - Every rule has a price. The delays after refusals let strangers delay an owner who comes from a new network, and a sign-up
+#   that refuses a name reveals that it is taken. Both were chosen; a service that can write to its users could choose
+#   otherwise.
 #
-# Not to conclude: that this door is safe. It stops the careless, and shows the others where to push. Nor that it should be
-# built wherever it can be: a face is shown to everybody, cannot be changed, and can be asked without a word. The law of
-# many countries treats a template as what it is (in the EU, Article 9 of the GDPR): consent that is free, a purpose, an
-# end. Hence the text before the sign-up, the days after which an unused account goes, and the button that deletes.
+# Not to conclude: that this door is safe. It stops careless attackers, and the tables above show what a careful one would
+# try. Nor that a face should be used wherever it can be: a face is visible to everybody, cannot be changed, and can be
+# captured without a word. The law of many countries protects templates in particular (in the EU, Article 9 of the GDPR) and
+# asks for free consent, a purpose and an end. Hence the text before the sign-up, the number of days after which an unused
+# account is deleted, and the button that deletes it at once.
 #
 # ## Exercises
 #
 # Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
 #
-# **10.1** A template: the mean *direction* of some embeddings (n, D), of norm 1.
+# **10.1** A template: the mean *direction* of several embeddings (n, D), brought to norm 1. The embeddings have different
+# norms.
 
 
 # %%
@@ -803,53 +888,80 @@ def make_template(embeddings: np.ndarray) -> np.ndarray:
 make_template = labs.check_answer(exercises.MAKE_TEMPLATE, make_template)
 
 # %% [markdown]
-# **10.2** The turn of a head from five landmarks (5, 2): right eye, left eye, nose, both corners of the mouth. Distance of the
-# nose from the line between the middle of the eyes and the middle of the mouth, divided by the distance of the eyes; positive
-# where the nose is to the right of the picture. Tilting the head to a shoulder must not change it.
+# **10.2** The turn of a head from five landmarks (5, 2), in pixels (x to the right, y down): right eye, left eye, nose, both
+# corners of the mouth. It is the distance of the nose from the line through the middle of the eyes and the middle of the
+# mouth, divided by the distance between the eyes. It is positive where the nose is on the right side of that line in the
+# picture. It must not change where the head is tilted towards a shoulder.
 
 
 # %%
 def head_turn(landmarks: np.ndarray) -> float:
-    """0: straight."""
+    """0: the face looks straight ahead."""
     return ...
 
 
 head_turn = labs.check_answer(exercises.HEAD_TURN, head_turn)
 
 # %% [markdown]
-# **10.3** A stranger is compared with a gallery of templates, each comparison false with the chance `fmr`, independently. How
-# likely is it that the stranger is given somebody's name: the false positive identification rate, FPIR?
+# **10.3** A stranger is compared with a gallery of templates. Each comparison is a false match with the chance `fmr`,
+# independently of the others. How likely is it that the stranger is given somebody's name? This is the false positive
+# identification rate, FPIR.
 
 
 # %%
 def fpir(fmr: float, gallery_size: int) -> float:
-    """0 to 1."""
+    """A chance, 0 to 1."""
     return ...
 
 
 fpir = labs.check_answer(exercises.FPIR, fpir)
 
 # %% [markdown]
-# **10.4** What attack detection gets wrong, by ISO/IEC 30107-3: scores, higher where a face seems live, of people who were
-# there themselves (bona fide) and of each instrument of attack; at least `threshold` passes. APCER: share of an instrument's
-# presentations that pass, here of the instrument that passes most. BPCER: share of the bona fide ones that are refused.
+# **10.4** The errors of attack detection, by ISO/IEC 30107-3. Given are scores, higher where a face seems live, of people who
+# were there themselves (bona fide) and of each attack instrument. A score of at least `threshold` is accepted. APCER is the
+# share of an instrument's presentations that are accepted; return that of the instrument for which it is highest. BPCER is
+# the share of the bona fide presentations that are refused.
 
 
 # %%
 def attack_errors(bona_fide: np.ndarray, attacks: dict[str, np.ndarray], threshold: float) -> tuple[float, float]:
-    """(APCER, BPCER)"""
+    """(APCER, BPCER), each 0 to 1; ``attacks`` has the scores of each instrument by its name."""
     return ...
 
 
 attack_errors = labs.check_answer(exercises.ATTACK_ERRORS, attack_errors)
 
 # %% [markdown]
+# **10.5** A calibration. $M$ comparisons of a photograph with a template have `scores`; `claimed` is the person of the
+# template and `shown` the person on the photograph, 0 to $P - 1$. A comparison of two different people is an impostor
+# comparison, and it is accepted where its score is at least the threshold. Return three numbers:
+#
+# - *threshold*: the lowest one at which at most a share `target_fmr` of the impostor comparisons is accepted. Since scores
+#   can be equal, it lies just above an impostor score: `np.nextafter(score, np.inf)`. If the target would rest on fewer than
+#   ten false matches (`target_fmr` times the number of impostor comparisons), raise a `ValueError`.
+# - *low, high*: the ends of the 95 % interval over people of the false match rate at *this* threshold. Each row of `drawn`
+#   (draws, $P$) is one bootstrap draw of $P$ people with replacement. In a draw, an impostor comparison counts as often as
+#   its claimed person was drawn, times as often as the person on the photograph was drawn. The interval goes from the 2.5th
+#   to the 97.5th percentile (`np.percentile`) of the rates of all draws.
+
+
+# %%
+def calibrate_threshold(
+    scores: np.ndarray, claimed: np.ndarray, shown: np.ndarray, target_fmr: float, drawn: np.ndarray
+) -> tuple[float, float, float]:
+    """(threshold, low, high). ``scores`` float (M,); ``claimed`` and ``shown`` int (M,); ``drawn`` int (draws, P)."""
+    return ...
+
+
+calibrate_threshold = labs.check_answer(calibration_exercises.CALIBRATE_THRESHOLD, calibrate_threshold)
+
+# %% [markdown]
 # ## References
 #
 # - Y. Zhong, W. Deng, J. Hu et al., *SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition*, IEEE
 #   Transactions on Image Processing 30, 2021.
-# - W. Wu, H. Peng, S. Yu, *YuNet: A Tiny Millisecond-level Face Detector*, Machine Intelligence Research 20, 2023. Its file and
-#   that of SFace come from OpenCV's model zoo.
+# - W. Wu, H. Peng, S. Yu, *YuNet: A Tiny Millisecond-level Face Detector*, Machine Intelligence Research 20, 2023. Its file
+#   and that of SFace come from OpenCV's model zoo.
 # - ISO/IEC 19795-1, *Biometric performance testing and reporting*, 2021; ISO/IEC 30107-3, *Presentation attack detection:
 #   testing and reporting*, 2023.
 # - A. Mansfield, J. Wayman, *Best Practices in Testing and Reporting Performance of Biometric Devices*, NPL report, 2002.

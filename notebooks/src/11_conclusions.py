@@ -1,16 +1,17 @@
 # %% [markdown]
 # # 11 Conclusions: every method on the same faces
 #
-# Ten notebooks, each with its own budget and its own question. Here all methods get the same faces, the same budget and the
-# same three questions, beside what needs no training and what can be had at best. And there is a place for yours.
+# Each of the earlier notebooks has its own budget and its own question. Here all methods get the same faces, the same budget
+# and the same three questions. They are shown beside baselines that need no training, and beside a pretrained network as the
+# ceiling. A method of your own can be added to the chart.
 #
 # ![Every method, three questions, with intervals](../figures/11_conclusions.png)
 #
 # ## What you will learn
 #
-# - To compare methods so that only the method differs.
-# - That one method can be ahead at one question and behind at another.
-# - What twenty people can tell apart, and what they cannot.
+# - How to compare methods so that only the method differs.
+# - That a method can be ahead in one question and behind in another.
+# - Which differences a test with twenty people can show, and which it cannot.
 # - What each method costs.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebooks 02 to 09.
@@ -29,9 +30,11 @@ rivals: str = "CNN + MLP, SimCLR, ArcFace"  # [some of facelab.experiments.compa
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats  # noqa: F401  for exercises 11.2 and 11.4
 
 from facelab import datasets, evaluation, labs, plots, records
 from facelab.exercises import chapter_11 as exercises
+from facelab.exercises import chapter_11_front as front_exercises
 from facelab.experiments import comparison
 from facelab.experiments.analysis import conclusions
 from facelab.methods import embed_faces
@@ -54,19 +57,21 @@ pd.DataFrame({role: {"photographs": len(part), "people": len(part.people)} for r
 # %% [markdown]
 # ## The rules
 #
-# A chart that compares methods compares everything in which they differ. So only the method may differ:
+# A chart of methods compares everything in which they differ. So only the method may differ:
 #
-# - **The same faces.** Half of the people train, with 70 % of their photographs; renderings of one photograph stay together.
+# - **The same faces.** Half of the people are for training, with 70 % of their photographs; renderings of one photograph stay
+#   together.
 # - **The same network**, a ResNet-10, from the same weights, with the same augmentation.
-# - **The same budget:** views that go through the network. A method that compares two views of a photograph sees half as many
-#   photographs. The rest of each recipe is that of its own notebook, where it was chosen on other splits than this one.
-# - **The same questions**, by cosine, whatever the method learned by:
-#     - *closed set:* other photographs of the people who trained, by the nearest training photograph;
-#     - *verification:* pairs of photographs of strangers, equal error rate;
-#     - *open set:* half of the strangers are enrolled with three photographs each; how many searches for them fail where one
-#       in ten other strangers raises an alarm.
-# - **Beside it:** raw pixels, whitened PCA, and the network before it learned, which need no training; and SFace, which needed
-#   millions of photographs.
+# - **The same budget:** the number of views that go through the network. A method that compares two views of a photograph
+#   sees half as many photographs. The rest of each recipe is that of its own notebook, where it was chosen on other splits.
+# - **The same questions**, answered by cosine, whatever the loss in training:
+#     - *closed set:* other photographs of the training people, identified by the nearest training photograph (rank 1);
+#     - *verification:* pairs of photographs of strangers, equal error rate (EER);
+#     - *open set:* half of the strangers are enrolled with three photographs each. The measure is the share of searches for
+#       them that fail (FNIR) at a threshold where one in ten searches for the other strangers gives a false alarm (FPIR
+#       10 %).
+# - **For comparison:** raw pixels, whitened PCA and the untrained network, which need no training of a network; and SFace,
+#   which needed millions of photographs.
 
 # %%
 budget = views or run.choose(1_000, comparison.BUDGET, 10 * comparison.BUDGET)
@@ -88,14 +93,15 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Two of the columns are worth a look. Who learns without names needs two views that differ in what should not matter, and on
-# `orl-wild` gets them from two renderings of one photograph, as in notebooks 04, 05, 06 and 09: it is told that these show one
-# moment, nothing more. And a batch of 32 photographs has few strangers in it to push away; the papers have hundreds. What a
-# method loses for want of a large batch it loses here too.
+# Two of the columns need a remark. *Second view:* a method that learns without names needs two views of a face that differ
+# only in what should not matter. On `orl-wild` it gets them from two renderings of one photograph (as in notebooks 04, 05, 06
+# and 09), which tell it that both show the same moment, and nothing more. *Batch:* a batch of 32 photographs contains few
+# strangers to push away; the batches of the papers contain hundreds. A method that needs large batches is at a disadvantage
+# here.
 #
 # ## One run
 #
-# Three of them train here, one of each family; name others in the parameters. Intervals are over people, as ever.
+# Three methods are trained here, one of each family; the parameters can name others. Intervals are over people, as always.
 
 # %%
 draws = run.choose(100, 200, 1000)
@@ -116,7 +122,10 @@ for figure in measurable:
 charts = {title: {name: figures[title] for name, figures in found.items()} for title in measurable}
 own = conclusions.student_results(records.find_records(runs_root() / "train"), faces, dataset, seed)
 charts["EER of strangers"] |= own
-plots.interval_panels(charts, f"{dataset}: one network, {budget:,} views, one run; intervals over people")
+figure = plots.interval_panels(charts, f"{dataset}: one network, {budget:,} views, one run; intervals over people")
+plots.describe(
+    figure, "Each panel is one question; in the first higher is better, in the others lower, since these are errors."
+)
 plt.show()
 said = {title: {name: str(one).partition(", n")[0] for name, one in rows.items()} for title, rows in charts.items()}
 pd.DataFrame(said).fillna("")
@@ -126,36 +135,55 @@ for figure in measurable:
     run.check_references(*(f"{figure}/{name}" for name in found))
 
 # %% [markdown]
-# Read it as it is: one run, and twenty people of each kind. Where two intervals lie on each other nothing follows, and a
-# tolerance in the lines above says how far another seed may move the same point.
+# Read this as what it is: one run, with twenty people of each kind. Where two intervals overlap widely, nothing follows. The
+# tolerances in the lines above say how far another seed may move the same number.
 #
-# And why is the ceiling so near the others where pairs are compared? SFace looks at what its detector finds, as the door of
-# notebook 10 does. On a picture where YuNet finds no face it says nothing, and is then as wrong as a coin:
+# Why is the ceiling so close to the trained networks where pairs are compared? SFace embeds what its detector finds, as the
+# service of notebook 10 does. On a picture in which YuNet finds no face it has no embedding. All comparisons with such a
+# picture get the score 0, and decide no better than chance. How many photographs of the strangers are concerned?
 
 # %%
 embeddings = ways[comparison.CEILING](parts.strangers)
 seen = embeddings.any(axis=1)
+run.record_metric("SFace: no face found", evaluation.wilson((~seen).sum(), len(seen), unit="photographs"))
+run.check_references("SFace: no face found")
+
+# %% [markdown]
+# **11.5** Guess before you run on: what is the EER of SFace (0 to 1) on the pairs in which a face was found on both
+# photographs? You know its EER over all pairs from the table above, and the share of photographs without a face from the line
+# above. In how many of the pairs is at least one face missing, and what happens to a genuine pair with the score 0?
+
+
+# %%
+def guess_eer_of_found_faces() -> float:
+    """EER of SFace where a face is found, 0 to 1."""
+    return ...
+
+
+guess = labs.predict(exercises.GUESS_EER_OF_FOUND_FACES, guess_eer_of_found_faces)
+
+# %%
 clear = parts.strangers.subset(np.flatnonzero(seen))
 pairs = unseen_people.verification_pairs(clear)
 of_clear = evaluation.cosine_scores(embeddings[seen], pairs)
-run.record_metric("SFace: no face found", evaluation.wilson((~seen).sum(), len(seen), unit="photographs"))
 run.record_metric(
     "EER of strangers/SFace, where a face is found",
     evaluation.verification_estimates(of_clear, pairs, clear.identity, (), draws, seed)["eer"],
 )
-run.check_references("SFace: no face found", "EER of strangers/SFace, where a face is found")
+run.check_references("EER of strangers/SFace, where a face is found")
 
 # %% tags=["nbval-ignore-output"]
 for name in ("SFace: no face found", "EER of strangers/SFace, where a face is found"):
     print(f"{name:46} {run.record.metrics[name]}")
+guess.compare(run.record.metrics["EER of strangers/SFace, where a face is found"])
 
 # %% [markdown]
 # ## All methods, five seeds
 #
-# One run is an anecdote, and three methods are not all. Here is the record of twelve with the same budget and five seeds, with
-# Student's intervals over the seeds: other photographs in training, other weights, order and views. The people are the same
-# in all of them, so these intervals are narrow, and say nothing of what twenty other people would give. That is what the
-# intervals of the first chart are about.
+# One run is not enough, and three methods are not all. Here is the record of twelve methods with the same budget and five
+# seeds. The intervals are Student's, over the seeds: a seed changes which photographs are in training, the weights, the order
+# and the views. The people are the same for all seeds, so these intervals are narrow, and they do not say what twenty other
+# people would give. That is said by the intervals of the first chart.
 
 # %%
 record = records.read_record(project_data("results", "11_comparison.json"))
@@ -165,14 +193,17 @@ figure = plots.interval_panels(
     {title: {name: record.metrics[f"{title}/{name}"] for name in names} for title in comparison.FIGURES},
     f"orl-wild: one network, {record.parameters['views']:,} views; mean of {record.parameters['seeds']} seeds",
 )
+plots.describe(
+    figure, "All methods with five seeds, one panel for each question, beside the baselines and the ceiling."
+)
 run.save_figure(figure)
 plt.show()
 
 # %% [markdown]
-# Who is ahead of whitened PCA, which learns a covariance and no weights? Each method is compared within each seed, where the
-# photographs are the same. And these are nearly forty comparisons: at 95 % each, two would be "found" among equals. So
-# all of a table are tested together by Holm's procedure (exercise 11.3), and the table is right as a whole with a chance of
-# 95 %, as far as the choice of seeds goes. An empty place says: not certain.
+# Which methods are ahead of whitened PCA, which learns a covariance and no network? Each method is compared within each seed,
+# where the photographs are the same. These are nearly forty comparisons: tested at the 5 % level one by one, two would be
+# "found" among methods that are equal. So all comparisons of a table are tested together by Holm's procedure (exercise 11.3).
+# The whole table is right with a chance of 95 %, as far as the choice of seeds goes. An empty cell means: not certain.
 
 # %%
 named = [name for name, contender in comparison.CONTENDERS.items() if contender.learns_names]
@@ -180,7 +211,7 @@ trained = ["random network", *comparison.CONTENDERS]
 conclusions.significance_table(record, "whitened PCA", trained)
 
 # %% [markdown]
-# And who of those that know the names is ahead of softmax, cross-entropy with nothing added?
+# Which of the methods that use names are ahead of softmax, which is cross-entropy with nothing added?
 
 # %%
 conclusions.significance_table(record, "softmax", [name for name in named if name != "softmax"])
@@ -196,16 +227,20 @@ figure = plots.interval_panels(
 for axes in figure.axes:
     axes.axvline(0, color="grey", linestyle=":")
     axes.set(xlabel="points")
+plots.describe(
+    figure,
+    "Differences from whitened PCA within each seed; an interval that touches the line at 0 shows no certain one.",
+)
 plt.show()
 
 # %% [markdown]
 # ## What it costs
 #
-# A view costs nearly the same whoever looks at it, so a budget of views is nearly one of time: somewhat less in larger
-# batches, and least for MoCo, half of whose views go through the network without a gradient. What differs otherwise is the
-# head: its weights, and what is done with every pair of a batch. After training all heads are thrown away, and one embedding
-# costs the same for all. Times are of the record, over that of softmax with the same seed, on one core beside another
-# training:
+# A view costs nearly the same with every method, so a budget of views is nearly a budget of time. Larger batches take
+# somewhat less, and MoCo takes least, since half of its views go through the network without a gradient. Otherwise the
+# methods differ in their heads: in the number of weights, and in what is computed for every pair of a batch. After training
+# all heads are thrown away, and an embedding costs the same for all. The times are those of the record, divided by the time
+# of softmax with the same seed, on one core beside another training:
 
 # %%
 rows = {}
@@ -220,27 +255,29 @@ for name, contender in comparison.CONTENDERS.items():
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# A cost that no column shows: names. Somebody wrote them down, and somebody was asked, or was not.
+# One cost is in no column: the names. Somebody wrote them down, and the people on the photographs were asked for consent, or
+# were not.
 #
 # ## On LFW
 #
 # The course has measured most methods on View 2 of LFW too, each by the recipe of its notebook, with nobody of a tested fold
-# in training. The budgets are *not* the same there, so this is no second comparison but a look at whether the order holds
-# where people are thousands and photographs are few of each:
+# in training. The budgets are *not* the same there. So this is no second comparison; it shows whether the order is similar
+# where there are thousands of people with few photographs each:
 
 # %%
 lfw = conclusions.lfw_accuracies()
 title = "intervals over seeds; of pixels and PCA over folds"
-plots.intervals({"": lfw}, "accuracy on View 2 of LFW, per cent", title, chance=0.5)
+figure = plots.intervals({"": lfw}, "accuracy on View 2 of LFW, per cent", title, chance=0.5)
+plots.describe(figure, "Methods without names lie between the two baselines, those with names well above both.")
 plt.show()
 pd.Series({name: str(one) for name, one in lfw.items()}, name="LFW View 2").to_frame()
 
 # %% [markdown]
 # ## What the earlier projects reported
 #
-# The founding project ended in a chart of its methods, top-1 on 44 people before a camera (GTAV), without intervals. Here it is
-# beside the same three of ours, on other faces, with fewer people, in a small part of the time. Compare the order, never a
-# height:
+# The founding project ended in a chart of its methods: top-1 accuracy on 44 people before a camera (GTAV), without intervals.
+# Here it is beside the same three methods of ours, on other faces, with fewer people, and trained for a small part of the
+# time. Compare the order of the methods, never the values:
 
 # %%
 theirs = {
@@ -248,12 +285,13 @@ theirs = {
     for name, one in conclusions.founding_accuracies().items()
 }
 closed = {name: record.metrics[f"closed set, rank 1/{name}"] for name in theirs}
-plots.interval_panels({"theirs: GTAV, top-1": theirs, "ours: orl-wild, closed set, rank 1": closed})
+figure = plots.interval_panels({"theirs: GTAV, top-1": theirs, "ours: orl-wild, closed set, rank 1": closed})
+plots.describe(figure, "Three methods as the founding project reported them, without intervals, and as measured here.")
 plt.show()
 
 # %% [markdown]
-# All that the earlier projects and the papers of this course reported, each by its own protocol. Rows of one project can be
-# compared with each other, where it changed one thing at a time; rows of two projects cannot.
+# The table lists what the earlier projects and the papers of this course reported, each by its own protocol. Rows of one
+# project can be compared with each other where it changed one thing at a time. Rows of different projects cannot.
 
 # %%
 founding = pd.read_csv(project_data("founding.csv")).query(
@@ -265,16 +303,16 @@ founding.assign(value=(100 * founding["value"]).round(2)).rename(columns={"value
 # %% [markdown]
 # ## Yours
 #
-# Whatever you train yourself on people of whom none is in the test leaves a record, and stands in the chart of the first run
-# the next time that this notebook runs, as a row "yours":
+# A training of your own leaves a record. If nobody of the test was in it, it appears in the chart of the first run the next
+# time that you run this notebook, as a row "yours":
 #
 # ```
 # facelab train margin --people unseen -p loss=arcface --epochs 60
 # ```
 #
-# The same seed gives the same strangers. Its budget is your own, so say it when you show the row: an epoch of `orl-wild` is
-# 800 photographs. A method of your own is one file in `facelab/methods` and one line in `methods/registry.py`, and
-# `facelab train` knows it by its name.
+# The same seed gives the same strangers. You choose the budget, so state it when you show the row: an epoch of `orl-wild` has
+# 800 photographs. A method of your own is one file in `facelab/methods` and one line in `methods/registry.py`; then `facelab
+# train` knows it by its name.
 
 # %% tags=["nbval-ignore-output"]
 for name, one in own.items():
@@ -285,49 +323,51 @@ if not own:
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - **There is no best method, only a best one for a question.** All that train on names, but for SupCon, are far ahead of
-#   whitened PCA where photographs of the people of the training are looked up, and where pairs of strangers are compared.
-#   Where a stranger must *not* be found among the enrolled, none of them is certain to be ahead of it, and most are behind. An
-#   EER is about the middle of all scores, an open set about the few highest ones of the wrong people; a network that was
-#   taught twenty people gives strangers who look like one of them the same place. Ask the question of the door that you
-#   build.
-# - **Names are worth more than the loss that uses them.** Between softmax, its margins and its centers lie a few points, most
-#   of them not certain; between those with names and those without, tens. What stands against softmax: plain CNN + MLP
-#   (judged by its features, not by its head) is behind on known people and ahead on the open set, ArcFace is ahead on the
-#   open set, and SupCon is behind.
-# - **Without names, on so few photographs, a covariance is hard to beat.** Two renderings of one moment teach what does not
-#   matter, but not what makes a person. SimCLR, VICReg and MoCo want the batches, the epochs and the millions of
-#   photographs of their papers; nothing here says what they do with them.
-# - **SupCon stays behind what it reached in notebook 03**, where it had twice the views. One budget for all is fair to the
-#   budget, not to each method: a curve over budgets would say more than one column of it.
-# - **The ceiling is data.** SFace is a small network too (MobileFaceNet). Millions of photographs, of people whom nobody asked,
-#   make the difference on the open set, and it is larger than any between two losses. Where SFace is not ahead, look at its
-#   detector first.
+# - **There is no best method, only a best method for a question.** All methods that use names, except SupCon, are far ahead
+#   of whitened PCA where photographs of the training people are identified, and where pairs of strangers are compared. Where
+#   a stranger must *not* be found among the enrolled people, none of them is certainly ahead of PCA, and most are behind. An
+#   EER depends on the middle of all scores; an open-set error depends on the few highest scores of the wrong people. A
+#   network that was taught twenty people gives a stranger nearly the same place as the one of the twenty that the stranger
+#   resembles. So measure what your application asks.
+# - **Names are worth more than the loss that uses them.** Softmax and its variants with margins and centers differ by a few
+#   points, and most of these differences are not certain. Methods with and without names differ by tens of points. Against
+#   softmax these differences are certain: CNN + MLP (measured by its features, not by its head) is behind on known people and
+#   ahead on the open set, ArcFace is ahead on the open set, and SupCon is behind on known people and in verification.
+# - **Without names, a covariance is hard to beat on so few photographs.** Two renderings of one moment teach a network what
+#   does not matter, but not what distinguishes people. SimCLR, VICReg and MoCo were made for the batches, the epochs and the
+#   millions of photographs of their papers. Nothing here says what they achieve with them.
+# - **SupCon stays behind what it reached in notebook 03**, where it had twice the views. One budget for all is the same
+#   budget, but it does not suit every method equally. A curve over budgets would say more than a single one.
+# - **The ceiling comes from data.** SFace is a small network too (MobileFaceNet). Millions of photographs, of people who were
+#   not asked, make the difference on the open set, and it is larger than that between any two losses. Where SFace is not
+#   ahead, look at its detector first.
 #
-# Not to conclude: an order of the methods. The recipes were chosen in their notebooks with unequal care; batches differ
-# (VCL has twice the steps of SimCLR here, and in notebook 09, with as many steps, it is not ahead); five seeds are no
-# other people; and on the papers' data the order of their papers may well hold. What carries over is the way to ask: one
-# budget, the same faces, baselines that learn nothing, differences within a seed, and all comparisons counted.
+# Not to conclude: an order of the methods. The recipes were chosen in their notebooks with unequal care. Batches differ (VCL
+# has twice the steps of SimCLR here; in notebook 09, with the same number of steps, it is not ahead). Five seeds are not five
+# groups of people. And on the papers' data the order of the papers may well hold. What carries over is how to compare: one
+# budget, the same faces, baselines that learn nothing, differences within a seed, and a correction for the number of
+# comparisons.
 #
 # ## Exercises
 #
 # Replace each `...`. The check says what is missing or wrong; the notebook goes on with the reference in any case.
 #
-# **11.1** One budget for all: how many epochs come nearest to `budget` views, if each epoch takes `photographs` in full batches
-# of `batch_size` (what is left over is left out), and every photograph is looked at in `views` views? One epoch at least.
+# **11.1** One budget for all. How many epochs come nearest to `budget` views? Each epoch takes `photographs` in full batches
+# of `batch_size` (photographs that do not fill a batch are left out), and every photograph gives `views` views. Return one
+# epoch at least.
 
 
 # %%
 def epochs_for_budget(budget: int, photographs: int, batch_size: int, views: int) -> int:
-    """1 or more."""
+    """A whole number, 1 or more."""
     return ...
 
 
 epochs_for_budget = labs.check_answer(exercises.EPOCHS_FOR_BUDGET, epochs_for_budget)
 
 # %% [markdown]
-# **11.2** Two methods, one figure for each seed, (n,) each, in the same order of seeds. The 95 % interval of the mean of
-# `first - second` by Student's t (`scipy.stats.t.ppf`).
+# **11.2** Two methods have one figure for each seed, `first` and `second`, (n,) each, in the same order of seeds. Return the
+# 95 % interval of the mean of `first - second` by Student's t (`stats.t.ppf`).
 
 
 # %%
@@ -339,28 +379,53 @@ def paired_difference_interval(first: np.ndarray, second: np.ndarray) -> tuple[f
 paired_difference_interval = labs.check_answer(exercises.PAIRED_DIFFERENCE_INTERVAL, paired_difference_interval)
 
 # %% [markdown]
-# **11.3** Holm's procedure. From the smallest p on, compare each with `level` over the number of comparisons that are left; the
-# first that is larger ends it, and it and all after it do not count.
+# **11.3** Holm's procedure. Start with the smallest p value and go on in rising order. Compare each p value with `level`
+# divided by the number of comparisons that are left. The first p value that is larger ends the procedure: it and all after it
+# are not significant.
 
 
 # %%
 def significant_comparisons(p_values: np.ndarray, level: float) -> np.ndarray:
-    """bool (m,), in the order given."""
+    """bool (m,), in the order of the given p values."""
     return ...
 
 
 significant_comparisons = labs.check_answer(exercises.SIGNIFICANT_COMPARISONS, significant_comparisons)
 
 # %% [markdown]
+# **11.4** The front of error and cost. $M$ methods were run with the same $S$ seeds, and each run has an error and a cost,
+# both better where they are lower. Method $A$ *certainly dominates* method $B$ if both its error and its cost are certainly
+# less:
+#
+# - For each ordered pair $(A, B)$ and each of the two figures, test the differences within each seed by a one-sided paired t
+#   test (`stats.ttest_rel` with `alternative="less"`, or by hand with `stats.t.sf`): a small p value says that $A$ has less.
+# - Both must hold, so the p value of the pair is the *larger* of its two.
+# - There are $M (M - 1)$ ordered pairs. Put all their p values through Holm's procedure at `level` (`evaluation.holm`, or
+#   your answer to 11.3). Where the p value of $(A, B)$ is significant, $B$ is dominated.
+#
+# Return which methods are on the front: those that no other method certainly dominates.
+
+
+# %%
+def pareto_front(error: np.ndarray, cost: np.ndarray, level: float) -> np.ndarray:
+    """bool (M,), True on the front; ``error`` and ``cost`` are (M, S)."""
+    return ...
+
+
+pareto_front = labs.check_answer(front_exercises.PARETO_FRONT, pareto_front)
+
+# %% [markdown]
 # ## References
 #
 # - S. Holm, *A Simple Sequentially Rejective Multiple Test Procedure*, Scandinavian Journal of Statistics 6, 1979.
-# - K. Musgrave, S. Belongie, S.-N. Lim, *A Metric Learning Reality Check*, ECCV 2020, arXiv 2003.08505: what is left of years
-#   of losses under one protocol.
+# - K. Musgrave, S. Belongie, S.-N. Lim, *A Metric Learning Reality Check*, ECCV 2020, arXiv 2003.08505: years of new losses,
+#   compared under one protocol.
+# - R. Berger, *Multiparameter Hypothesis Testing and Acceptance Sampling*, Technometrics 24, 1982: two tests that must both
+#   hold.
 # - X. Bouthillier et al., *Accounting for Variance in Machine Learning Benchmarks*, MLSys 2021, arXiv 2103.03098.
 # - P. Grother, M. Ngan, K. Hanaoka, *Face Recognition Vendor Test*, NISTIR 8271: open-set searches, FPIR and FNIR.
-# - Y. Zhong, W. Deng, J. Hu, D. Zhao, X. Li, D. Wen, *SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition*,
-#   IEEE TIP 2021, arXiv 2205.12010.
+# - Y. Zhong, W. Deng, J. Hu, D. Zhao, X. Li, D. Wen, *SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face
+#   Recognition*, IEEE TIP 2021, arXiv 2205.12010.
 # - The papers of the methods: notebooks 02 to 09.
 
 # %% tags=["nbval-ignore-output"]

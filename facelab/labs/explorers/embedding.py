@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Image
 
 from facelab.errors import BadParameterError
-from facelab.plots import COLORS, as_jpeg, sprite, thumbnail_map
+from facelab.labs.explorers.page import frame, render, sheet, table_columns
+from facelab.plots import COLORS, thumbnail_map
 from facelab.plots.maps import check_points
 from facelab.progress import is_interactive
-from facelab.terminal import printable
 
 MAX_FACES = 3000  #: more make a page that a browser draws slowly and a notebook stores badly
-_TEMPLATE = Path(__file__).with_name("explorer.html")
 _SIDE = 64  # of a face in the page
-_HEIGHT = 600  # of the page in the notebook
+_HEIGHT = 640  # of the page in the notebook
 
 
 def explore(
@@ -37,36 +31,45 @@ def explore(
     Raises:
         BadParameterError: too many faces, sizes that differ, or a neighbour that is no row.
     """
-    document = render_page(points, images, table, neighbors)
-    if not is_interactive():
-        return thumbnail_map(points, images)
-    # The sandbox keeps the page from the notebook around it, and the notebook's styles from the page.
-    return HTML(
-        f'<div><iframe sandbox="allow-scripts" srcdoc="{html.escape(document)}" width="100%" height="{_HEIGHT}" '
-        'style="border: 0"></iframe></div>'
-    )
-
-
-def render_page(
-    points: np.ndarray, images: np.ndarray, table: pd.DataFrame, neighbors: np.ndarray | None = None
-) -> str:
-    """The explorer as one HTML document that needs nothing else; arguments and errors as for ``explore``."""
     _check(points, images, table, neighbors)
-    span = max(np.ptp(points, axis=0).max(), 1e-12)
-    side = min(images.shape[1], _SIDE)
+    if not is_interactive():
+        return thumbnail_map(points, images, width=380, side=24)
+    near = None if neighbors is None else neighbors[None]
+    return show_map("Map of embeddings", points[None], images, table, near, _SIDE)
+
+
+def show_map(
+    title: str,
+    points: np.ndarray,
+    images: np.ndarray,
+    table: pd.DataFrame,
+    neighbors: np.ndarray | None,
+    side: int,
+    ranks: dict[int, float] | None = None,
+) -> HTML:
+    """The page of a map, of one time or of several.
+
+    Args:
+        title: above it.
+        points: float (E, N, 2), one map an epoch; all are drawn on one scale.
+        images, table: of the N faces, as of ``explore``.
+        neighbors: int (E, N, k), or None.
+        side: of a face in the page, in pixels.
+        ranks: the number of each of the E epochs and its effective rank; None: there is one map, of no epoch.
+    """
+    low = points.min(axis=(0, 1))
+    span = max(np.ptp(points, axis=(0, 1)).max(), 1e-12)
     data = {
-        "points": np.round((points - points.min(axis=0)) / span, 4).tolist(),
-        "table": {
-            printable(str(name)): ["" if pd.isna(value) else printable(str(value)) for value in table[name]]
-            for name in table
-        },
+        "title": title,
+        "points": np.round((points - low) / span, 4).tolist(),
+        "table": table_columns(table),
         "neighbours": None if neighbors is None else neighbors.tolist(),
+        "epochs": [0] if ranks is None else list(ranks),
+        "ranks": None if ranks is None else [round(rank, 2) for rank in ranks.values()],
         "colours": COLORS,
-        "side": side,
-        "sprite": "data:image/jpeg;base64," + base64.b64encode(as_jpeg(sprite(images, side)).data).decode(),
+        "faces": sheet(images, side),
     }
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")  # so that no label can end the script it stands in
-    return _TEMPLATE.read_text(encoding="utf-8").replace("__DATA__", text)
+    return frame(render("map.html", data), title, _HEIGHT)
 
 
 def _check(points: np.ndarray, images: np.ndarray, table: pd.DataFrame, neighbors: np.ndarray | None) -> None:

@@ -1,0 +1,127 @@
+"""``facelab grade`` as a teacher calls it: hostile and broken notebooks get their rows, and change no other."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hand_in_notebooks as hand_ins
+import psutil
+import pytest
+from hand_in_notebooks import GOOD, HOSTILE, ISSUE, body, notebook
+
+from facelab.grading.apart import FORKS, can_isolate, run_apart
+from facelab.grading.child import Limits
+from facelab.grading.judging import judge_answer
+
+pytestmark = pytest.mark.skipif(
+    not FORKS, reason="answers are forked on Linux alone; elsewhere each takes seconds to begin"
+)
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    """The command on a folder that it stands beside."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "SECRET": "a token of the teacher"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "facelab.cli", "grade", folder.name, *words],
+        cwd=folder.parent, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def read_rows(path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """(rows of each student, what was printed) of all notebooks in one folder."""
+    folder, out = tmp_path_factory.mktemp("hand-ins"), tmp_path_factory.mktemp("grades") / "grades.csv"
+    hand_ins.write_issue(folder)
+    hand_ins.write_hostile(folder)
+    process = start(folder, "--out", str(out), "--seconds", "8")
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    left = [p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == hand_ins.OUTLIVING]
+    assert not left, "a process of an answer outlived it"
+    assert sorted(path.name for path in folder.iterdir()) == sorted({*ISSUE, *HOSTILE}), (
+        "a hand-in wrote into the folder"
+    )
+    rows: dict[str, list] = {}
+    for row in read_rows(out):
+        rows.setdefault(row["student"], []).append(row)
+    return rows, printed
+
+
+@pytest.mark.parametrize("student", ISSUE)
+def test_each_notebook_of_the_issue_gets_its_row(graded, student):
+    file, _, state, message = ISSUE[student]
+    first, *others = graded[0][student]
+    assert (first["notebook"], first["state"]) == (file, state) and message in first["message"]
+    assert first["exercise"] == ("" if student in ("encoding", "empty") else "2.1")
+    assert all(row["state"] == "missing" for row in others)
+    assert [row["exercise"] for row in others] in ([], ["2.2", "2.3", "2.4", "2.5"])
+
+
+@pytest.mark.parametrize("student", HOSTILE)
+def test_no_trick_is_graded_right(graded, student):
+    _, state, message = HOSTILE[student]
+    first = graded[0][student][0]
+    if student in ("looks-around", "writes") and not can_isolate(()):
+        pytest.skip("this system lets no process have namespaces of its own")
+    if student == "fork-bomb":  # an ordinary user's forks are refused, and it goes on until its time is up
+        assert first["state"] in ("error", "timeout")
+    else:
+        assert first["state"] == state and message in first["message"]
+
+
+def test_the_table_has_a_line_for_each_student(graded):
+    lines = graded[1].splitlines()
+    header = next(number for number, line in enumerate(lines) if line.startswith("student "))
+    totals = {line.split()[0]: line.split()[1:] for line in lines[header:]}
+    assert totals["good"] == totals["renamed"] == ["1", "4"] and totals["empty"] == ["1"]
+    assert "2.1: its process ended with code 0 before the check was through" in graded[1]
+
+
+def test_ctrl_c_ends_all_and_keeps_the_rows_so_far(tmp_path):
+    (tmp_path / "hand-ins").mkdir()
+    for name, text in (("1.ipynb", GOOD), ("2.ipynb", notebook(body("while True: pass")))):
+        (tmp_path / "hand-ins" / name).write_text(text, encoding="utf-8")
+    process = start(tmp_path / "hand-ins", "--out", str(tmp_path / "grades.csv"), "--seconds", "600")
+    assert process.stdout.readline().startswith("[1/2] 1.ipynb / 1.ipynb: 1 right")
+    grader = psutil.Process(process.pid)
+    while len(children := grader.children(recursive=True)) < 2:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert [row["state"] for row in read_rows(tmp_path / "grades.csv")] == ["right"] + 4 * ["missing"]
+    assert not psutil.wait_procs(children, timeout=60)[1]
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_an_answer_ends_with_a_grader_that_is_killed(isolated, tmp_path):
+    if isolated and not can_isolate(()):
+        pytest.skip("this system lets no process have namespaces of its own")
+    program = (
+        "import time; from facelab.grading.apart import Limits, run_apart\n"
+        f"run_apart(lambda argument, send: time.sleep(3600), {{}}, Limits(3600, 512), isolated={isolated})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(tmp_path)})
+    while len(children := psutil.Process(process.pid).children(recursive=True)) < 1 + isolated:
+        time.sleep(0.05)
+    time.sleep(0.5)  # until they have asked to die with it
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(children, timeout=60)[1]
+
+
+def test_where_no_process_can_be_forked_it_begins_anew():
+    answer = (
+        "import os\ndef top_k_accuracy(scores, labels, k):\n"
+        "    raise ValueError(os.environ.get('SECRET'), os.getcwd() == os.environ['HOME'])"
+    )
+    ending = run_apart(judge_answer, {"number": "2.1", "pieces": [(1, 1, answer)]}, Limits(300, 2048), fork=False)
+    assert ending.reply.decode().startswith("error\n\nyour code raised ValueError: (None, True)")

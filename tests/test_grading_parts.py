@@ -1,0 +1,221 @@
+"""The parts of the grading, one by one, in the process of the tests."""
+
+import ast
+import csv
+import inspect
+import json
+import sys
+import types
+
+import hand_in_notebooks as hand_ins
+import jupytext
+import numpy as np
+import pytest
+from commands import call
+from hand_in_notebooks import CHECK, GOOD, IMPORTS, RIGHT, STUB, notebook
+
+from facelab.errors import BadParameterError
+from facelab.exercises import Exercise, Prediction, judge
+from facelab.exercises.registry import all_exercises
+from facelab.grading.grades import Row, best_rows, hidden_folders, measured_guesses, write_grades
+from facelab.grading.hand_ins import find_hand_ins
+from facelab.grading.judging import execute, guard
+from facelab.grading.notebook_code import UnreadableNotebookError, read_answers
+from facelab.grading.seal import MeddlingError, Seal, require_plain, take_out_of_reach
+from facelab.labs.parameters import notebook_sources
+
+
+def read(tmp_path, text: str | bytes):
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_answers(path)
+
+
+def sources(answers) -> str:
+    return "\n".join(piece.source for piece in answers["2.1"])
+
+
+def test_an_answer_brings_what_it_needs_and_nothing_else(tmp_path):
+    answers = read(
+        tmp_path,
+        notebook(
+            "from os import *\nimport torch, math as m\nfaces = undefined()\nEPS, unused = 1e-8, 2",
+            "def helper(x):\n    return x + EPS + m.pi\n",
+            "def top_k_accuracy(scores, labels, k):\n    faces = 3\n    return [helper(x) for x in scores]\n" + CHECK,
+            "EPS = 5\nraise SystemExit",
+        ),
+    )
+    text = sources(answers)
+    assert text.splitlines()[:3] == ["from os import *", "import math as m", "EPS, unused = 1e-8, 2"]
+    assert "def helper" in text and "def top_k_accuracy" in text
+    assert not any(word in text for word in ("torch", "undefined", "check_answer", "EPS = 5", "SystemExit", "labs"))
+    assert answers["2.2"] is None and set(answers) == {"2.1", "2.2", "2.3", "2.4", "2.5"}
+
+
+def test_of_two_definitions_the_last_counts_and_a_cell_of_another_exercise_is_replaced_by_the_reference(tmp_path):
+    other = "def split_by_photo(photo, share, rng):\n    return nonsense\n"
+    answers = read(tmp_path, notebook(STUB, other, RIGHT.replace("    best =", "    split_by_photo; best =") + CHECK))
+    text = sources(answers)
+    assert "argsort" in text and "return ..." not in text
+    assert "nonsense" not in text and inspect.getsource(all_exercises()["2.2"].solution) in text
+    assert "nonsense" in answers["2.2"][-1].source
+
+
+def test_lines_are_those_of_the_cell(tmp_path):
+    cell = "x = 1\n\n@staticmethod\ndef top_k_accuracy(scores, labels, k):\n    return 1 / 0\n"
+    (piece,) = [p for p in read(tmp_path, notebook(cell))["2.1"] if "def " in p.source]
+    assert (piece.cell, piece.line) == (2, 3)
+    answer = execute([(piece.cell, piece.line, piece.source)], "top_k_accuracy")
+    finding = judge(all_exercises()["2.1"], answer)
+    assert (
+        finding.state == "error" and finding.message == "your code raised ZeroDivisionError: division by zero (line 5)."
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings_that_json_tells_of_are_read(tmp_path, encoding):
+    assert "argsort" in sources(read(tmp_path, GOOD.encode(encoding)))
+
+
+def test_old_notebooks_magics_and_lambdas_are_read(tmp_path):
+    assert "argsort" in sources(read(tmp_path, hand_ins.old_notebook(IMPORTS, RIGHT)))
+    assert "argsort" in sources(read(tmp_path, notebook("%matplotlib inline\n!ls\n" + RIGHT)))
+    assert "lambda s" in sources(read(tmp_path, notebook("top_k_accuracy = lambda s, y, k: 1\n" + CHECK)))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is empty"), ("   \n", "is empty"), ("[]", "no cells"), ('{"cells": [1]}', "no cells"), ("{", "not the JSON"),
+        ("[" * 100_000, "not the JSON"), (b'{"cells": "\xe9"}', "not UTF-8"), ('{"cells": []}', "No exercise"),
+        (json.dumps({"cells": [{"cell_type": "code", "source": "x = 1"}]}), "No exercise"),
+    ],
+)  # fmt: skip
+def test_what_is_no_notebook_of_the_course_is_said(tmp_path, text, problem):
+    with pytest.raises(UnreadableNotebookError, match=problem):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [("def top_k_accuracy(:", "cell 2, line 1"), (RIGHT + "\0", "null bytes"),
+     ("def top_k_accuracy(a):\n    return " + "-" * 100_000 + "1", "cell 2")],
+)  # fmt: skip
+def test_a_cell_that_is_not_python_is_told_of_its_exercise(tmp_path, cell, problem):
+    assert problem in read(tmp_path, notebook(cell))["2.1"]
+
+
+@pytest.mark.parametrize("source", notebook_sources(), ids=lambda source: source.stem)
+def test_every_solution_in_its_notebook_is_right_under_the_guard(tmp_path, source):
+    """What a solution makes its libraries do, none of it counts as meddling."""
+    by_name = {task.function_name: task for task in all_exercises().values() if isinstance(task, Exercise)}
+    book = jupytext.read(source, fmt="py:percent")
+    cells = []
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            stub = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name in by_name]
+            cells.append(cell.source if not stub else inspect.getsource(by_name[stub[0].name].solution))
+    answers = read(tmp_path, notebook(*cells))
+    assert len(answers) >= 3
+    for number, pieces in answers.items():
+        task = all_exercises()[number]
+        answer = execute([(p.cell, p.line, p.source) for p in pieces], task.function_name)
+        if isinstance(task, Prediction):
+            assert answer() is ...
+        else:
+            finding = judge(task, guard(answer, Seal(), []))
+            assert finding.state == "right", f"{task.name}: {finding.message}"
+
+
+def test_the_names_of_functions_tell_all_exercises_apart():
+    assert len({task.function_name for task in all_exercises().values()}) == len(all_exercises())
+
+
+def test_the_seal_sees_what_was_replaced_and_forgives_what_was_put_back(monkeypatch):
+    seal = Seal()
+    seal.verify()
+    for owner, name in ((np, "allclose"), (np.linalg, "norm"), (sys.modules["builtins"], "abs")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, lambda *args, **kwargs: True)
+            with pytest.raises(MeddlingError, match=name):
+                seal.verify()
+        seal.verify()
+
+
+def test_packages_out_of_reach_are_imported_anew(monkeypatch):
+    for name in ("aside", "aside.inner"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["aside"].inner = sys.modules["aside.inner"]
+    take_out_of_reach("aside.inner")
+    assert "aside.inner" not in sys.modules and not hasattr(sys.modules["aside"], "inner")
+
+
+def test_results_of_own_classes_are_refused():
+    class Any:
+        __module__, __qualname__ = "numpy", "ndarray"  # it says so
+        __eq__ = __ge__ = __le__ = lambda self, other: True
+
+    for plain in (1, 1.5, None, ..., "x", np.float32(1), np.ones(2), [1, (2, {"a": {3}})], np.array(["a"], object)):
+        require_plain(plain)
+    for own in (Any(), [Any()], {"a": (Any(),)}, np.array([Any()], object), type("L", (list,), {})()):
+        with pytest.raises(MeddlingError, match="your code returns a"):
+            require_plain(own)
+
+
+def test_no_text_of_a_student_is_a_formula_in_the_table(tmp_path):
+    nasty = ["=cmd()|x", "+1", "-1", "@x", "  =1", "\t=1", "\r=1", "a\n=1", 'a","=1', "[red]x"]
+    write_grades(tmp_path / "g.csv", [Row(text, text, "2.1", text, "error", text, off=-0.5) for text in nasty])
+    with (tmp_path / "g.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(nasty) and all(row["off"] == "-0.5" for row in rows)
+    for row in rows:
+        assert not row["message"].lstrip().startswith(("=", "+", "-", "@")) and "\n" not in row["message"]
+        assert row["student"] == row["notebook"] == row["name"] == row["message"]
+    assert rows[0]["student"] == "'=cmd()|x" and rows[-1]["student"] == "[red]x"
+
+
+def test_of_several_notebooks_the_best_counts():
+    rows = [Row("a", n, "2.1", "x", state, "") for n, state in (("1", "open"), ("2", "right"), ("3", "wrong"))]
+    assert best_rows(rows)["a"]["2.1"].notebook == "2"
+
+
+def test_every_guess_has_its_measured_value():
+    guesses = {number for number, task in all_exercises().items() if isinstance(task, Prediction)}
+    assert set(measured_guesses()) == guesses
+
+
+def write(path, text=GOOD):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_students_are_the_folders_and_loose_notebooks(tmp_path):
+    for name in ("Anna/a.ipynb", "Anna/deep/b.IPYNB", "anna/x.json", "z.ipynb"):
+        write(tmp_path / name)
+    for name in ("Anna/.ipynb_checkpoints/a.ipynb", "Anna/runs/notebooks/a.ipynb", "__MACOSX/a.ipynb"):
+        write(tmp_path / name)
+    write(tmp_path / "anna" / "notes.txt", "none")
+    write(tmp_path / "zip" / "all.zip", "PK")
+    hand_ins.link(tmp_path / "zip" / "02.ipynb", "/etc/passwd")
+    hand_ins.link(tmp_path / "other", str(tmp_path / "Anna"))
+    found = {hand_in.student: hand_in for hand_in in find_hand_ins(tmp_path)}
+    assert {name: sorted(path.name for path in hand_in.files) for name, hand_in in found.items()} == {
+        "Anna": ["a.ipynb", "b.IPYNB"], "anna": ["x.json"], "z.ipynb": ["z.ipynb"], "zip": [], "other": [],
+    }  # fmt: skip
+    assert "a link" in found["zip"].problems[0][1] and "a link" in found["other"].problems[0][1]
+
+
+def test_a_folder_with_nothing_to_grade_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadParameterError, match="no notebook"):
+        find_hand_ins(tmp_path)
+    assert call(monkeypatch, "grade", str(tmp_path / "nowhere")) == 1
+    assert "is not a folder. Name the folder" in capsys.readouterr().err
+    assert call(monkeypatch, "grade", str(tmp_path), "--out", "/proc/nowhere/grades.csv") == 1
+    assert "/proc/nowhere cannot be written" in capsys.readouterr().err
+
+
+def test_what_python_needs_is_never_hidden(tmp_path, monkeypatch):
+    assert hidden_folders(tmp_path) == (tmp_path.resolve(),)
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    assert hidden_folders(tmp_path) == ()
