@@ -147,7 +147,9 @@ def _folder_named_by(variable: str) -> Path | None:
         raise BadParameterError(f"{variable}: {error.problem}", error.remedy) from error
     blocker = file_in_the_way(folder)
     if blocker is not None:
-        raise BadParameterError(f"{variable} is {text!r}, but {blocker} is not a folder.", f"Set {variable} to a folder.")
+        raise BadParameterError(
+            f"{variable} is {text!r}, but {blocker} is not a folder.", f"Set {variable} to a folder."
+        )
     return folder
 
 

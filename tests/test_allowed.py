@@ -190,7 +190,7 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
         (["sweep", "notebooks/2.py"], "Did you mean '02_cnn_mlp'"),
         (["run", "ALL"], "Write 'all'"),
         (["build", "All"], "Write 'all'"),
-        (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is not a folder"),
+        (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is no folder"),
         (["sweep", "10", "-p", "dataset=lfw"], "lfw' is not on this machine"),
         (["run", "0²"], "No notebook is called"),
         (["run", "00", "03", "-p", "views=strong"], "00_start_here has no parameter 'views'"),

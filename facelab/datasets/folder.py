@@ -26,7 +26,7 @@ def folder_source(path: str) -> Source:
         title=f"Photographs in {root}",
         facts="Counted when it is read",
         license="Yours to know",
-        instructions=f"There is not a folder {root}: give the path of a folder that holds one folder a person.",
+        instructions=f"There is no folder {root}: give the path of a folder that holds one folder a person.",
         layout="PATH/PERSON/PHOTO, with .jpg, .png, .webp, .tif or other photographs at any depth",
         citation="",
         locate=lambda: root if os.path.isdir(root) else None,

@@ -148,7 +148,7 @@ def remove_files(folder: Path, files: Iterable[str]) -> None:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Every file below a folder, hidden ones and what file managers leave behind excepted; empty where there is not a folder."""
+    """Every file below a folder, hidden ones and what file managers leave behind excepted; empty where there is no folder."""
     return [file for file, _ in walk(folder)] if folder.is_dir() else []
 
 

@@ -142,5 +142,7 @@ def topk_by_clusters(
 def _unit(embeddings: np.ndarray) -> np.ndarray:
     embeddings = np.asarray(embeddings, dtype=np.float64)
     if embeddings.ndim != 2 or not np.isfinite(embeddings).all():
-        raise BadParameterError("The embeddings are not a table of finite numbers.", "Look for the step where they broke.")
+        raise BadParameterError(
+            "The embeddings are not a table of finite numbers.", "Look for the step where they broke."
+        )
     return normalize(embeddings)

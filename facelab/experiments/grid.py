@@ -84,7 +84,9 @@ def matching_cells(cells: Sequence[Cell], only: str | None) -> list[Cell]:
     try:
         pattern = re.compile(only or "")
     except re.error as error:
-        raise BadParameterError(f"{only!r} is not a regular expression ({error}).", "Write a part of a label.") from error
+        raise BadParameterError(
+            f"{only!r} is not a regular expression ({error}).", "Write a part of a label."
+        ) from error
     labels = [f"'{cell.label}'" for cell in cells]
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)

@@ -23,7 +23,9 @@ def open_folder(settings: Settings) -> tuple[Vault, AccountStore]:
     """
     blocker = file_in_the_way(settings.folder)
     if blocker is not None:  # before a key is made for it
-        raise FacelabError(f"{settings.folder} cannot be used: {blocker} is not a folder.", "Name another one (--folder).")
+        raise FacelabError(
+            f"{settings.folder} cannot be used: {blocker} is not a folder.", "Name another one (--folder)."
+        )
     return open_vault(settings.key_file, settings.folder), AccountStore(settings.folder)
 
 

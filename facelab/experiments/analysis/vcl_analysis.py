@@ -190,7 +190,9 @@ def probed_figures(record: Record) -> list[str]:
         BadParameterError: it is another record.
     """
     if "noise" not in record.parameters or "rivals" not in record.parameters:
-        raise BadParameterError(f"{record.name} is not a record of the noise experiment.", "Run: facelab experiment run 09_noise")
+        raise BadParameterError(
+            f"{record.name} is not a record of the noise experiment.", "Run: facelab experiment run 09_noise"
+        )
     start = f"fall/{next(iter(record.parameters['rivals']))}/"
     return [
         name.removeprefix(start)
