@@ -176,8 +176,8 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "02", "-p", "=3"], "no name=value"),
-        (["run", "02", "-p", "epochs==3"], "no name=value"),
+        (["run", "02", "-p", "=3"], "not of the form name=value"),
+        (["run", "02", "-p", "epochs==3"], "not of the form name=value"),
         (["run", "02", "-p", "epochs=3", "-p", "epochs=4"], "names 'epochs' twice"),
         (["run", "02", "-p", "EPOCHS=3"], "Did you mean 'epochs'"),
         (["run", "02", "--preset", "Laptop"], "Did you mean 'laptop'"),

@@ -158,7 +158,7 @@ def test_a_link_to_the_input_is_the_input(photos, tmp_path):
 
 
 def test_faults_of_the_caller(photos, tmp_path):
-    with pytest.raises(DataMissingError, match="no folder"):
+    with pytest.raises(DataMissingError, match="not a folder"):
         crop_tree(tmp_path / "nowhere", tmp_path / "out", Finder())
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataMissingError, match="no photograph"):

@@ -170,7 +170,7 @@ def test_only_some_cells_make_no_record(experiment, tmp_path):
         BadParameterError, match=r"'moco'\. There are 6: 'one/0' 'other/0' 'one/1' 'other/1' 'one/2' ... 'other/2'"
     ):
         run_experiment(experiment, only="moco")
-    with pytest.raises(BadParameterError, match="no regular expression"):
+    with pytest.raises(BadParameterError, match="not a regular expression"):
         run_experiment(experiment, only="(")
 
 

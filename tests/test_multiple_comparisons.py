@@ -21,7 +21,7 @@ def test_p_is_that_of_scipy(n):
 def test_p_of_values_that_are_all_equal():
     assert p_value_from_t_interval(0.0, 0.0, 0.0, 5) == 1 and p_value_from_t_interval(0.2, 0.2, 0.2, 5) == 0
     for wrong in ((0.1, 0.2, 0.3, 5), (0.1, 0.0, 0.2, 1), (float("nan"), 0, 1, 5)):
-        with pytest.raises(BadParameterError, match="no interval"):
+        with pytest.raises(BadParameterError, match="not the interval"):
             p_value_from_t_interval(*wrong)
 
 
@@ -68,7 +68,7 @@ def test_a_false_find_is_as_rare_as_promised():
 
 def test_wrong_chances_are_refused():
     for wrong in ([1.2], [-0.1], [float("nan")], [[0.1]]):
-        with pytest.raises(BadParameterError, match="no chances"):
+        with pytest.raises(BadParameterError, match="not probabilities"):
             holm(wrong)
-    with pytest.raises(BadParameterError, match="no chances"):
+    with pytest.raises(BadParameterError, match="not probabilities"):
         holm([0.1], level=0)

@@ -216,5 +216,5 @@ def test_verdicts_are_on_all_contenders_together(record):
 
 
 def test_another_record_is_refused():
-    with pytest.raises(BadParameterError, match="no record of noise"):
+    with pytest.raises(BadParameterError, match="not a record of the noise"):
         lab.probed_figures(Record("05", "none", {}))

@@ -22,7 +22,7 @@ def check_output(out_dir: Path) -> None:
     """
     there = next(path for path in (out_dir, *out_dir.parents) if os.path.lexists(path))
     if not there.is_dir():
-        what = "a link that leads nowhere" if there.is_symlink() and not os.path.exists(there) else "no folder"
+        what = "a link that leads nowhere" if there.is_symlink() and not os.path.exists(there) else "not a folder"
         raise BadParameterError(f"{there} is {what}.", "Name a new or an empty folder.")
 
 
