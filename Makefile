@@ -8,9 +8,9 @@ UV := .venv-uv/bin/uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 # As facelab/__init__.py, for notebooks that load PyTorch before facelab
-export GOMP_SPINCOUNT ?= 100000
+export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: course test unit smoke nbval lab notebooks book bench lint lock test-lowest test-newest clean
+.PHONY: course test unit smoke nbval lab notebooks book bench bench-scale lint lock test-lowest test-newest clean
 
 course: $(VENV)/.ready  ## run every notebook and show what was measured
 	$(BIN)/facelab run all --preset $(PRESET)
@@ -45,6 +45,9 @@ book: $(VENV)/.ready  ## the book: all notebooks with their stored outputs and t
 
 bench: $(VENV)/.ready  ## measure speed, as ratios
 	$(BIN)/pytest benchmarks --benchmark-only -s
+
+bench-scale: $(VENV)/.ready  ## half a million made photographs: speed and memory at four sizes (SIZES="1000 10000": the quick look)
+	$(BIN)/python benchmarks/scale.py $(SIZES)
 
 lock: $(VENV)/.ready $(UV)  ## requirements.lock: the versions of .venv with their hashes, for Linux, macOS and Windows
 	$(BIN)/pip freeze --exclude-editable > $(VENV)/versions.txt

@@ -2,9 +2,9 @@
 
 import os
 
-# PyTorch's threads spin while they wait for each other. Beside another busy process, two threads were so seen to train several
-# times slower than one. A shorter spin costs little on a quiet machine and avoids that. It must be set before PyTorch is
-# loaded; who sets it otherwise is obeyed.
-os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+# PyTorch's threads spin while they wait for each other, by default so long that another process, or the very thread that they
+# wait for, loses its core to that. Some microseconds of it keep nearly all of the speed on a quiet machine. It must be set
+# before PyTorch is loaded; who sets it otherwise is obeyed. How many threads there are: facelab/threads.py.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"

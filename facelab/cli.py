@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import typer
 
-from facelab.commands import accounts, data, labs
+from facelab.commands import accounts, batch, data, labs
 from facelab.commands.app import app as face_id
 from facelab.commands.build import build
 from facelab.commands.console import error_console
@@ -27,7 +27,7 @@ from facelab.commands.split import split
 from facelab.commands.start import start
 from facelab.commands.sweep import sweep
 from facelab.commands.train.command import train
-from facelab.errors import FacelabError
+from facelab.errors import FacelabError, PreemptedError
 from facelab.experiments.command import app as experiment
 from facelab.terminal import escape_what_cannot_be_encoded
 
@@ -37,6 +37,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_
 for command in (start, run, sweep, leaderboard, build, crop, split, train, grade):
     app.command()(command)
 app.command("app")(face_id)
+app.add_typer(batch.app, name="batch")
 app.add_typer(labs.app, name="labs")
 app.add_typer(data.app, name="data")
 app.add_typer(accounts.app, name="accounts")
@@ -45,12 +46,13 @@ app.add_typer(experiment, name="experiment")
 _UsageError = typer.BadParameter.__base__  # of click, of which newer versions of typer carry a copy of their own
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"; Slurm requeues it where RequeueExit says so
 _STOPPED = {128 + number for number in (signal.SIGINT, *_ENDING)}  # exit codes, as a shell has them
 
 
 def main() -> None:
     """Entry point. One line for what the user can mend: exit code 1, or 2 for a word that no command knows; 130 for Ctrl-C,
-    143 for SIGTERM."""
+    143 for SIGTERM, 75 where a training made room and goes on when it is called again."""
     escape_what_cannot_be_encoded()
     warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     for number in _ENDING:
@@ -60,7 +62,7 @@ def main() -> None:
         _require_current_folder()
         code = app(standalone_mode=False) or 0
     except FacelabError as error:
-        code = _say(str(error), 1)
+        code = _say(str(error), _PREEMPTED if isinstance(error, PreemptedError) else 1)
     except _UsageError as error:
         text = error.format_message()
         if "\n" in text or not text:  # no word at all was given: this is the help

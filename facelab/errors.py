@@ -18,6 +18,10 @@ class FacelabError(Exception):
         super().__init__(f"{problem} {remedy}")
         self.problem, self.remedy = problem, remedy
 
+    def __reduce__(self) -> tuple[type[FacelabError], tuple[str, str]]:
+        """So that it comes out of another process as it went in: ``Exception`` would keep the one line only."""
+        return type(self), (self.problem, self.remedy)
+
 
 class DataMissingError(FacelabError):
     """A data set, a label table or a weight file is not on this machine."""
@@ -37,6 +41,10 @@ class LeakageError(FacelabError, AssertionError):
 
 class TrainingError(FacelabError, ArithmeticError):
     """A training cannot go on: a loss that is not a number, or a checkpoint that does not belong to this run."""
+
+
+class PreemptedError(FacelabError):
+    """A training was asked from outside to make room, and has written its checkpoint; the same call goes on."""
 
 
 class OutOfMemoryError(FacelabError, MemoryError):

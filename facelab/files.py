@@ -131,27 +131,47 @@ def sync_path(path: Path) -> None:
 
 @contextmanager
 def lock_folder(folder: Path, command: str) -> Iterator[None]:
-    """Keep a folder to this process while the block lasts; the system lets go of it however the process ends.
+    """As ``try_lock_folder``, where nothing can be done without the lock.
 
     Args:
-        folder: made where there is none; the lock is its hidden file ``.lock``.
+        folder: made where there is none.
         command: who would be in the way, for the error.
 
     Raises:
         FacelabError: another process has the folder, or it cannot be written.
     """
+    with try_lock_folder(folder) as held:
+        if not held:
+            raise FacelabError(
+                f"{folder} is in use by another {command}.", "Wait until that one has ended, or choose another folder."
+            )
+        yield
+
+
+@contextmanager
+def try_lock_folder(folder: Path) -> Iterator[bool]:
+    """Keep a folder to this process while the block lasts; the system lets go of it however the process ends.
+
+    Args:
+        folder: made where there is none; the lock is its hidden file ``.lock``.
+
+    Yields:
+        Whether this process has it; another one may.
+
+    Raises:
+        FacelabError: it cannot be written.
+    """
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         make_folder(folder)
         lock.acquire()
-    except Timeout as error:
-        raise FacelabError(
-            f"{folder} is in use by another {command}.", "Wait until that one has ended, or choose another folder."
-        ) from error
+    except Timeout:
+        yield False
+        return
     except OSError as error:
         raise _write_error(folder, error, "Check its rights, or choose another folder.") from error
     try:
-        yield
+        yield True
     finally:
         lock.release()
 

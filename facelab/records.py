@@ -24,6 +24,7 @@ from facelab.datasets.trees import is_litter
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation.intervals import Estimate, mean_over_seeds
 from facelab.files import parse_json_object, write_json
+from facelab.threads import threads_of_results
 
 SCHEMA = 1  #: raised when the meaning of a field changes
 
@@ -120,10 +121,10 @@ def versions(threads: int | None = None) -> dict[str, str]:
     """Versions of what decides a result, with Python, the processor's instruction set and the number of threads.
 
     Args:
-        threads: with how many it was measured; None: as many as PyTorch has in this process.
+        threads: with how many it was measured; None: ``threads_of_results()``.
     """
     found = {name: importlib.metadata.version(name) for name in _VERSIONS_OF}
-    threads = threads or torch.get_num_threads()
+    threads = threads or threads_of_results()
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {threads} threads"
     return found | {"python": platform.python_version(), "machine": machine}
 

@@ -187,18 +187,18 @@ def test_labels_differ_where_upper_and_lower_case_count_as_the_same():
         (["run", "02_cnn_mlp.ipynb"], "Did you mean '02_cnn_mlp'"),
         (["run", "notebooks/02_cnn_mlp.ipynb"], "Did you mean '02_cnn_mlp'"),
         (["run", "02.ipynb"], "Did you mean '02_cnn_mlp'"),
-        (["sweep", "notebooks/2.py"], "Did you mean '02_cnn_mlp'"),
+        (["batch", "make", "b", "notebooks/2.py"], "Did you mean '02_cnn_mlp'"),
         (["run", "ALL"], "Write 'all'"),
         (["build", "All"], "Write 'all'"),
         (["run", "00", "02", "-p", "dataset=folder:nothere"], "There is no folder"),
-        (["sweep", "10", "-p", "dataset=lfw"], "lfw' is not on this machine"),
+        (["batch", "make", "b", "10", "--datasets", "lfw"], "lfw' is not on this machine"),
         (["run", "0²"], "No notebook is called"),
         (["run", "00", "03", "-p", "views=strong"], "00_start_here has no parameter 'views'"),
         (["build", "02", "02"], "named twice"),
-        (["sweep", "02", "-p", "seed=3"], "--seeds"),
-        (["sweep", "03", "-p", "views=strong"], "There are: plain"),
-        (["sweep", "03", "-p", "views="], "views is ''"),
-        (["sweep", "03", "-p", "temperature=0.1", "-p", "temperature=0.2"], "twice"),
+        (["batch", "make", "b", "02", "-p", "seed=3"], "--seeds"),
+        (["batch", "make", "b", "03", "-p", "views=strong"], "There are: plain"),
+        (["batch", "make", "b", "03", "-p", "views="], "views is ''"),
+        (["batch", "make", "b", "03", "-p", "temperature=0.1", "-p", "temperature=0.2"], "twice"),
     ],
 )
 def test_odd_words_are_one_line(monkeypatch, capsys, tmp_path, words, said):
@@ -216,7 +216,7 @@ def test_odd_words_are_one_line(monkeypatch, capsys, tmp_path, words, said):
     assert said in told.err and told.err.count("\n") == 1 and told.out == ""
 
 
-@pytest.mark.parametrize("words", [["run", "0"], ["sweep", "0"]])
+@pytest.mark.parametrize("words", [["run", "0"], ["batch", "make", "b", "0"]])
 def test_runs_that_have_no_folder_are_refused_before_anything_is_told(monkeypatch, capsys, tmp_path, words):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FACELAB_RUNS", str(tmp_path / "file"))
@@ -225,7 +225,7 @@ def test_runs_that_have_no_folder_are_refused_before_anything_is_told(monkeypatc
     assert "FACELAB_RUNS is" in told.err and told.out == ""
 
 
-@pytest.mark.parametrize("words", [["run", "all"], ["run", "02"], ["build"], ["sweep", "02"]])
+@pytest.mark.parametrize("words", [["run", "all"], ["run", "02"], ["build"], ["batch", "make", "b", "02"]])
 def test_where_no_notebook_is_that_is_said(monkeypatch, capsys, tmp_path, words):
     from facelab.labs import parameters
 
@@ -243,6 +243,7 @@ def test_a_number_may_have_any_zeros(number):
 
 @pytest.mark.parametrize("source", notebook_sources(), ids=lambda path: path.stem)
 def test_papermill_reads_every_line_of_a_parameters_cell(source, caplog):
+    caplog.set_level("WARNING", logger="papermill")
     (cell,) = [c for c in notebook_from_source(source).cells if "parameters" in c.metadata.get("tags", [])]
     assert [parameter.name for parameter in PythonTranslator.inspect(cell)] == list(declared_parameters(source))
     assert not caplog.records

@@ -149,6 +149,22 @@ def test_text_outputs_and_an_empty_cell_are_no_other_code(source, tmp_path):
     assert batch.differs_from_course(source) == path
 
 
+def test_where_a_notebook_fails_the_others_are_run_and_it_is_a_row_at_the_end(source, own, monkeypatch, capsys):
+    bad = own.parent / "97_bad.ipynb"
+    save(bad, source, "1 / 0")
+    words = ["run", "my/97_bad.ipynb", "98", "-p", "seed=3"]
+    assert call(monkeypatch, *words, "--stop") == 1
+    good = runs_root() / "notebooks" / "98_test-laptop-orl-3.ipynb"
+    assert not good.exists() and "97_bad failed in cell 3" in capsys.readouterr().err
+    assert call(monkeypatch, *words) == 1
+    told = capsys.readouterr()
+    assert printed(good) == "the course's own 3\n"
+    assert told.err == f"facelab: 1 of 2 notebooks failed. Mend them, and run them alone: facelab run {bad}.\n"
+    executed = runs_root() / "notebooks" / "my" / "97_bad-laptop-orl-3.ipynb"
+    error = f"97_bad failed in cell 3: ZeroDivisionError: division by zero Look at {executed}."
+    assert told.out.splitlines()[-1] == f"{bad} {error}"
+
+
 def test_a_data_set_that_a_file_names_is_sought_before_it_runs(own, data):
     from facelab.errors import DataMissingError
 

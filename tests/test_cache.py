@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from facelab.datasets import FaceSet, cache, load, tables
 from facelab.datasets.loading import load_one
+from facelab.datasets.pixel_file import PixelWriter
 from facelab.errors import FacelabError
 
 
@@ -39,7 +40,7 @@ def cached_folders(here: Path) -> list[Path]:
 
 def test_the_second_load_reads_no_photograph(here, monkeypatch):
     first = load_tree(here)
-    monkeypatch.setattr("facelab.datasets.loading.decode_into", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("facelab.datasets.shards.decode_into", lambda *_: pytest.fail("decoded again"))
     again = load_tree(here)
     np.testing.assert_array_equal(first.images, again.images)
     pd.testing.assert_frame_equal(first.attributes, again.attributes)
@@ -140,7 +141,7 @@ def test_other_pixels_of_the_same_size_are_found_and_read_once(here, monkeypatch
     whole = np.array(load_tree(here).images)
     path = cached_folders(here)[0] / "pixels.u8"
     with monkeypatch.context() as patched:
-        patched.setattr(cache, "pixels_sha256", lambda *_: pytest.fail("read through again"))
+        patched.setattr(cache, "hash_pixel_file", lambda *_: pytest.fail("read through again"))
         load_tree(here)
     path.write_bytes(bytes(255 - value for value in path.read_bytes()))
     with pytest.warns(cache.DamagedCacheWarning):
@@ -174,14 +175,11 @@ def test_the_cache_holds_no_pickle(here):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
 def test_whatever_ends_the_decoding_leaves_nothing_behind(here, monkeypatch, stop):
-    real = cache.PixelWriter.__setitem__
+    def interrupted(pixels, images):
+        pixels._file.write(b"half")
+        raise stop
 
-    def interrupted(pixels, row, image):
-        if row == 3:
-            raise stop
-        real(pixels, row, image)
-
-    monkeypatch.setattr(cache.PixelWriter, "__setitem__", interrupted)
+    monkeypatch.setattr(PixelWriter, "append", interrupted)
     with pytest.raises(stop):
         load_tree(here)
     assert cached_folders(here) == []
@@ -190,7 +188,7 @@ def test_whatever_ends_the_decoding_leaves_nothing_behind(here, monkeypatch, sto
 def test_what_a_killed_process_left_is_swept_and_what_is_being_written_is_not(here):
     load_tree(here)
     old, new = (here / "cache" / "datasets" / f".tree-16-v1-{age}-x" for age in ("old", "new"))
-    for folder, age in ((old, 2 * 24 * 3600), (new, 60)):
+    for folder, age in ((old, 8 * 24 * 3600), (new, 60)):
         folder.mkdir()
         (folder / "pixels.u8").write_bytes(b"half")
         for path in (folder / "pixels.u8", folder):
@@ -241,35 +239,18 @@ def test_a_cache_that_cannot_be_written_is_named(here, monkeypatch):
         load_tree(here)
 
 
-def test_processes_at_once_all_get_the_set(here):
-    photos.people(here / "tree", dan=60)
-    code = "import os; from facelab.datasets import load; print(load('folder:' + os.environ['TREE'], 16).sha256)"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=os.environ | {"TREE": str(here / "tree")},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    hashes = {process.communicate(timeout=120)[0].strip() for process in started}
-    assert hashes == {load_tree(here).sha256}
-    assert len(cached_folders(here)) == 1
-
-
 def test_another_process_that_was_faster_wins(here, monkeypatch):
-    """Its copy appears while this one is decoded: it is taken and not replaced, for somebody may be reading it."""
-    real = cache._write_rest
+    """Its copy is there when the lock is free: it is taken and not replaced, for somebody may be reading it."""
+    real = cache._only_process
     theirs = []
 
-    def overtaken(*arguments):
-        monkeypatch.setattr(cache, "_write_rest", real)
+    def overtaken(key):
+        monkeypatch.setattr(cache, "_only_process", real)
         load_tree(here)
         theirs.append(cached_folders(here)[-1].stat().st_ino)
-        real(*arguments)
+        return real(key)
 
-    monkeypatch.setattr(cache, "_write_rest", overtaken)
+    monkeypatch.setattr(cache, "_only_process", overtaken)
     assert len(load_tree(here)) == 5
     assert [folder.stat().st_ino for folder in cached_folders(here)] == theirs
 
@@ -278,7 +259,7 @@ def test_pixels_close_up_in_order(tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)
     keep = np.array([0, 1, 1, 0, 0, 1, 0, 1, 0], bool)
     with (tmp_path / "pixels").open("w+b") as file:
-        pixels = cache.PixelWriter(file, rows.shape)
+        pixels = PixelWriter(file, rows.shape)
         for row in np.random.default_rng(1).permutation(9):
             pixels[row] = rows[row]
         pixels.keep(keep)
@@ -291,7 +272,7 @@ def test_pixels_close_up_in_order(tmp_path):
 
 def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
     with (tmp_path / "pixels").open("w+b") as file:
-        pixels = cache.PixelWriter(file, (2, 4, 4, 3))
+        pixels = PixelWriter(file, (2, 4, 4, 3))
         for wrong in (np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4, 3), np.float32)):
             with pytest.raises(ValueError, match="not uint8"):
                 pixels[0] = wrong

@@ -28,7 +28,7 @@ def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
 def test_help_tells_of_every_command():
     done = facelab("--help")
     assert done.returncode == 0
-    for command in ("start", "run", "data", "build", "crop", "split", "train", "sweep", "leaderboard"):
+    for command in ("start", "run", "data", "build", "crop", "split", "train", "batch", "sweep", "leaderboard"):
         assert command in done.stdout
 
 
@@ -51,9 +51,8 @@ def test_what_takes_long_to_import_waits_for_the_command_that_needs_it():
         (["train", "supcon", "-p", "tau=1"], "temperature=0.1"),
         (["train", "supcon", "-p", "tau"], "has no '='"),
         (["train", "moco", "--dataset", "orl", "--scene", "phto"], "There are: file"),
-        (["train", "supcon", "--trials", "2", "--plots"], "A search prints a command"),
         (["train", "classifier", "--backbone", "resnet11", "--epochs", "2"], "resnet10"),
-        (["sweep", "00", "--seeds", "3", "--reference"], "3 seeds make no reference"),
+        (["batch", "run", "none"], "No batch is called 'none'. Make one: facelab batch make."),
         (["leaderboard"], "no record yet"),
         (["leaderboard", "nowhere"], "nowhere is not a folder"),
         (["crop", "/nowhere/at/all", "out"], "/nowhere/at/all"),
@@ -185,21 +184,6 @@ def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, cap
     assert "'no such'" in capsys.readouterr().err
     assert call(monkeypatch, *words, "--lr", "0.1") == 1
     assert "another" in capsys.readouterr().err
-
-
-def test_train_searches_on_request_and_says_what_to_type_next(monkeypatch, capsys, tmp_path):
-    pytest.importorskip("optuna")
-    write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10))
-    words = ["train", "supcon", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "16", "--epochs", "1"]
-    words += ["--width", "8", "--batch-size", "8", "--trials", "1", "--out", str(tmp_path / "out")]
-    assert call(monkeypatch, *words) == 0
-    said = capsys.readouterr().out
-    assert (
-        "best of 1 trials" in said
-        and "facelab train supcon" in said
-        and "-p temperature=0.1" in said
-        and "--augmentation classifier" in said
-    )
 
 
 def test_train_without_the_test_only_trains(monkeypatch, capsys, tmp_path):

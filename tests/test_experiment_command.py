@@ -29,9 +29,15 @@ def test_the_list_names_every_experiment_and_what_it_needs(monkeypatch, capsys):
         (["06_search_times", "--workers", "2"], "06_search_times measures time: its cells run alone."),
         (["06_search_times", "--only", "77"], "No cell's label contains '77'."),
         (["06_search_times", "--only", "("], "'(' is not a regular expression"),
+        (["05_lars", "--on", "slrum"], "--on 'slrum' is nothing that computes cells."),
+        (["05_lars", "--timeout", "3"], "--timeout is for jobs of Slurm."),
+        (["05_lars", "--slurm", "mem=1G"], "--slurm is for jobs of Slurm."),
+        (["06_search_times", "--on", "slurm", "--workers", "2"], "06_search_times measures time: its cells run alone."),
+        (["06_search_times", "--on", "slurm", "--only", "^1000$"], "Slurm is not on this machine."),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys, words, told):
+    monkeypatch.setenv("PATH", "/nowhere")
     assert call(monkeypatch, "experiment", "run", *words) == 1
     printed = capsys.readouterr()
     said = (printed.err or printed.out).strip()

@@ -55,6 +55,30 @@ def document(snapshots, table, monkeypatch):
 # ---- snapshots ----
 
 
+def test_a_run_that_goes_on_has_all_snapshots(faces, tmp_path):
+    class Stop(Exception):
+        pass
+
+    calls = []
+
+    def stop_in_the_third(method):
+        calls.append(method)
+        if len(calls) == 3:
+            raise Stop
+        return {}
+
+    plan, some = Plan(epochs=3, batch_size=8, lr=1e-3), faces.subset(np.arange(9))
+    whole, killed, resumed, passed = (EmbeddingSnapshots(some, epochs=(1, 3)) for _ in range(4))
+    fit(new_simclr(), faces, plan, monitors=[whole])
+    with pytest.raises(Stop):
+        fit(new_simclr(), faces, plan, monitors=[killed, stop_in_the_third], folder=tmp_path)
+    for snapshots in (resumed, passed):  # the second finds the training done
+        fit(new_simclr(), faces, plan, monitors=[snapshots], folder=tmp_path)
+        assert list(snapshots.embeddings) == [1, 3]
+        for epoch, embeddings in whole.embeddings.items():
+            assert (snapshots.embeddings[epoch] == embeddings).all()
+
+
 def new_simclr() -> SimCLR:
     torch.manual_seed(0)
     return SimCLR(backbone("resnet10", 1, width=8), CLASSIFIER)

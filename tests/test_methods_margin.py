@@ -153,8 +153,8 @@ def test_a_batch_is_compared_with_its_own_classes_and_some_others():
     assert torch.equal(rows[among], labels)
     again, _ = head.sample_classes(labels)
     assert set(rows.tolist()) != set(again.tolist())
-    few, _ = partial(0.001, 1000).sample_classes(labels)  # one class was asked for: the batch's own stay
-    assert set(few.tolist()) == set(labels.tolist())
+    few, among = partial(0.001, 1000).sample_classes(labels)  # one class was asked for: the batch's own are there
+    assert len(few) == len(few.unique()) == len(labels) and torch.equal(few[among], labels)
 
 
 def test_some_classes_give_the_loss_of_those_classes():
@@ -172,7 +172,7 @@ def test_some_classes_give_the_loss_of_those_classes():
 def test_sampled_classes_shrink_the_sum_over_others_in_proportion():
     """Rivals are drawn evenly: the mean over draws of the sum over the other classes is its share of the whole sum."""
     x, labels = a_batch(classes=50)
-    labels[:] = 7  # one class of its own for the batch, 49 others of which 9 are drawn
+    labels[:] = 7  # one class of its own for the batch of 12, 49 others of which 11 are drawn
     head = partial(0.2, 50)
     e = (head.logits(x) - 16.0).exp()
     others = e.sum(dim=1) - e[:, 7]
@@ -180,7 +180,7 @@ def test_sampled_classes_shrink_the_sum_over_others_in_proportion():
     for _ in range(2000):
         rows, _ = head.sample_classes(labels)
         drawn.append(e[:, rows].sum(dim=1) - e[:, 7])
-    torch.testing.assert_close(torch.stack(drawn).mean(dim=0), others * 9 / 49, rtol=0.15, atol=0)
+    torch.testing.assert_close(torch.stack(drawn).mean(dim=0), others * 11 / 49, rtol=0.15, atol=0)
 
 
 @pytest.mark.parametrize("wrong", [-1, 1000])

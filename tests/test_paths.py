@@ -74,7 +74,7 @@ def test_an_absolute_path_goes_where_the_system_goes(tmp_path, monkeypatch):
         (["run", "all"], "The folder notebooks/ of the project is not there."),
         (["start", "course"], "The folder notebooks/ of the project is not there."),
         (["build", "02"], "This facelab was installed without its clone."),
-        (["sweep", "02", "--reference"], "This facelab was installed without its clone."),
+        (["batch", "results", "b", "--reference"], "This facelab was installed without its clone."),
     ],
 )
 def test_where_neither_a_clone_nor_notebooks_are_that_is_said(monkeypatch, capsys, tmp_path, words, said):

@@ -12,7 +12,8 @@ from facelab.paths import project_root
 ROOT = project_root()
 ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
-    "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "commands", "experiments", "cli",
+    "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps", "commands", "experiments",
+    "cli",
 ]  # fmt: skip
 GROUND = {
     "__init__",
@@ -23,6 +24,7 @@ GROUND = {
     "progress",
     "tensor_files",
     "terminal",
+    "threads",
     "whole_numbers",
 }  # what every folder stands on; they import none of them
 

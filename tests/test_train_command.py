@@ -1,11 +1,9 @@
-"""``facelab train``: what is promised of a run, of its folder, of its recipe, and of the search."""
+"""``facelab train``: what is promised of a run, of its folder, and of its recipe."""
 
 import shlex
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tiny import tiny_faces
@@ -14,14 +12,12 @@ from facelab import cli, records
 from facelab.augment import PRESETS
 from facelab.backbones import backbone
 from facelab.commands.train import run as run_module
-from facelab.commands.train import search as search_module
 from facelab.commands.train import task as task_module
-from facelab.commands.train.run import new_fabric, train_and_measure
-from facelab.commands.train.search import search_settings
+from facelab.commands.train.processes import new_fabric
+from facelab.commands.train.run import train_and_measure
 from facelab.commands.train.settings import RECIPES, Settings, command_line, recipe
 from facelab.commands.train.task import prepare_task
-from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.evaluation import topk_by_scores
+from facelab.errors import BadParameterError, FacelabError
 from facelab.methods import METHODS, MoCo, SupCon, load_method, new_method
 from facelab.methods.registry import method_options
 from facelab.protocols.closed_set import run_closed_set
@@ -169,8 +165,7 @@ def test_a_method_without_labels_is_told_no_names(tmp_path, monkeypatch):
         train_and_measure(settings(method="moco", options={"queue": "16"}), replace(PLAN, per_class=2), tmp_path / "b")
 
 
-@pytest.mark.parametrize("way", ["run", "search"])
-def test_photographs_of_one_scene_are_told_to_be(tmp_path, monkeypatch, way):
+def test_photographs_of_one_scene_are_told_to_be(tmp_path, monkeypatch):
     table = FACES.attributes.assign(moment=[f"m{row // 5}" for row in range(len(FACES))])  # two moments a person
     monkeypatch.setattr(task_module, "load", lambda name, size: replace(FACES, attributes=table))
     seen, real = [], run_module.fit
@@ -180,13 +175,7 @@ def test_photographs_of_one_scene_are_told_to_be(tmp_path, monkeypatch, way):
         return real(method, faces, plan, scenes=scenes, **others)
 
     monkeypatch.setattr(run_module, "fit", spy)
-    monkeypatch.setattr(search_module, "fit", spy)
-    given = settings(people="unseen", scene="moment")
-    if way == "run":
-        train_and_measure(given, PLAN, tmp_path, do="train")
-    else:
-        pytest.importorskip("optuna")
-        search_settings(given, PLAN, 1, out=tmp_path)
+    train_and_measure(settings(people="unseen", scene="moment"), PLAN, tmp_path, do="train")
     ((moments, scenes),) = seen
     assert ((moments[:, None] == moments) == (scenes[:, None] == scenes)).all() and len(set(scenes)) == 6
 
@@ -320,124 +309,3 @@ def test_a_method_without_a_recipe_keeps_its_own_augmentation(monkeypatch):
     monkeypatch.delitem(RECIPES, "moco")
     given, plan = typed(monkeypatch, "facelab train moco")
     assert (given.augmentation, given.options, plan.epochs) == ("moco_v2", {}, 40)
-
-
-def test_under_torchrun_its_processes_train_whatever_devices_says(monkeypatch):
-    """Process 5 of 2 machines with 3 each, as torchrun tells it."""
-    told = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3", "RANK": "5", "LOCAL_RANK": "2"}
-    for name, value in (told | {"GROUP_RANK": "1"}).items():
-        monkeypatch.setenv(name, value)
-    fabric = new_fabric(1, "32-true")
-    assert (fabric.world_size, fabric.global_rank, fabric.strategy.num_processes) == (6, 5, 3)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """A search whose trainings take no time: the result follows from the settings. Gives what was trained and looked up."""
-    pytest.importorskip("optuna")
-    seen = []
-
-    def fit(method, faces, plan, **_):
-        seen.append((plan.lr, plan.batch_size, method.temperature, faces, None))
-        if plan.lr > 0.015:
-            raise TrainingError("Epoch 1, step 1: nan.", "Lower the learning rate.")
-
-    def nearest(method, train, validation):
-        seen[-1] = (*seen[-1][:3], train, validation)
-        right = np.arange(len(validation)) < len(validation) * (1 - abs(method.temperature - 0.5))
-        return topk_by_scores(np.eye(2)[right.astype(int)], np.ones(len(right), int))
-
-    monkeypatch.setattr(search_module, "fit", fit)
-    monkeypatch.setattr(search_module, "rank_by_nearest_photograph", nearest)
-    return seen
-
-
-@pytest.mark.parametrize("people", ["known", "unseen"])
-def test_a_search_never_sees_the_test(tmp_path, quick, people):
-    given = settings(people=people)
-    task = prepare_task(given, PLAN, new_fabric(1, "32-true"))
-    secret = set(task.test.attributes["file"])
-    search_settings(given, PLAN, 3, out=tmp_path)
-    assert len(quick) == 3
-    for *_, train, validation in quick:
-        parts = [set(part.attributes["file"]) for part in (train, validation) if part is not None]
-        assert all(part and not part & secret for part in parts)
-        assert len(parts) == 1 or not parts[0] & parts[1]
-    assert len(search_module.task_without_test(task).test) == 0
-
-
-def test_a_search_starts_from_what_was_given_and_prints_the_best(tmp_path, monkeypatch, quick):
-    found, line = search_settings(PLAIN, PLAN, 12, out=tmp_path)
-    assert quick[0][:3] == (PLAN.lr, PLAN.batch_size, 0.1)
-    finished = [entry for entry in quick if entry[4] is not None]
-    assert len(quick) == 12 and len(finished) < 12  # some rates left the numbers, and the search went on
-    best = min(abs(entry[2] - 0.5) for entry in finished)
-    given, plan = typed(monkeypatch, line)
-    assert abs(abs(float(given.options["temperature"]) - 0.5) - best) < 0.2 and given.options["projection"] == "6"
-    assert plan.lr <= 0.015 and replace(plan, lr=PLAN.lr, batch_size=PLAN.batch_size) == PLAN
-    assert found.n == 6 and found.unit == "validation photographs" and 0.5 < found.value <= 1
-
-
-def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, quick):
-    expected = search_settings(PLAIN, PLAN, 12, out=tmp_path / "whole")
-    whole = [entry[:3] for entry in quick]
-    quick.clear()
-    search_settings(PLAIN, PLAN, 3, out=tmp_path / "cut")
-    real = search_module.fit
-
-    def killed(*given, **named):
-        if len(quick) == 11:
-            raise KeyboardInterrupt
-        real(*given, **named)
-
-    monkeypatch.setattr(search_module, "fit", killed)
-    with pytest.raises(KeyboardInterrupt):
-        search_settings(PLAIN, PLAN, 12, out=tmp_path / "cut")
-    monkeypatch.setattr(search_module, "fit", real)
-    assert search_settings(PLAIN, PLAN, 12, out=tmp_path / "cut") == expected
-    assert [entry[:3] for entry in quick] == whole
-
-
-@pytest.mark.parametrize(
-    ("method", "options", "fixed", "searched"),
-    [
-        ("supcon", {}, [], {"temperature": 0.1}),
-        ("supcon", {"temperature": "0.2"}, ["temperature"], {}),
-        ("moco", {}, [], {"temperature": 0.2, "queue": 4096, "momentum": 0.99}),
-        ("moco", {"queue": "64", "temperature": "0.1"}, ["temperature"], {"queue": 64, "momentum": 0.99}),
-        ("classifier", {}, [], {"label_smoothing": 0.0}),
-    ],
-)
-def test_what_is_fixed_is_not_searched(method, options, fixed, searched):
-    task = prepare_task(settings(method=method, options=options), PLAN, new_fabric(1, "32-true"))
-    found = search_module.start_parameters(task, fixed)
-    assert found == {"lr": PLAN.lr, "batch_size": PLAN.batch_size} | searched
-    for name, value in searched.items():
-        low, high, _ = search_module.OPTION_RANGES[name]
-        assert low <= value <= high and type(found[name]) is type(value)
-
-
-def test_a_search_of_other_parameters_is_another_search(tmp_path, monkeypatch, quick):
-    """``-p queue=64`` in the same folder: what the queue did before is no trial of it."""
-    given = settings(method="moco", options={"queue": "64"})
-    search_settings(given, PLAN, 2, out=tmp_path)
-    _, line = search_settings(given, PLAN, 2, ["queue"], out=tmp_path)
-    assert len(quick) == 4 and typed(monkeypatch, line)[0].options["queue"] == "64"
-
-
-def test_a_search_trains_for_real(tmp_path):
-    pytest.importorskip("optuna")
-    found, line = search_settings(settings(method="moco", options={}), PLAN, 2, out=tmp_path)
-    assert 0 <= found.value <= 1 and "-p queue=" in line and "-p temperature=" in line
-
-
-def test_without_optuna_the_remedy_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(FacelabError, match=r"pip install facelab\[track\]"):
-        search_settings(PLAIN, PLAN, 2, out=tmp_path)
-
-
-def test_a_search_is_the_work_of_one_process(tmp_path):
-    pytest.importorskip("optuna")
-    with pytest.raises(BadParameterError, match="one device"):
-        search_settings(PLAIN, PLAN, 2, out=tmp_path, devices=2)

@@ -17,10 +17,11 @@ from scipy.stats import chisquare
 from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 
 from facelab.augment import Augmentation
+from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
 from facelab.tensor_files import load_tensors, save_tensors
-from facelab.training import Plan, default_accelerator, draw_scene_partners, epoch_order, fit, loop
+from facelab.training import Plan, SceneIndex, default_accelerator, epoch_order, fit, loop
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
@@ -314,14 +315,32 @@ SHARED = {  # methods without batch norm, whose statistics are a device's own, a
 }
 
 
+class CountedRows(np.ndarray):
+    """Pixels that count the rows which are read from them by number."""
+
+    total = 0
+
+    def __getitem__(self, key):
+        if isinstance(key, np.ndarray):
+            CountedRows.total += len(key)
+        return super().__getitem__(key)
+
+
+def counted() -> FaceSet:
+    """The photographs of ``tiny_faces``, which count what is read of them."""
+    faces = tiny_faces()
+    return replace(faces, images=faces.images.view(CountedRows))
+
+
 @pytest.fixture(scope="module")
 def trained_by(tmp_path_factory) -> dict[int, dict]:
     """Weights and history of each method of ``SHARED`` in float64, by how many processes trained it."""
     script = tmp_path_factory.mktemp("shared") / "ddp.py"
     script.write_text(
         "import sys, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
         "from lightning_fabric import Fabric\n"
-        "from test_training import SHARED, Plan, fit, tiny_faces\n"
+        "from test_training import SHARED, CountedRows, Plan, counted, fit\n"
         "devices, out = sys.argv[1:]\n"
         "strategy = 'ddp' if devices != '1' else 'auto'\n"
         "fabric = Fabric(accelerator='cpu', devices=int(devices), strategy=strategy, precision='64-true')\n"
@@ -329,8 +348,9 @@ def trained_by(tmp_path_factory) -> dict[int, dict]:
         "found = {}\n"
         "for name, (build, more) in SHARED.items():\n"
         "    method, plan = build(), Plan(epochs=2, batch_size=8, lr=.05, optimizer='sgd', **more)\n"
-        "    history = fit(method, tiny_faces(), plan, fabric=fabric)\n"
+        "    history = fit(method, counted(), plan, fabric=fabric)\n"
         "    found[name] = method.state_dict(), history.epochs\n"
+        "Path(f'{out}.{fabric.global_rank}').write_text(str(CountedRows.total))\n"
         "if fabric.is_global_zero: torch.save(found, out)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -341,6 +361,7 @@ def trained_by(tmp_path_factory) -> dict[int, dict]:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
         found[devices] = torch.load(out, weights_only=True)
+        found[devices]["rows"] = [int(path.read_text()) for path in sorted(out.parent.glob(f"{out.name}.*"))]
     return found
 
 
@@ -351,6 +372,13 @@ def test_two_processes_give_the_losses_and_weights_of_one(trained_by, name):
     torch.testing.assert_close(one, two, atol=1e-10, rtol=1e-10)
     for epoch, other in zip(losses, same, strict=True):
         assert epoch == pytest.approx(other, rel=1e-5)  # logged in float32
+
+
+def test_of_two_processes_each_reads_half_of_the_rows(trained_by):
+    [one], two = (trained_by[devices]["rows"] for devices in (1, 2))
+    steps = 2 * len(tiny_faces()) // 8  # of each method
+    assert one == len(SHARED) * steps * 8  # both views are of one photograph, which is read once
+    assert two == [one // 2] * 2
 
 
 def test_an_order_holds_everybody_once_and_keeps_people_together():
@@ -369,13 +397,13 @@ def test_an_order_holds_everybody_once_and_keeps_people_together():
 def test_a_second_view_is_of_the_same_scene():
     scenes = np.array([0, 1, 0, 2, 1, 0])
     rows = np.tile(np.arange(6), 500)
-    others = draw_scene_partners(scenes, rows, np.random.default_rng(0))
+    others = SceneIndex(scenes).draw_partners(rows, np.random.default_rng(0))
     assert (scenes[others] == scenes[rows]).all()
     for row in range(6):  # each of its scene as often as the next
         counts = np.bincount(others[rows == row], minlength=6)
         assert chisquare(counts[scenes == scenes[row]]).pvalue > 0.001 if (scenes == scenes[row]).sum() > 1 else True
     generator = np.random.default_rng(0)
-    assert (draw_scene_partners(np.arange(6), rows, generator) == rows).all()
+    assert (SceneIndex(np.arange(6)).draw_partners(rows, generator) == rows).all()
     assert generator.random() == np.random.default_rng(0).random()
 
 

@@ -5,6 +5,7 @@ What is drawn from it for each photograph is ``parameters.Parameters``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from facelab.augment import color, filters, geometry
-from facelab.augment.parameters import Parameters, draw_boxes
+from facelab.augment.parameters import Parameters, draw_boxes, to_device
 from facelab.errors import BadParameterError
 
 Range = tuple[float, float]
@@ -149,12 +150,16 @@ class Augmentation:
             drawn["hue"] = _tensor(generator.uniform(-self.hue, self.hue, n) * chosen)
         return drawn
 
-    def apply(self, images: np.ndarray | torch.Tensor, parameters: Parameters) -> torch.Tensor:
+    def apply(
+        self, images: np.ndarray | torch.Tensor, parameters: Parameters, rows: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """One view of each photograph, with the given parameters.
 
         Args:
             images: uint8, NumPy (N, H, W, C) or torch (N, C, H, W), C 1 or 3; stays as it is.
-            parameters: of these N photographs.
+            parameters: of these N photographs, or of a batch that they are a part of.
+            rows: int64 (N,), on the CPU: which photographs of that batch these are. Their views are then those that they have
+                among the whole batch: each process of a training makes its own. None: they are the batch.
 
         Returns:
             float32 (N, C, h, w), channels_last, normalised, on the device of ``images``.
@@ -163,22 +168,28 @@ class Augmentation:
             BadParameterError: not such images, or parameters for another number of them.
         """
         batch = as_batch(images)
-        if parameters.lengths() - {len(batch)}:
+        total = max(parameters.lengths(), default=len(batch))
+        own = parameters if rows is None else parameters.subset(rows)
+        if own.lengths() - {len(batch)}:
             raise BadParameterError(
-                f"The parameters are for {sorted(parameters.lengths())} photographs, the batch has {len(batch)}.",
+                f"The parameters are for {sorted(own.lengths())} photographs, the batch has {len(batch)}.",
                 "Draw parameters for this batch.",
             )
         n, channels, *size = batch.shape
         size = (self.size, self.size) if self.size else tuple(size)
         views = torch.empty((n, channels, *size), device=batch.device).to(memory_format=torch.channels_last)
-        noise = torch.Generator(batch.device).manual_seed(parameters.noise_seed)
-        step = CHUNK if batch.device.type == "cpu" else max(n, 1)
+        step = CHUNK if batch.device.type == "cpu" else max(total, 1)
+        noise = _noise_parts((total, channels, *size), step, parameters, batch.device)
+        if rows is not None and parameters.noise is not None:
+            noise = iter(torch.cat(list(noise))[to_device(rows, batch.device)].split(step))
         for start in range(0, n, step):
-            rows = slice(start, start + step)
-            self._apply(batch[rows], parameters.subset(rows), noise, views[rows])
+            part = slice(start, start + step)
+            self._apply(batch[part], own.subset(part), noise, views[part])
         return views
 
-    def _apply(self, batch: torch.Tensor, parameters: Parameters, noise: torch.Generator, out: torch.Tensor) -> None:
+    def _apply(
+        self, batch: torch.Tensor, parameters: Parameters, noise: Iterator[torch.Tensor], out: torch.Tensor
+    ) -> None:
         view = batch.to(torch.float32).div_(255)
         size = tuple(out.shape[2:])
         if geometry.has_geometry(parameters) or size != tuple(view.shape[2:]):
@@ -187,7 +198,7 @@ class Augmentation:
         if parameters.blur is not None:
             view = filters.blur(view, parameters.blur, self._kernel_size(size))
         if parameters.noise is not None:
-            view = filters.add_noise(view, parameters.noise, noise)
+            view = filters.add_noise(view, parameters.noise, next(noise))
         self._normalise(view, out)
         if parameters.erase is not None:
             filters.erase(out, parameters.erase)
@@ -215,7 +226,7 @@ class Augmentation:
                 f"mean {self.mean} and std {self.std} are not for {view.shape[1]} channels.",
                 "Give one value, or one a channel.",
             )
-        mean, std = (torch.tensor(values, device=view.device)[:, None, None] for values in (self.mean, self.std))
+        mean, std = (to_device(torch.tensor(v), view.device)[:, None, None] for v in (self.mean, self.std))
         return torch.sub(view, mean, out=out).div_(std)
 
 
@@ -235,6 +246,15 @@ def as_batch(images: np.ndarray | torch.Tensor) -> torch.Tensor:
             "Give uint8, NumPy (N, H, W, C) or torch (N, C, H, W), with 1 or 3 channels.",
         )
     return batch
+
+
+def _noise_parts(
+    shape: tuple[int, ...], step: int, parameters: Parameters, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Standard normal noise of a whole batch (N, C, h, w), ``step`` photographs at a time, from the seed that was drawn."""
+    generator = torch.Generator(device).manual_seed(parameters.noise_seed)
+    for start in range(0, shape[0], step):
+        yield torch.randn((min(step, shape[0] - start), *shape[1:]), generator=generator, device=device)
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from facelab.augment.parameters import Parameters
+from facelab.augment.parameters import Parameters, to_device
 
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)  #: weights of red, green and blue (ITU-R 601-2, as torchvision and Pillow)
 
@@ -25,7 +25,7 @@ def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
     """
 
     def factor(values: torch.Tensor) -> torch.Tensor:
-        return values.to(images.device)[:, None, None, None]
+        return to_device(values, images.device)[:, None, None, None]
 
     if parameters.brightness is not None:
         images.mul_(factor(parameters.brightness)).clamp_(0, 1)
@@ -40,9 +40,9 @@ def jitter(images: torch.Tensor, parameters: Parameters) -> torch.Tensor:
         gray = to_gray(images)
         images.mul_(saturation).add_(gray.mul_(1 - saturation)).clamp_(0, 1)
     if parameters.hue is not None:
-        shift_hue(images, parameters.hue.to(images.device))
+        shift_hue(images, to_device(parameters.hue, images.device))
     if parameters.gray is not None:
-        rows = parameters.gray.nonzero()[:, 0].to(images.device)
+        rows = to_device(parameters.gray.nonzero()[:, 0], images.device)
         images[rows] = to_gray(images[rows]).expand(-1, 3, -1, -1)
     return images
 

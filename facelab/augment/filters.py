@@ -6,6 +6,8 @@ from functools import lru_cache
 
 import torch
 
+from facelab.augment.parameters import to_device
+
 
 def blur(images: torch.Tensor, sigma: torch.Tensor, kernel_size: int) -> torch.Tensor:
     """Gaussian blur as torchvision's ``gaussian_blur`` (reflected borders), each photograph with its own sigma.
@@ -22,8 +24,7 @@ def blur(images: torch.Tensor, sigma: torch.Tensor, kernel_size: int) -> torch.T
         The same tensor.
     """
     rows = sigma.nonzero()[:, 0]
-    sigma = sigma[rows].to(images.device)
-    rows = rows.to(images.device)
+    sigma, rows = to_device(sigma[rows], images.device), to_device(rows, images.device)
     height, width = images.shape[2:]
     offsets = torch.arange(kernel_size, device=images.device) - kernel_size // 2
     weights = torch.softmax(-0.5 * (offsets / sigma[:, None]) ** 2, dim=1)
@@ -35,12 +36,12 @@ def blur(images: torch.Tensor, sigma: torch.Tensor, kernel_size: int) -> torch.T
 
 def _blur_matrices(weights: torch.Tensor, length: int) -> torch.Tensor:
     """(n, kernel) weights to (n, length, length) matrices."""
-    taps = _taps(weights.shape[1], length).to(weights.device)
+    taps = _taps(weights.shape[1], length, weights.device)
     return (weights @ taps.flatten(1)).view(-1, length, length)
 
 
 @lru_cache(maxsize=16)
-def _taps(kernel_size: int, length: int) -> torch.Tensor:
+def _taps(kernel_size: int, length: int, device: torch.device) -> torch.Tensor:
     """Which input pixel (column) each tap of the kernel reads for each output pixel (row), borders reflected."""
     output = torch.arange(length)
     taps = torch.zeros(kernel_size, length, length)
@@ -48,13 +49,21 @@ def _taps(kernel_size: int, length: int) -> torch.Tensor:
         source = (output + tap - kernel_size // 2).abs()
         source = (length - 1) - ((length - 1) - source).abs()
         taps[tap, output, source] = 1
-    return taps
+    return taps.to(device)
 
 
-def add_noise(images: torch.Tensor, sigma: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Gaussian noise of standard deviation ``sigma`` (N,) on images of 0 to 1, clipped to that range, in place."""
-    noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return images.add_(noise.mul_(sigma.to(images.device)[:, None, None, None])).clamp_(0, 1)
+def add_noise(images: torch.Tensor, sigma: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Noise of standard deviation ``sigma`` on images of 0 to 1, clipped to that range, in place.
+
+    Args:
+        images: float32 (N, C, h, w); overwritten.
+        sigma: float32 (N,).
+        noise: standard normal, of the shape of ``images``.
+
+    Returns:
+        The same tensor.
+    """
+    return images.add_(noise * to_device(sigma, images.device)[:, None, None, None]).clamp_(0, 1)
 
 
 def erase(images: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
@@ -68,7 +77,7 @@ def erase(images: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
         The same tensor.
     """
     height, width = images.shape[2:]
-    top, left, tall, wide = boxes.to(images.device).unbind(-1)
+    top, left, tall, wide = to_device(boxes, images.device).unbind(-1)
 
     def within(start: torch.Tensor, length: torch.Tensor, pixels: int) -> torch.Tensor:
         index = torch.arange(pixels, device=images.device)

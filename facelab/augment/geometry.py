@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from facelab.augment.parameters import Parameters
+from facelab.augment.parameters import Parameters, to_device
 
 
 def warp(images: torch.Tensor, parameters: Parameters, size: tuple[int, int]) -> torch.Tensor:
@@ -27,21 +27,21 @@ def warp(images: torch.Tensor, parameters: Parameters, size: tuple[int, int]) ->
     n, _, height, width = images.shape
     device = images.device
     box = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(n, 4) if parameters.crop is None else parameters.crop
-    box = box.to(device)
+    box = to_device(box, device)
     y = _crop_positions(box[:, 0] * height, box[:, 2] * height, size[0])
     x = _crop_positions(box[:, 1] * width, box[:, 3] * width, size[1])
     if parameters.flip is not None:
-        x = torch.where(parameters.flip.to(device)[:, None], x.flip(1), x)
+        x = torch.where(to_device(parameters.flip, device)[:, None], x.flip(1), x)
     # from the centre of the photograph, in pixels
     y, x = (y - (height - 1) / 2)[:, :, None], (x - (width - 1) / 2)[:, None, :]
     if parameters.translate is not None:
-        shift = parameters.translate.to(device)
+        shift = to_device(parameters.translate, device)
         x, y = x - shift[:, 0, None, None] * width, y - shift[:, 1, None, None] * height
     if parameters.scale is not None:
-        scale = parameters.scale.to(device)[:, None, None]
+        scale = to_device(parameters.scale, device)[:, None, None]
         x, y = x / scale, y / scale
     if parameters.angle is not None:
-        angle = torch.deg2rad(parameters.angle.to(device))[:, None, None]
+        angle = torch.deg2rad(to_device(parameters.angle, device))[:, None, None]
         x, y = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
     grid = torch.stack(torch.broadcast_tensors(x * (2 / width), y * (2 / height)), dim=-1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -51,8 +51,8 @@ class Parameters:
     noise_seed: int = 0
     erase: torch.Tensor | None = None
 
-    def subset(self, rows: slice) -> Parameters:
-        """The parameters of some of the photographs."""
+    def subset(self, rows: slice | torch.Tensor) -> Parameters:
+        """The parameters of some of the photographs: a slice, or int64 (n,). The seed of the noise stays that of them all."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Parameters(**{k: v[rows] if isinstance(v, torch.Tensor) else v for k, v in values.items()})
 
@@ -60,6 +60,13 @@ class Parameters:
         """The numbers of photographs that the parameters are for: one number, unless they do not belong together."""
         values = (getattr(self, field.name) for field in fields(self))
         return {len(value) for value in values if isinstance(value, torch.Tensor)}
+
+
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Numbers of the CPU where the photographs are. A GPU takes them from pinned memory, so that nobody waits for it."""
+    if device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def draw_boxes(

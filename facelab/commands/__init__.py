@@ -3,5 +3,5 @@
 ``experiments/command.py``.
 
 Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records, plots, webapp,
-exercises, protocols, labs, grading.
+exercises, protocols, labs, grading, batches, sweeps.
 """

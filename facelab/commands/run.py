@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.console import console, error_console
+from facelab.commands.console import console, error_console, print_table
 from facelab.commands.parameters import Parameters, Preset, notebook_values
-from facelab.errors import BadParameterError
+from facelab.errors import BadParameterError, FacelabError, PreemptedError
 
 if TYPE_CHECKING:  # papermill takes its time, and facelab --help needs none
     from facelab.labs.batch import BatchRun
@@ -21,6 +21,9 @@ def run(
     ],
     preset: Preset = None,
     param: Parameters = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going/--stop", help="Where a notebook fails: run the others, or stop.")
+    ] = True,
 ) -> None:
     """Run notebooks by papermill into runs/notebooks; the measured numbers go to runs/records.
 
@@ -39,11 +42,26 @@ def run(
                 f"{edited} has other code than the course's {planned.notebook.stem}, which is run now. "
                 f"To run that file: facelab run {shlex.quote(str(edited))}"
             )
+    failed: list[tuple[str, FacelabError]] = []
     for number, planned in enumerate(runs, start=1):
         kind = f" (preset {planned.parameters['preset']})" if "preset" in planned.parameters else ""
-        name = planned.notebook if planned.is_file else planned.notebook.stem
+        name = str(planned.notebook) if planned.is_file else planned.notebook.stem
         console.print(f"[{number}/{len(runs)}] {name}{kind} ...")
-        console.print(f"    {batch.execute(planned)}")
+        try:
+            console.print(f"    {batch.execute(planned, makes_room=True)}")
+        except PreemptedError:  # there is no room for the others either
+            raise
+        except FacelabError as error:
+            if not keep_going or len(runs) == 1:
+                raise
+            console.print("    failed")
+            failed.append((name, error))
+    if failed:
+        print_table(("notebook", "error"), [(name, str(error)) for name, error in failed])
+        raise FacelabError(
+            f"{len(failed)} of {len(runs)} notebooks failed.",
+            f"Mend them, and run them alone: facelab run {shlex.join(name for name, _ in failed)}.",
+        )
 
 
 def _plan(words: list[str], values: dict[str, str]) -> list[BatchRun]:

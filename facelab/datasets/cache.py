@@ -3,17 +3,20 @@
 A set is a folder with ``pixels.u8`` (uint8, N x size x size x C, nothing else), ``table.npz`` and ``meta.json``. No pickles:
 they break between versions of pandas. ``meta.json`` has the hashes of the other two and of itself; a set that does not agree
 with them is made again.
+
+It is made in a hidden folder beside, by one process at a time, and takes its name when it is whole. Where that process is
+stopped before, the shards that it has finished (``shards.ShardLog``) stay for the next one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import tempfile
 import time
 import warnings
 import zipfile
@@ -22,21 +25,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from facelab.datasets import tables
-from facelab.datasets.faceset import FaceSet, RejectedFile, pixels_sha256
+from facelab.datasets.faceset import FaceSet, RejectedFile
+from facelab.datasets.pixel_file import PixelWriter, cache_writes, hash_pixel_file
 from facelab.errors import FacelabError
 from facelab.files import read_json_object
 from facelab.paths import cache_root
+from facelab.progress import progress_bar
 
 _META, _PIXELS, _TABLE = "meta.json", "pixels.u8", "table.npz"
+_SHARDS = "shards.jsonl"  # beside them while the set is made
 _FORMAT = 3  # of the three files; a folder of another format is made anew
-_STALE = 24 * 3600  # seconds after which a half-written folder is one that a killed process left behind
-_PIECE = 8 * 2**20  # bytes read at once when the pixels are gone through
+_STALE = 7 * 24 * 3600  # seconds after which nobody goes on with a half-written folder
+_PARTIAL = ".partial"
+_SHOWN_AFTER = 2.0  # seconds that going through the pixels may take without a word
 
 # files of pixels that agreed with their hash: path, inode, size, time
 _verified: set[tuple[str, int, int, int]] = set()
@@ -68,6 +76,11 @@ class CacheKey:
         name = re.sub(r"[^A-Za-z0-9+_-]+", "_", self.source)[-60:]  # the name of a source may hold a path
         return cache_root() / "datasets" / f"{name}-{self.size}-v{self.version}-{self.origin[:16]}"
 
+    @property
+    def partial_folder(self) -> Path:
+        """Where it is made."""
+        return self.folder.with_name(f".{self.folder.name}{_PARTIAL}")
+
 
 class Contents(NamedTuple):
     """All of a FaceSet but its pixels; see ``FaceSet`` for the fields."""
@@ -76,49 +89,6 @@ class Contents(NamedTuple):
     names: tuple[str, ...]
     attributes: pd.DataFrame
     rejected_files: tuple[RejectedFile, ...]
-
-
-class PixelWriter:
-    """The pixels of a set that is being made: rows of a file, each assigned once, as if it were an array.
-
-    Written with ordinary writes, not through a memory map: there, a full disk is no error but a signal that ends the
-    process.
-
-    Args:
-        file: opened for reading and writing, empty.
-        shape: (N, H, W, C).
-    """
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, int, int, int]) -> None:
-        self._file, self.shape = file, shape
-        self._row = int(np.prod(shape[1:]))
-
-    def __setitem__(self, row: int, pixels: np.ndarray) -> None:
-        if pixels.dtype != np.uint8 or pixels.shape != self.shape[1:]:
-            raise ValueError(f"row {row} is {pixels.dtype} {pixels.shape}, not uint8 {self.shape[1:]}")
-        with _writing():
-            self._file.seek(row * self._row)
-            self._file.write(np.ascontiguousarray(pixels).data)
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Leave out every row where the mask bool (N,) is False; the others close up in order."""
-        with _writing():
-            for to, row in enumerate(np.flatnonzero(rows)):
-                if to != row:
-                    self._file.seek(int(row) * self._row)
-                    pixels = self._file.read(self._row)
-                    self._file.seek(to * self._row)
-                    self._file.write(pixels)
-            self.shape = (int(np.count_nonzero(rows)), *self.shape[1:])
-            self._file.truncate(self.shape[0] * self._row)
-
-    def sha256(self) -> str:
-        """As ``FaceSet.sha256``."""
-        with _writing():
-            self._file.flush()
-            os.fsync(self._file.fileno())  # some file systems say only now that there was no room
-            self._file.seek(0)
-            return pixels_sha256(self.shape, iter(lambda: self._file.read(_PIECE), b""))
 
 
 def read(key: CacheKey) -> FaceSet | None:
@@ -133,7 +103,7 @@ def read(key: CacheKey) -> FaceSet | None:
         written = meta.pop("meta_sha256"), meta["table_sha256"]
         if meta["format"] != _FORMAT or written != (_meta_sha256(meta), hashlib.sha256(table).hexdigest()):
             return None
-        if not _pixels_agree(folder / _PIXELS, meta["shape"], meta["sha256"]):
+        if not _pixels_agree(folder / _PIXELS, meta["shape"], meta["sha256"], key.source):
             return None
         images = np.memmap(folder / _PIXELS, np.uint8, "r", shape=tuple(meta["shape"]))
         with np.load(io.BytesIO(table), allow_pickle=False) as arrays:
@@ -158,48 +128,93 @@ def _meta_sha256(meta: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
-def _pixels_agree(path: Path, shape: list[int], sha256: str) -> bool:
+def _pixels_agree(path: Path, shape: list[int], sha256: str, name: str) -> bool:
     with path.open("rb") as file:
         status = os.stat(file.fileno())
         version = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
         if version in _verified:
             return True
-        if pixels_sha256(shape, iter(lambda: file.read(_PIECE), b"")) != sha256:
-            return False
+        with progress_bar(f"Checking {name}", shape[0], _SHOWN_AFTER) as shown:
+            if hash_pixel_file(file, shape, shown.advance) != sha256:
+                return False
     _verified.add(version)
     return True
 
 
-def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[PixelWriter], Contents]) -> FaceSet:
+def build(key: CacheKey, shape: tuple[int, int, int, int], fill: Callable[[PixelWriter, Path], Contents]) -> FaceSet:
     """Make a set, keep it under ``key``, and hand back the cached copy. Its pixels are never in memory as a whole.
+
+    Where another process makes the same set just now, its copy is waited for.
 
     Args:
         key: what it is kept under.
         shape: (N, size, size, C), N being the most rows that there can be.
-        fill: writes the rows, ``keep``s those that are good, and returns the rest of the set.
+        fill: is given the pixels and the path of a ``shards.ShardLog``: where it notes its shards there, those of a process
+            that was stopped are in the file already; else this is empty. It leaves the rows that are good, and returns the
+            rest of the set.
 
     Raises:
-        FacelabError: the disk is full or the cache folder cannot be written. Whatever ends ``fill``, nothing is left behind.
+        FacelabError: the disk is full or the cache folder cannot be written. Whatever ends ``fill``, nothing is left behind
+            but finished shards.
     """
-    folder = key.folder
-    with _writing():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        with _writing():
-            file = (partial / _PIXELS).open("w+b")
+    partial = key.partial_folder
+    with _only_process(key):
+        if (cached := read(key)) is not None:
+            return cached
+        with cache_writes():
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(key)
+            partial.mkdir(exist_ok=True)
         try:
-            pixels = PixelWriter(file, shape)
-            contents = fill(pixels)
-            sha256 = pixels.sha256()
+            _fill(partial, shape, fill, key.source)
+            return _publish(partial, key)
         finally:
-            with _writing():
-                file.close()
-        _write_rest(partial, contents, pixels.shape, sha256)
-        return _publish(partial, key)
+            if not _has_shards(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def _has_shards(partial: Path) -> bool:
+    """Whether pixels and their shards were written; where no photograph can be used, there is nothing to go on with."""
+    return all(path.is_file() and path.stat().st_size for path in (partial / _PIXELS, partial / _SHARDS))
+
+
+@contextmanager
+def _only_process(key: CacheKey) -> Iterator[None]:
+    """Wait until no other process makes this set. The system lets go of the lock however a process ends."""
+    path = _lock_path(key.folder.name)
+    lock = FileLock(path)
+    with cache_writes():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with progress_bar(f"Waiting for another process that decodes {key.source}", 1):
+                lock.acquire()
+    try:
+        yield
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        lock.release()
+
+
+def _lock_path(name: str) -> Path:
+    """Outside of the folders of sets, which come and go: a lock that was removed would let two in."""
+    return cache_root() / "locks" / f"{name}.lock"
+
+
+def _fill(
+    partial: Path, shape: tuple[int, int, int, int], fill: Callable[[PixelWriter, Path], Contents], name: str
+) -> None:
+    with cache_writes():
+        file = (partial / _PIXELS).open("r+b" if _has_shards(partial) else "w+b")
+    try:
+        pixels = PixelWriter(file, shape)
+        contents = fill(pixels, partial / _SHARDS)
+        with progress_bar(f"Checking {name}", pixels.shape[0], _SHOWN_AFTER) as shown:
+            sha256 = pixels.sha256(shown.advance)
+    finally:
+        with cache_writes():
+            file.close()
+    _write_rest(partial, contents, pixels.shape, sha256)
 
 
 def _write_rest(partial: Path, contents: Contents, shape: tuple[int, ...], sha256: str) -> None:
@@ -216,30 +231,24 @@ def _write_rest(partial: Path, contents: Contents, shape: tuple[int, ...], sha25
     np.savez(table, identity=contents.identity.astype(np.int64), **arrays)
     meta["table_sha256"] = hashlib.sha256(table.getbuffer()).hexdigest()
     meta["meta_sha256"] = _meta_sha256(meta)
-    with _writing():
+    with cache_writes():
         (partial / _TABLE).write_bytes(table.getbuffer())
         (partial / _META).write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _publish(partial: Path, key: CacheKey) -> FaceSet:
-    """Give the finished folder its name; where another process was faster, its copy is as good."""
-    with _writing():
-        if (cached := read(key)) is not None:
-            return cached
-        try:
-            if key.folder.exists():
-                if not _is_of_earlier_format(key.folder):
-                    warnings.warn(
-                        f"The cached copy of {key.source} was damaged, and was made again.",
-                        DamagedCacheWarning,
-                        stacklevel=5,
-                    )
-                shutil.rmtree(key.folder)
-            os.replace(partial, key.folder)
-        except OSError:
-            if (cached := read(key)) is not None:
-                return cached
-            raise
+    """Give the finished folder its name."""
+    with cache_writes():
+        if key.folder.exists():
+            if not _is_of_earlier_format(key.folder):
+                warnings.warn(
+                    f"The cached copy of {key.source} was damaged, and was made again.",
+                    DamagedCacheWarning,
+                    stacklevel=5,
+                )
+            shutil.rmtree(key.folder)
+        os.replace(partial, key.folder)
+        (key.folder / _SHARDS).unlink(missing_ok=True)  # only now: a process killed before goes on with them
     if (cached := read(key)) is None:
         raise FacelabError(
             f"The cache {key.folder} cannot be read back.", "Check the disk, or point FACELAB_CACHE to another."
@@ -254,19 +263,14 @@ def _is_of_earlier_format(folder: Path) -> bool:
         return False
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what killed processes left half written."""
-    for entry in parent.glob(".*-*"):
-        if entry.is_dir() and all(time.time() - path.stat().st_mtime > _STALE for path in [entry, *entry.iterdir()]):
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FacelabError(
-            f"The cache {cache_root()} cannot be written ({error.strerror or error}).",
-            "Free some space, or point FACELAB_CACHE to another disk.",
-        ) from error
+def _sweep(key: CacheKey) -> None:
+    """Remove what stopped processes left half made: of another state of this set, or of any that nobody went on with."""
+    of_this_set = f".{key.folder.name.removesuffix(f'{key.version}-{key.origin[:16]}')}"
+    for entry in key.partial_folder.parent.glob(".*-*"):
+        if entry == key.partial_folder or not entry.is_dir():
+            continue
+        with contextlib.suppress(OSError), FileLock(_lock_path(entry.name[1:].removesuffix(_PARTIAL)), timeout=0):
+            newest = max(path.stat().st_mtime for path in (entry, *entry.iterdir()))
+            superseded = entry.name.startswith(of_this_set) and entry.name.endswith(_PARTIAL)
+            if superseded or time.time() - newest > _STALE:
+                shutil.rmtree(entry, ignore_errors=True)

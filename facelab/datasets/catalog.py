@@ -87,8 +87,7 @@ def _entry(source: Source) -> CatalogEntry:
         return CatalogEntry(source.name, source.title, root, 0, 0, source.license, str(error))
     if "rejected" in index:
         index = index[index["rejected"].fillna("") == ""]
-    packed = source.archives(root) if source.archives is not None else []
-    held = sum(map(_bytes, packed or (f"{root}{os.sep}{file}" for file in index["file"])))
+    held = sum(map(_bytes, source.packed_files(root) or (f"{root}{os.sep}{file}" for file in index["file"])))
     return CatalogEntry(source.name, source.title, root, len(index), held, source.license)
 
 

@@ -51,8 +51,8 @@ _BROKEN = (
 # What Pillow has to say of broken metadata, which are passed over here; it names no file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.(Jpeg|Tiff)ImagePlugin")
 
-_WORKERS = min(8, os.cpu_count() or 1)  # Pillow and OpenCV let go of the interpreter's lock while they work
-_AHEAD, _AHEAD_BYTES = 32 * _WORKERS, 256 * 2**20  # encoded files held in memory at once: how many, of how many bytes
+THREADS = min(8, os.cpu_count() or 1)  #: Pillow and OpenCV let go of the interpreter's lock while they work
+_AHEAD, _AHEAD_BYTES = 32, 256 * 2**20  # encoded files held in memory at once: how many a thread, and of how many bytes
 
 
 class RowWriter(Protocol):
@@ -169,7 +169,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def decode_into(
-    out: RowWriter, files: Iterable[tuple[int, str, Photograph]], crop: Crop = center_square
+    out: RowWriter, files: Iterable[tuple[int, str, Photograph]], crop: Crop = center_square, threads: int = THREADS
 ) -> tuple[np.ndarray, list[RejectedFile]]:
     """Decode many files into an array or file that is already there, and say which could not be.
 
@@ -177,6 +177,7 @@ def decode_into(
         out: uint8 (N, size, size, C), written at the rows given.
         files: (row, name, photograph), in any order.
         crop: cuts the square to keep out of the decoded (H, W, C).
+        threads: how many decode at once.
 
     Returns:
         bool (N,), true where a photograph was written, and the rejected files.
@@ -196,9 +197,10 @@ def decode_into(
         except BadImageError as error:
             return error
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for chunk in _chunks(files):
-            for (row, name, _), result in zip(chunk, pool.map(square, [file[2] for file in chunk]), strict=True):
+    with ThreadPoolExecutor(threads) as pool:
+        apply = map if threads == 1 else pool.map
+        for chunk in _chunks(files, _AHEAD * threads):
+            for (row, name, _), result in zip(chunk, apply(square, [file[2] for file in chunk]), strict=True):
                 if isinstance(result, BadImageError):
                     rejected.append(RejectedFile(os.fspath(name), result.problem))
                 else:
@@ -207,12 +209,12 @@ def decode_into(
     return written, rejected
 
 
-def _chunks(files: Iterable[tuple[int, str, Photograph]]) -> Iterator[list[tuple[int, str, Photograph]]]:
+def _chunks(files: Iterable[tuple[int, str, Photograph]], most: int) -> Iterator[list[tuple[int, str, Photograph]]]:
     chunk, held = [], 0
     for file in files:
         chunk.append(file)
         held += len(file[2]) if isinstance(file[2], bytes) else 0
-        if len(chunk) == _AHEAD or held >= _AHEAD_BYTES:
+        if len(chunk) == most or held >= _AHEAD_BYTES:
             yield chunk
             chunk, held = [], 0
     if chunk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from facelab.datasets.image_rows import ImageRows, select_images
 from facelab.errors import BadParameterError
+from facelab.progress import progress_bar
 
 UNKNOWN = -1  #: identity of a photograph whose person is not known (UTKFace, FFHQ)
 
@@ -40,7 +42,8 @@ class FaceSet:
     """Photographs with who is on them and what is known about each.
 
     Attributes:
-        images: uint8 (N, H, W, C), RGB where C = 3, grey where C = 1. May be a read-only memory map.
+        images: uint8 (N, H, W, C), RGB where C = 3, grey where C = 1. May be a read-only memory map, or rows of one: then
+            the pixels stay on disk. ``images[rows]`` is an array either way.
         identity: int64 (N,), index into ``names``; ``UNKNOWN`` (-1) where the person is not known.
         names: name of each person, in sorted order of the source; people without a photograph here keep their number.
         attributes: one row a photograph, in the same order; the column ``file`` names it within its source.
@@ -48,7 +51,7 @@ class FaceSet:
         rejected_files: files of the source that could not be used.
     """
 
-    images: np.ndarray
+    images: np.ndarray | ImageRows
     identity: np.ndarray
     names: tuple[str, ...]
     attributes: pd.DataFrame
@@ -80,10 +83,15 @@ class FaceSet:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the pixels in order, the same on every machine: 64 hexadecimal digits."""
-        pieces = (
-            np.ascontiguousarray(self.images[start : start + 4096]).tobytes() for start in range(0, len(self), 4096)
-        )
-        return pixels_sha256(self.images.shape, pieces)  # in pieces, so that a memory map is never copied whole
+        with progress_bar(f"hashing {self.source}", len(self), delay=1.0) as shown:
+
+            def pieces() -> Iterator[bytes]:  # so that a memory map is never copied whole
+                for start in range(0, len(self), 4096):
+                    piece = np.ascontiguousarray(self.images[start : start + 4096])
+                    yield piece.tobytes()
+                    shown.advance(len(piece))
+
+            return pixels_sha256(self.images.shape, pieces())
 
     @property
     def people(self) -> np.ndarray:
@@ -92,7 +100,10 @@ class FaceSet:
         return found[found != UNKNOWN]
 
     def subset(self, rows: np.ndarray | Sequence[int]) -> FaceSet:
-        """The photographs at ``rows`` (indices, or a boolean mask of N), in that order; people keep their numbers."""
+        """The photographs at ``rows`` (indices, or a boolean mask of N), in that order; people keep their numbers.
+
+        The pixels are copied; those of a large part of a memory map stay where they are (``image_rows.select_images``).
+        """
         rows = np.asarray(rows)
         if rows.dtype == bool:
             if rows.shape != (len(self),):
@@ -103,7 +114,7 @@ class FaceSet:
         rows = rows.astype(np.int64)
         return replace(
             self,
-            images=self.images[rows],
+            images=select_images(self.images, rows),
             identity=self.identity[rows],
             attributes=self.attributes.iloc[rows].reset_index(drop=True),
         )

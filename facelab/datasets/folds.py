@@ -11,6 +11,8 @@ from facelab.datasets.pairs import Pairs, all_pairs, sample_pairs
 from facelab.errors import BadParameterError
 from facelab.whole_numbers import MAX_SEED, check_seed, is_whole_number
 
+_COLUMNS = ("first", "second", "same", "fold")
+
 
 def sample_fold_pairs(
     faces: FaceSet, folds: int = 5, genuine_per_fold: int = 300, seed: int = 0, exclude_same: str | None = None
@@ -38,8 +40,7 @@ def sample_fold_pairs(
         pairs = sample_pairs(faces.subset(rows), genuine_per_fold, genuine_per_fold, own_seed, exclude_same)
         fold = np.full(len(pairs), number + 1)
         parts.append(replace(pairs, first=rows[pairs.first], second=rows[pairs.second], fold=fold))
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
-    return Pairs(**columns)
+    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
 
 def most_fold_pairs(faces: FaceSet, folds: int, seed: int = 0, exclude_same: str | None = None) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from facelab.datasets import cache
-from facelab.datasets.cache import CacheKey, Contents, PixelWriter
+from facelab.datasets.cache import CacheKey, Contents
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile
+from facelab.datasets.pixel_file import PixelWriter
 
 _CHUNK = 1024  # photographs copied at once
 
@@ -49,14 +51,11 @@ def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet]
     rows = [first_row_per_person(faces) if one_per_person else np.arange(len(faces)) for faces in sets]
     channels = max(faces.images.shape[3] for faces in sets)
 
-    def fill(pixels: PixelWriter) -> Contents:
-        row = 0
+    def fill(pixels: PixelWriter, _: Path) -> Contents:
         for faces, wanted in zip(sets, rows, strict=True):
             for start in range(0, len(wanted), _CHUNK):
                 images = faces.images[wanted[start : start + _CHUNK]]
-                for image in np.broadcast_to(images, (*images.shape[:3], channels)):
-                    pixels[row] = image
-                    row += 1
+                pixels.append(np.broadcast_to(images, (*images.shape[:3], channels)))
         return _joined(parts, sets, rows)
 
     return cache.build(key, (sum(map(len, rows)), key.size, key.size, channels), fill)

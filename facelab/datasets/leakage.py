@@ -12,6 +12,7 @@ from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.sources import loaded_names
 from facelab.errors import BadParameterError, LeakageError
+from facelab.progress import progress_bar
 
 KINDS = ("identity", "file", "hash", "perceptual")
 _MADE_OF = {"orl-wild": "orl"}  # its people and photographs are those of another source
@@ -72,7 +73,12 @@ def _files(faces: FaceSet) -> list[str]:
 
 def _pixel_hashes(faces: FaceSet) -> list[bytes]:
     shape = str(faces.images.shape[1:]).encode()
-    return [hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest() for image in faces.images]
+    hashes = []
+    with progress_bar(f"hashing {faces.source}", len(faces), delay=1.0) as shown:
+        for image in faces.images:
+            hashes.append(hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest())
+            shown.advance()
+    return hashes
 
 
 def _shared(train: Sequence[Hashable], test: Sequence[Hashable]) -> list[tuple[int, int]]:

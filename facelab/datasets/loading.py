@@ -13,16 +13,20 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import cache, decode, joining
-from facelab.datasets.cache import CacheKey, Contents, PixelWriter
+from facelab.datasets.cache import CacheKey, Contents
 from facelab.datasets.decode import Photograph, decode_into
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.photo_formats import readable_formats
+from facelab.datasets.pixel_file import PixelWriter
+from facelab.datasets.shards import decode_in_shards
 from facelab.datasets.sources import Source, get_source, parse_different_names
 from facelab.datasets.trees import no_usable_photograph
 from facelab.errors import DataMissingError
 from facelab.paths import data_root
-from facelab.progress import progress_bar
+from facelab.progress import ProgressBar, progress_bar
 from facelab.whole_numbers import check_whole_number
+
+_STEP = 1000  # files from one step of a progress bar to the next
 
 
 def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
@@ -87,14 +91,21 @@ def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
     """Changes when the table, or the name, size, time or rights of a file change, or what can be decoded; reads no pixels."""
     digest = hashlib.sha256(f"{decode.VERSION} {readable_formats()} {list(index)}".encode())
     digest.update(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes())
-    archives = source.archives(root) if source.archives is not None else []
-    for path in archives or (f"{root}{os.sep}{file}" for file in index["file"]):
-        try:
-            found = os.stat(path)
-            digest.update(b"%d %d %d;" % (found.st_size, found.st_mtime_ns, found.st_mode))
-        except OSError:
-            digest.update(b"-;")  # listed but not there: named as rejected when it is read
+    paths = source.packed_files(root) or [f"{root}{os.sep}{file}" for file in index["file"]]
+    with progress_bar(f"Looking at the files of {source.name}", len(paths), delay=2) as shown:
+        for start in range(0, len(paths), _STEP):
+            some = paths[start : start + _STEP]
+            digest.update(b"".join(map(_state, some)))
+            shown.advance(len(some))
     return digest.hexdigest()
+
+
+def _state(path: str | Path) -> bytes:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return b"-;"  # listed but not there: named as rejected when it is read
+    return b"%d %d %d;" % (found.st_size, found.st_mtime_ns, found.st_mode)
 
 
 def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> FaceSet:
@@ -104,24 +115,28 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
         listed = [RejectedFile(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
         index = index.loc[~bad].drop(columns="rejected").reset_index(drop=True)
 
-    def fill(pixels: PixelWriter) -> Contents:
+    def fill(pixels: PixelWriter, log_path: Path) -> Contents:
         with progress_bar(f"Decoding {key.source}", len(index)) as shown:
             if source.render is not None:
                 written, rejected = np.ones(len(index), dtype=bool), []
                 for row, _, image in _advancing(source.render(root, index, key.size), shown):
                     pixels[row] = image
-            else:
+            elif source.packed_files(root):  # which are read from front to back
                 written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
+                pixels.keep(written)
+            else:
+                written, rejected = decode_in_shards(pixels, log_path, root, index, source.read, source.crop, shown)
         if not written.any():
             place, remedy = f"The data set {key.source!r} in {root}", f"Expected layout: {source.layout}."
             raise no_usable_photograph(place, [*listed, *rejected], remedy)
-        pixels.keep(written)
         return _contents(index[written].reset_index(drop=True), tuple(listed + rejected))
 
     return cache.build(key, (len(index), key.size, key.size, source.channels), fill)
 
 
-def _advancing(items: Iterator[tuple[int, str, Photograph]], shown) -> Iterator[tuple[int, str, Photograph]]:
+def _advancing(
+    items: Iterator[tuple[int, str, Photograph]], shown: ProgressBar
+) -> Iterator[tuple[int, str, Photograph]]:
     for item in items:
         yield item
         shown.advance()

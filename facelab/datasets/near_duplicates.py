@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 from scipy.fft import dctn
+from scipy.spatial import cKDTree
 
 SIDE = 32  #: pictures are compared as grey SIDE x SIDE
 MAX_BITS = 8  #: of the 64 bits of the perceptual hash, so many may differ
 MIN_CORRELATION = 0.988  #: and the two grey pictures correlate at least so much
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_CHUNK = 2048  # pictures of each side that are compared at a time
+_CHUNK = 2048  # pictures that are looked at at a time
+# Of the cosine transform, from coarse to fine, without the mean. Of LFW's 87.5 million pairs 8 of them leave 7,101 to be
+# compared, 10 leave 1,231, 12 leave 315; with more of them the tree is slower.
+_COEFFICIENTS = [(0, 1), (1, 0), (0, 2), (1, 1), (2, 0), (0, 3), (1, 2), (2, 1), (3, 0), (0, 4)]
 
 
 def thumbnails(images: np.ndarray, rows: Iterable[int] | None = None) -> np.ndarray:
@@ -69,7 +73,8 @@ def near_duplicates_within(
 ) -> Iterator[np.ndarray]:
     """``near_duplicates`` among the pictures of one set, each pair once, part after part as they are found.
 
-    In memory are 256 bytes a picture, and what is compared at the time: the set may be as large as the disk allows.
+    In memory are 250 bytes a picture, and what is compared at the time: the set may be as large as the disk allows. No picture
+    is compared with all others.
 
     Args:
         images: uint8 (N, H, W, C), such as the memory map of a data set.
@@ -89,28 +94,45 @@ def part_sizes(count: int) -> list[int]:
 def _copies(
     first: np.ndarray, second: np.ndarray, max_bits: int, min_correlation: float, each_once: bool = False
 ) -> Iterator[np.ndarray]:
-    """The pairs of each ``_CHUNK`` pictures of ``first``, sorted; with ``each_once`` only those of a row with a later one."""
-    starts = range(0, len(second), _CHUNK)
-    theirs = [perceptual_bits(thumbnails(second[start : start + _CHUNK])) for start in starts]
+    """The pairs of each ``_CHUNK`` pictures of ``first``, sorted; with ``each_once`` only those of a row with a later one.
+
+    Of two standardised pictures with correlation c the distance is sqrt(2 - 2 c), and that of any orthonormal coefficients
+    of theirs is not greater: a tree of a few coefficients finds all pairs that may correlate enough, and not many others.
+    """
+    theirs = [_looked_at(second, start) for start in range(0, len(second), _CHUNK)]
+    if not theirs:
+        yield from (np.empty((0, 2), dtype=np.int64) for _ in range(0, len(first), _CHUNK))
+        return
+    rows, their_bits, points = (np.concatenate([part[field] for part in theirs]) for field in range(3))
+    tree, radius = cKDTree(points), np.sqrt(max(0.0, 2 - 2 * min_correlation)) + 1e-4  # float32 rounds
     for start in range(0, len(first), _CHUNK):
-        small = thumbnails(first[start : start + _CHUNK])
-        bits, flat = perceptual_bits(small), _standardised(small)
-        found = [np.empty((0, 2), dtype=np.int64)]
-        for other, other_bits in zip(starts, theirs, strict=True):
-            if each_once and other < start:
-                continue
-            # The product of two rows of signs is 64 - 2 x Hamming distance: exact in float32, and BLAS is quick at it.
-            close = np.argwhere(bits @ other_bits.T >= 64 - 2 * max_bits)
-            if each_once and other == start:
-                close = close[close[:, 0] < close[:, 1]]
-            candidates, place = np.unique(close[:, 1], return_inverse=True)
-            their_flat = _standardised(thumbnails(second, other + candidates))
-            parts = len(close) // _CHUNK + 1
-            for part, at in zip(np.array_split(close, parts), np.array_split(place, parts), strict=True):
-                alike = np.einsum("kd,kd->k", flat[part[:, 0]], their_flat[at])
-                found.append(part[alike >= min_correlation] + (start, other))
-        pairs = np.concatenate(found)
+        own, bits, points = _looked_at(first, start)
+        near = cKDTree(points).sparse_distance_matrix(tree, radius, output_type="ndarray")
+        pairs = np.stack([own[near["i"]], rows[near["j"]]], axis=1)
+        close = (bits[near["i"]] != their_bits[near["j"]]).sum(axis=1) <= max_bits
+        pairs = pairs[close & (pairs[:, 0] < pairs[:, 1]) if each_once else close]
+        pairs = pairs[_correlations(first, second, pairs) >= min_correlation]
         yield pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _looked_at(images: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of ``_CHUNK`` pictures from ``start``, but for those of one grey value: their rows, bits and ``_COEFFICIENTS``."""
+    small = thumbnails(images[start : start + _CHUNK])
+    flat = _standardised(small)
+    told = np.flatnonzero(flat.any(axis=1))
+    low = dctn(flat[told].reshape(-1, SIDE, SIDE), axes=(1, 2), norm="ortho")
+    points = np.stack([low[:, down, across] for down, across in _COEFFICIENTS], axis=1)
+    return start + told, perceptual_bits(small[told]) > 0, points.astype(np.float64)
+
+
+def _correlations(first: np.ndarray, second: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Of the grey pictures of each pair: float32 (K,); pictures of ``_CHUNK`` pairs are in memory at a time."""
+    found = [np.empty(0, np.float32)]
+    for at in range(0, len(pairs), _CHUNK):
+        left, right = pairs[at : at + _CHUNK].T
+        sides = (_standardised(thumbnails(images, rows)) for images, rows in ((first, left), (second, right)))
+        found.append(np.einsum("kd,kd->k", *sides))
+    return np.concatenate(found)
 
 
 def _standardised(small: np.ndarray) -> np.ndarray:

@@ -20,12 +20,15 @@ class Pairs:
         second: int64 (M,), row of the second photograph.
         same: bool (M,), True where both show one person (a genuine pair), False for an impostor pair.
         fold: int64 (M,), fold of a cross-validation protocol, from 1; 0 where there is none.
+        population: how many genuine and how many impostor pairs there are, where these were drawn from them at random; None
+            where these are all that are meant.
     """
 
     first: np.ndarray
     second: np.ndarray
     same: np.ndarray
     fold: np.ndarray
+    population: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.first) == len(self.second) == len(self.same) == len(self.fold):
@@ -36,7 +39,8 @@ class Pairs:
 
     def __repr__(self) -> str:
         genuine = int(self.same.sum())
-        return f"Pairs({genuine} genuine, {len(self) - genuine} impostor, {len(np.unique(self.fold))} folds)"
+        drawn = f", drawn from {self.population[0]} and {self.population[1]}" if self.population else ""
+        return f"Pairs({genuine} genuine, {len(self) - genuine} impostor{drawn}, {len(np.unique(self.fold))} folds)"
 
     def subset(self, rows: np.ndarray) -> Pairs:
         """The pairs at ``rows`` (indices, or a boolean mask)."""
@@ -86,6 +90,12 @@ def column_codes(faces: FaceSet, column: str) -> np.ndarray:
     return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
+def rows_by_value(values: np.ndarray) -> list[np.ndarray]:
+    """The rows of each value of int (N,), the least value first: int64, each sorted; by one sort for all values."""
+    _, counts = np.unique(values, return_counts=True)
+    return np.split(np.argsort(values, kind="stable"), np.cumsum(counts)[:-1])[: len(counts)]
+
+
 def photo_codes(faces: FaceSet) -> np.ndarray:
     """Which photograph each picture shows: int64 (N,), equal for renderings of one (equal values in the column ``photo``)."""
     return column_codes(faces, "photo") if "photo" in faces.attributes else np.arange(len(faces))
@@ -122,7 +132,8 @@ def sample_pairs(faces: FaceSet, genuine: int, impostor: int, seed: int = 0, exc
         for count, kind in ((genuine, "genuine"), (impostor, "impostor"))
     )
     rng = np.random.default_rng(check_seed(seed))
-    rows = [np.flatnonzero(faces.identity == person) for person in faces.people]
+    known = np.flatnonzero(faces.identity != UNKNOWN)
+    rows = [known[own] for own in rows_by_value(faces.identity[known])]
     value = np.arange(len(faces)) if exclude_same is None else column_codes(faces, exclude_same)
     first = np.concatenate(
         [_genuine(rows, value, genuine, rng, faces.source), _impostor(rows, impostor, rng, faces.source)]

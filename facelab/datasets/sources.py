@@ -33,7 +33,8 @@ class Source:
             known), and one column for each attribute. Reads no pixels. A column ``rejected`` may give the reason why a
             file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected_files`` and not read.
         read: yields (row number of the index, file, photograph) for the rows of an index, in whatever order is fast. The
-            photograph is encoded bytes, or pixels (H, W, C) already, or the error that reading it met.
+            photograph is encoded bytes, or pixels (H, W, C) already, or the error that reading it met. Where nothing is
+            packed it is called for some hundred rows at a time, also in other processes.
         render: instead of ``read``, for a set that is made and not decoded: yields (row, file, uint8 (size, size, C)).
         channels: 1 grey, 3 RGB.
         crop: cuts the square that is kept of a decoded photograph.
@@ -60,6 +61,10 @@ class Source:
     fetch: Callable[[], Path] | None = None
     archives: Callable[[Path], list[Path]] | None = None
     published_counts: Mapping[str, int] = field(default_factory=dict)
+
+    def packed_files(self, root: Path) -> list[Path]:
+        """Its ``archives`` in a folder; empty where every photograph is a file of its own."""
+        return self.archives(root) if self.archives is not None else []
 
     @property
     def remedy(self) -> str:

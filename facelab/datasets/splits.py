@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 
 from facelab.datasets.faceset import UNKNOWN, FaceSet
-from facelab.datasets.pairs import column_codes
+from facelab.datasets.pairs import column_codes, rows_by_value
 from facelab.datasets.text_files import read_table
 from facelab.errors import BadParameterError
 from facelab.paths import project_data
@@ -76,12 +76,12 @@ def stratified_split(
     unit = np.arange(len(faces)) if group is None else _groups(faces, group, classes, names)
     seed = check_seed(seed)
     rng, parts = np.random.default_rng(seed), ([], [], [])
-    for number in np.unique(classes):
-        units = np.unique(unit[classes == number])
-        sizes = _sizes(len(units), train, validation, f"{names[number]} of {faces.source}", group or "photograph")
+    for own in rows_by_value(classes):
+        units, name = np.unique(unit[own]), names[classes[own[0]]]
+        sizes = _sizes(len(units), train, validation, f"{name} of {faces.source}", group or "photograph")
         shuffled = rng.permutation(units)
         for part, chosen in zip(parts, np.split(shuffled, np.cumsum(sizes)[:-1]), strict=True):
-            part.append(np.flatnonzero(np.isin(unit, chosen)))
+            part.append(own[np.isin(unit[own], chosen)])
     rows = [np.sort(np.concatenate(part)) for part in parts]
     recipe = {"split": "stratified", "by": column or "identity", "train": train, "validation": validation}
     return Split(rows[0], rows[2], rows[1], recipe | {"group": group, "seed": seed})
@@ -159,14 +159,13 @@ def select_label_fraction(
     _check_shares(fraction, 0)
     seed, draw = check_seed(seed), check_whole_number(draw, "draw", 0)
     classes, names = _classes(faces, column)
-    numbers = np.unique(classes)
-    each = max(1, _round(fraction * len(faces) / len(numbers)))
+    rows_of_classes = rows_by_value(classes)
+    each = max(1, _round(fraction * len(faces) / len(rows_of_classes)))
     rng, rows = np.random.default_rng([seed, draw]), []
-    for number in numbers:
-        own = np.flatnonzero(classes == number)
+    for own in rows_of_classes:
         if len(own) < each:
             raise BadParameterError(
-                f"{names[number]} of {faces.source} has {len(own)} photographs, {fraction:g} balanced needs {each}.",
+                f"{names[classes[own[0]]]} of {faces.source} has {len(own)} photographs, {fraction:g} balanced needs {each}.",
                 "Ask for a smaller fraction, or leave small classes out.",
             )
         rows.append(rng.permutation(own)[:each])

@@ -18,6 +18,7 @@ import pandas as pd
 
 from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import data_root
+from facelab.progress import progress_bar
 
 #: Endings of the names of photographs. What such a file holds is seen when it is decoded.
 SUFFIXES = frozenset(
@@ -131,16 +132,18 @@ def person_tree(root: Path, people_dir: str = "") -> pd.DataFrame:
     found = [(entry.name, *tree.look_at(entry)) for entry in sorted_entries(tree.top)]
     _check_people([name for name, folder, _ in found if folder], root / people_dir)
     rows: list[tuple[str, str, str]] = []
-    for name, folder, reason in found:
-        file = prefix + _printable(name)
-        if folder:
-            files = _files_of_person(tree, folder, file, unicodedata.normalize("NFC", name))
-            folders = {os.path.dirname(photo) for photo, _, fault in files if not fault}
-            if folders and file not in folders:
-                _refuse_part_of_set(name, root / people_dir)
-            rows += files
-        elif reason != NO_SUFFIX:
-            rows.append((file, "", reason or "It lies outside any person's folder."))
+    with progress_bar(f"Looking through {root / people_dir}", len(found), delay=2) as shown:
+        for name, folder, reason in found:
+            file = prefix + _printable(name)
+            if folder:
+                files = _files_of_person(tree, folder, file, unicodedata.normalize("NFC", name))
+                folders = {os.path.dirname(photo) for photo, _, fault in files if not fault}
+                if folders and file not in folders:
+                    _refuse_part_of_set(name, root / people_dir)
+                rows += files
+            elif reason != NO_SUFFIX:
+                rows.append((file, "", reason or "It lies outside any person's folder."))
+            shown.advance()
     return pd.DataFrame(rows, columns=["file", "identity", "rejected"])
 
 

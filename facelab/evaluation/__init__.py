@@ -24,6 +24,7 @@ from facelab.evaluation.bootstrap import (
     bootstrap_pairs_over_people,
     paired_bootstrap,
     verification_estimates,
+    verification_estimates_by_model,
 )
 from facelab.evaluation.clusters import fit_kmeans, silhouette_estimate, silhouette_sweep, topk_by_clusters
 from facelab.evaluation.collapse import (
@@ -164,6 +165,7 @@ __all__ = [
     "trials_needed",
     "uniformity",
     "verification_estimates",
+    "verification_estimates_by_model",
     "whitened_pca",
     "wilson",
     "wilson_of_fraction",

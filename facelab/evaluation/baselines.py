@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
+from facelab.progress import progress_bar
 from facelab.whole_numbers import is_whole_number
 
 Embed = Callable[[np.ndarray], np.ndarray]  #: uint8 (N, H, W, C) -> float32 (N, D) of unit norm
@@ -60,7 +61,11 @@ def _in_batches(
 ) -> np.ndarray:
     if images.shape[1:] != shape:
         raise BadParameterError(f"Images are {images.shape[1:]}, the baseline was fitted on {shape}.", "Use one size.")
-    parts = [_unit(transform(_pixels(images[at : at + BATCH]))) for at in range(0, len(images), BATCH)]
+    parts = []
+    with progress_bar("baseline", len(images), delay=1.0) as shown:
+        for at in range(0, len(images), BATCH):
+            parts.append(_unit(transform(_pixels(images[at : at + BATCH]))))
+            shown.advance(len(parts[-1]))
     return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from facelab.evaluation.intervals import Estimate, check_draws, percentile_inter
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import Roc, auc, eer, tmr_at_fmr
+from facelab.progress import progress_bar
 from facelab.whole_numbers import check_seed
 
 #: One figure, or several, of a ROC curve: ``eer``, ``auc``, ``lambda curve: tmr_at_fmr(curve, 0.01)``. The curve is exact at
@@ -30,7 +31,25 @@ def verification_estimates(
 ) -> dict[str, Estimate]:
     """EER, AUC and TMR at each FMR with their intervals, all from the same draws: ``{"eer", "auc", "tar@0.01", ...}``.
 
-    Arguments as in ``bootstrap_pairs_over_people``. All pairs that are given count, and no score is binned.
+    Arguments and errors as in ``verification_estimates_by_model``, for one model.
+    """
+    return verification_estimates_by_model({"": scores}, pairs, person, fmrs, draws, seed, photographs)[""]
+
+
+def verification_estimates_by_model(
+    scores: Mapping[str, np.ndarray],
+    pairs: Pairs,
+    person: np.ndarray,
+    fmrs: Sequence[float] = (),
+    draws: int = 1000,
+    seed: int = 0,
+    photographs: bool = True,
+) -> dict[str, dict[str, Estimate]]:
+    """``verification_estimates`` of several models on the same pairs: the people are drawn once for all.
+
+    Arguments as in ``bootstrap_pairs_over_people``, with the scores that each model gives, by its name. All pairs that are
+    given count, and no score is binned. Of pairs that were drawn from more, the method of each interval says how many, of
+    how many.
 
     Raises:
         BadParameterError: as ``bootstrap_pairs_over_people`` and ``tmr_at_fmr``.
@@ -39,11 +58,15 @@ def verification_estimates(
     def figures(curve: Roc) -> list[float]:
         return [eer(curve), auc(curve), *(tmr_at_fmr(curve, fmr) for fmr in fmrs)]
 
-    values, centre, people = _draws(figures, [scores], pairs, person, draws, seed, photographs)
+    values, centre, people = _draws(figures, list(scores.values()), pairs, person, draws, seed, photographs)
     names = ["eer", "auc", *(f"tar@{fmr:g}" for fmr in fmrs)]
+    method = METHOD if pairs.population is None else f"{METHOD}; {_drawn(pairs)}"
     return {
-        name: percentile_interval(values[:, 0, column], centre[0, column], people, METHOD, "people")
-        for column, name in enumerate(names)
+        model: {
+            name: percentile_interval(values[:, row, column], centre[row, column], people, method, "people")
+            for column, name in enumerate(names)
+        }
+        for row, model in enumerate(scores)
     }
 
 
@@ -116,6 +139,12 @@ def paired_bootstrap(
     )
 
 
+def _drawn(pairs: Pairs) -> str:
+    counts = int(pairs.same.sum()), int((~pairs.same).sum())
+    kinds = zip(counts, pairs.population, ("genuine", "impostor"), strict=True)
+    return " and ".join(f"{count} of {population} {kind}" for count, population, kind in kinds) + " pairs"
+
+
 class _Scored:
     """The scores of one model, sorted once. Impostor pairs between two genuine scores are one entry: their weights add."""
 
@@ -163,5 +192,9 @@ def _draws(
         return np.array([np.atleast_1d(statistic(model.curve(genuine, impostor))) for model in scored])
 
     rng = np.random.default_rng(check_seed(seed))
-    values = np.array([figures(*sampler.draw(rng)) for _ in range(check_draws(draws))])
-    return values, figures(np.ones(same.sum()), np.ones((~same).sum())), sampler.people
+    values = []
+    with progress_bar("bootstrap over people", check_draws(draws), delay=1.0) as shown:
+        while len(values) < draws:
+            values.append(figures(*sampler.draw(rng)))
+            shown.advance()
+    return np.array(values), figures(np.ones(same.sum()), np.ones((~same).sum())), sampler.people

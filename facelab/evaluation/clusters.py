@@ -2,25 +2,34 @@
 
 All of it takes embeddings at unit norm with Euclidean distance: the mean that k-means takes is one for that distance, and
 its square is twice the cosine distance, so neighbours are those of the cosine.
+
+Of many embeddings the silhouette is that of a sample. k-means of many, with many clusters, is in ``search.kmeans``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_samples, silhouette_score
+from sklearn.metrics import silhouette_samples
 from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import bootstrap_over_people
+from facelab.evaluation.silhouette import silhouettes_of
 from facelab.evaluation.topk import TopK, topk_by_neighbors
 from facelab.whole_numbers import check_seed, is_whole_number
 
+#: Embeddings, number of clusters and seed to what finds the nearest centroid of any embeddings.
+FitKmeans = Callable[[np.ndarray, int, int], Callable[[np.ndarray], np.ndarray]]
+
 RESTARTS = 10  #: of k-means, from other starting centroids; the one of least inertia is kept
+MAX_SILHOUETTES = 20_000  #: embeddings up to which each has its silhouette computed: they take a number for each pair
+SAMPLED_SILHOUETTES = 5_000  #: beyond: of so many, each of them against all embeddings
 
 
 def fit_kmeans(embeddings: np.ndarray, clusters: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
@@ -53,7 +62,8 @@ def silhouette_sweep(embeddings: np.ndarray, ks: Sequence[int], seed: int = 0) -
         seed: of k-means.
 
     Returns:
-        One row a k, index ``clusters``, column ``silhouette`` (-1 ... 1; Rousseeuw 1987).
+        One row a k, index ``clusters``, column ``silhouette`` (-1 ... 1; Rousseeuw 1987); of more than ``MAX_SILHOUETTES``
+        embeddings it is the mean of a sample of them.
 
     Raises:
         BadParameterError: as ``fit_kmeans``, or a k that leaves every embedding its own cluster.
@@ -63,7 +73,8 @@ def silhouette_sweep(embeddings: np.ndarray, ks: Sequence[int], seed: int = 0) -
             f"k = {list(ks)} for {len(embeddings)} embeddings.", "Give some k, all below that number."
         )
     rows = _unit(embeddings)
-    found = [silhouette_score(rows, fit_kmeans(rows, k, seed)(rows)) for k in ks]
+    chosen = _silhouette_rows(len(rows), seed)
+    found = [_silhouettes(rows, fit_kmeans(rows, k, seed)(rows), chosen).mean() for k in ks]
     return pd.DataFrame({"silhouette": found}, index=pd.Index(ks, name="clusters"))
 
 
@@ -72,12 +83,15 @@ def silhouette_estimate(
 ) -> Estimate:
     """Mean silhouette of given groups, such as the true people, with its interval over people.
 
+    Of more than ``MAX_SILHOUETTES`` embeddings it is the mean of ``SAMPLED_SILHOUETTES`` that are drawn, each computed against
+    all the others; the method of the interval says so, and ``n`` counts the people who were drawn.
+
     Args:
         embeddings: float (N, D).
         labels: (N,), the group of each; one that is alone in its group counts 0.
         person: (N,), whom the interval resamples; the groups where not given.
         draws: of the bootstrap.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of the sample.
 
     Raises:
         BadParameterError: fewer than 2 groups, nothing but groups of one, or as ``bootstrap_over_people``.
@@ -88,8 +102,13 @@ def silhouette_estimate(
             f"{groups} groups of {len(labels)} labels for {len(embeddings)} embeddings.",
             "Give each a label, 2 or more groups, and one of them with more than one embedding.",
         )
-    values = silhouette_samples(_unit(embeddings), labels)
-    return bootstrap_over_people(lambda rows: values[rows].mean(), labels if person is None else person, draws, seed)
+    chosen = _silhouette_rows(len(embeddings), seed)
+    values = _silhouettes(_unit(embeddings), labels, chosen)
+    person = np.asarray(labels if person is None else person)[chosen]
+    found = bootstrap_over_people(lambda rows: values[rows].mean(), person, draws, seed)
+    if len(chosen) == len(embeddings):
+        return found
+    return replace(found, method=f"{found.method}; silhouettes of {len(chosen)} of {len(embeddings)} embeddings")
 
 
 def topk_by_clusters(
@@ -99,6 +118,7 @@ def topk_by_clusters(
     labels: np.ndarray,
     clusters: int,
     seed: int = 0,
+    fit: FitKmeans = fit_kmeans,
 ) -> TopK:
     """Top-k within clusters: people in the order of their nearest photograph among those of the probe's cluster.
 
@@ -112,6 +132,7 @@ def topk_by_clusters(
         labels: int (N,), their people, each of whom is in the gallery.
         clusters: number of centroids, 2 ... G.
         seed: of k-means.
+        fit: k-means, called as ``fit_kmeans``.
 
     Returns:
         Ranks and the nearest person. A person without a photograph in the probe's cluster ranks behind everybody: number of
@@ -125,7 +146,7 @@ def topk_by_clusters(
         raise BadParameterError("Embeddings and labels differ in number, or there are none.", "Give each a label.")
     if not np.isin(labels, gallery_labels).all():
         raise BadParameterError("A person of the probes is not in the gallery.", "Split stratified by person.")
-    assign = fit_kmeans(gallery, clusters, seed)
+    assign = fit(gallery, clusters, seed)
     home, probe_home = assign(gallery), assign(probes)
     rank = np.full(len(labels), len(np.unique(gallery_labels)) + 1)
     predicted = np.empty(len(labels), np.int64)
@@ -137,6 +158,19 @@ def topk_by_clusters(
         found = topk_by_neighbors(gallery[members], people, probes[here], sought)
         rank[here[present]], predicted[here] = found.rank[present], found.predicted
     return TopK(rank, predicted)
+
+
+def _silhouette_rows(count: int, seed: int) -> np.ndarray:
+    """Rows int64, sorted, whose silhouettes stand for all."""
+    if count <= MAX_SILHOUETTES:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(check_seed(seed)).choice(count, SAMPLED_SILHOUETTES, replace=False))
+
+
+def _silhouettes(unit: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    if len(rows) == len(unit):
+        return silhouette_samples(unit, labels)
+    return silhouettes_of(rows, unit.astype(np.float32), labels)
 
 
 def _unit(embeddings: np.ndarray) -> np.ndarray:

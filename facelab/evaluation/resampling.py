@@ -16,6 +16,7 @@ from facelab.evaluation.intervals import (
     percentile_interval,
     wilson_of_fraction,
 )
+from facelab.progress import progress_bar
 from facelab.whole_numbers import check_seed
 
 METHOD = "bootstrap over people"  #: percentile interval
@@ -54,7 +55,11 @@ def bootstrap_over_people(
     rows_of = rows_of_people(person)
     people = len(rows_of)
     rng = np.random.default_rng(check_seed(seed))
-    values = [statistic(draw_people(rows_of, rng)) for _ in range(check_draws(draws))]
+    values = []
+    with progress_bar("bootstrap over people", check_draws(draws), delay=1.0) as shown:
+        while len(values) < draws:
+            values.append(statistic(draw_people(rows_of, rng)))
+            shown.advance()
     centre = statistic(np.arange(len(person)))
     return percentile_interval(_finite(values), *_finite([centre]), people, METHOD, "people", confidence)
 

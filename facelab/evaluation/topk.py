@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
+from sklearn.preprocessing import normalize
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.intervals import Estimate, wilson
+from facelab.progress import progress_bar
 from facelab.whole_numbers import check_whole_number
+
+MAX_PRODUCT = 2**25  #: probes x gallery up to which all their distances are computed with both in memory
+MAX_COSINES = 2**24  #: that are held at a time where the gallery comes in blocks, 64 MB
+TIE = 1e-6  #: cosines in blocks that differ by less are equal: float32 sums in another order are other numbers
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,53 @@ def topk_by_neighbors(
     Raises:
         BadParameterError: a probe's person has no photograph in the gallery, an unknown metric, sizes that differ.
     """
+    if metric == "cosine" and len(gallery) * len(probes) > MAX_PRODUCT:
+        _check(gallery, np.asarray(gallery_labels), probes, np.asarray(labels), metric)
+        step = block_size(len(probes))
+        blocks = (gallery[at : at + step] for at in range(0, len(gallery), step))
+        return topk_by_neighbors_in_blocks(blocks, gallery_labels, probes, labels)
     return _ranked(gallery, gallery_labels, probes, labels, metric, barred=None)
+
+
+def block_size(probes: int) -> int:
+    """Photographs of the gallery that a block should have for so many probes."""
+    return max(1, MAX_COSINES // max(probes, 1))
+
+
+def topk_by_neighbors_in_blocks(
+    blocks: Iterable[np.ndarray], gallery_labels: np.ndarray, probes: np.ndarray, labels: np.ndarray
+) -> TopK:
+    """``topk_by_neighbors`` by cosine of a gallery that comes block by block: exact, and never in memory as a whole.
+
+    It takes probes x gallery steps, and the memory of one block and of one number for each probe and person.
+
+    Args:
+        blocks: float (B, D) each, together the embeddings that are searched; of ``block_size`` rows.
+        gallery_labels: int (G,), their people.
+        probes: float (N, D), embeddings that are looked up.
+        labels: int (N,), their people, each of whom is in the gallery.
+
+    Raises:
+        BadParameterError: as ``topk_by_neighbors``.
+    """
+    gallery_labels, labels = np.asarray(gallery_labels), np.asarray(labels)
+    _check_probes(gallery_labels, probes, labels)
+    people, column = np.unique(gallery_labels, return_inverse=True)
+    probes = normalize(np.asarray(probes, dtype=np.float32))
+    nearest = np.full((len(probes), len(people)), -np.inf, dtype=np.float32)
+    at = 0
+    with progress_bar("nearest photographs", len(gallery_labels), delay=1.0) as shown:
+        for block in blocks:
+            _check_finite(block)
+            order = np.argsort(column[at : at + len(block)], kind="stable")
+            present, starts = np.unique(column[at : at + len(block)][order], return_index=True)
+            cosine = probes @ normalize(np.asarray(block[order], dtype=np.float32)).T
+            best = np.maximum.reduceat(cosine, starts, axis=1)
+            nearest[:, present] = np.maximum(nearest[:, present], best)
+            at += len(block)
+            shown.advance(len(block))
+    mate = np.take_along_axis(nearest, np.searchsorted(people, labels)[:, None], axis=1)
+    return TopK((nearest >= mate - TIE).sum(1), people[nearest.argmax(1)])
 
 
 def topk_leave_one_out(
@@ -136,12 +188,25 @@ def _check(
 ) -> None:
     if metric not in ("cosine", "euclidean"):
         raise BadParameterError(f"No metric is called {metric!r}.", "There are: cosine, euclidean.")
-    if not len(labels) or len(gallery) != len(gallery_labels) or len(probes) != len(labels):
+    if len(gallery) != len(gallery_labels):
+        raise BadParameterError(
+            f"{len(gallery)} embeddings, {len(gallery_labels)} labels.", "Give one of each an image."
+        )
+    _check_finite(gallery)
+    _check_probes(gallery_labels, probes, labels)
+
+
+def _check_finite(embeddings: np.ndarray) -> None:
+    if not np.isfinite(embeddings).all():
+        raise BadParameterError("Some embeddings are not finite.", "Look for the step where the training broke.")
+
+
+def _check_probes(gallery_labels: np.ndarray, probes: np.ndarray, labels: np.ndarray) -> None:
+    if not len(labels) or len(probes) != len(labels):
         raise BadParameterError(
             "Embeddings and labels differ in number, or there are none.", "Give one of each an image."
         )
-    if not (np.isfinite(gallery).all() and np.isfinite(probes).all()):
-        raise BadParameterError("Some embeddings are not finite.", "Look for the step where the training broke.")
+    _check_finite(probes)
     absent = np.setdiff1d(labels, gallery_labels)
     if len(absent):
         raise BadParameterError(

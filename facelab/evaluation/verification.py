@@ -35,8 +35,9 @@ def cosine_scores(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
         raise BadParameterError(f"A pair points beyond {len(embeddings)} embeddings.", "Embed the set that was paired.")
     unit = normalize(np.asarray(embeddings, dtype=np.float64))
     result = np.empty(len(pairs))
-    for start in range(0, len(pairs), 16384):  # in pieces, so that the gathered rows stay small
-        part = slice(start, start + 16384)
+    step = min(16384, max(1, 2**23 // unit.shape[1]))  # in pieces, so that the gathered rows stay small: 64 MB a side
+    for start in range(0, len(pairs), step):
+        part = slice(start, start + step)
         result[part] = np.einsum("md,md->m", unit[pairs.first[part]], unit[pairs.second[part]])
     return result
 

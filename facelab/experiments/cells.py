@@ -51,7 +51,7 @@ class Outcome:
 
 
 #: Computes jobs, so many at a time, in any order, and tells of each when it is done (by ``compute_cell``, which keeps the
-#: figures). When the generator is closed, nothing of it goes on. A cluster is another engine.
+#: figures). When the generator is closed, nothing of it goes on.
 Engine = Callable[[Sequence[Job], int], Generator[Outcome]]
 
 

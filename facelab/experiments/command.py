@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facelab.commands.console import console
+from facelab.errors import BadParameterError
+
+if TYPE_CHECKING:  # they take their time, and facelab --help needs none
+    from facelab.experiments.experiment import Experiment
+    from facelab.experiments.slurm_jobs import SlurmJobs
 
 app = typer.Typer(no_args_is_help=True, help="The measurements behind data/results, and how they are made again.")
 
@@ -33,13 +38,21 @@ def run(
         int | None, typer.Option(help="Seeds 0 ... seeds-1; the experiment's own number by default.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Cells at a time, a core each; one a core by default, 4 at most.")
+        int | None,
+        typer.Option(help="Cells at a time, a core each; one a core by default, 4 at most; slurm: 256."),
     ] = None,
     only: Annotated[
         str | None,
         typer.Option(
             help="Only cells whose label this regular expression finds: print their figures, write no record."
         ),
+    ] = None,
+    on: Annotated[str, typer.Option(help="local: processes of this machine; slurm: a job for each cell.")] = "local",
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Minutes that a job of Slurm may take; 240 by default.")
+    ] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="An option of sbatch, as partition=gpu, as often as needed.")
     ] = None,
 ) -> None:
     """Compute the cells of an experiment that are not kept yet, and write its record. Stop it and call again: it goes on."""
@@ -48,7 +61,11 @@ def run(
     from facelab.experiments.registry import get_experiment
     from facelab.paths import runs_root
 
-    kept, record = run_experiment(get_experiment(name), seeds, workers, only)
+    experiment = get_experiment(name)
+    engine = _make_engine(experiment, on, workers, timeout, slurm or [])
+    if on == "slurm" and workers is None and not experiment.alone:
+        workers = engine.engine.workers
+    kept, record = run_experiment(experiment, seeds, workers, only, engine)
     if only is not None:
         for label, cell in kept.items():
             console.print(f"{label} ({cell.seconds:.0f} s)", style="bold")
@@ -62,3 +79,24 @@ def run(
         )
     if record is not None:
         console.print(f"{len(kept)} cells, record {record}")
+
+
+def _make_engine(
+    experiment: Experiment, on: str, workers: int | None, minutes: int | None, sbatch: list[str]
+) -> SlurmJobs | None:
+    """Who computes the cells; None: processes of this machine.
+
+    Raises:
+        BadParameterError: no such engine, or an option that it has no use for.
+    """
+    from facelab.batches.jobs import make_engine
+    from facelab.experiments.slurm_jobs import SlurmJobs
+    from facelab.paths import runs_root
+
+    if on not in ("local", "slurm"):
+        raise BadParameterError(f"--on {on!r} is nothing that computes cells.", "Give local or slurm.")
+    if on == "local" and minutes is not None:
+        raise BadParameterError("--timeout is for jobs of Slurm.", "Give --on slurm too, or leave it out.")
+    folder = runs_root().resolve() / "experiments" / experiment.name / "jobs"
+    engine = make_engine(on, folder, f"facelab-{experiment.name}", workers, minutes, sbatch)
+    return SlurmJobs(engine) if on == "slurm" else None

@@ -42,7 +42,7 @@ from facelab.methods.embedders import new_embedder
 from facelab.methods.registry import method_entry
 from facelab.protocols.unseen_people import MIN_TEST_PEOPLE, scene_ids, split_unseen_people, verification_pairs
 from facelab.records import Metric
-from facelab.training import Plan, fit
+from facelab.training import CheckpointFolder, Plan, fit
 
 SIZE, BUDGET = 48, 24_000  #: side in pixels, and the views of a training
 FIGURES = ("closed set, rank 1", "EER of strangers", "FNIR at FPIR 10 %")
@@ -169,12 +169,14 @@ def build_untrained(contender: Contender, faces: FaceSet, plan: Plan) -> Method:
     return new_method(contender.method, network, CLASSIFIER, options, len(faces.people))
 
 
-def train(contender: Contender, faces: FaceSet, views: int, seed: int) -> tuple[Method, float]:
-    """The method after its budget, and the seconds that it took."""
+def train(
+    contender: Contender, faces: FaceSet, views: int, seed: int, folder: CheckpointFolder | None = None
+) -> tuple[Method, float]:
+    """The method after its budget, and the seconds that it took; its checkpoint is kept in ``folder``."""
     plan = plan_for_budget(contender, len(faces), views, seed)
     method = build_untrained(contender, faces, plan)
     photo = "photo" if contender.scenes and "photo" in faces.attributes else None
-    return method, fit(method, faces, plan, scenes=scene_ids(faces, photo)).seconds
+    return method, fit(method, faces, plan, scenes=scene_ids(faces, photo), folder=folder).seconds
 
 
 def fit_baselines(parts: Parts, seed: int) -> dict[str, Embed]:

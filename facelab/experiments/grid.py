@@ -1,7 +1,7 @@
 """Runs the cells of any experiment: side by side, kept as they are done, stopped at any time, and summarised into its record.
 
 A cell that is done lies in ``runs/experiments/NAME`` under a hash of everything that decides it, and a second call reads it.
-Who computes the missing cells is an ``Engine`` (``cells``); ``local_processes`` has the one there is.
+Who computes the missing cells is an ``Engine`` (``cells``): ``local_processes`` of this machine, or ``slurm_jobs``.
 """
 
 from __future__ import annotations

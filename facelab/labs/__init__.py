@@ -1,7 +1,7 @@
 """The frame of a notebook: its parameters, its record, its references (expected values with tolerances), how its exercises are
-checked, what it needs of its data, how it is built, and the explorers.
+checked, what it needs of its data, how it is built, how a killed run goes on, and the explorers.
 
-Imports from facelab: datasets, augment, methods, evaluation, records, plots, exercises.
+Imports from facelab: datasets, augment, methods, training, evaluation, records, plots, exercises.
 """
 
 from facelab.exercises import check_answer, predict

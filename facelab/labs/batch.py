@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import html
+import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from papermill.execute import ERROR_MARKER_TAG
 from papermill.iorw import papermill_io
 
 from facelab.datasets.loading import locate_source
 from facelab.datasets.sources import parse_joined_name
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import BadParameterError, FacelabError, PreemptedError
 from facelab.files import atomic_write
 from facelab.labs.build import notebook_from_source
+from facelab.labs.checkpoints import notebook_checkpoints
 from facelab.labs.kernel import fix_folders, kernel_options
+from facelab.labs.kernel_signals import SignalRelay
 from facelab.labs.notebook_file import NOTEBOOK_SUFFIX, code_cells, read_notebook
 from facelab.labs.parameters import has_parameters, nearest_notebook, resolve_parameters, run_label
 from facelab.paths import runs_root, work_root
@@ -120,29 +126,62 @@ def prepare(run: BatchRun) -> None:
         locate_source(part)
 
 
-def execute(run: BatchRun) -> Path:
+def execute(run: BatchRun, *, makes_room: bool = False) -> Path:
     """Run a notebook by papermill.
+
+    Args:
+        run: which.
+        makes_room: whether a signal that asks this process to make room, or to end, lets a training that is under way write
+            its checkpoint first.
 
     Returns:
         Path of the executed notebook.
 
     Raises:
         BadParameterError, DataMissingError: as ``prepare``.
-        FacelabError: a cell raised an error, or it was stopped; the executed notebook is written up to there.
+        PreemptedError: it made room; the same call goes on.
+        FacelabError: a cell raised an error, or it was stopped; the executed notebook is written up to there, and has the
+            error on top.
     """
     prepare(run)
-    name, executed = run.notebook.stem, run.executed
+    name, executed, relay = run.notebook.stem, run.executed, SignalRelay()
     given = _Files.path(run.notebook) if run.is_file else _Sources.path(run.notebook.with_suffix(NOTEBOOK_SUFFIX))
+    relief = f"Give it less to do or a larger machine. Look at {executed}."
     try:
-        with kernel_options(name, f"Give it less to do or a larger machine. Look at {executed}.") as options:
+        with (
+            relay.listen() if makes_room else nullcontext(),
+            notebook_checkpoints(run),
+            kernel_options(name, relief, relay) as options,
+        ):
             papermill.execute_notebook(
-                given, _Files.path(executed), run.parameters, cwd=run.kernel_folder, progress_bar=False, **options
+                given,
+                _Files.path(executed),
+                run.parameters,
+                cwd=run.kernel_folder,
+                progress_bar=False,
+                start_timeout=options["startup_timeout"],
+                **options,
             )
     except PapermillExecutionError as error:
+        if error.ename == PreemptedError.__name__:
+            raise PreemptedError(f"{name} made room in cell {error.exec_count}.", "The same call goes on.") from error
         raise FacelabError(
             f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}", f"Look at {executed}."
         ) from error
+    except FacelabError as error:
+        relay.stop(name)
+        if executed.is_file():
+            _put_on_top(executed, error.problem)
+        raise
     return executed
+
+
+def _put_on_top(executed: Path, problem: str) -> None:
+    """An error as the first cell of an executed notebook, where papermill has those that a cell raised."""
+    notebook = read_notebook(executed)
+    text = f'<span style="color:red; font-size:2em">{html.escape(problem)}</span>'
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(text, metadata={"tags": [ERROR_MARKER_TAG]}))
+    _Files().write(nbformat.writes(notebook), str(executed))
 
 
 def run_notebook(source: Path, values: dict[str, object]) -> Path:
@@ -185,5 +224,6 @@ class _Sources(_Files):
         return nbformat.writes(notebook_from_source(Path(path.removeprefix(self.SCHEME)).with_suffix(".py")))
 
 
+logging.getLogger("papermill").setLevel(logging.CRITICAL)  # how a kernel ended is said in our words
 for _handler in (_Files(), _Sources()):
     papermill_io.register(_handler.SCHEME, _handler)

@@ -19,11 +19,14 @@ from facelab.labs import parameters as _parameters
 from facelab.labs import references as _references
 from facelab.paths import project_data, project_folder, runs_root
 from facelab.plots import use_course_style
-from facelab.records import Metric, Record
+from facelab.records import Metric, Record, versions
+from facelab.threads import begin_with_one_thread
+from facelab.training import ScratchFolder
 
 T = TypeVar("T")
 
 BUILDING_VARIABLE = "FACELAB_BUILDING"  #: set in the environment while ``facelab build`` makes the stored notebooks
+CHECKPOINTS_VARIABLE = "FACELAB_CHECKPOINTS"  #: set for a kernel in batch, to where its checkpoints are kept
 
 
 class Run:
@@ -47,6 +50,7 @@ class Run:
             parameters=parameters,
         )
         self._started = time.perf_counter()
+        self._trainings: set[str] = set()
 
     def choose(self, smoke: T, laptop: T, paper: T) -> T:
         """The value that belongs to the preset of this run."""
@@ -103,9 +107,30 @@ class Run:
         ``runs/data``."""
         return project_data(*parts) if os.environ.get(BUILDING_VARIABLE) else runs_root().joinpath("data", *parts)
 
+    def folder(self, name: str) -> ScratchFolder | None:
+        """Where a training of this notebook keeps its checkpoint, for ``fit(..., folder=run.folder(name))``.
+
+        A notebook that ``facelab run`` or ``facelab batch`` was running when it was killed goes on from there. None where
+        somebody steps through the notebook: a cell that is run again shall train again.
+
+        Args:
+            name: of the training, another one for each.
+
+        Raises:
+            BadParameterError: in a batch run, where another training of the notebook has this name.
+        """
+        root = os.environ.get(CHECKPOINTS_VARIABLE)
+        if not root:
+            return None
+        if name in self._trainings:
+            raise BadParameterError(f"Two trainings are called {name!r}.", "Give run.folder another name for each.")
+        self._trainings.add(name)
+        return ScratchFolder(Path(root) / _parameters.plain_name(name))
+
     def finish(self) -> None:
         """Write the record below ``runs/records``, where ``facelab leaderboard`` finds it."""
         self.record.wall_seconds = round(time.perf_counter() - self._started, 2)
+        self.record.versions = versions()  # now that it is known how many threads the work got
         path = self.record.write(record_path(self.notebook, self.parameters))
         print(f"recorded {len(self.record.metrics)} numbers in {path.name}; facelab leaderboard shows them")
 
@@ -117,7 +142,7 @@ def record_path(notebook: str, parameters: dict[str, object]) -> Path:
 
 
 def begin(notebook: str, **values: object) -> Run:
-    """Start a notebook: check its parameters, set the style of its figures, and open its record.
+    """Start a notebook: check its parameters, set its threads and the style of its figures, and open its record.
 
     Args:
         notebook: its name: ``"02_cnn_mlp"``.
@@ -127,6 +152,8 @@ def begin(notebook: str, **values: object) -> Run:
         BadParameterError: unknown name or wrong type, named.
     """
     checked = _parameters.resolve_parameters(_parameters.find_source(notebook), values, parse=False)
+    if checked["preset"] != "paper":  # whose matrices are large enough for more
+        begin_with_one_thread()
     use_course_style()
     pd.set_option("display.max_colwidth", None)  # a sentence in a table is there to be read
     return Run(notebook, checked)

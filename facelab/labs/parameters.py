@@ -226,10 +226,13 @@ def run_label(notebook: Path, parameters: dict[str, object]) -> str:
         for name, parameter in declared_parameters(notebook).items()
         if name not in always and parameters[name] != parameter.default
     ]
-    text = "-".join([*(str(parameters[name]) for name in always), *changed])
+    return plain_name("-".join([*(str(parameters[name]) for name in always), *changed]))
+
+
+def plain_name(text: str) -> str:
+    """A text as the name of a file; two texts never share one, not even where upper and lower case count as the same."""
     plain = "".join(c if c.isalnum() or c in "-_+.=" else "_" for c in text)
     short = plain.encode()[:_LABEL_BYTES].decode(errors="ignore")
     if short == text == text.lower():
         return text
-    # two runs never share a name, not even where upper and lower case count as the same
     return f"{short}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from facelab.losses.labels import check_labels
+
 
 def center_loss(x: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
     """Half the mean squared distance of each embedding to the centre of its class (Eq. 2):
@@ -59,5 +61,4 @@ def _check(x: Tensor, labels: Tensor, centers: Tensor) -> None:
             f"x is {tuple(x.shape)}, labels {tuple(labels.shape)}, centers {tuple(centers.shape)}. "
             "Give (N, D), (N,) and (C, D)."
         )
-    if labels.min() < 0 or labels.max() >= len(centers):
-        raise ValueError(f"The labels go from {labels.min()} to {labels.max()}, the classes to {len(centers) - 1}.")
+    check_labels(labels, len(centers))

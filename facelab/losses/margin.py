@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facelab.losses.labels import check_labels
+
 MarginFunction = Callable[[Tensor], Tensor]  #: of the target's cosine: (N, 1) to (N, 1)
 
 
@@ -47,8 +49,7 @@ def margin_softmax(
         raise ValueError(
             f"Cosines {tuple(cosines.shape)}, labels {tuple(labels.shape)}. Give (N, C), and a label a row."
         )
-    if labels.min() < 0 or labels.max() >= cosines.shape[1]:
-        raise ValueError(f"The labels go from {labels.min()} to {labels.max()}, the classes to {cosines.shape[1] - 1}.")
+    check_labels(labels, cosines.shape[1])
     if isinstance(scale, int | float) and not scale > 0:
         raise ValueError(f"The scale is {scale}. Give a positive one.")
     column = labels[:, None]

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facelab.augment import Augmentation, as_batch, one_view
+from facelab.augment import Augmentation, Parameters, as_batch
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
+from facelab.methods.operations import threads_for_photographs
+from facelab.progress import progress_bar
 
 
 class Method(nn.Module):
@@ -64,19 +66,29 @@ class Method(nn.Module):
         """Clean photographs, float (N, C, H, W), to (N, D); not normalised."""
         return self.backbone(images)
 
-    def draw_views(
-        self, images: np.ndarray, generator: np.random.Generator, second_images: np.ndarray | None = None
-    ) -> list[Tensor]:
+    def draw_views(self, images: np.ndarray, generator: np.random.Generator) -> list[Tensor]:
         """``self.views`` augmented views, on the device of the method.
 
         Args:
             images: uint8 (N, H, W, C).
             generator: of the augmentation.
-            second_images: uint8 (N, H, W, C), the same scenes, for the second view; None: the same photographs.
         """
-        sources = (images, images if second_images is None else second_images)[: self.views]
-        batch = torch.cat([as_batch(source).to(self.device) for source in sources])
-        return list(one_view(batch, self.augmentation, generator).chunk(self.views))
+        batch = as_batch(images).to(self.device)
+        return self.make_views(torch.cat([batch] * self.views), self.draw_parameters(len(batch), generator))
+
+    def draw_parameters(self, photographs: int, generator: np.random.Generator) -> Parameters:
+        """The parameters of all views of some photographs: first those of the first view, then those of the second."""
+        return self.augmentation.draw(self.views * photographs, generator)
+
+    def make_views(self, images: Tensor, parameters: Parameters, rows: Tensor | None = None) -> list[Tensor]:
+        """``self.views`` views from drawn parameters, where the photographs are.
+
+        Args:
+            images: uint8 (views x N, C, H, W): what the first view is of, then what the second is of.
+            parameters: as ``draw_parameters`` gives them.
+            rows: int64 (views x N,), as in ``Augmentation.apply``.
+        """
+        return list(self.augmentation.apply(images, parameters, rows).chunk(self.views))
 
     @property
     def device(self) -> torch.device:
@@ -101,9 +113,12 @@ def apply_in_batches(
     was_training = method.training
     method.eval()
     pieces = []
-    for start in range(0, len(faces), batch_size):
-        images = method.augmentation.preprocess(as_batch(faces.images[start : start + batch_size]).to(method.device))
-        pieces.append(function(images).float().cpu().numpy())
+    threads = threads_for_photographs(method, faces.images[:1], min(batch_size, len(faces)))
+    with threads, progress_bar("embedding photographs", len(faces), delay=1.0) as shown:
+        for start in range(0, len(faces), batch_size):
+            images = as_batch(faces.images[start : start + batch_size]).to(method.device)
+            pieces.append(function(method.augmentation.preprocess(images)).float().cpu().numpy())
+            shown.advance(len(images))
     method.train(was_training)
     return np.concatenate(pieces)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from facelab.losses import a_softmax, center_loss, margin_softmax, ring_loss, sphere_lambda, updated_centers
 from facelab.losses.cosine import cosines
+from facelab.losses.labels import check_labels
 from facelab.methods.distributed import gather, weighted_mean_scale
 
 Terms = dict[str, Tensor]
@@ -82,9 +83,10 @@ class RingHead(SoftmaxHead):
 
     def forward(self, x: Tensor, labels: Tensor) -> Terms:
         """Loss, ``ring``, and the ``radius``."""
-        if self.training and self.radius < 0:
-            with torch.no_grad():
-                self.radius.copy_(torch.linalg.vector_norm(gather(x.detach().float()), dim=1).mean())
+        if self.training:
+            with torch.no_grad():  # where, not if: a GPU would have to be asked in each step
+                norm = torch.linalg.vector_norm(gather(x.detach().float()), dim=1).mean()
+                self.radius.copy_(torch.where(self.radius < 0, norm, self.radius))
         ring = ring_loss(x, self.radius)
         loss = super().forward(x, labels)["loss"] + self.loss_weight * ring
         return {"loss": loss, "ring": ring.detach(), "radius": self.radius.detach().clone()}
@@ -139,20 +141,21 @@ class CosineHead(nn.Module):
     def sample_classes(self, labels: Tensor) -> tuple[Tensor | slice, Tensor]:
         """Which classes a batch is compared with, and its labels among them.
 
+        Their number does not depend on how many classes the batch has, which a GPU would have to be asked for in each step: the
+        share of all classes that was asked for, and no fewer than the batch has photographs.
+
         Raises:
             ValueError: a label that is no class.
         """
         classes = len(self.weight)
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(f"The labels go from {labels.min()} to {labels.max()}, the classes to {classes - 1}.")
-        wanted = round(self.sample * classes)
+        check_labels(labels, classes)
+        wanted = max(round(self.sample * classes), len(labels))
         if wanted >= classes:
             return slice(None), labels
-        own, among = torch.unique(labels, return_inverse=True)
         chance = torch.rand(classes, device=labels.device)
-        chance[own] = -1.0  # never drawn
-        others = chance.topk(max(wanted - len(own), 0)).indices
-        return torch.cat([own, others]), among
+        chance[labels] = 2.0  # above every draw: always among them
+        rows = chance.topk(wanted).indices.sort().values
+        return rows, torch.searchsorted(rows, labels)
 
     def logits(self, x: Tensor) -> Tensor:
         """s times the cosine to each class, without margin: (N, C)."""

@@ -3,5 +3,5 @@
 ``closed_set`` other photographs of people who train; ``unseen_people`` pairs of strangers; ``few_labels``; ``face_alignment``
 what detection and alignment are worth. Shared by notebooks, commands and experiments.
 
-Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records.
+Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, search, records.
 """

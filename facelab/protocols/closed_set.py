@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +18,14 @@ from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import Split, stratified_split
 from facelab.errors import BadParameterError
-from facelab.evaluation import BASELINES, TopK, topk_by_neighbors, topk_by_scores
-from facelab.evaluation.clusters import topk_by_clusters
+from facelab.evaluation import BASELINES, TopK, topk_by_neighbors
+from facelab.evaluation.clusters import FitKmeans, fit_kmeans, topk_by_clusters
 from facelab.methods import Classifier, Method, embed_faces
-from facelab.training import History, Plan, fit
+from facelab.protocols.nearest_photographs import draw_probes, rank_by_class_scores, rank_by_nearest
+from facelab.search import kmeans
+from facelab.training import CheckpointFolder, History, Plan, fit
+
+MAX_PRODUCT = 3_000_000  #: photographs x clusters up to which k-means is restarted, and compares each with each
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class ClosedSetResult:
         method: the trained classifier, with the weights of its best epoch on validation.
         history: of its training.
         results: name -> ranks of the right person over the test photographs. ``CNN + MLP`` by softmax; the others by the
-            nearest training photograph.
+            nearest training photograph. Of many test photographs a sample is ranked, ``draw_probes(test, plan.seed)``.
     """
 
     split: Split
@@ -63,7 +66,7 @@ def new_classifier(faces: FaceSet, name: str = "resnet10", width: int | None = N
 
 
 def run_closed_set(
-    faces: FaceSet, build: Callable[[FaceSet], Classifier], plan: Plan, folder: Path | None = None
+    faces: FaceSet, build: Callable[[FaceSet], Classifier], plan: Plan, folder: CheckpointFolder | None = None
 ) -> ClosedSetResult:
     """Split, train, and look up the test photographs: the network, and what needs no training.
 
@@ -75,11 +78,11 @@ def run_closed_set(
     """
     split = split_closed_set(faces, plan.seed)
     train, test, validation = (faces.subset(rows) for rows in (split.train, split.test, split.validation))
-    method = build(faces)
-    results = rank_by_baselines(method, train, test)
+    method, probes = build(faces), draw_probes(test, plan.seed)
+    results = rank_by_baselines(method, train, probes)
     history = fit(method, train, plan, validate=top1_scorer(validation), folder=folder)
-    results["CNN, nearest photograph"] = rank_by_nearest_photograph(method, train, test)
-    results["CNN + MLP"] = topk_by_scores(method.predict(test), test.labels())
+    results["CNN, nearest photograph"] = rank_by_nearest_photograph(method, train, probes)
+    results["CNN + MLP"] = rank_by_class_scores(method, probes, class_numbers(train, probes))
     return ClosedSetResult(split, method, history, results)
 
 
@@ -88,18 +91,24 @@ def rank_by_baselines(method: Method, train: FaceSet, test: FaceSet) -> dict[str
     found = {}
     for name, baseline in BASELINES.items():
         embed = baseline(train.images)
-        found[name] = topk_by_neighbors(embed(train.images), train.identity, embed(test.images), test.identity)
+        found[name] = rank_by_nearest(lambda faces, embed=embed: embed(faces.images), train, test)
     return found | {"random network": rank_by_nearest_photograph(method, train, test)}
 
 
 def rank_by_nearest_photograph(method: Method, train: FaceSet, test: FaceSet) -> TopK:
     """People in the order of their training photograph that is nearest to the test photograph in the embedding."""
-    return topk_by_neighbors(embed_faces(method, train), train.identity, embed_faces(method, test), test.identity)
+    return rank_by_nearest(lambda faces: embed_faces(method, faces), train, test)
+
+
+def class_numbers(train: FaceSet, faces: FaceSet) -> np.ndarray:
+    """Classes of some photographs, for a method that was trained on ``train``: int64 (N,); everybody is there."""
+    return np.searchsorted(train.people, faces.identity)
 
 
 def top1_scorer(faces: FaceSet) -> Callable[[Classifier], float]:
     """What chooses the epoch of a classifier: its top-1 on some photographs, never those of the test."""
-    return lambda method: topk_by_scores(method.predict(faces), faces.labels()).accuracy(1).value
+    labels = faces.labels()
+    return lambda method: rank_by_class_scores(method, faces, labels).accuracy(1).value
 
 
 def rank_by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[str, TopK]:
@@ -113,11 +122,19 @@ def rank_by_embeddings(method: Method, train: FaceSet, test: FaceSet) -> dict[st
     Returns:
         ``nearest photograph``, and ``k-means`` with as many clusters as there are people, fitted on ``train``.
     """
-    gallery, probes = embed_faces(method, train), embed_faces(method, test)
+    gallery, probes, people = embed_faces(method, train), embed_faces(method, test), len(train.people)
+    _, fit = choose_kmeans(len(train), people)
     return {
         "nearest photograph": topk_by_neighbors(gallery, train.identity, probes, test.identity),
-        "k-means": topk_by_clusters(gallery, train.identity, probes, test.identity, len(train.people)),
+        "k-means": topk_by_clusters(gallery, train.identity, probes, test.identity, people, fit=fit),
     }
+
+
+def choose_kmeans(photographs: int, clusters: int) -> tuple[str, FitKmeans]:
+    """A name for a record, and k-means: restarted, or beyond ``MAX_PRODUCT`` photographs x clusters the one by search."""
+    if photographs * clusters <= MAX_PRODUCT:
+        return "k-means", fit_kmeans
+    return kmeans.describe_kmeans(photographs, clusters), kmeans.fit_kmeans_by_search
 
 
 def new_head(method: Method, classes: int, frozen: bool, seed: int) -> Classifier:
@@ -136,7 +153,15 @@ def new_head(method: Method, classes: int, frozen: bool, seed: int) -> Classifie
     return Classifier(network, replace(CLASSIFIER, size=seen.size, mean=seen.mean, std=seen.std), classes)
 
 
-def train_head(method: Method, train: FaceSet, validation: FaceSet, plan: Plan, frozen: bool, seed: int) -> Classifier:
+def train_head(
+    method: Method,
+    train: FaceSet,
+    validation: FaceSet,
+    plan: Plan,
+    frozen: bool,
+    seed: int,
+    folder: CheckpointFolder | None = None,
+) -> Classifier:
     """``new_head``, trained on names: what a method has learned, asked as a classifier is asked.
 
     Args:
@@ -146,9 +171,10 @@ def train_head(method: Method, train: FaceSet, validation: FaceSet, plan: Plan, 
         plan: the training.
         frozen: as for ``new_head``.
         seed: of the initial weights of the head.
+        folder: where the checkpoint is kept; None: nowhere.
     """
     classifier = new_head(method, len(train.people), frozen, seed)
-    fit(classifier, train, plan, validate=top1_scorer(validation))
+    fit(classifier, train, plan, validate=top1_scorer(validation), folder=folder)
     return classifier
 
 

@@ -21,7 +21,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation import fit_probe, mean_over_seeds
 from facelab.methods import Classifier, Method, embed_faces
 from facelab.records import Metric, Record
-from facelab.training import Plan, fit
+from facelab.training import CheckpointFolder, Plan, fit
 
 PIXEL_SIDE = 24  #: side of the photographs that logistic regression on pixels sees
 MIN_LABELS_PER_CLASS = 10  #: labels of each class from which on the strength of a probe is chosen among them
@@ -102,7 +102,12 @@ class FineTuning:
 
 
 def predict_with_few_labels(
-    task: LabelTask, networks: Mapping[str, Method], fraction: float, draw: int, tuning: FineTuning | None
+    task: LabelTask,
+    networks: Mapping[str, Method],
+    fraction: float,
+    draw: int,
+    tuning: FineTuning | None,
+    folder: CheckpointFolder | None = None,
 ) -> dict[str, np.ndarray]:
     """Classes that are given to the test photographs, after some labels of the pool were seen.
 
@@ -112,6 +117,7 @@ def predict_with_few_labels(
         fraction: share of the pool that is labelled.
         draw: number of the draw of labels, and the seed of the fine-tuning.
         tuning: of each network; None: no fine-tuning.
+        folder: where the checkpoints of the fine-tuning are kept, below the name of each network; None: nowhere.
 
     Returns:
         ``pixels, linear`` (logistic regression on 24 x 24 pixels), and of each network ``NAME, linear`` (the same on its
@@ -124,13 +130,20 @@ def predict_with_few_labels(
         z = [embed_faces(method, part) for part in (pool, task.test)]
         found[f"{name}, linear"] = _probed(z[0], labels, z[1], "features", draw)
         if tuning is not None:
-            classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw)
+            own = None if folder is None else folder / name
+            classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw, own)
             found[f"{name}, fine-tuned"] = classifier.predict(task.test).argmax(axis=1)
     return found
 
 
 def fine_tune(
-    method: Method, faces: FaceSet, labels: np.ndarray, classes: int, tuning: FineTuning, seed: int
+    method: Method,
+    faces: FaceSet,
+    labels: np.ndarray,
+    classes: int,
+    tuning: FineTuning,
+    seed: int,
+    folder: CheckpointFolder | None = None,
 ) -> Classifier:
     """One linear layer on a copy of a method's backbone, both trained on labels. The method's own head is thrown away.
 
@@ -141,6 +154,7 @@ def fine_tune(
         classes: how many there are.
         tuning: how.
         seed: of the layer's weights, of order and augmentation.
+        folder: where the checkpoint is kept; None: nowhere.
     """
     network, seen = copy.deepcopy(method.backbone), method.augmentation
     torch.manual_seed(seed)
@@ -148,7 +162,7 @@ def fine_tune(
         tuning.augmentation, size=seen.size, mean=seen.mean, std=seen.std
     )  # pixels as the backbone knows them
     classifier = Classifier(network, views, classes, hidden=())
-    fit(classifier, faces, tuning.plan(len(faces), seed), labels=labels)
+    fit(classifier, faces, tuning.plan(len(faces), seed), labels=labels, folder=folder)
     return classifier
 
 

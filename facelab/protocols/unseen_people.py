@@ -10,14 +10,22 @@ import pandas as pd
 
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
+from facelab.datasets.pair_samples import draw_from_all_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, photographs_per_person
 from facelab.datasets.splits import identity_disjoint_split, stored_people_split
 from facelab.errors import BadParameterError
-from facelab.evaluation import BASELINES, Estimate, cosine_scores, verification_estimates
+from facelab.evaluation import BASELINES, Estimate, cosine_scores, verification_estimates_by_model
 from facelab.methods import Method, embed_faces
-from facelab.training import History, Monitor, Plan, fit
+from facelab.progress import progress_bar
+from facelab.training import CheckpointFolder, History, Monitor, Plan, fit
 
 MIN_TEST_PEOPLE = 3  #: that an interval over people needs
+#: Pairs up to which all are compared. Each of the thousand draws of an interval goes through all of them.
+MAX_PAIRS = 2_000_000
+#: Pairs that are drawn where there are more. So many add +- 0.13 points to an FNMR of 10 %, and 500 false matches are
+#: expected at the least FMR that ``facelab train`` shows, 0.001: what makes an interval wide is that people differ.
+GENUINE_SAMPLE, IMPOSTOR_SAMPLE = 200_000, 500_000
+PAIRS_AT_A_TIME = 2048  #: of embeddings that are not kept
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,11 @@ class UnseenPeopleResult:
 
     Attributes:
         test: photographs of the people who were in no training.
-        pairs: all pairs of them, but for renderings of one photograph.
+        pairs: of them, by ``verification_pairs``.
         method: the trained method.
         history: of its training.
-        embeddings: name -> of the test photographs, by the baselines, the random network and the trained one (``CNN``).
+        embeddings: name -> of the test photographs, by the baselines, the random network and the trained one (``CNN``);
+            without those of raw pixels where the pairs are a sample: they have as many numbers as the photographs.
         scores: name -> cosine of each pair.
         metrics: name -> ``eer``, ``auc`` and TAR at the FARs asked for, intervals by bootstrap over people.
     """
@@ -53,6 +62,7 @@ def run_unseen_people(
     name: str = "CNN",
     scene: str | None = None,
     monitors: Sequence[Monitor] = (),
+    folder: CheckpointFolder | None = None,
 ) -> UnseenPeopleResult:
     """Train on half of the people, compare photographs of the other half.
 
@@ -65,13 +75,14 @@ def run_unseen_people(
         name: what the trained network is called in the results.
         scene: column of the attribute table; photographs with one value there are one scene for ``fit``.
         monitors: of the training.
+        folder: where the checkpoint is kept; None: nowhere.
     """
     train, test = split_unseen_people(faces, plan.seed)
-    pairs, method = verification_pairs(test), build(train)
-    embeddings = embed_baselines(method, train, test)
-    history = fit(method, train, plan, scenes=scene_ids(train, scene), monitors=monitors)
+    pairs, method = verification_pairs(test, plan.seed), build(train)
+    found, embeddings = score_baselines(method, train, test, pairs)
+    history = fit(method, train, plan, scenes=scene_ids(train, scene), monitors=monitors, folder=folder)
     embeddings[name] = embed_faces(method, test)
-    found = {label: cosine_scores(rows, pairs) for label, rows in embeddings.items()}
+    found[name] = cosine_scores(embeddings[name], pairs)
     metrics = verification_metrics(found, test, pairs, fars, draws, plan.seed)
     return UnseenPeopleResult(test, pairs, method, history, embeddings, found, metrics)
 
@@ -114,15 +125,57 @@ def check_measurable(test: FaceSet) -> None:
         )
 
 
-def verification_pairs(test: FaceSet) -> Pairs:
-    """All pairs of some photographs, but for renderings of one photograph."""
-    return all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
+def verification_pairs(test: FaceSet, seed: int = 0) -> Pairs:
+    """All pairs of some photographs, but for renderings of one photograph; of more than ``MAX_PAIRS`` a random sample."""
+    exclude = "photo" if "photo" in test.attributes else None
+    if len(test) * (len(test) - 1) // 2 <= MAX_PAIRS:
+        return all_pairs(test, exclude)
+    return draw_from_all_pairs(test, GENUINE_SAMPLE, IMPOSTOR_SAMPLE, seed, exclude)
 
 
 def embed_baselines(method: Method, train: FaceSet, test: FaceSet) -> dict[str, np.ndarray]:
     """Embeddings of the test photographs that need no training: by the baselines, and by a method before it learns."""
     found = {label: baseline(train.images)(test.images) for label, baseline in BASELINES.items()}
     return found | {"random network": embed_faces(method, test)}
+
+
+def score_baselines(
+    method: Method, train: FaceSet, test: FaceSet, pairs: Pairs
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Cosine of each pair by what needs no training, and the embeddings of ``embed_baselines``: name -> float array, each.
+
+    Where the pairs are a sample, those of raw pixels are made for some pairs at a time, and left out of the embeddings.
+    """
+    if pairs.population is None:
+        embeddings = embed_baselines(method, train, test)
+        return {name: cosine_scores(rows, pairs) for name, rows in embeddings.items()}, embeddings
+    pixels, pca = (baseline(train.images) for baseline in BASELINES.values())
+    embeddings = {"whitened PCA": pca(test.images), "random network": embed_faces(method, test)}
+    scores = {"raw pixels": score_in_pieces(pixels, test, pairs)}
+    return scores | {name: cosine_scores(rows, pairs) for name, rows in embeddings.items()}, embeddings
+
+
+def score_in_pieces(embed: Callable[[np.ndarray], np.ndarray], faces: FaceSet, pairs: Pairs) -> np.ndarray:
+    """``cosine_scores`` of pairs whose embeddings are too long to be kept: made for ``PAIRS_AT_A_TIME`` of them and dropped.
+
+    Args:
+        embed: uint8 (N, H, W, C) -> float (N, D).
+        faces: the photographs that the pairs point into.
+        pairs: M pairs of rows.
+
+    Returns:
+        float64 (M,).
+    """
+    scores = np.empty(len(pairs))
+    with progress_bar("comparing pairs", len(pairs), delay=1.0) as shown:
+        for at in range(0, len(pairs), PAIRS_AT_A_TIME):
+            part = pairs.subset(slice(at, at + PAIRS_AT_A_TIME))
+            rows, place = np.unique(np.concatenate([part.first, part.second]), return_inverse=True)
+            first, second = np.split(place, 2)
+            moved = replace(part, first=first, second=second)
+            scores[at : at + len(part)] = cosine_scores(embed(faces.images[rows]), moved)
+            shown.advance(len(part))
+    return scores
 
 
 def verification_metrics(
@@ -134,10 +187,7 @@ def verification_metrics(
     seed: int = 0,
 ) -> dict[str, dict[str, Estimate]]:
     """``eer``, ``auc`` and TAR at some FARs, by the scores that each method gives the pairs: name -> figure -> estimate."""
-    return {
-        name: verification_estimates(values, pairs, test.identity, fars, draws, seed)
-        for name, values in pair_scores.items()
-    }
+    return verification_estimates_by_model(pair_scores, pairs, test.identity, fars, draws, seed)
 
 
 def scene_ids(faces: FaceSet, column: str | None) -> np.ndarray | None:

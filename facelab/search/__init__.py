@@ -10,6 +10,7 @@ Imports from facelab: evaluation.
 
 from facelab.search.annoy import AnnoyBrokenWarning, cosine_of_angular, is_annoy_reliable
 from facelab.search.index import ENGINES, Index, build_index
+from facelab.search.kmeans import fit_kmeans_by_search
 from facelab.search.recall import recall_at_k, recall_from_ids
 from facelab.search.storage import load_index, save_index
 
@@ -19,6 +20,7 @@ __all__ = [
     "Index",
     "build_index",
     "cosine_of_angular",
+    "fit_kmeans_by_search",
     "is_annoy_reliable",
     "load_index",
     "recall_at_k",

@@ -2,27 +2,39 @@
 
 What a protocol measures in between comes in as a function.
 
-Imports from facelab: datasets, optim, methods.
+Imports from facelab: datasets, augment, optim, methods.
 """
 
-from facelab.training.accelerator import default_accelerator
+from facelab.training.accelerator import default_accelerator, single_process_fabric
+from facelab.training.checkpoint import CheckpointFolder, DiscardedCheckpointWarning, ScratchFolder, StatefulMonitor
 from facelab.training.gradient_cache import with_gradient_cache
+from facelab.training.log import LOGGERS, new_logger
 from facelab.training.loop import Monitor, Validate, check_batch, fit
 from facelab.training.memory import check_weights_fit, explain_memory_errors
-from facelab.training.order import draw_scene_partners, epoch_order
+from facelab.training.order import SceneIndex, epoch_order
 from facelab.training.plan import History, Plan
+from facelab.training.sync_batch_norm import check_sync_batch_norm, synchronize_batch_norms
 
 __all__ = [
+    "LOGGERS",
+    "CheckpointFolder",
+    "DiscardedCheckpointWarning",
     "History",
     "Monitor",
     "Plan",
+    "SceneIndex",
+    "ScratchFolder",
+    "StatefulMonitor",
     "Validate",
     "check_batch",
+    "check_sync_batch_norm",
     "check_weights_fit",
     "default_accelerator",
-    "draw_scene_partners",
     "epoch_order",
     "explain_memory_errors",
     "fit",
+    "new_logger",
+    "single_process_fabric",
+    "synchronize_batch_norms",
     "with_gradient_cache",
 ]

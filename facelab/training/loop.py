@@ -10,27 +10,33 @@ import copy
 import hashlib
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.loggers import Logger
 from torch import Tensor, nn
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
 from facelab.methods import Method
+from facelab.methods.operations import threads_for_photographs
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import progress_bar
-from facelab.training.accelerator import default_accelerator
-from facelab.training.checkpoint import Checkpoint, Position
+from facelab.training.accelerator import single_process_fabric
+from facelab.training.batches import Batch, BatchLoader
+from facelab.training.checkpoint import Checkpoint, CheckpointFolder, Position
 from facelab.training.gradient_cache import with_gradient_cache
+from facelab.training.log import TrainingLog
 from facelab.training.memory import explain_memory_errors
-from facelab.training.order import draw_scene_partners, epoch_order
+from facelab.training.order import SceneIndex
 from facelab.training.plan import History, Plan
+from facelab.training.preemption import Preemption, watch_for_preemption
+from facelab.training.prefetch import prefetch
+from facelab.training.terms import Terms
+from facelab.training.transfer import Transfer
 
 Validate = Callable[[Method], float]
 Monitor = Callable[[Method], dict[str, float]]
@@ -46,9 +52,10 @@ def fit(
     scenes: np.ndarray | None = None,
     validate: Validate | None = None,
     monitors: Sequence[Monitor] = (),
-    folder: Path | None = None,
+    folder: CheckpointFolder | None = None,
     checkpoint_seconds: float = 30.0,
     fabric: Fabric | None = None,
+    logger: Logger | None = None,
 ) -> History:
     """Train a method in place.
 
@@ -63,9 +70,11 @@ def fit(
         validate: called after each epoch with the method in evaluation mode; larger is better. The method ends with the
             weights of its best epoch. It must never see the test set.
         monitors: called after each epoch with the method in evaluation mode; their numbers join the history.
-        folder: where ``last.ckpt`` is kept. A run with the same plan and data that finds one there goes on from it.
+        folder: where ``last.ckpt`` is kept. A run with the same plan and data that finds one there goes on from it. Of a
+            ``ScratchFolder`` a checkpoint of another run is thrown away.
         checkpoint_seconds: how often it is written within an epoch; it is also written after each epoch.
-        fabric: devices and precision; where not given, one CUDA GPU or else the CPU, in float32.
+        fabric: devices and precision; where not given, one CUDA GPU or else the CPU, in float32, and one process.
+        logger: any logger of Fabric, told of each step and each epoch (``log.TrainingLog``); it is saved, never finalised.
 
     Returns:
         Its history.
@@ -73,32 +82,37 @@ def fit(
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
         BadParameterError: as ``check_batch``, or chunks of a method that is no ``Siamese``.
+        PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
-    loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator=default_accelerator(), devices=1))
-    checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
+    loop = _prepare(method, faces, plan, labels, scenes, fabric or single_process_fabric())
+    checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint, monitors, checkpoint_seconds)
     at = checkpoint.read()
-    written = started = time.monotonic()
-    before = at.history.seconds
-
-    def save() -> float:
-        at.history.seconds = before + time.monotonic() - started
-        checkpoint.write(at)
-        return time.monotonic()
-
-    with progress_bar(f"training {type(method).__name__}", plan.epochs * loop.steps) as progress:
+    log = TrainingLog(logger, loop.fabric, loop.steps, at.epoch * loop.steps + at.step)
+    terms = Terms(loop.fabric, at, log)
+    upcoming = prefetch(loop.batches.load, loop.batches.upcoming(at.epoch, at.step))
+    bar = progress_bar(f"training {type(method).__name__}", plan.epochs * loop.steps)
+    stops = watch_for_preemption(saves=folder is not None)
+    at_once = method.views * (plan.chunk or plan.batch_size // loop.fabric.world_size)
+    threads = threads_for_photographs(method, faces.images[:1], at_once)
+    with threads, bar as progress, stops as preemption, upcoming as batches:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
-            order = epoch_order(loop.labels, plan.per_class, np.random.default_rng([plan.seed, at.epoch]))
             while at.step < loop.steps:
-                loss = loop.step(at, order[at.step * plan.batch_size : (at.step + 1) * plan.batch_size])
-                progress.advance(note=f"epoch {at.epoch + 1}, loss {loss:.3f}")
-                if time.monotonic() - written > checkpoint_seconds:
-                    written = save()
-            _end_epoch(method, at, loop.steps, validate, monitors)
-            written = save()
-    if at.best_weights is not None:
-        method.load_state_dict(at.best_weights)
+                loop.step(at, next(batches), terms)
+                progress.advance(note=terms.note)
+                if terms.settled:
+                    _save_where_due(at, checkpoint, preemption, loop, log)
+            terms.settle()
+            _end_epoch(method, at, loop.steps, validate, monitors, log)
+            checkpoint.end_epoch(at)
+            if at.epoch < plan.epochs:
+                _save_where_due(at, checkpoint, preemption, loop, log)
+        if at.best_weights is not None:
+            method.load_state_dict(at.best_weights)
+        checkpoint.finish(at)
+        if preemption.asked_of_any(loop.fabric):  # while the last epoch was closed
+            raise preemption.error()
     method.eval()
     return at.history
 
@@ -127,7 +141,10 @@ def _prepare(
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(with_gradient_cache(method, plan.chunk), optimizer)
-    return TrainingLoop(fabric, method, wrapped, optimizer, faces, labels, scenes, plan)
+    batches = BatchLoader(
+        method, faces, labels, SceneIndex(scenes), plan, Transfer(fabric.device), fabric.global_rank, fabric.world_size
+    )
+    return TrainingLoop(fabric, method, wrapped, optimizer, batches)
 
 
 @dataclass
@@ -138,53 +155,39 @@ class TrainingLoop:
     method: Method
     wrapped_method: nn.Module
     optimizer: torch.optim.Optimizer
-    faces: FaceSet
-    labels: np.ndarray
-    scenes: np.ndarray
-    plan: Plan
+    batches: BatchLoader
+
+    @property
+    def plan(self) -> Plan:
+        """Of the training."""
+        return self.batches.plan
 
     @property
     def fingerprint(self) -> str:
         """Differs where a checkpoint of the one run would be wrong for the other."""
         shapes = {name: list(value.shape) for name, value in self.method.state_dict().items()}
         settings = {name: value for name, value in vars(self.method).items() if isinstance(value, int | float | str)}
-        parts = [type(self.method).__name__, settings | {"training": None}, shapes, self.faces.sha256]
-        parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (self.labels, self.scenes)]
+        known = self.batches
+        parts = [type(self.method).__name__, settings | {"training": None}, shapes, known.faces.sha256]
+        parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (known.labels, known.scenes.scenes)]
         parts += [asdict(self.plan), asdict(self.method.augmentation)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
     def steps(self) -> int:
         """Steps of one epoch."""
-        return len(self.faces) // self.plan.batch_size
+        return self.batches.steps
 
-    def step(self, position: Position, rows: np.ndarray) -> float:
-        """One step of the optimiser on some photographs; moves ``position`` on. The mean loss over the processes."""
-        plan, fabric = self.plan, self.fabric
-        seeds = np.random.SeedSequence([plan.seed, position.epoch, position.step])
-        torch.manual_seed(int(seeds.generate_state(1)[0]))  # dropout, and whatever else a method draws
-        # Each process augments the whole batch and keeps its part: many processes then see exactly what one would.
-        mine = slice(fabric.global_rank, None, fabric.world_size)
-        generator = np.random.default_rng(seeds)
-        others = draw_scene_partners(self.scenes, rows, generator)
-        views = self.method.draw_views(self.faces.images[rows], generator, self.faces.images[others])
+    def step(self, position: Position, batch: Batch, terms: Terms) -> None:
+        """One step of the optimiser on a prepared batch; moves ``position`` on."""
+        torch.manual_seed(batch.seed)  # dropout, and whatever else a method draws
+        images, labels, scenes = batch.tensors.receive()
+        views = self.method.make_views(images, batch.parameters, batch.own)
         self.wrapped_method.train()
-        labels, scenes = (
-            torch.from_numpy(numbers[rows][mine]).to(fabric.device) for numbers in (self.labels, self.scenes)
-        )
-        terms = self.wrapped_method([view[mine] for view in views], labels, scenes)
-        means = fabric.all_reduce(torch.stack([term.detach().float() for term in terms.values()]), reduce_op="mean")
-        values = dict(zip(terms, means.tolist(), strict=True))
-        if not all(map(math.isfinite, values.values())):
-            raise TrainingError(
-                f"Epoch {position.epoch + 1}, step {position.step + 1}: {values}.",
-                "Lower the learning rate, or look at this batch.",
-            )
-        self._descend(terms["loss"], position.epoch * self.steps + position.step)
-        for name, value in values.items():
-            position.sums[name] = position.sums.get(name, 0.0) + value
+        found = self.wrapped_method(views, labels, scenes)
+        terms.add(position.step, found)
+        self._descend(found["loss"], position.epoch * self.steps + position.step)
         position.step += 1
-        return values["loss"]
 
     def _descend(self, loss: Tensor, step: int) -> None:
         """One move of the optimiser. The rate follows from the step's number: nothing to remember, so nothing to resume."""
@@ -201,14 +204,37 @@ class TrainingLoop:
         self.method.after_step()
 
 
+def _save_where_due(
+    at: Position, checkpoint: Checkpoint, preemption: Preemption, loop: TrainingLoop, log: TrainingLog
+) -> None:
+    """Write a checkpoint where it is time to, or where the training is to make room; then it ends here.
+
+    Called where all processes are at the same step and no loss is left unseen. What came for one process stops all of them.
+
+    Raises:
+        PreemptedError: the training was asked to make room.
+    """
+    asked = preemption.asked_of_any(loop.fabric)
+    if asked or (checkpoint.is_due() and at.step < loop.steps):  # at the end of an epoch it is written anyway
+        log.save()
+        checkpoint.write(at)
+    if asked:
+        raise preemption.error()
+
+
 def _end_epoch(
-    method: Method, at: Position, steps: int, validate: Validate | None, monitors: Sequence[Monitor]
+    method: Method,
+    at: Position,
+    steps: int,
+    validate: Validate | None,
+    monitors: Sequence[Monitor],
+    log: TrainingLog,
 ) -> None:
     """Close the epoch in ``at``: means of the terms, validation, monitors, the best weights so far."""
     entry = {name: total / steps for name, total in at.sums.items()}
     method.eval()
     for monitor in monitors:
-        entry |= monitor(method)
+        entry |= {name: float(value) for name, value in monitor(method).items()}
     if validate is not None:
         score = entry["validation"] = float(validate(method))
         if math.isnan(score):
@@ -217,4 +243,5 @@ def _end_epoch(
             at.best_score, at.history.best_epoch = score, at.epoch + 1
             at.best_weights = copy.deepcopy(dict(method.state_dict()))
     at.history.epochs.append(entry)
+    log.add_epoch(at.epoch, entry)
     at.epoch, at.step, at.sums = at.epoch + 1, 0, {}

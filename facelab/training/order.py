@@ -28,17 +28,27 @@ def epoch_order(labels: np.ndarray, per_class: int, generator: np.random.Generat
     return by_class[np.argsort(place[group], kind="stable")]
 
 
-def draw_scene_partners(scenes: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """For each of some rows, one of the rows of its scene, itself included: int (n,).
+class SceneIndex:
+    """Which photographs show one scene; made once, so that a draw costs no more in a larger set.
 
     Args:
         scenes: int (N,), scene of each photograph, numbered from 0 without a gap.
-        rows: int (n,).
-        generator: that draws; left alone where every scene has one photograph.
     """
-    sizes = np.bincount(scenes)
-    if len(sizes) == len(scenes):
-        return rows
-    by_scene, first = np.argsort(scenes, kind="stable"), np.cumsum(sizes) - sizes
-    drawn = (generator.random(len(rows)) * sizes[scenes[rows]]).astype(np.int64)
-    return by_scene[first[scenes[rows]] + drawn]
+
+    def __init__(self, scenes: np.ndarray) -> None:
+        self.scenes, self.sizes = scenes, np.bincount(scenes)
+        self.by_scene = np.argsort(scenes, kind="stable")
+        self.first = np.cumsum(self.sizes) - self.sizes  # where each scene begins in ``by_scene``
+
+    def draw_partners(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """For each of some rows, one of the rows of its scene, itself included: int (n,).
+
+        Args:
+            rows: int (n,).
+            generator: that draws; left alone where every scene has one photograph.
+        """
+        if len(self.sizes) == len(self.scenes):
+            return rows
+        own = self.scenes[rows]
+        drawn = (generator.random(len(rows)) * self.sizes[own]).astype(np.int64)
+        return self.by_scene[self.first[own] + drawn]

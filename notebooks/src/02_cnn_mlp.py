@@ -183,8 +183,9 @@ print("the loss starts near log C:", abs(start.item() / np.log(len(train.people)
 # ## Training
 #
 # One call of `fit` trains the network. The order, the augmentation and the dropout of every step follow from the seed, so a
-# training that was stopped continues as if it had not been. After each epoch the accuracy on the validation photographs is
-# measured, and the weights of the best epoch are kept. The test photographs are not used.
+# training that was stopped continues as if it had not been. (`run.folder` says where its checkpoint is kept when this notebook
+# runs in batch, by `facelab run`. Here it says nothing, and running the cell again trains again.) After each epoch the accuracy
+# on the validation photographs is measured, and the weights of the best epoch are kept. The test photographs are not used.
 
 # %%
 plan = Plan(
@@ -200,7 +201,7 @@ def right_of_validation(candidate):
     return topk_by_scores(candidate.predict(validation), validation.labels()).accuracy(1).value
 
 
-history = fit(method, train, plan, validate=right_of_validation)
+history = fit(method, train, plan, validate=right_of_validation, folder=run.folder("everybody"))
 plots.curves(
     {"training batches (augmented)": history.series("accuracy"), "validation": history.series("validation")},
     "epoch",
@@ -301,6 +302,7 @@ for rule in rules[1:]:
         derived[rule],
         lambda part: closed_set.new_classifier(part, network, width, seed),
         plan.with_equal_steps(len(train), photographs),
+        folder=run.folder(rule),
     )
     closed[rule] = done.results
     for name, found in done.results.items():
@@ -410,7 +412,11 @@ guess = labs.predict(exercises.GUESS_STRANGER_EER, guess_stranger_eer)
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
 strangers_plan = plan.with_equal_steps(len(train), len(faces) // 2)  # half of the people train: as many steps as before
 never = unseen_people.run_unseen_people(
-    faces, lambda known: closed_set.new_classifier(known, network, width, seed), strangers_plan, draws=draws
+    faces,
+    lambda known: closed_set.new_classifier(known, network, width, seed),
+    strangers_plan,
+    draws=draws,
+    folder=run.folder("strangers"),
 )
 for name, figures in never.metrics.items():
     run.record_metric(f"eer/{name}", figures["eer"])
@@ -489,7 +495,11 @@ for name, baseline in BASELINES.items():
     )
     run.record_metric(f"orl top1/{name}", found.accuracy(1))
 strangers = unseen_people.run_unseen_people(
-    plain, lambda known: closed_set.new_classifier(known, network, width, seed), plan, draws=draws
+    plain,
+    lambda known: closed_set.new_classifier(known, network, width, seed),
+    plan,
+    draws=draws,
+    folder=run.folder("ORL, strangers"),
 )
 for name, figures in strangers.metrics.items():
     run.record_metric(f"orl eer/{name}", figures["eer"])

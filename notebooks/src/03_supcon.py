@@ -175,7 +175,7 @@ plan = Plan(
 )
 method = new_method(train)
 baselines = closed_set.rank_by_baselines(method, train, test)
-history = fit(method, train, plan, monitors=[watch])
+history = fit(method, train, plan, monitors=[watch], folder=run.folder("SupCon"))
 figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.6))
 for panel, name in zip(axes, ("loss", "alignment", "effective_rank"), strict=True):
     panel.plot(range(1, len(history.epochs) + 1), history.series(name))
@@ -204,7 +204,9 @@ ranks = baselines | {
 }
 head_plan = Plan(epochs=run.choose(2, 10, 50), batch_size=plan.batch_size, lr=run.choose(3e-3, 3e-3, 1e-3), seed=seed)
 for frozen, name in ((True, "frozen"), (False, "fine-tuned")):
-    on_top = closed_set.train_head(method, train, validation, head_plan, frozen=frozen, seed=seed)
+    on_top = closed_set.train_head(
+        method, train, validation, head_plan, frozen=frozen, seed=seed, folder=run.folder(f"MLP, {name}")
+    )
     ranks[f"SupCon + MLP, {name}"] = evaluation.topk_by_scores(on_top.predict(test), test.labels())
 over_people = {name: evaluation.accuracy_over_people(found, test.identity) for name, found in ranks.items()}
 for name, found in ranks.items():
@@ -359,7 +361,9 @@ run.check_references("clusters/nmi", "clusters/ami", "clusters/accuracy", "silho
 # %%
 draws = run.choose(100, 1000, 1000)  # of the bootstrap
 strangers_plan = Plan(epochs=epochs or run.choose(2, 30, 200), batch_size=plan.batch_size, lr=plan.lr, seed=seed)
-never = unseen_people.run_unseen_people(faces, new_method, strangers_plan, draws=draws, name="SupCon")
+never = unseen_people.run_unseen_people(
+    faces, new_method, strangers_plan, draws=draws, name="SupCon", folder=run.folder("strangers")
+)
 for name, figures in never.metrics.items():
     run.record_metric(f"eer/{name}", figures["eer"])
     run.record_metric(f"auc/{name}", figures["auc"])

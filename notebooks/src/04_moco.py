@@ -211,7 +211,13 @@ guess = labs.predict(exercises.GUESS_VIEWS_OF_A_PICTURE, guess_views_of_a_pictur
 # %%
 short = replace(plan, epochs=epochs or run.choose(2, 16, 800))  # enough to see where it goes
 pictures = unseen_people.run_unseen_people(
-    faces, new_method(MOCO_V2), short, draws=draws, name="MoCo, views of a picture", monitors=[watch]
+    faces,
+    new_method(MOCO_V2),
+    short,
+    draws=draws,
+    name="MoCo, views of a picture",
+    monitors=[watch],
+    folder=run.folder("views of a picture"),
 )
 
 # %%
@@ -291,6 +297,7 @@ moments = unseen_people.run_unseen_people(
     name="MoCo, views of a moment",
     scene=renderings,
     monitors=[watch, snapshots],
+    folder=run.folder("views of a moment"),
 )
 ours = moments.metrics["MoCo, views of a moment"]
 run.record_metric("eer/MoCo, views of a moment", ours["eer"])

@@ -238,7 +238,7 @@ def watch(candidate):
 
 start = new_simclr()
 simclr = few_labels.replace_backbone(start, start.backbone)
-history = fit(simclr, train, plan, scenes=scenes, monitors=[watch])
+history = fit(simclr, train, plan, scenes=scenes, monitors=[watch], folder=run.folder("SimCLR"))
 figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.4))
 for panel, name, title in zip(axes, ("loss", "effective_rank"), ("NT-Xent", "effective rank"), strict=True):
     panel.plot(range(1, len(history.epochs) + 1), history.series(name))
@@ -307,7 +307,12 @@ for column in columns:
     for share in fractions:
         # fine-tuning takes its time: the first attribute only
         tuning = few_labels.FineTuning(run.choose(2, 60, 1000), augmentation=views) if column == columns[0] else None
-        given = [few_labels.predict_with_few_labels(question, networks, share, draw, tuning) for draw in range(3)]
+        given = [
+            few_labels.predict_with_few_labels(
+                question, networks, share, draw, tuning, run.folder(f"{column}, {share:g}, draw {draw}")
+            )
+            for draw in range(3)
+        ]
         for name in given[0]:
             predicted = np.concatenate([answer[name] for answer in given])
             labels, people = np.tile(question.test_labels, 3), np.tile(test.identity, 3)
@@ -353,7 +358,7 @@ guess.compare(run.record.metrics["glasses/0.01/SimCLR, fine-tuned"])
 # %%
 question = few_labels.LabelTask.from_column("gender", train, test)
 tuning = few_labels.FineTuning(run.choose(2, 40, 1000), augmentation=views)
-careless = few_labels.fine_tune(start, train, question.pool_labels, 2, tuning, seed)
+careless = few_labels.fine_tune(start, train, question.pool_labels, 2, tuning, seed, run.folder("gender"))
 predicted = careless.predict(test).argmax(axis=1)
 accuracy = (predicted == question.test_labels).mean()
 plots.confusion_matrix(

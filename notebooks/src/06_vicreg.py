@@ -160,9 +160,11 @@ def watch(candidate):
 
 start = new_vicreg()
 vicreg = few_labels.replace_backbone(start, start.backbone)
-histories = {"all three terms": fit(vicreg, train, plan, scenes=scenes, monitors=[watch])}
+histories = {
+    "all three terms": fit(vicreg, train, plan, scenes=scenes, monitors=[watch], folder=run.folder("all three terms"))
+}
 for name, off in {"without variance": {"variance": 0.0}, "without covariance": {"covariance": 0.0}}.items():
-    histories[name] = fit(new_vicreg(**off), train, short, scenes=scenes, monitors=[watch])
+    histories[name] = fit(new_vicreg(**off), train, short, scenes=scenes, monitors=[watch], folder=run.folder(name))
 
 # %%
 figure, axes = plt.subplots(2, 3, figsize=(9.5, 4.5), sharex=True)
@@ -263,7 +265,12 @@ shares = [
 top1 = {}
 for share in shares:
     labelled = len(question.draw_labeled_rows(share, 0))
-    given = [few_labels.predict_with_few_labels(question, networks, share, draw, tuning) for draw in range(3)]
+    given = [
+        few_labels.predict_with_few_labels(
+            question, networks, share, draw, tuning, run.folder(f"{share:g}, draw {draw}")
+        )
+        for draw in range(3)
+    ]
     for name in given[0]:
         right = [(answer[name] == question.test_labels).mean() for answer in given]
         key = f"top1/{share:g}/{name}"

@@ -337,7 +337,7 @@ def new_margin(part, **options):
 methods, histories = {}, {}
 for name, options in settings.items():
     methods[name] = new_margin(train, **options)
-    histories[name] = fit(methods[name], train, plan)
+    histories[name] = fit(methods[name], train, plan, folder=run.folder(name))
 
 # %%
 pairs = unseen_people.verification_pairs(test)
@@ -444,7 +444,7 @@ labs.explore_threshold(
 split = closed_set.split_closed_set(faces, seed)
 known, judged = faces.subset(split.train), faces.subset(split.test)
 ring = new_margin(known, loss="ring")
-fit(ring, known, plan)
+fit(ring, known, plan, folder=run.folder("Ring loss, known people"))
 top1 = {}
 figure, several = plt.subplots(1, 2, figsize=(9, 3.8))
 for panel, (part, some) in zip(several, {"training": known, "test": judged}.items(), strict=True):
@@ -501,7 +501,7 @@ guess = labs.predict(fold_exercises.GUESS_ALIGNED_TEST, guess_aligned_test)
 # %%
 prepared = {}
 on_aligned = new_margin(train, **settings["CosFace"])
-fit(on_aligned, sets["train"]["detected and aligned"], plan)
+fit(on_aligned, sets["train"]["detected and aligned"], plan, folder=run.folder("CosFace, aligned"))
 for trained_on, method in {"as they are": methods["CosFace"], "detected and aligned": on_aligned}.items():
     for tested_on, some in sets["test"].items():
         values = evaluation.cosine_scores(embed_faces(method, some), folds)

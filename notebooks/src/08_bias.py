@@ -123,7 +123,9 @@ plots.show_faces(
 # lines answer the same question: is a person recognised better when there are more people of the same group?
 
 # %%
-methods = {share: train(part, chosen, seed, loss) for share, part in parts.items()}
+methods = {
+    share: train(part, chosen, seed, loss, folder=run.folder(f"share {share:g}")) for share, part in parts.items()
+}
 found = {share: measure(parts[share], methods[share].predict, chosen.false_alarms) for share in shares}
 test = next(iter(middle.seen))
 for group in (*groups, "all"):
@@ -354,7 +356,8 @@ people_a, people_b = unseen_people.split_unseen_people(everybody, seed)
 assert_disjoint(people_a, people_b, kinds=("identity", "file", "hash"))
 torch.manual_seed(seed)
 door = Margin(backbone("resnet10", in_channels=1), CLASSIFIER, len(people_a.people), loss, **chosen.options)
-fit(door, people_a, Plan(run.choose(2, 12, 40), batch_size=32, lr=3e-3, seed=seed))
+door_plan = Plan(run.choose(2, 12, 40), batch_size=32, lr=3e-3, seed=seed)
+fit(door, people_a, door_plan, folder=run.folder("strangers"))
 worn = people_b.attributes["glasses"].astype(float).groupby(people_b.identity).mean()
 wears = np.where(worn[people_b.identity] > 0.5, "glasses", "no glasses")
 print("people for the test:", pd.Series(wears).groupby(people_b.identity).first().value_counts().to_dict())
@@ -507,7 +510,11 @@ for name, record, figure in (
 live = {}
 for share in (shares[0], shares[-1]):
     for how in MITIGATIONS:
-        method = methods[share] if how == "none" else train(parts[share], chosen, seed, loss, how)
+        method = (
+            methods[share]
+            if how == "none"
+            else train(parts[share], chosen, seed, loss, how, run.folder(f"share {share:g}, {how}"))
+        )
         figures = measure(parts[share], method.predict, chosen.false_alarms)
         live[share, how] = {group: figures[f"accuracy/{test}/{group}"] for group in (*groups, "all")}
 for how in MITIGATIONS:

@@ -342,11 +342,17 @@ for name in rivals:
     for share, part in parts.items():
         method = methods[name, share] = new_method(name)
         monitors = [] if name == "SimCLR" else [watch]
-        histories[name, share] = fit(method, part, plan, scenes=scenes, monitors=monitors)
+        histories[name, share] = fit(
+            method, part, plan, scenes=scenes, monitors=monitors, folder=run.folder(f"{name}, {share:g}")
+        )
 alone = train.subset(np.flatnonzero(is_face))
 left_out = new_method("SimCLR")
 histories["left out"] = fit(
-    left_out, alone, plan.with_equal_steps(len(train), len(alone)), scenes=unseen_people.scene_ids(alone, "photo")
+    left_out,
+    alone,
+    plan.with_equal_steps(len(train), len(alone)),
+    scenes=unseen_people.scene_ids(alone, "photo"),
+    folder=run.folder("left out"),
 )
 
 # %%
@@ -483,7 +489,9 @@ if over_seeds:
 # %%
 heavy = 100 * prior
 collapsed = new_method(bent, heavy)
-histories["collapsed"] = fit(collapsed, parts[0.0], plan, scenes=scenes, monitors=[watch])
+histories["collapsed"] = fit(
+    collapsed, parts[0.0], plan, scenes=scenes, monitors=[watch], folder=run.folder("collapsed")
+)
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6))
 followed = {
     "VCL without beta": histories["VCL without beta", 0.0],

@@ -92,7 +92,8 @@ channels = train.images.shape[3]
 ours = Margin(
     backbone("resnet10", in_channels=channels), CLASSIFIER, len(train.people), "cosface", margin=0.2, scale=16.0
 )
-fit(ours, train, Plan(run.choose(2, 40, 200), batch_size=32, lr=3e-3, seed=seed))
+plan = Plan(run.choose(2, 40, 200), batch_size=32, lr=3e-3, seed=seed)
+fit(ours, train, plan, folder=run.folder("ours"))
 save_method(ours, place / "ours.pt", size=48, classes=len(train.people), options={"loss": "cosface"})
 
 served = "SFace" if embedder == "sface" else "yours"

@@ -112,7 +112,7 @@ ways = comparison.fit_baselines(parts, seed) | {
 for name, embed in ways.items():
     found[name] = comparison.measure(embed, parts, seed, draws)
 for name, contender in live.items():
-    method, _ = comparison.train(contender, parts.train, budget, seed)
+    method, _ = comparison.train(contender, parts.train, budget, seed, run.folder(name))
     found[name] = comparison.measure(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
 for figure in measurable:
     for name, figures in found.items():

@@ -9,7 +9,6 @@ import typer
 
 from facelab.commands.console import console, print_metrics
 from facelab.commands.parameters import parse_parameters
-from facelab.errors import BadParameterError
 from facelab.paths import user_path
 
 
@@ -64,11 +63,17 @@ def train(
     ] = 0,
     do: Annotated[str, typer.Option(help="train, test (what was trained is measured again), or both.")] = "both",
     plots: Annotated[bool, typer.Option(help="Draw learning curves and results into the folder.")] = False,
-    devices: Annotated[int, typer.Option(min=1, help="Processes, a GPU each; or start it with torchrun.")] = 1,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, a GPU each; by default 1, or those that srun or torchrun has started."),
+    ] = None,
+    sync_batch_norm: Annotated[
+        bool, typer.Option("--sync-batch-norm", help="Batch norm over the photographs of all GPUs, not of each.")
+    ] = False,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
-    trials: Annotated[
-        int, typer.Option(min=0, help="Search: try so many settings on the validation photographs, and print the best.")
-    ] = 0,
+    logger: Annotated[
+        str | None, typer.Option(help="Live log in the folder: tensorboard or csv, of every step and epoch.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of checkpoint and record; below runs/train by default.")
     ] = None,
@@ -77,32 +82,18 @@ def train(
     from facelab import records
     from facelab.commands.train.effects import check_effects
     from facelab.commands.train.run import train_and_measure
-    from facelab.commands.train.search import search_settings
-    from facelab.commands.train.settings import Settings, recipe
-    from facelab.datasets.sources import absolute_name
-    from facelab.training import Plan
+    from facelab.commands.train.settings import settings_and_plan
 
-    own, options = recipe(method), parse_parameters(param)
-    epochs = epochs or own.epochs
-    warmup = min(1.0, epochs / 2) if warmup_epochs is None else warmup_epochs
-    plan = Plan(
-        epochs, batch_size, own.lr if lr is None else lr, optimizer, weight_decay, momentum, warmup, clip_norm,
-        per_class, seed, chunk,
+    settings, plan = settings_and_plan(
+        method, parse_parameters(param), dataset=dataset, min_photos=min_photos, size=size, people=people, scene=scene,
+        augmentation=augmentation, backbone=backbone, width=width, weights=weights, freeze=freeze, head=head,
+        head_epochs=head_epochs, epochs=epochs, batch_size=batch_size, per_class=per_class, lr=lr, optimizer=optimizer,
+        weight_decay=weight_decay, momentum=momentum, warmup_epochs=warmup_epochs, clip_norm=clip_norm, seed=seed, chunk=chunk,
+        sync_batch_norm=sync_batch_norm, precision=precision,
     )  # fmt: skip
-    settings = Settings(
-        method, {**own.options, **options}, absolute_name(dataset), min_photos, size, people, scene,
-        augmentation or own.augmentation, backbone, width or None, weights, freeze, head, head_epochs, precision,
-    )  # fmt: skip
-    check_effects(settings, plan, do, devices)
+    check_effects(settings, plan, do, devices, logger)
     out = None if out is None else user_path(out)
-    if trials and (plots or do != "both"):
-        raise BadParameterError("A search prints a command.", "Give --do and --plots to that command.")
-    if trials:
-        best, line = search_settings(settings, plan, trials, options, out, devices)
-        console.print(f"best of {trials} trials, by top-1: {best}")
-        console.print(line)
-        return
-    folder = train_and_measure(settings, plan, out, do, plots, devices)
+    folder = train_and_measure(settings, plan, out, do, plots, devices, logger)
     if folder is None:  # another process has the results
         return
     if do != "train":

@@ -8,14 +8,15 @@ from facelab.methods.registry import method_entry, parse_options
 from facelab.training import Plan
 
 
-def check_effects(settings: Settings, plan: Plan, do: str, devices: int) -> None:
+def check_effects(settings: Settings, plan: Plan, do: str, devices: int | None, logger: str | None) -> None:
     """Raise BadParameterError where an option was given whose value nothing depends on.
 
     Args:
         settings: of the run; an option with its default counts as not given.
         plan: of its training.
         do: "train", "test" or "both".
-        devices: how many processes were asked for.
+        devices: how many processes were asked for; None: nothing was said.
+        logger: the live log that was asked for; None: none.
 
     Raises:
         BadParameterError: the first such option, and why.
@@ -28,7 +29,8 @@ def check_effects(settings: Settings, plan: Plan, do: str, devices: int) -> None
         "--momentum": plan.optimizer == "adamw" and plan.momentum != Plan.momentum and "adamw has its own",
         "--chunk": plan.chunk >= plan.batch_size and f"a batch has {plan.batch_size} photographs",
         "--per-class": plan.per_class > plan.batch_size and f"a batch has {plan.batch_size} photographs",
-        "--devices": do == "test" and devices > 1 and "one process measures",
+        "--devices": do == "test" and (devices or 1) > 1 and "one process measures",
+        "--logger": do == "test" and logger is not None and "nothing is trained",
         **{f"-p {name}": "the method's other options leave it aside" for name in parts},
     }  # fmt: skip
     for option, reason in reasons.items():

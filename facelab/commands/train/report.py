@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from facelab.commands.train.settings import command_line
 from facelab.commands.train.task import Task
-from facelab.evaluation import Estimate, cosine_scores, topk_by_scores
+from facelab.datasets import FaceSet
+from facelab.evaluation import Estimate, cosine_scores
+from facelab.evaluation.baselines import MAX_FIT
 from facelab.evaluation.clusters import silhouette_estimate
 from facelab.evaluation.verification import MIN_EXPECTED
 from facelab.files import atomic_write
 from facelab.methods import Classifier, Method, embed_faces, load_method
 from facelab.protocols import closed_set, unseen_people
+from facelab.protocols.nearest_photographs import draw_probes, rank_by_class_scores
 from facelab.records import Metric, Record, read_record
 from facelab.training import History
 
@@ -46,31 +49,59 @@ def measure(task: Task, folder: Path, device: torch.device) -> None:
 def measure_known_people(
     task: Task, untrained: Method, method: Method, head: Classifier | None = None
 ) -> dict[str, Estimate]:
-    """Top-1, 2 and 3 on other photographs of the people who were in training, and how far these people stand apart."""
+    """Top-1, 2 and 3 on other photographs of the people who were in training, and how far these people stand apart.
+
+    Of many test photographs a sample is looked up; what is sampled, the method of each interval says.
+    """
     name, train, test = task.settings.method, task.train, task.test
-    ranks = closed_set.rank_by_baselines(untrained, train, test)
+    probes = draw_probes(test, task.plan.seed)
+    ranks = closed_set.rank_by_baselines(untrained, train, probes)
     ranks[task.untrained_name] = ranks.pop("random network")
-    ranks |= {f"{name}, {way}": found for way, found in closed_set.rank_by_embeddings(method, train, test).items()}
+    ranks |= {f"{name}, {way}": found for way, found in closed_set.rank_by_embeddings(method, train, probes).items()}
+    classes = closed_set.class_numbers(train, probes)
     if hasattr(method, "predict"):
-        ranks[f"{name}, class scores"] = topk_by_scores(method.predict(test), test.labels())
+        ranks[f"{name}, class scores"] = rank_by_class_scores(method, probes, classes)
     if head is not None:
-        ranks[f"{name} + MLP, {task.settings.head}"] = topk_by_scores(head.predict(test), test.labels())
-    found = {f"top{k}/{way}": rank.accuracy(k) for way, rank in ranks.items() for k in (1, 2, 3)}
+        ranks[f"{name} + MLP, {task.settings.head}"] = rank_by_class_scores(head, probes, classes)
+    notes = {way: _sampled(task, way, probes) for way in ranks}
+    found = {f"top{k}/{way}": _noted(rank.accuracy(k), notes[way]) for way, rank in ranks.items() for k in (1, 2, 3)}
     if len(test) > len(test.people):  # else nobody has two test photographs, and there is no distance within a person
         found[f"silhouette/{name}"] = silhouette_estimate(embed_faces(method, test), test.identity)
     return found
 
 
+def _sampled(task: Task, way: str, probes: FaceSet) -> list[str]:
+    """What a way of ranking has not seen all of."""
+    train = len(task.train)
+    kmeans, _ = closed_set.choose_kmeans(train, len(task.train.people))
+    return [
+        note
+        for applies, note in (
+            (len(probes) < len(task.test), f"{len(probes)} of {len(task.test)} test photographs"),
+            (way == "whitened PCA" and train > MAX_FIT, f"PCA of {MAX_FIT} of {train} photographs"),
+            (way.endswith(", k-means") and kmeans != "k-means", kmeans),
+        )
+        if applies
+    ]
+
+
+def _noted(estimate: Estimate, notes: list[str]) -> Estimate:
+    return replace(estimate, method="; ".join([estimate.method, *notes]))
+
+
 def measure_unseen_people(task: Task, untrained: Method, method: Method) -> dict[str, Estimate]:
-    """EER, AUC and TAR on all pairs of photographs of people who were in no training."""
-    test, pairs = task.test, unseen_people.verification_pairs(task.test)
-    embeddings = unseen_people.embed_baselines(untrained, task.train, test)
-    embeddings[task.untrained_name] = embeddings.pop("random network")
-    embeddings[task.settings.method] = embed_faces(method, test)
-    found = {name: cosine_scores(rows, pairs) for name, rows in embeddings.items()}
+    """EER, AUC and TAR on pairs of photographs of people who were in no training: ``unseen_people.verification_pairs``."""
+    test, pairs = task.test, unseen_people.verification_pairs(task.test, task.plan.seed)
+    found, _ = unseen_people.score_baselines(untrained, task.train, test, pairs)
+    found[task.untrained_name] = found.pop("random network")
+    found[task.settings.method] = cosine_scores(embed_faces(method, test), pairs)
     fars = tuple(far for far in FARS if far >= MIN_EXPECTED / (~pairs.same).sum())
     figures = unseen_people.verification_metrics(found, test, pairs, fars, seed=task.plan.seed)
-    return {f"{figure}/{name}": value for name, values in figures.items() for figure, value in values.items()}
+    return {
+        f"{figure}/{name}": _noted(value, _sampled(task, name, test))
+        for name, values in figures.items()
+        for figure, value in values.items()
+    }
 
 
 def draw_plots(task: Task, folder: Path) -> None:

@@ -1,64 +1,52 @@
 """``facelab train``: any method on any data set, measured on people whom it knows or on people whom it has never seen.
 
 The folder of a run holds ``command.txt`` (what it is a run of), ``last.ckpt`` (where the training stands), ``method.pt``
-(what came out, for ``load_method``), with a head ``head/last.ckpt`` and ``head.pt``, then ``record.json`` and the plots. Its
-hidden ``.lock`` keeps a second training out of it.
+(what came out, for ``load_method``), with a head ``head/last.ckpt`` and ``head.pt``, with a logger ``log``, then
+``record.json`` and the plots. Its hidden ``.lock`` keeps a second training out of it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from facelab.backbones import PUBLISHED_WEIGHTS
+from facelab.commands.train.processes import new_fabric
 from facelab.commands.train.report import draw_plots, measure
 from facelab.commands.train.settings import Settings, check_choice, command_line
 from facelab.commands.train.task import Task, prepare_task
 from facelab.datasets.trees import sorted_entries
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import FacelabError
 from facelab.files import lock_folder, remove_partials, write_text
 from facelab.methods import Method, save_method
 from facelab.paths import runs_root, user_path
 from facelab.protocols.closed_set import new_head, top1_scorer
-from facelab.training import History, Plan, default_accelerator, explain_memory_errors, fit
+from facelab.training import (
+    History,
+    Plan,
+    check_sync_batch_norm,
+    explain_memory_errors,
+    fit,
+    new_logger,
+    synchronize_batch_norms,
+)
 
 STAGES = ("train", "test", "both")
 
 
-def new_fabric(devices: int, precision: str) -> Fabric:
-    """Devices and precision; under torchrun as many processes as it has started.
-
-    Raises:
-        BadParameterError: there are not so many devices, or they do not have that precision.
-    """
-    nodes = 1
-    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // devices
-    elif not torch.cuda.is_available() and devices > (os.cpu_count() or 1):
-        raise BadParameterError(
-            f"--devices {devices}, and this machine has {os.cpu_count()} processors.", "Give fewer."
-        )
-    if precision == "16-mixed" and not torch.cuda.is_available():
-        raise BadParameterError("--precision 16-mixed needs a GPU.", "Give 32-true or bf16-mixed.")
-    strategy = "ddp" if devices * nodes > 1 else "auto"
-    try:
-        return Fabric(
-            accelerator=default_accelerator(), strategy=strategy, devices=devices, num_nodes=nodes, precision=precision
-        )
-    except MisconfigurationException as error:
-        raise BadParameterError(f"--devices {devices} cannot be had ({error}).", "Give fewer.") from error
-
-
 def train_and_measure(
-    settings: Settings, plan: Plan, out: Path | None = None, do: str = "both", plots: bool = False, devices: int = 1
+    settings: Settings,
+    plan: Plan,
+    out: Path | None = None,
+    do: str = "both",
+    plots: bool = False,
+    devices: int | None = None,
+    logger: str | None = None,
 ) -> Path | None:
     """Train, measure, or both; stop it anywhere and call it again.
 
@@ -68,7 +56,8 @@ def train_and_measure(
         out: folder of the run; below ``runs/train`` by default, named after what it is a run of.
         do: "train": nothing is measured; "test": what was trained in the folder is measured; or "both".
         plots: whether the pictures are made too.
-        devices: how many processes train, each on a device of its own.
+        devices: how many processes train, each on a device of its own; None: as ``new_fabric``.
+        logger: a key of ``training.LOGGERS``, for a live log in the folder.
 
     Returns:
         The folder; None in all processes but the first, which alone measures and writes.
@@ -77,25 +66,28 @@ def train_and_measure(
         FacelabError: as ``prepare_task``, ``new_fabric`` and ``fit``; or the folder is that of another run.
     """
     check_choice("do", do, STAGES)
-    fabric = new_fabric(1 if do == "test" else devices, settings.precision)
+    fabric = new_fabric(devices, settings.precision)
     folder = out or default_run_folder(settings, plan)
-    with explain_memory_errors():
+    if settings.sync_batch_norm:
+        check_sync_batch_norm(fabric)
+    if logger is not None:
+        new_logger(logger, folder)  # refused before the photographs are loaded; nothing is written yet
+    with explain_memory_errors(), ExitStack() as stack:
         task = prepare_task(settings, plan, fabric)
         check_folder(folder, task)
         if do != "test":
             fabric.launch()
+            if not _take_folder(folder, task, fabric, stack):
+                return None
+            train_task(task, folder, fabric, logger)
         if not fabric.is_global_zero:
-            if do != "test":
-                train_task(task, folder, fabric)
             return None
-        with lock_folder(folder, "facelab train"):
-            if do != "test":
-                begin_folder(folder, task)
-                train_task(task, folder, fabric)
-            if do != "train":
-                measure(task, folder, fabric.device)
-            if plots:
-                draw_plots(task, folder)
+        if do == "test":
+            stack.enter_context(lock_folder(folder, "facelab train"))
+        if do != "train":
+            measure(task, folder, fabric.device)
+        if plots:
+            draw_plots(task, folder)
     return folder
 
 
@@ -137,9 +129,28 @@ def begin_folder(folder: Path, task: Task) -> None:
     remove_partials(folder)
 
 
-def train_task(task: Task, folder: Path, fabric: Fabric) -> None:
-    """Train the method, then the head where one is asked for, and store both."""
+def _take_folder(folder: Path, task: Task, fabric: Fabric, stack: ExitStack) -> bool:
+    """Lock the folder and begin it, in the first process. The others learn whether it could, and do not wait for it in vain.
+
+    Raises:
+        FacelabError: in the first process: another has the folder, or it cannot be written.
+    """
+    taken = False
+    try:
+        if fabric.is_global_zero:
+            stack.enter_context(lock_folder(folder, "facelab train"))
+            begin_folder(folder, task)
+        taken = True
+    finally:
+        taken = fabric.broadcast(taken)
+    return taken
+
+
+def train_task(task: Task, folder: Path, fabric: Fabric, logger: str | None = None) -> None:
+    """Train the method, then the head where one is asked for, and store both. ``logger`` as for ``train_and_measure``."""
     settings, method = task.settings, task.build_untrained()
+    if settings.sync_batch_norm:
+        method = synchronize_batch_norms(method)
     chooses = hasattr(method, "predict") and task.validation is not None
     history = fit(
         method,
@@ -150,12 +161,21 @@ def train_task(task: Task, folder: Path, fabric: Fabric) -> None:
         validate=top1_scorer(task.validation) if chooses else None,
         folder=folder,
         fabric=fabric,
+        logger=None if logger is None else new_logger(logger, folder),
     )
     _store(task, method, folder / "method.pt", settings.options, history, fabric)
     if settings.head != "none":
         head = new_head(method, len(task.train.people), settings.head == "frozen", task.plan.seed)
-        validate = top1_scorer(task.validation)
-        history = fit(head, task.train, task.head_plan(), validate=validate, folder=folder / "head", fabric=fabric)
+        place = folder / "head"
+        history = fit(
+            head,
+            task.train,
+            task.head_plan(),
+            validate=top1_scorer(task.validation),
+            folder=place,
+            fabric=fabric,
+            logger=None if logger is None else new_logger(logger, place),
+        )
         _store(task, head, folder / "head.pt", {}, history, fabric)
 
 

@@ -1,33 +1,35 @@
-"""``facelab train METHOD --trials N``: a search for better settings, by optuna, on the validation photographs alone."""
+"""A method's training as the objective of ``facelab sweep METHOD``, measured on validation photographs alone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
+import typer
+from typer.main import get_command
 
-from facelab.commands.train.run import begin_folder, check_folder, default_run_folder, new_fabric
-from facelab.commands.train.settings import Settings, command_line
+from facelab.augment import PRESETS
+from facelab.backbones import backbone, freeze
+from facelab.commands.parameters import parse_parameters
+from facelab.commands.train.command import train
+from facelab.commands.train.effects import check_effects
+from facelab.commands.train.run import run_description
+from facelab.commands.train.settings import Settings, command_line, settings_and_plan
 from facelab.commands.train.task import Task, prepare_task
-from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.evaluation import Estimate, wilson
-from facelab.files import lock_folder
-from facelab.methods.registry import method_options
-from facelab.progress import progress_bar
+from facelab.errors import BadParameterError, TrainingError, nearest_name
+from facelab.evaluation import wilson
+from facelab.methods.registry import method_options, new_method, parse_options
 from facelab.protocols.closed_set import rank_by_nearest_photograph, split_closed_set
-from facelab.training import Plan, explain_memory_errors, fit
-
-if TYPE_CHECKING:
-    import optuna
+from facelab.sweeps import Space, choice, numeric_range
+from facelab.training import Plan, ScratchFolder, check_batch, explain_memory_errors, fit, single_process_fabric
 
 BATCH_SIZES = (16, 32, 64, 128)  #: of which the training photographs fill two or more
-LR_FACTOR = 10  #: the learning rate is sought from a tenth to ten times the one given
+LR_FACTOR = 10  #: the learning rate is sought from a tenth to ten times that of the recipe
 
-#: Range of each option that is searched, where a method has it; True: in the logarithm.
+#: Where nobody says what is searched: range of each option, where a method has it; True: in the logarithm.
 OPTION_RANGES = {
     "temperature": (0.03, 1.0, True),
     "queue": (16, 4096, True),
@@ -35,127 +37,163 @@ OPTION_RANGES = {
     "label_smoothing": (0.0, 0.3, False),
 }
 
+#: Options of ``facelab train`` that may be searched, and their types. Others decide which photographs are measured, so that
+#: trials could not be compared, or change nothing that is.
+SEARCHABLE = {
+    "lr": float, "batch_size": int, "epochs": int, "optimizer": str, "weight_decay": float, "momentum": float,
+    "warmup_epochs": float, "clip_norm": float, "per_class": int, "augmentation": str, "backbone": str, "width": int,
+    "freeze": int,
+}  # fmt: skip
+#: Options that are no part of what is trained.
+NOT_FOR_SWEEPS = {"method", "param", "do", "plots", "devices", "sync_batch_norm", "logger", "out"}
 
-def search_settings(
-    settings: Settings,
-    plan: Plan,
-    trials: int,
-    fixed_options: Collection[str] = (),
-    out: Path | None = None,
-    devices: int = 1,
-) -> tuple[Estimate, str]:
-    """Try settings, the given ones first; call it again to go on, with more trials if you like.
 
-    A trial is a whole training. It is judged by the nearest photograph: top-1 of the validation photographs among the
-    training photographs. With unseen people, both are photographs of those who train; the test is nowhere in it.
+class MethodObjective:
+    """Top-1 of the validation photographs among the training photographs, by the nearest one.
+
+    A trial is a whole training. With unseen people, both are photographs of those who train; the test is nowhere in it.
 
     Args:
-        settings: where the search starts.
-        plan: its training.
-        trials: how many, those of earlier calls included.
-        fixed_options: those of the method that stay as they are in ``settings``.
-        out: folder of ``search.db``; that of the run with the given settings by default.
-        devices: 1.
-
-    Returns:
-        The best trial's top-1, too good by having been chosen for it; and the command that trains and tests its settings.
+        method: a key of ``METHODS``.
+        fixed: what stays as it is, as text: options of the method, and those of ``facelab train`` by their names, such as
+            ``{"dataset": "lfw", "batch_size": "64"}``. Where both have a name (``momentum`` of moco), it is the method's.
 
     Raises:
-        FacelabError: optuna is not installed, or as ``run.train_and_measure``.
+        FacelabError: as ``facelab train`` with these options.
     """
-    optuna = _optuna()
-    fabric = new_fabric(devices, settings.precision)
-    if fabric.world_size > 1:
-        raise BadParameterError("A search by several processes.", "Search on one device, then train on several.")
-    task = prepare_task(settings, plan, fabric)
-    folder = out or default_run_folder(settings, plan)
-    check_folder(folder, task)
-    with lock_folder(folder, "facelab train"), explain_memory_errors():
-        begin_folder(folder, task)
-        seen, start = task_without_test(task), start_parameters(task, fixed_options)
-        study = open_study(folder / "search.db", " ".join(start))
 
-        def objective(trial) -> float:
-            candidate = suggest_task(trial, seen, start)
-            method = candidate.build_untrained()
+    metric = "top-1 of the validation photographs"
+    maximize = True
+
+    def __init__(self, method: str, fixed: Mapping[str, str]) -> None:
+        self.method, self.fixed = method, dict(fixed)
+        settings, plan = self._parse({})
+        check_effects(settings, plan, "both", None, None)
+        self._fabric = single_process_fabric(settings.precision)
+        task = prepare_task(settings, plan, self._fabric)
+        seen = task_without_test(task)
+        self.description, self.seed = run_description(task).strip(), plan.seed
+        self._photographs, self._trained_on = len(seen.validation), len(seen.train)
+        self._channels, self._people = seen.train.images.shape[3], len(seen.train.people)
+        options = {name: option.default for name, option in method_options(method).items()}
+        options |= parse_options(method, settings.options)
+        self.start = {
+            name: value for name, value in (asdict(settings) | asdict(plan) | options).items() if name in self.types
+        }
+
+    @property
+    def types(self) -> dict[str, type]:
+        """What may be searched: what has no fixed value."""
+        known = method_options(self.method)
+        options = {name: one.type if one.type in (int, float, bool) else str for name, one in known.items()}
+        return {name: kind for name, kind in (SEARCHABLE | options).items() if name not in self.fixed}
+
+    def check(self, name: str, value: object) -> object:
+        """Raise BadParameterError where a parameter cannot have a value."""
+        settings, plan = self._parse({name: value})
+        check_batch(plan, self._trained_on, self._fabric.world_size)
+        with torch.device("meta"):  # as it would be built, without its memory
+            network = backbone(settings.backbone, in_channels=self._channels, width=settings.width)
+            network, augmentation = freeze(network, settings.freeze), PRESETS[settings.augmentation]
+            new_method(self.method, network, augmentation, settings.options, self._people)
+        return value
+
+    def default_space(self) -> Space:
+        """Rate and batch around those of the recipe, and the options of ``OPTION_RANGES``, but for what has a fixed value."""
+        rate, batch = self.start.get("lr"), self.start.get("batch_size")
+        space = {}
+        if rate is not None:
+            space["lr"] = numeric_range(float, rate / LR_FACTOR, rate * LR_FACTOR, log=True)
+        if batch is not None:
+            sizes = sorted({batch, *(size for size in BATCH_SIZES if 2 * size <= self._trained_on)})
+            space["batch_size"] = choice(sizes)
+        for name, (low, high, log) in OPTION_RANGES.items():
+            if name in method_options(self.method) and name not in self.fixed:
+                space[name] = numeric_range(self.types[name], low, high, log=log)
+        if not space:
+            raise BadParameterError("Every parameter has a fixed value.", "Leave some -p out, or name a --search file.")
+        return space
+
+    def measure(self, values: Mapping[str, object], folder: Path) -> float:
+        """Train with these values and measure; a loss that leaves the numbers makes a network that finds nobody: 0.
+
+        Raises:
+            FacelabError: as ``prepare_task`` and ``fit``.
+        """
+        settings, plan = self._parse(values)
+        with explain_memory_errors():
+            task = task_without_test(prepare_task(settings, plan, self._fabric))
+            method = task.build_untrained()
+            labels, scenes = task.labels(), task.scene_ids()
             try:
-                fit(method, seen.train, candidate.plan, labels=seen.labels(), scenes=seen.scene_ids(), fabric=fabric)
+                fit(
+                    method,
+                    task.train,
+                    plan,
+                    labels=labels,
+                    scenes=scenes,
+                    folder=ScratchFolder(folder),
+                    fabric=self._fabric,
+                )
             except TrainingError:
-                return 0.0  # the loss left the numbers: such a network finds nobody
-            return rank_by_nearest_photograph(method, seen.train, seen.validation).accuracy(1).value
+                return 0.0
+            found = rank_by_nearest_photograph(method, task.train, task.validation).accuracy(1).value
+        shutil.rmtree(folder, ignore_errors=True)  # its checkpoint served a trial that was killed
+        return float(found)
 
-        with progress_bar("trials", trials) as progress:
-            while (done := len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) < trials:
-                # a draw follows from the number of the trial, so that a search that was stopped goes on as if it had not been
-                seed = np.random.SeedSequence([plan.seed, done]).generate_state(1)[0]
-                study.sampler = optuna.samplers.TPESampler(seed=int(seed))
-                if not done:
-                    study.enqueue_trial(start)
-                study.optimize(objective, n_trials=1)
-                progress.advance()
-    photographs = len(seen.validation)
-    best = suggest_task(optuna.trial.FixedTrial(study.best_params), seen, start)
-    found = wilson(round(study.best_value * photographs), photographs, unit="validation photographs")
-    return found, command_line(best.settings, best.plan)
+    def describe_value(self, value: float) -> str:
+        """The number with its interval."""
+        return str(wilson(round(value * self._photographs), self._photographs, unit="validation photographs"))
+
+    def command(self, values: Mapping[str, object]) -> str:
+        """The line that trains with these values, and tests."""
+        return command_line(*self._parse(values))
+
+    def _parse(self, values: Mapping[str, object]) -> tuple[Settings, Plan]:
+        return parse_train_options(
+            self.method, {**self.fixed, **{name: _text(value) for name, value in values.items()}}
+        )
 
 
-def open_study(database: Path, name: str) -> optuna.Study:
-    """The study kept in a database; ``name`` says what is searched, so that trials of other parameters are another study.
+def parse_train_options(method: str, values: Mapping[str, str]) -> tuple[Settings, Plan]:
+    """What ``facelab train`` would make of options.
+
+    Args:
+        method: a key of ``METHODS``.
+        values: options of the method and of the command by their names, as text.
 
     Raises:
-        FacelabError: optuna is not installed, the file is no database, or it cannot be written.
+        BadParameterError: a name that neither has, or a value that cannot be.
     """
-    optuna = _optuna()
-    from sqlalchemy.engine import URL  # comes with optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
-    # built, not pasted: a folder may be called 50% or why?
-    url = URL.create("sqlite", database=str(database.resolve())).render_as_string(hide_password=False)
+    application = typer.Typer(add_completion=False)
+    application.command()(train)
+    command, options = get_command(application), method_options(method)
+    names = [one.name for one in command.params if one.name not in {*NOT_FOR_SWEEPS, "help"}]
+    words = [method]
+    for name, value in values.items():
+        if name not in options and name not in names:
+            raise BadParameterError(
+                f"Neither {method} nor facelab train has an option {name!r}.{nearest_name(name, [*options, *names])}",
+                f"There are: {', '.join(dict.fromkeys([*options, *names]))}.",
+            )
+        words += ["-p", f"{name}={value}"] if name in options else [f"--{name.replace('_', '-')}={value}"]
     try:
-        return optuna.create_study(storage=url, study_name=name, direction="maximize", load_if_exists=True)
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise FacelabError(
-            f"{database} cannot be used as the database of trials ({str(error).splitlines()[0]}).",
-            "Choose another --out.",
-        ) from error
+        typed = dict(command.make_context("facelab train", words).params)
+    except typer.BadParameter as error:
+        raise BadParameterError(f"{error.format_message().rstrip('.')}.", "See: facelab train --help.") from error
+    given = parse_parameters(list(typed["param"] or []))
+    return settings_and_plan(method, given, **{name: typed[name] for name in (*names, "sync_batch_norm")})
 
 
 def task_without_test(task: Task) -> Task:
     """What a search may see: training photographs, and others of the same people to judge by."""
-    train, validation = task.train, task.validation
+    train_part, validation = task.train, task.validation
     if validation is None:
-        split = split_closed_set(train, task.plan.seed)
-        train, validation = train.subset(split.train), train.subset(split.validation)
-    return replace(task, train=train, validation=validation, test=train.subset([]))
+        split = split_closed_set(train_part, task.plan.seed)
+        train_part, validation = train_part.subset(split.train), train_part.subset(split.validation)
+    return replace(task, train=train_part, validation=validation, test=train_part.subset([]))
 
 
-def start_parameters(task: Task, fixed_options: Collection[str] = ()) -> dict[str, object]:
-    """The parameters of the first trial: rate, batch and searched options as they were asked for, or by default."""
-    known, asked = method_options(task.settings.method), task.settings.options
-    names = [name for name in OPTION_RANGES if name in known and name not in fixed_options]
-    options = {name: type(known[name].default)(asked.get(name, known[name].default)) for name in names}
-    return {"lr": task.plan.lr, "batch_size": task.plan.batch_size} | options
-
-
-def suggest_task(trial, task: Task, start_values: dict[str, object]) -> Task:
-    """The task with rate, batch and options as a trial of optuna has them; ``start_values`` as of ``start_parameters``."""
-    plan, settings = task.plan, task.settings
-    batches = sorted({plan.batch_size, *(size for size in BATCH_SIZES if 2 * size <= len(task.train))})
-    lr = trial.suggest_float("lr", plan.lr / LR_FACTOR, plan.lr * LR_FACTOR, log=True)
-    batch_size = trial.suggest_categorical("batch_size", batches)
-    options = dict(settings.options)
-    for name, (low, high, log) in OPTION_RANGES.items():
-        if name not in start_values:
-            continue
-        draw = trial.suggest_int if isinstance(start_values[name], int) else trial.suggest_float
-        options[name] = str(draw(name, low, high, log=log))
-    return replace(task, plan=replace(plan, lr=lr, batch_size=batch_size), settings=replace(settings, options=options))
-
-
-def _optuna() -> ModuleType:
-    try:
-        import optuna
-    except ImportError as error:
-        raise FacelabError("A search needs optuna, which is not installed.", "pip install facelab[track]") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
+def _text(value: object) -> str:
+    """As one types it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

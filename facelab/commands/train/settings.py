@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from facelab.augment import PRESETS
+from facelab.datasets.sources import absolute_name
 from facelab.errors import BadParameterError, nearest_name
 from facelab.methods.registry import method_entry
 from facelab.training import Plan
@@ -77,6 +78,7 @@ class Settings:
         head: an MLP trained on the names afterwards, on the backbone as it is ("frozen") or learning on ("finetuned").
         head_epochs: of that training.
         precision: as Fabric names it.
+        sync_batch_norm: whether batch norms take their statistics from the photographs of all processes.
     """
 
     method: str
@@ -94,6 +96,7 @@ class Settings:
     head: str
     head_epochs: int = 16
     precision: str = "32-true"
+    sync_batch_norm: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -107,10 +110,53 @@ class Settings:
             )
 
 
+def settings_and_plan(
+    method: str,
+    options: Mapping[str, str],
+    *,
+    dataset: str,
+    augmentation: str | None,
+    width: int,
+    epochs: int | None,
+    lr: float | None,
+    warmup_epochs: float | None,
+    **others: object,
+) -> tuple[Settings, Plan]:
+    """What options of the command amount to, where those that were not given are the recipe's.
+
+    Args:
+        method: a key of ``METHODS``.
+        options: of the method, as typed.
+        dataset, augmentation, width, epochs, lr, warmup_epochs: as typed; None, and 0 for the width: not given.
+        others: all other fields of ``Settings`` and ``Plan``.
+
+    Raises:
+        BadParameterError: a value that cannot be.
+    """
+    own = recipe(method)
+    epochs = epochs or own.epochs
+    plan = Plan(
+        epochs=epochs,
+        lr=own.lr if lr is None else lr,
+        warmup_epochs=min(1.0, epochs / 2) if warmup_epochs is None else warmup_epochs,
+        **{one.name: others.pop(one.name) for one in fields(Plan) if one.name in others},
+    )
+    settings = Settings(
+        method=method,
+        options={**own.options, **options},
+        dataset=absolute_name(dataset),
+        augmentation=augmentation or own.augmentation,
+        width=width or None,
+        **others,
+    )
+    return settings, plan
+
+
 def command_line(settings: Settings, plan: Plan) -> str:
     """The line to type for this run, defaults included."""
     typed = {name: value for name, value in (asdict(settings) | asdict(plan)).items() if value is not None}
-    method, options = typed.pop("method"), typed.pop("options")
+    method, options, synchronised = (typed.pop(name) for name in ("method", "options", "sync_batch_norm"))
     words = [word for name, value in typed.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words += ["--sync-batch-norm"] * synchronised
     words += [word for name, value in options.items() for word in ("-p", f"{name}={value}")]
     return shlex.join(["facelab", "train", method, *words])

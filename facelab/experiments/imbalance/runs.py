@@ -23,14 +23,21 @@ from facelab.experiments.imbalance.parts import COPIES, COPY_AUGMENTATION, Parts
 from facelab.experiments.imbalance.summary import summarise as summarise_runs
 from facelab.methods import Margin, embed_faces
 from facelab.records import Metric
-from facelab.training import Plan, fit
+from facelab.training import CheckpointFolder, Plan, fit
 
 MITIGATIONS = ("none", "re-weighting", "balanced sampling", "margin by group")
 WITH_MARGINS = ("cosface", "arcface")  #: losses that take the design's scale and margin, and a margin for each class
 EXTRA_MARGIN = 0.15  #: that the classes of a vanishing group would get
 
 
-def train(parts: Parts, design: Design, seed: int, loss: str = "cosface", mitigation: str = "none") -> Margin:
+def train(
+    parts: Parts,
+    design: Design,
+    seed: int,
+    loss: str = "cosface",
+    mitigation: str = "none",
+    folder: CheckpointFolder | None = None,
+) -> Margin:
     """A network that tells the classes apart; each training takes equally many steps, whatever the mitigation.
 
     Args:
@@ -41,6 +48,7 @@ def train(parts: Parts, design: Design, seed: int, loss: str = "cosface", mitiga
         mitigation: "re-weighting": a class counts inversely to the size of its group. "balanced sampling": photographs of
             smaller groups are repeated, so that all groups are seen equally often. "margin by group": a class gets
             ``EXTRA_MARGIN`` (1 - size of its group / size of the largest) more.
+        folder: where the checkpoint is kept; None: nowhere.
 
     Raises:
         BadParameterError: no such mitigation, or one that the loss has no place for.
@@ -63,7 +71,7 @@ def train(parts: Parts, design: Design, seed: int, loss: str = "cosface", mitiga
     elif mitigation == "balanced sampling":
         rows, plan = balanced_epoch(which[labels], plan)
         faces, labels = faces.subset(rows), labels[rows]
-    fit(method, faces, plan, labels=labels)
+    fit(method, faces, plan, labels=labels, folder=folder)
     return method
 
 

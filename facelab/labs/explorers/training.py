@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import HTML, Image
 
 from facelab.datasets import FaceSet
@@ -31,8 +32,8 @@ class EmbeddingSnapshots:
         fit(method, train, plan, monitors=[snapshots])
         explore_training(snapshots, test.attributes.iloc[rows])
 
-    It only looks: the training is the same without it, and its history has no more entries. A run that goes on from a
-    checkpoint has snapshots from there on.
+    It only looks: the training is the same without it, and its history has no more entries. A checkpoint holds the snapshots
+    so far, so that a run that goes on has all of them.
 
     Attributes:
         faces: the photographs.
@@ -64,6 +65,16 @@ class EmbeddingSnapshots:
         if self._epoch in self._epochs:
             self.embeddings[self._epoch] = self._embed(method, self.faces)
         return {}
+
+    def state_dict(self) -> dict[str, object]:
+        """What a checkpoint holds of it."""
+        kept = {epoch: torch.from_numpy(embeddings) for epoch, embeddings in self.embeddings.items()}
+        return {"epoch": self._epoch, "embeddings": kept}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Become what it was when the checkpoint was written."""
+        self._epoch = state["epoch"]
+        self.embeddings = {epoch: kept.numpy() for epoch, kept in state["embeddings"].items()}
 
 
 def explore_training(
