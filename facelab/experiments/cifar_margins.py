@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from facelab.augment import Augmentation
 from facelab.backbones import backbone
@@ -23,7 +22,7 @@ from facelab.methods import Margin
 from facelab.paths import runs_root
 from facelab.protocols.few_labels import confusion_metrics, metrics_over_seeds
 from facelab.records import Metric
-from facelab.training import Plan, default_accelerator, fit
+from facelab.training import Plan, fit, single_process_fabric
 
 NETWORK = {"name": "resnet9", "width": 24}
 VIEWS = Augmentation(flip_p=0.5)
@@ -65,7 +64,7 @@ def run(cell: Cell) -> Figures:
         train,
         plan,
         folder=folder,
-        fabric=Fabric(accelerator=default_accelerator(), devices=1, precision=PRECISION),
+        fabric=single_process_fabric(PRECISION),
     )
     mirrored = replace(test, images=test.images[:, :, ::-1])
     labels, predicted = test.labels(), (method.predict(test) + method.predict(mirrored)).argmax(axis=1)

@@ -5,7 +5,7 @@ What a protocol measures in between comes in as a function.
 Imports from facelab: datasets, optim, methods.
 """
 
-from facelab.training.accelerator import default_accelerator
+from facelab.training.accelerator import default_accelerator, single_process_fabric
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.loop import Monitor, Validate, check_batch, fit
 from facelab.training.memory import check_weights_fit, explain_memory_errors
@@ -24,5 +24,6 @@ __all__ = [
     "epoch_order",
     "explain_memory_errors",
     "fit",
+    "single_process_fabric",
     "with_gradient_cache",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 
 def default_accelerator() -> str:
@@ -12,3 +14,15 @@ def default_accelerator() -> str:
     of the course were not measured on it. Who wants it hands ``fit`` a ``Fabric(accelerator="mps", devices=1)``.
     """
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def single_process_fabric(precision: str = "32-true") -> Fabric:
+    """One process on the default device, whatever started it.
+
+    Fabric would take the tasks of a Slurm job for the processes of one training, and warn wherever Slurm is installed. A
+    notebook or a batch script is one process, however many tasks its job has.
+
+    Args:
+        precision: as Fabric names it.
+    """
+    return Fabric(accelerator=default_accelerator(), devices=1, precision=precision, plugins=[LightningEnvironment()])

@@ -25,7 +25,7 @@ from facelab.errors import BadParameterError, TrainingError
 from facelab.methods import Method
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import progress_bar
-from facelab.training.accelerator import default_accelerator
+from facelab.training.accelerator import single_process_fabric
 from facelab.training.checkpoint import Checkpoint, Position
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.memory import explain_memory_errors
@@ -75,7 +75,7 @@ def fit(
         BadParameterError: as ``check_batch``, or chunks of a method that is no ``Siamese``.
         OutOfMemoryError: it does not fit into memory.
     """
-    loop = _prepare(method, faces, plan, labels, scenes, fabric or Fabric(accelerator=default_accelerator(), devices=1))
+    loop = _prepare(method, faces, plan, labels, scenes, fabric or single_process_fabric())
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint)
     at = checkpoint.read()
     written = started = time.monotonic()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from facelab.backbones import PUBLISHED_WEIGHTS
@@ -38,8 +39,9 @@ def new_fabric(devices: int, precision: str) -> Fabric:
     Raises:
         BadParameterError: there are not so many devices, or they do not have that precision.
     """
-    nodes = 1
+    nodes, environment = 1, LightningEnvironment()  # named, or Fabric would warn wherever Slurm is installed
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        environment = TorchElasticEnvironment()
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     elif not torch.cuda.is_available() and devices > (os.cpu_count() or 1):
@@ -51,7 +53,12 @@ def new_fabric(devices: int, precision: str) -> Fabric:
     strategy = "ddp" if devices * nodes > 1 else "auto"
     try:
         return Fabric(
-            accelerator=default_accelerator(), strategy=strategy, devices=devices, num_nodes=nodes, precision=precision
+            accelerator=default_accelerator(),
+            strategy=strategy,
+            devices=devices,
+            num_nodes=nodes,
+            precision=precision,
+            plugins=[environment],
         )
     except MisconfigurationException as error:
         raise BadParameterError(f"--devices {devices} cannot be had ({error}).", "Give fewer.") from error
