@@ -118,11 +118,11 @@ class Scene:
 
     async def until_seen(self, *names: str) -> None:
         with anyio.fail_after(ENOUGH):
-            while self.seen != list(names):
+            while sorted(self.seen) != sorted(names):  # two threads begin in either order
                 await anyio.sleep(0.005)
         for _ in range(5):  # and no more
             await anyio.sleep(0.005)
-        assert self.seen == list(names)
+        assert sorted(self.seen) == sorted(names)
 
     async def start(self, group, *sent) -> None:
         for one in sent:
