@@ -19,10 +19,12 @@ class Lab:
         browser.set_window_size(1400, 1000)  # or the bar hides some of its menus
 
     def wait(self, condition) -> None:
+        from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
+        redrawn = [StaleElementReferenceException]  # what was found is drawn again meanwhile
         try:
-            WebDriverWait(self.browser, LIMIT, 0.2).until(lambda _: condition())
+            WebDriverWait(self.browser, LIMIT, 0.2, ignored_exceptions=redrawn).until(lambda _: condition())
         except Exception as problem:
             raise AssertionError(f"Waited in vain; the page shows: {self.text()[:2000]}") from problem
 

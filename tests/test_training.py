@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -448,3 +449,23 @@ def test_the_gpu_of_a_mac_is_not_taken_by_itself(monkeypatch):
 def test_no_other_place_lets_fabric_choose():
     sources = Path(loop.__file__).parent.parent.rglob("*.py")
     assert not [path for path in sources if 'accelerator="auto"' in path.read_text(encoding="utf-8")]
+
+
+def test_a_training_is_one_process_where_slurm_is_installed(tmp_path, monkeypatch, recwarn):
+    """Fabric by itself would say that ``srun`` is there and not used, and take the tasks of a job for its processes."""
+    srun = tmp_path / "srun"
+    srun.write_text("#!/bin/sh\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert shutil.which("srun") == str(srun)
+    for name, value in {
+        "SLURM_NTASKS": "2",
+        "SLURM_JOB_NAME": "lab",
+        "SLURM_PROCID": "1",
+        "SLURM_LOCALID": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fabric = single_process_fabric()
+    assert (fabric.world_size, fabric.global_rank) == (1, 0)
+    fit(tiny_method(), tiny_faces(), PLAN)
+    assert not recwarn.list
