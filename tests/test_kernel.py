@@ -278,7 +278,7 @@ def test_a_stopped_run_leaves_no_kernel_and_no_file_of_its_own(start, tmp_path, 
     while is_running(kernel_process):  # killed, the kernel looks for its parent once a second
         assert time.monotonic() < deadline, "the kernel is left"
         time.sleep(0.1)
-    assert main.returncode == code and said in (None, told)
+    assert main.returncode == code and (said is None or told.endswith(said))  # older debuggers warn before
     left = [path for path in tmp_path.rglob("*.ipynb*")]
     assert [path.name for path in left] == (["98_test-laptop-orl-0.ipynb"] if command == "run" else [])
     assert all(nbformat.read(path, 4).cells for path in left)

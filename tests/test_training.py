@@ -22,7 +22,15 @@ from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
 from facelab.tensor_files import load_tensors, save_tensors
-from facelab.training import Plan, SceneIndex, default_accelerator, epoch_order, fit, loop
+from facelab.training import (
+    Plan,
+    SceneIndex,
+    default_accelerator,
+    epoch_order,
+    fit,
+    loop,
+    single_process_fabric,
+)
 
 PLAN = Plan(epochs=3, batch_size=8, lr=0.01, warmup_epochs=1, seed=3)
 
