@@ -97,8 +97,9 @@ def test_the_metrics_of_lfw_hold_every_seed_and_baseline(lfw, monkeypatch):
             assert metrics[f"accuracy/seed {seed}/{name}"] == Metric.from_estimate(found[name].estimate)
     assert {"accuracy/raw pixels", "accuracy/whitened PCA"} < set(metrics)
     assert metrics["annoy/trees"].value == 5 and metrics["annoy/search_k"].value == 2000
-    recall = metrics["annoy/recall@10"]  # so much search looks at everybody; two who are equally far may change places
-    assert (recall.n, recall.method) == (lfw_finetuning.QUERIES, "wilson") and recall.value > 0.998 and recall.low < 1
+    recall = metrics["annoy/recall@10"]  # so much search looks at everybody; one of the ten may tie with the eleventh
+    missed = round((1 - recall.value) * 10 * len(faces))
+    assert (recall.n, recall.method) == (lfw_finetuning.QUERIES, "wilson") and missed <= 1 and recall.low < 1
     assert experiment.data() == {"faces": faces.describe(), "learned on": elsewhere.describe()}
 
 

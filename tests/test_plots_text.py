@@ -110,8 +110,9 @@ def test_mathematics_of_ones_own_is_still_mathematics():
 def test_a_very_long_name_leaves_room_for_the_data(kind, middle):
     name = "folder:/" + middle * 100 + "$end"
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # matplotlib warns where a layout has no room
-        warnings.simplefilter("ignore", DeprecationWarning)  # of what matplotlib calls
+        warnings.simplefilter("error")  # matplotlib warns where a layout has no room
+        # an old matplotlib calls pyparsing by old names
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(matplotlib|pyparsing)\.")
         warnings.simplefilter("ignore", text.MissingFontWarning)
         warnings.filterwarnings("ignore", r"Glyph \d+")
         figure = FIGURES[kind]([name, f"{name} 2", f"{name} 3"])

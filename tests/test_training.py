@@ -18,6 +18,7 @@ from scipy.stats import chisquare
 from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 
 from facelab.augment import Augmentation
+from facelab.commands.train.processes import new_fabric
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, FacelabError, TrainingError
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
@@ -473,7 +474,7 @@ def test_a_training_is_one_process_where_slurm_is_installed(tmp_path, monkeypatc
         "SLURM_LOCALID": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    fabric = single_process_fabric()
-    assert (fabric.world_size, fabric.global_rank) == (1, 0)
+    for fabric in (single_process_fabric(), new_fabric(1, "32-true")):
+        assert (fabric.world_size, fabric.global_rank) == (1, 0)
     fit(tiny_method(), tiny_faces(), PLAN)
     assert not recwarn.list

@@ -44,8 +44,7 @@ def index(root: Path) -> pd.DataFrame:
         named, lies_in = table["identity"].fillna(""), table["file"].str.split("/").str[-2].fillna("")
         table["identity"], folder = named.map(_nfc), lies_in.map(_nfc)
         strange = table["identity"] != folder
-        # a spreadsheet makes 7 of 007
-        table["rejected"] = np.where(strange, "It does not lie in the folder of its identity.", "")
+        table["rejected"] = np.where(strange, "It does not lie in the folder of its identity.", "")  # 7 in place of 007
         return table
     tree = first_tree(root, TREES, _holds_people)
     table = person_tree(root, tree or "")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,14 +90,11 @@ def rates_over_thresholds(
     both = [g for g in range(len(names)) if all(g in own[kind] for kind in (same, ~same))]
     genuine, impostor = (_Counter(scores[kind], thresholds, own[kind], both) for kind in (same, ~same))
 
-    rng, drawn = np.random.default_rng(check_seed(seed)), []
-    while len(drawn) < check_draws(draws):
-        weights = sampler.draw(rng)
-        rates = np.stack([1 - impostor.below(weights[1]), genuine.below(weights[0])])
-        if np.isfinite(rates).all():  # else a group was left without a pair that counts
-            drawn.append(rates)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)  # (2, 1 + G, T)
-    value = np.stack([1 - impostor.below(np.ones((~same).sum())), genuine.below(np.ones(same.sum()))])
+    def rates(genuine_weights: np.ndarray, impostor_weights: np.ndarray) -> np.ndarray:
+        return np.stack([1 - impostor.below(impostor_weights), genuine.below(genuine_weights)])  # (2, 1 + G, T)
+
+    low, high = _percentiles(rates, sampler, check_draws(draws), check_seed(seed))
+    value = rates(np.ones(same.sum()), np.ones((~same).sum()))
 
     people = np.asarray(person)[np.concatenate([pairs.first, pairs.second])]
     group_of = np.concatenate([code[pairs.first], code[pairs.second]])
@@ -108,6 +106,16 @@ def rates_over_thresholds(
             label = rate if g is None else f"{rate}/{names[g]}"
             curves[label] = RateCurve(value[kind, row], *ends, n, int(counter.counts[row]))
     return curves
+
+
+def _percentiles(rates: Callable[..., np.ndarray], sampler: PairWeights, draws: int, seed: int) -> np.ndarray:
+    """Ends (2, ...) of the rates over draws of people; a draw that leaves a group without a pair is repeated."""
+    rng, drawn = np.random.default_rng(seed), []
+    while len(drawn) < draws:
+        found = rates(*sampler.draw(rng))
+        if np.isfinite(found).all():
+            drawn.append(found)
+    return np.quantile(drawn, [0.025, 0.975], axis=0)
 
 
 class _Counter:

@@ -122,6 +122,11 @@ def _check_step(answer) -> None:
         require_value(new_weights[layer], true_weights[layer], f"the new weights {name}", tolerance=1e-8)
         refuse(new_biases[layer], biases[layer], f"the biases {name} have not changed: they have a gradient too.")
         require_value(new_biases[layer], true_biases[layer], f"the new biases {name}", tolerance=1e-8)
+    _check_other_depths(answer, lr)
+    _check_large_inputs(answer, weights, biases, 2000 * x, labels, lr)
+
+
+def _check_other_depths(answer, lr) -> None:
     for depth in ((5, 4), (5, 6, 6, 6, 4)):
         inputs = _layers(depth, 1)
         deeper = _parts(answer(*inputs, lr), *inputs[:2])
@@ -131,16 +136,17 @@ def _check_step(answer) -> None:
             f"{len(depth) - 1} layers, the first's weights",
             tolerance=1e-8,
         )
+
+
+def _check_large_inputs(answer, weights, biases, x, labels, lr) -> None:
     with np.errstate(all="ignore"):
-        loss = _parts(answer(weights, biases, 2000 * x, labels, lr), weights, biases)[0]
+        loss = _parts(answer(weights, biases, x, labels, lr), weights, biases)[0]
     require(
         bool(np.isfinite(loss)),
         f"with inputs 2000 times as large the loss is {loss}: the exponential overflows, or the logarithm meets a 0. "
         "Subtract each row's largest logit first, and take the logarithm of the sum, not of the share.",
     )
-    require_value(
-        loss / _by_autograd(weights, biases, 2000 * x, labels, lr)[0], 1.0, "large inputs, the loss over the true"
-    )
+    require_value(loss / _by_autograd(weights, biases, x, labels, lr)[0], 1.0, "large inputs, the loss over the true")
 
 
 def _gradient_step_with(weights, biases, x, labels, lr, *, mask=True, targets=True, updated=False, stable=True):

@@ -102,7 +102,7 @@ def _refuse_unsuitable(folder: Path) -> None:
     for name in _FOLDERS:
         if (folder / name).is_symlink() or file_in_the_way(folder / name) is not None:
             raise BadParameterError(
-                f"{folder / name} is a link or a file, and no folder.", "Move it away, or choose another folder."
+                f"{folder / name} is a link or a file, not a folder.", "Move it away, or choose another folder."
             )
 
 
@@ -118,10 +118,10 @@ class _Copy:
         """Name -> hash of the content that was laid out."""
         try:
             found = read_json_object(self.folder / COURSE_MANIFEST)["files"]
-            if isinstance(found, dict) and all(isinstance(digest, str) for digest in found.values()):
-                return found
         except (OSError, ValueError, KeyError):
-            pass  # said by the report
+            found = None
+        if isinstance(found, dict) and all(isinstance(digest, str) for digest in found.values()):
+            return found
         self.report.damaged = True
         return {}
 
