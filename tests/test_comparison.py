@@ -14,11 +14,12 @@ from facelab.experiments.comparison import (
     FIGURES,
     Parts,
     measure,
+    new_training,
     plan_for_budget,
     summarise,
-    train,
 )
 from facelab.methods.registry import METHODS
+from facelab.training import side_by_side
 
 
 def people_in_scenes() -> FaceSet:
@@ -66,9 +67,9 @@ def test_a_perfect_embedding_and_one_that_knows_nothing(parts):
 
 
 def test_all_start_from_one_network_and_annealing_is_as_long_as_the_run(monkeypatch, parts):
-    spy = Spy(monkeypatch, lab)
+    spy = Spy(monkeypatch, side_by_side)
     for name, contender in CONTENDERS.items():
-        train(contender, parts.train, 480, seed=3)
+        new_training(contender, parts.train, 480, seed=3).fit()
         call = spy.calls[-1]
         assert call["faces"] is parts.train and call["plan"].seed == 3
         assert (call["scenes"] is not None) == contender.scenes, name
@@ -106,7 +107,7 @@ def test_every_method_is_measured_under_every_seed(monkeypatch):
     monkeypatch.setattr(lab, "BUDGET", 400)
     monkeypatch.setattr(lab, "load_sface", lambda large: lambda faces: np.eye(40)[faces.identity] + 1e-3)
     monkeypatch.setattr(lab, "CONTENDERS", {name: CONTENDERS[name] for name in ("softmax", "A-Softmax")})
-    spy = Spy(monkeypatch, lab)
+    spy = Spy(monkeypatch, side_by_side)
     (experiment,) = lab.EXPERIMENTS
     metrics = experiment.summarise(compute(experiment, 3))
     names = ("raw pixels", "whitened PCA", "random network", lab.CEILING, "softmax", "A-Softmax")

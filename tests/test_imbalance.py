@@ -25,9 +25,9 @@ from facelab.experiments.imbalance.figures import (
     verification_by_group,
 )
 from facelab.experiments.imbalance.parts import COPIES, Parts, augment_copies, people_as_classes, photographs_as_classes
-from facelab.experiments.imbalance.runs import SHARES, Design, balanced_epoch, train
+from facelab.experiments.imbalance.runs import MITIGATIONS, SHARES, Design, balanced_epoch, new_training
 from facelab.experiments.imbalance.summary import own_share, summarise
-from facelab.training import Plan
+from facelab.training import Plan, side_by_side
 
 PLAN = Plan(epochs=1, batch_size=8, warmup_epochs=0.5)
 SERIES = [{"f": 0.2, "m": 0.8}, {"f": 0.5, "m": 0.5}, {"f": 0.8, "m": 0.2}]
@@ -240,24 +240,24 @@ def uneven():
     return parts, Design("tiny", "g", "f", ("m",), 10, False, PLAN, PLAIN, strangers=5)
 
 
-def test_each_mitigation_does_what_it_says(uneven, monkeypatch):
+def test_each_mitigation_does_what_it_says(uneven):
     parts, chosen = uneven
-    spy, group = Spy(monkeypatch, imbalance, trains=False), parts.class_groups()
-    female = group == "f"
-    plain = train(parts, chosen, seed=0)
-    assert (plain.head.importance == 1).all() and (plain.head.margins == 0.2).all()
-    weighted = train(parts, chosen, 0, mitigation="re-weighting").head.importance.numpy()
+    female = parts.class_groups() == "f"
+    of = {how: new_training(parts, chosen, 0, mitigation=how) for how in MITIGATIONS}
+    plain = of["none"].method.head
+    assert (plain.importance == 1).all() and (plain.margins == 0.2).all()
+    weighted = of["re-weighting"].method.head.importance.numpy()
     assert weighted[female].sum() == pytest.approx(weighted[~female].sum()) and weighted.sum() == pytest.approx(10)
-    margins = train(parts, chosen, 0, mitigation="margin by group").head.margins.numpy()
+    margins = of["margin by group"].method.head.margins.numpy()
     assert margins[~female] == pytest.approx(0.2) and margins[female] == pytest.approx(0.2 + 0.15 * 0.75)
-    train(parts, chosen, 0, mitigation="balanced sampling")
-    drawn = [call["faces"].attributes["g"].value_counts().to_dict() for call in spy.calls]
-    assert drawn == [{"m": 8 * COPIES, "f": 2 * COPIES}] * 3 + [{"m": 5 * COPIES, "f": 5 * COPIES}]
-    repeated = spy.calls[-1]
-    copies = repeated["faces"].attributes["file"].str.split("#").str[0]
+    drawn = {how: one.faces.attributes["g"].value_counts().to_dict() for how, one in of.items()}
+    as_it_is, equal = ({"m": m * COPIES, "f": f * COPIES} for m, f in ((8, 2), (5, 5)))
+    assert drawn == dict.fromkeys(MITIGATIONS, as_it_is) | {"balanced sampling": equal}
+    repeated = of["balanced sampling"]
+    copies = repeated.faces.attributes["file"].str.split("#").str[0]
     names = parts.train.attributes["file"].str.split("#").str[0]
     of_file = dict(zip(names, parts.train.labels(), strict=True))
-    assert [of_file[name] for name in copies] == repeated["labels"].tolist()
+    assert [of_file[name] for name in copies] == repeated.labels.tolist()
 
 
 @pytest.mark.parametrize(("epochs", "batch"), [(1, 8), (5, 64), (3, 7)])
@@ -277,9 +277,9 @@ def test_balanced_sampling_takes_as_many_steps_with_equal_groups(epochs, batch):
 def test_a_mitigation_that_is_none_is_refused(uneven):
     parts, chosen = uneven
     with pytest.raises(BadParameterError, match="'prayer'"):
-        train(parts, chosen, 0, mitigation="prayer")
+        new_training(parts, chosen, 0, mitigation="prayer")
     with pytest.raises(BadParameterError, match="'margin by group' with ring"):
-        train(parts, chosen, 0, loss="ring", mitigation="margin by group")
+        new_training(parts, chosen, 0, loss="ring", mitigation="margin by group")
     with pytest.raises(BadParameterError, match="no experiment 'utkface'"):
         designs.get_design("utkface")
 
@@ -398,7 +398,7 @@ def small(monkeypatch):
 
 
 def test_every_share_has_a_training_and_the_ends_have_all_mitigations(small, monkeypatch):
-    spy = Spy(monkeypatch, imbalance, trains=False)
+    spy = Spy(monkeypatch, side_by_side, trains=False)
     metrics = small.summarise(compute(small, 3))
     assert len(spy.calls) == 3 * (9 + 2 * 3)
     assert metrics["0.5/accuracy/clean/all"].n == 3
@@ -411,7 +411,7 @@ def test_every_share_has_a_training_and_the_ends_have_all_mitigations(small, mon
 
 
 def test_one_cell_trains_on_its_share_by_its_mitigation(small, monkeypatch):
-    spy, asked = Spy(monkeypatch, imbalance, trains=False), small.grid(3)
+    spy, asked = Spy(monkeypatch, side_by_side, trains=False), small.grid(3)
     cell = next(cell for cell in asked if cell.label == "tiny/0.9/re-weighting/2")
     figures = imbalance.run(cell)
     (call,) = spy.calls
@@ -423,7 +423,7 @@ def test_one_cell_trains_on_its_share_by_its_mitigation(small, monkeypatch):
 def test_a_loss_without_margins_has_no_margin_by_group(small, monkeypatch):
     ring = imbalance._experiment("tiny", "nothing", seeds=3, loss="ring")
     assert ring.name == "08_tiny_ring" and not any("margin" in cell.label for cell in ring.grid(3))
-    spy = Spy(monkeypatch, imbalance, trains=False)
+    spy = Spy(monkeypatch, side_by_side, trains=False)
     imbalance.run(ring.grid(3)[0])
     assert spy.calls[0]["method"].loss == "ring"
 
@@ -439,7 +439,7 @@ def test_people_as_classes_are_verified_too(monkeypatch):
     design = Design("tiny", "g", "f", ("m",), 10, True, PLAN, PLAIN, false_alarms=0.1)
     monkeypatch.setattr(designs, "DESIGNS", {"tiny": design})
     monkeypatch.setattr(imbalance, "load_photographs", lambda name: people(40))
-    Spy(monkeypatch, imbalance, trains=False)
+    Spy(monkeypatch, side_by_side, trains=False)
     figures = imbalance.run(Cell(("tiny", 0.5, "none", 0), {"loss": "cosface"}))
     assert {"eer/f", "eer/m", "accuracy/other photographs/all"} <= set(figures)
     assert imbalance.parameters("tiny", "cosface", 3)["class"] == "a person"

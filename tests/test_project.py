@@ -21,6 +21,7 @@ GROUND = {
     "files",
     "interrupts",
     "paths",
+    "processes",
     "progress",
     "tensor_files",
     "terminal",

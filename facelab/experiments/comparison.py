@@ -42,7 +42,7 @@ from facelab.methods.embedders import new_embedder
 from facelab.methods.registry import method_entry
 from facelab.protocols.unseen_people import MIN_TEST_PEOPLE, scene_ids, split_unseen_people, verification_pairs
 from facelab.records import Metric
-from facelab.training import CheckpointFolder, Plan, fit
+from facelab.training import CheckpointFolder, Plan, Training
 
 SIZE, BUDGET = 48, 24_000  #: side in pixels, and the views of a training
 FIGURES = ("closed set, rank 1", "EER of strangers", "FNIR at FPIR 10 %")
@@ -169,14 +169,14 @@ def build_untrained(contender: Contender, faces: FaceSet, plan: Plan) -> Method:
     return new_method(contender.method, network, CLASSIFIER, options, len(faces.people))
 
 
-def train(
+def new_training(
     contender: Contender, faces: FaceSet, views: int, seed: int, folder: CheckpointFolder | None = None
-) -> tuple[Method, float]:
-    """The method after its budget, and the seconds that it took; its checkpoint is kept in ``folder``."""
+) -> Training:
+    """The training of a method with its budget; its checkpoint is kept in ``folder``."""
     plan = plan_for_budget(contender, len(faces), views, seed)
     method = build_untrained(contender, faces, plan)
     photo = "photo" if contender.scenes and "photo" in faces.attributes else None
-    return method, fit(method, faces, plan, scenes=scene_ids(faces, photo), folder=folder).seconds
+    return Training(method, faces, plan, scenes=scene_ids(faces, photo), folder=folder)
 
 
 def fit_baselines(parts: Parts, seed: int) -> dict[str, Embed]:
@@ -268,8 +268,9 @@ def run(cell: Cell) -> Figures:
         ceiling = load_sface(load("orl-wild", CEILING_SIZE))
         embeds, cost = fit_baselines(parts, seed) | {CEILING: ceiling}, {}
     else:
-        method, seconds = train(CONTENDERS[name], parts.train, BUDGET, seed)
-        embeds, cost = {name: lambda faces: embed_faces(method, faces)}, {f"{COST}/{name}": seconds}
+        training = new_training(CONTENDERS[name], parts.train, BUDGET, seed)
+        cost = {f"{COST}/{name}": training.fit().seconds}
+        embeds = {name: lambda faces: embed_faces(training.method, faces)}
     return cost | {
         f"{figure}/{one}": estimate.value
         for one, embed in embeds.items()

@@ -40,9 +40,19 @@ def threads_for_photographs(method: Method, photographs: np.ndarray, count: int)
     """
     if method.device.type != "cpu" or not len(photographs):
         return nullcontext()
+    return threads_for(count * count_photograph(method, photographs))
+
+
+def count_photograph(method: Method, photographs: np.ndarray) -> int:
+    """Floating-point operations of a photograph's pass through the backbone of a method.
+
+    Args:
+        method: on the CPU; left in the mode that it is in.
+        photographs: uint8 (N, H, W, C), one or more, of which the first is tried.
+    """
     image = method.augmentation.preprocess(as_batch(photographs[:1])).to(next(method.parameters()).dtype)
     was_training = method.training
     method.eval()
-    one = count_operations(method.backbone, image)
+    found = count_operations(method.backbone, image)
     method.train(was_training)
-    return threads_for(count * one)
+    return found

@@ -13,6 +13,7 @@ from facelab.training.loop import Monitor, Validate, check_batch, fit
 from facelab.training.memory import check_weights_fit, explain_memory_errors
 from facelab.training.order import SceneIndex, epoch_order
 from facelab.training.plan import History, Plan
+from facelab.training.side_by_side import Training, fit_all
 from facelab.training.sync_batch_norm import check_sync_batch_norm, synchronize_batch_norms
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SceneIndex",
     "ScratchFolder",
     "StatefulMonitor",
+    "Training",
     "Validate",
     "check_batch",
     "check_sync_batch_norm",
@@ -33,6 +35,7 @@ __all__ = [
     "epoch_order",
     "explain_memory_errors",
     "fit",
+    "fit_all",
     "new_logger",
     "single_process_fabric",
     "synchronize_batch_norms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -21,16 +21,21 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR
 class Preemption:
     """Whether this process was asked to make room.
 
+    Args:
+        hand_on: called with the number of each signal: for processes that this one has started.
+
     Attributes:
         asked: a signal has come.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, hand_on: Callable[[int], None] | None = None) -> None:
+        self.asked, self._hand_on = False, hand_on
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """The handler of the signals. A scheduler may send several, and to every process: the second changes nothing."""
         self.asked = True
+        if self._hand_on is not None:
+            self._hand_on(number)
 
     def asked_of_any(self, fabric: Fabric) -> bool:
         """Whether a signal has come to any of the processes, which must all call this at the same place."""
@@ -46,7 +51,7 @@ class Preemption:
 
 
 @contextmanager
-def watch_for_preemption(saves: bool) -> Iterator[Preemption]:
+def watch_for_preemption(saves: bool, hand_on: Callable[[int], None] | None = None) -> Iterator[Preemption]:
     """Hold back what a scheduler sends while the block lasts; the block looks at ``asked`` where it can stop.
 
     Only in the main thread, for Python handles signals nowhere else; in another one, signals do what they did before. A
@@ -54,8 +59,9 @@ def watch_for_preemption(saves: bool) -> Iterator[Preemption]:
 
     Args:
         saves: whether the block has a checkpoint to write; without one nothing is held back, since nothing would be gained.
+        hand_on: as for ``Preemption``.
     """
-    preemption = Preemption()
+    preemption = Preemption(hand_on)
     before = {}
     if saves and threading.current_thread() is threading.main_thread():
         before = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) != signal.SIG_IGN}

@@ -51,7 +51,7 @@ from facelab.methods import VICReg, embed_faces
 from facelab.methods.base import apply_in_batches
 from facelab.paths import project_data
 from facelab.protocols import few_labels, unseen_people
-from facelab.training import Plan, fit
+from facelab.training import Plan, Training, fit_all
 
 run = labs.begin(
     "06_vicreg", preset=preset, dataset=dataset, seed=seed, epochs=epochs, network=network, weights=weights
@@ -160,11 +160,15 @@ def watch(candidate):
 
 start = new_vicreg()
 vicreg = few_labels.replace_backbone(start, start.backbone)
-histories = {
-    "all three terms": fit(vicreg, train, plan, scenes=scenes, monitors=[watch], folder=run.folder("all three terms"))
+trainings = {
+    name: Training(method, train, how_long, scenes=scenes, monitors=[watch], folder=run.folder(name))
+    for name, method, how_long in (
+        ("all three terms", vicreg, plan),
+        ("without variance", new_vicreg(variance=0.0), short),
+        ("without covariance", new_vicreg(covariance=0.0), short),
+    )
 }
-for name, off in {"without variance": {"variance": 0.0}, "without covariance": {"covariance": 0.0}}.items():
-    histories[name] = fit(new_vicreg(**off), train, short, scenes=scenes, monitors=[watch], folder=run.folder(name))
+histories = fit_all(trainings)  # each by `fit`, and on several cores at once where that saves time
 
 # %%
 figure, axes = plt.subplots(2, 3, figsize=(9.5, 4.5), sharex=True)

@@ -48,11 +48,11 @@ from facelab.exercises import chapter_08_people as people_exercises
 from facelab.experiments.imbalance import tables
 from facelab.experiments.imbalance.designs import SHARES, get_design, load_photographs
 from facelab.experiments.imbalance.figures import SOFTMAX_THRESHOLD, measure
-from facelab.experiments.imbalance.runs import MITIGATIONS, train
+from facelab.experiments.imbalance.runs import MITIGATIONS, new_training
 from facelab.methods import Margin, embed_faces
 from facelab.paths import project_data
 from facelab.protocols import closed_set, unseen_people
-from facelab.training import Plan, fit
+from facelab.training import Plan, fit, fit_all
 
 designs = {"orl-wild": "orl-glasses", "utkface": "utkface-gender"}
 run = labs.begin("08_bias", preset=preset, dataset=dataset, seed=seed, epochs=epochs, loss=loss)
@@ -123,9 +123,12 @@ plots.show_faces(
 # lines answer the same question: is a person recognised better when there are more people of the same group?
 
 # %%
-methods = {
-    share: train(part, chosen, seed, loss, folder=run.folder(f"share {share:g}")) for share, part in parts.items()
+trainings = {
+    share: new_training(part, chosen, seed, loss, folder=run.folder(f"share {share:g}"))
+    for share, part in parts.items()
 }
+fit_all(trainings)  # each by `fit`, and on several cores at once where that saves time
+methods = {share: training.method for share, training in trainings.items()}
 found = {share: measure(parts[share], methods[share].predict, chosen.false_alarms) for share in shares}
 test = next(iter(middle.seen))
 for group in (*groups, "all"):
@@ -507,14 +510,17 @@ for name, record, figure in (
 # ten in the smaller group. Only the accuracy over all people, where the effects are large, is compared with references:
 
 # %%
+remedies = {
+    (share, how): new_training(parts[share], chosen, seed, loss, how, run.folder(f"share {share:g}, {how}"))
+    for share in (shares[0], shares[-1])
+    for how in MITIGATIONS
+    if how != "none"
+}
+fit_all(remedies)
 live = {}
 for share in (shares[0], shares[-1]):
     for how in MITIGATIONS:
-        method = (
-            methods[share]
-            if how == "none"
-            else train(parts[share], chosen, seed, loss, how, run.folder(f"share {share:g}, {how}"))
-        )
+        method = methods[share] if how == "none" else remedies[share, how].method
         figures = measure(parts[share], method.predict, chosen.false_alarms)
         live[share, how] = {group: figures[f"accuracy/{test}/{group}"] for group in (*groups, "all")}
 for how in MITIGATIONS:

@@ -52,7 +52,7 @@ from facelab.losses import beta_nt_xent, beta_scores, distribution_similarity, k
 from facelab.methods import VCL, SimCLR, embed_faces
 from facelab.paths import project_data
 from facelab.protocols import few_labels, unseen_people
-from facelab.training import Plan, fit
+from facelab.training import Plan, Training, fit, fit_all
 
 run = labs.begin(
     "09_vcl",
@@ -337,23 +337,28 @@ plan = Plan(
 )
 watch = vcl_analysis.posterior_monitor(train.subset(np.arange(0, len(train), 8)))
 rivals = ("SimCLR", "VCL without beta", bent)
-methods, histories = {}, {}
-for name in rivals:
-    for share, part in parts.items():
-        method = methods[name, share] = new_method(name)
-        monitors = [] if name == "SimCLR" else [watch]
-        histories[name, share] = fit(
-            method, part, plan, scenes=scenes, monitors=monitors, folder=run.folder(f"{name}, {share:g}")
-        )
+methods = {(name, share): new_method(name) for name in rivals for share in parts}
+trainings = {
+    (name, share): Training(
+        method,
+        parts[share],
+        plan,
+        scenes=scenes,
+        monitors=[] if name == "SimCLR" else [watch],
+        folder=run.folder(f"{name}, {share:g}"),
+    )
+    for (name, share), method in methods.items()
+}
 alone = train.subset(np.flatnonzero(is_face))
 left_out = new_method("SimCLR")
-histories["left out"] = fit(
+trainings["left out"] = Training(
     left_out,
     alone,
     plan.with_equal_steps(len(train), len(alone)),
     scenes=unseen_people.scene_ids(alone, "photo"),
     folder=run.folder("left out"),
 )
+histories = fit_all(trainings)  # each by `fit`, and on several cores at once where that saves time
 
 # %%
 pairs = unseen_people.verification_pairs(test)

@@ -27,6 +27,8 @@ views: int = 0  # [0 ≤ views] budget of each training; 0: the preset's
 rivals: str = "CNN + MLP, SimCLR, ArcFace"  # [some of facelab.experiments.comparison.CONTENDERS] who trains here
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -40,6 +42,7 @@ from facelab.experiments.analysis import conclusions
 from facelab.methods import embed_faces
 from facelab.paths import project_data, runs_root
 from facelab.protocols import unseen_people
+from facelab.training import fit_all
 
 run = labs.begin("11_conclusions", preset=preset, dataset=dataset, seed=seed, views=views, rivals=rivals)
 live = comparison.select(rivals)
@@ -111,9 +114,13 @@ ways = comparison.fit_baselines(parts, seed) | {
 }
 for name, embed in ways.items():
     found[name] = comparison.measure(embed, parts, seed, draws)
-for name, contender in live.items():
-    method, _ = comparison.train(contender, parts.train, budget, seed, run.folder(name))
-    found[name] = comparison.measure(lambda some, method=method: embed_faces(method, some), parts, seed, draws)
+trainings = {
+    name: comparison.new_training(contender, parts.train, budget, seed, run.folder(name))
+    for name, contender in live.items()
+}
+fit_all(trainings)  # on several cores at once where that saves time
+for name, training in trainings.items():
+    found[name] = comparison.measure(partial(embed_faces, training.method), parts, seed, draws)
 for figure in measurable:
     for name, figures in found.items():
         run.record_metric(f"{figure}/{name}", figures[figure])

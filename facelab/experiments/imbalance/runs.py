@@ -23,22 +23,22 @@ from facelab.experiments.imbalance.parts import COPIES, COPY_AUGMENTATION, Parts
 from facelab.experiments.imbalance.summary import summarise as summarise_runs
 from facelab.methods import Margin, embed_faces
 from facelab.records import Metric
-from facelab.training import CheckpointFolder, Plan, fit
+from facelab.training import CheckpointFolder, Plan, Training
 
 MITIGATIONS = ("none", "re-weighting", "balanced sampling", "margin by group")
 WITH_MARGINS = ("cosface", "arcface")  #: losses that take the design's scale and margin, and a margin for each class
 EXTRA_MARGIN = 0.15  #: that the classes of a vanishing group would get
 
 
-def train(
+def new_training(
     parts: Parts,
     design: Design,
     seed: int,
     loss: str = "cosface",
     mitigation: str = "none",
     folder: CheckpointFolder | None = None,
-) -> Margin:
-    """A network that tells the classes apart; each training takes equally many steps, whatever the mitigation.
+) -> Training:
+    """The training of a network that tells the classes apart; of equally many steps, whatever the mitigation.
 
     Args:
         parts: from ``Design.make_parts``.
@@ -71,8 +71,7 @@ def train(
     elif mitigation == "balanced sampling":
         rows, plan = balanced_epoch(which[labels], plan)
         faces, labels = faces.subset(rows), labels[rows]
-    fit(method, faces, plan, labels=labels, folder=folder)
-    return method
+    return Training(method, faces, plan, labels=labels, folder=folder)
 
 
 def balanced_epoch(group: np.ndarray, plan: Plan) -> tuple[np.ndarray, Plan]:
@@ -113,7 +112,9 @@ def run(cell: Cell) -> Figures:
     name, share, mitigation, seed = cell.key
     design = get_design(name)
     parts = design.make_parts(load_photographs(name), share, seed)
-    method = train(parts, design, seed, cell.settings["loss"], mitigation)
+    training = new_training(parts, design, seed, cell.settings["loss"], mitigation)
+    training.fit()
+    method = training.method
     figures = measure(parts, method.predict, design.false_alarms)
     if design.rivals > 1:
         figures |= accuracy_with_equal_rivals(parts, method.predict, design.rivals)

@@ -1,0 +1,196 @@
+"""Several trainings at once, each by one thread in a process of its own.
+
+Two threads within a training wait for each other after each operation of the network. Two trainings wait for nobody: on two
+cores they take half the time of one after the other, also where a step is too small to gain from a second thread. What comes
+out is the same, digit by digit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facelab import progress
+from facelab.datasets import FaceSet
+from facelab.errors import FacelabError, PreemptedError
+from facelab.methods import Method
+from facelab.methods.operations import count_photograph
+from facelab.processes import single_thread_processes
+from facelab.threads import choose_threads, is_chosen_by_user, most_threads
+from facelab.training.accelerator import default_accelerator
+from facelab.training.checkpoint import CheckpointFolder, StatefulMonitor
+from facelab.training.loop import Monitor, Validate, fit
+from facelab.training.plan import History, Plan
+from facelab.training.preemption import SIGNALS, watch_for_preemption
+
+#: Floating-point operations of all steps together from which processes are worth their start, which takes some seconds. A core
+#: does about 5e10 in a second.
+MIN_OPERATIONS = 1e12
+_STEP = 3  # passes of a training step: forward, and backward for the inputs and for the weights
+
+_asked_here = False  # in a process that trains: it was asked to make room
+
+
+@dataclass(frozen=True)
+class Training:
+    """What ``fit`` is called with."""
+
+    method: Method
+    faces: FaceSet
+    plan: Plan
+    labels: np.ndarray | None = None
+    scenes: np.ndarray | None = None
+    validate: Validate | None = None
+    monitors: Sequence[Monitor] = ()
+    folder: CheckpointFolder | None = None
+
+    @property
+    def operations_at_once(self) -> float:
+        """Of a forward pass, as ``fit`` counts them when it chooses its threads."""
+        at_once = self.method.views * (self.plan.chunk or self.plan.batch_size)
+        return at_once * count_photograph(self.method, self.faces.images[:1])
+
+    def fit(self) -> History:
+        """Train."""
+        return fit(self.method, self.faces, self.plan, **{name: getattr(self, name) for name in _OPTIONS})
+
+
+_OPTIONS = ("labels", "scenes", "validate", "monitors", "folder")
+
+
+def fit_all(trainings: Mapping[str, Training]) -> dict[str, History]:
+    """Train several methods in place, as ``fit`` would one after the other, but on as many cores at once as there are.
+
+    Trainings of steps so large that they gain from threads of their own come one after the other, and so do all of them on a
+    GPU, where all together take seconds, or where the user has chosen the number of threads (``facelab.threads``).
+
+    Args:
+        trainings: by name; no two of one method. What a monitor keeps comes back where it is a ``StatefulMonitor``.
+
+    Returns:
+        Their histories, by the same names in the same order.
+
+    Raises:
+        TrainingError, BadParameterError, OutOfMemoryError: as ``fit``; the others are stopped.
+        PreemptedError: a signal asked to make room; the checkpoints of those that have a folder are written.
+        FacelabError: a process was killed.
+    """
+    beside = _worth_processes(trainings)
+    histories = _fit_in_processes({name: trainings[name] for name in beside}) if beside else {}
+    histories |= {name: one.fit() for name, one in trainings.items() if name not in beside}
+    return {name: histories[name] for name in trainings}
+
+
+def _worth_processes(trainings: Mapping[str, Training]) -> list[str]:
+    """The names of those that are trained side by side."""
+    if default_accelerator() != "cpu" or is_chosen_by_user() or most_threads() == 1:
+        return []
+    found = {}
+    for name, one in trainings.items():
+        at_once, plan = one.operations_at_once, one.plan
+        if choose_threads(at_once) == 1:
+            steps = (
+                plan.epochs * (len(one.faces) // plan.batch_size) * plan.batch_size / (plan.chunk or plan.batch_size)
+            )
+            found[name] = _STEP * at_once * steps
+    return list(found) if len(found) > 1 and sum(found.values()) >= MIN_OPERATIONS else []
+
+
+def _fit_in_processes(trainings: Mapping[str, Training]) -> dict[str, History]:
+    from joblib import delayed
+
+    count = min(most_threads(), len(trainings))
+    found: dict[str, _Trained] = {}
+    saves = any(one.folder is not None for one in trainings.values())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        watch_for_preemption(saves, partial(_hand_on, Path(folder))) as preemption,
+        progress.progress_bar(f"{len(trainings)} trainings, {count} at once", len(trainings)) as bar,
+    ):
+        try:
+            with single_thread_processes(count, partial(_begin, Path(folder)), ordered=False) as parallel:
+                for name, done in parallel(delayed(_train)(name, one) for name, one in trainings.items()):
+                    if done is not None:
+                        found[name] = done
+                    bar.advance(note=name)
+        except BrokenProcessPool as error:
+            if preemption.asked:  # a signal to all processes met one between two trainings
+                raise preemption.error() from error
+            raise FacelabError(
+                "A process that trained was killed, perhaps for want of memory.",
+                "With FACELAB_THREADS=1 in the environment, one training follows the other.",
+            ) from error
+    if preemption.asked or len(found) < len(trainings):
+        raise preemption.error()
+    for name, training in trainings.items():  # in their order: torch's random numbers go on from the last
+        found[name].put_into(training)
+    return {name: done.history for name, done in found.items()}
+
+
+def _hand_on(folder: Path, number: int) -> None:
+    """Send a signal to the processes that have written their numbers into a folder."""
+    for told in folder.iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(int(told.name), number)
+
+
+# What follows runs in a process of its own.
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What came out of a training: what another process needs to go on as if it had done it."""
+
+    history: History
+    weights: dict[str, Tensor]
+    monitors: list[dict]
+    random: Tensor
+
+    def put_into(self, training: Training) -> None:
+        """Let the objects of this process become what those of the other are."""
+        method = training.method.to(memory_format=torch.channels_last)
+        method.load_state_dict(self.weights)
+        method.eval()
+        stateful = (monitor for monitor in training.monitors if isinstance(monitor, StatefulMonitor))
+        for monitor, state in zip(stateful, self.monitors, strict=True):
+            monitor.load_state_dict(state)
+        torch.set_rng_state(self.random)
+
+
+def _begin(folder: Path) -> None:
+    """Ctrl-C is the parent's affair, no bar is drawn, and a request to make room is not forgotten between two trainings."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    progress.silence()
+    for number in SIGNALS:
+        signal.signal(number, _note)
+    (folder / str(os.getpid())).touch()
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    global _asked_here
+    _asked_here = True
+
+
+def _train(name: str, training: Training) -> tuple[str, _Trained | None]:
+    """None: it made room. That is no error here, for the others have checkpoints to write."""
+    if _asked_here:
+        return name, None
+    try:
+        history = training.fit()
+    except PreemptedError:
+        _note(0, None)
+        return name, None
+    monitors = [monitor.state_dict() for monitor in training.monitors if isinstance(monitor, StatefulMonitor)]
+    return name, _Trained(history, dict(training.method.state_dict()), monitors, torch.get_rng_state())
