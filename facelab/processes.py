@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import time
 import warnings
@@ -53,6 +54,7 @@ def single_thread_processes(
 
 
 def _begin(parent: int, begin: Callable[[], None]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     begin()
 

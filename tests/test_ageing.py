@@ -39,7 +39,8 @@ def test_the_lock_has_every_dependency_within_its_bounds():
         for text in texts
     ]
     for requirement in wanted:
-        if requirement.name != "facelab":
+        marker = requirement.marker  # the lock is for Python 3.11 and later
+        if requirement.name != "facelab" and (marker is None or marker.evaluate({"python_version": "3.11"})):
             versions = locked()[canonicalize_name(requirement.name)]
             assert all(requirement.specifier.contains(version) for version in versions), requirement
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tiny import tiny_faces
 from torch import nn
 from trainings import compute
@@ -20,7 +21,8 @@ class Pixels(Method):
     """Embeds a photograph by its pixels: nothing to learn."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Linear(1, 1), PLAIN)
+        super().__init__(nn.Flatten(), PLAIN)
+        self.weight = nn.Parameter(torch.zeros(1))  # whose device and type are the method's
 
     def embed(self, images):
         return images.flatten(1)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
@@ -114,6 +115,7 @@ EPOCHS = 20
 #: A training that says each epoch, and lasts long enough for a signal to meet it.
 TRAINS = f"""
 import sys
+import time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from tiny import tiny_faces, tiny_method
 from facelab import labs
@@ -175,6 +177,7 @@ def test_of_an_array_on_both_nodes_a_task_makes_room_is_queued_again_and_trains_
     slurm.ask("scancel", "--signal=USR1", f"{job}_0")
     wait_until(lambda: slurm.states(job)[f"{job}_0"] == "PENDING", "task 0 is queued again", slurm)
     assert 3 <= batch.epochs(0) < EPOCHS
+    time.sleep(2)  # a node takes it again only some time after it ended there
     slurm.ask("scontrol", "update", f"JobId={job}_0", "StartTime=now")  # of itself Slurm waits for two minutes
     assert set(slurm.wait_for_end(job).values()) == {"COMPLETED"}, slurm.logs()
 

@@ -100,9 +100,8 @@ class BatchLoader:
         first = self.faces.images[sources[0]]
         same = [np.array_equal(rows, sources[0]) for rows in sources]
         parts = [first if known else self.faces.images[rows] for rows, known in zip(sources, same, strict=True)]
-        return as_batch(
-            np.concatenate(parts)
-        )  # by NumPy: torch would start a second set of threads beside the training's
+        # joined by NumPy: torch would start a second set of threads beside the training's
+        return as_batch(np.concatenate(parts))
 
     def _own(self, step: Step) -> Tensor | None:
         if self.processes == 1:

@@ -16,7 +16,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ from facelab.training.preemption import SIGNALS, watch_for_preemption
 MIN_OPERATIONS = 1e12
 _STEP = 3  # passes of a training step: forward, and backward for the inputs and for the weights
 
-_asked_here = False  # in a process that trains: it was asked to make room
+_ASKED = "asked"  # a file: make room
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _fit_in_processes(trainings: Mapping[str, Training]) -> dict[str, History]:
     ):
         try:
             with single_thread_processes(count, partial(_begin, Path(folder)), ordered=False) as parallel:
-                for name, done in parallel(delayed(_train)(name, one) for name, one in trainings.items()):
+                for name, done in parallel(delayed(_train)(name, one, Path(folder)) for name, one in trainings.items()):
                     if done is not None:
                         found[name] = done
                     bar.advance(note=name)
@@ -140,8 +139,9 @@ def _fit_in_processes(trainings: Mapping[str, Training]) -> dict[str, History]:
 
 
 def _hand_on(folder: Path, number: int) -> None:
-    """Send a signal to the processes that have written their numbers into a folder."""
-    for told in folder.iterdir():
+    """Send a signal to the processes that have written their numbers into a folder; those to come find that it was sent."""
+    (folder / _ASKED).touch()
+    for told in folder.glob("[0-9]*"):
         with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
             os.kill(int(told.name), number)
 
@@ -170,27 +170,21 @@ class _Trained:
 
 
 def _begin(folder: Path) -> None:
-    """Ctrl-C is the parent's affair, no bar is drawn, and a request to make room is not forgotten between two trainings."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """No bar is drawn, and a signal to make room ends nobody between two trainings."""
     progress.silence()
     for number in SIGNALS:
-        signal.signal(number, _note)
+        signal.signal(number, lambda *_: (folder / _ASKED).touch())
     (folder / str(os.getpid())).touch()
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    global _asked_here
-    _asked_here = True
-
-
-def _train(name: str, training: Training) -> tuple[str, _Trained | None]:
+def _train(name: str, training: Training, folder: Path) -> tuple[str, _Trained | None]:
     """None: it made room. That is no error here, for the others have checkpoints to write."""
-    if _asked_here:
+    if (folder / _ASKED).exists():
         return name, None
     try:
         history = training.fit()
     except PreemptedError:
-        _note(0, None)
+        (folder / _ASKED).touch()
         return name, None
     monitors = [monitor.state_dict() for monitor in training.monitors if isinstance(monitor, StatefulMonitor)]
     return name, _Trained(history, dict(training.method.state_dict()), monitors, torch.get_rng_state())
