@@ -115,7 +115,6 @@ EPOCHS = 20
 #: A training that says each epoch, and lasts long enough for a signal to meet it.
 TRAINS = f"""
 import sys
-import time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from tiny import tiny_faces, tiny_method
 from facelab import labs
