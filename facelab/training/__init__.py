@@ -1,4 +1,5 @@
 """fit(): one training loop for all methods, its plan, its checkpoints. It stops anywhere and goes on as if nothing had been.
+fit_all(): several of them at once.
 
 What a protocol measures in between comes in as a function.
 
