@@ -360,3 +360,13 @@ def test_the_gpu_gives_the_same_views():
     views = settings.apply(images.cuda(), drawn)
     assert views.is_cuda
     assert_close(views.cpu(), settings.apply(images, drawn), tolerance=2e-3)
+
+
+def test_a_batch_that_must_not_be_written_to_is_copied_in_silence(recwarn):
+    """As another process has it: PyTorch would warn that its tensor could change the file."""
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    assert np.shares_memory(as_batch(images).numpy(), images)
+    images.flags.writeable = False
+    batch = as_batch(images)
+    assert batch.numpy().transpose(0, 2, 3, 1).tolist() == images.tolist()
+    assert not np.shares_memory(batch.numpy(), images) and not recwarn.list

@@ -231,13 +231,14 @@ class Augmentation:
 
 
 def as_batch(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Photographs as one tensor: NumPy (N, H, W, C) or torch (N, C, H, W), uint8, to torch (N, C, H, W), not copied.
+    """Photographs as one tensor: NumPy (N, H, W, C) or torch (N, C, H, W), uint8, to torch (N, C, H, W). Copied only where
+    NumPy says that it must not be written to, as a mapped file.
 
     Raises:
         BadParameterError: another type or shape, or channels other than 1 or 3.
     """
     is_array = isinstance(images, np.ndarray)
-    batch = torch.from_numpy(np.ascontiguousarray(images)) if is_array else images
+    batch = torch.from_numpy(np.require(images, requirements=["C", "W"])) if is_array else images
     if batch.ndim == 4 and is_array:
         batch = batch.permute(0, 3, 1, 2)
     if batch.ndim != 4 or batch.dtype != torch.uint8 or batch.shape[1] not in (1, 3):
