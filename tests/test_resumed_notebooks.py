@@ -190,7 +190,8 @@ def test_in_batch_each_training_has_a_folder_of_its_own(monkeypatch, tmp_path):
         run.folder("a b")
 
 
-TRAINS = {"fit", "run_closed_set", "run_unseen_people", "train_head", "fine_tune", "predict_with_few_labels", "train"}
+TRAINS = {"fit", "Training", "new_training", "run_closed_set", "run_unseen_people", "train_head", "fine_tune"}
+TRAINS |= {"predict_with_few_labels"}
 
 
 def trainings(source: Path) -> list[ast.Call]:

@@ -215,7 +215,7 @@ def test_who_has_chosen_or_gains_nothing_trains_in_this_process(two_cores, monke
             assert in_this_process(two, patched) == stays
 
 
-def test_the_work_of_a_training_is_counted_as_fit_does(monkeypatch):
+def test_the_work_of_a_training_is_counted_as_fit_does(two_cores, monkeypatch):
     counted = []
     monkeypatch.setattr(threads, "choose_threads", lambda operations: counted.append(operations) or 1)
     for chunk in (0, 4):
