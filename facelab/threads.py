@@ -23,8 +23,8 @@ MOST_VARIABLES = ("FACELAB_THREADS", "SLURM_CPUS_PER_TASK")
 CHOICE_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  #: of a user who chooses the number for all work alike
 
 #: Floating-point operations of a forward pass for each thread. Measured on two cores: training steps of residual networks with
-#: two threads, their time as a multiple of that with one. Alone on the machine: 1.3 at 6e7 operations of a pass, 0.8 at 1e9,
-#: 0.7 at 2e9, 0.6 at 1e10. Beside one busy process of the same priority: about 6, 2.5, 2 and 1.5.
+#: two threads, their time as a multiple of that with one. Alone on the machine: 1.1 at 3e7 operations of a pass, 0.75 at 6e8,
+#: 0.6 at 1e9 and at 5e9. Beside one busy process of another user, also of the lowest priority: 10, 3.2, 2.1 and 1.5.
 OPERATIONS_PER_THREAD = 4e9
 
 _at_start = torch.get_num_threads()

@@ -9,7 +9,7 @@ from commands import call
 from filelock import FileLock
 
 from facelab.batches import attempts, task
-from facelab.batches.attempts import begin_attempt, is_running, read_attempts
+from facelab.batches.attempts import begin_attempt, is_running, note_failure, read_attempts
 from facelab.batches.plan import Batch, parse_seeds, plan_batch, read_batch
 from facelab.batches.results import records_by_setting
 from facelab.batches.status import batch_status, summary
@@ -146,6 +146,16 @@ def test_what_became_of_a_try_is_kept():
     path.write_text("{")
     with pytest.raises(FacelabError, match="3.json is damaged"):
         read_attempts(batch, 3)
+
+
+def test_a_failure_is_noted_but_not_of_a_task_that_somebody_is_at(monkeypatch):
+    monkeypatch.setattr(attempts, "_LOOK_SECONDS", 0.0)
+    batch = plan_batch("b", ["95"], {}, "0-1")
+    assert note_failure(batch, 1, "It never started.")
+    assert (read_attempts(batch, 1).error, read_attempts(batch, 1).count) == ("It never started.", 0)
+    with begin_attempt(batch, 0):
+        assert not note_failure(batch, 0, "It was killed.")
+    assert read_attempts(batch, 0).error == ""
 
 
 def test_a_task_that_is_started_twice_at_once_runs_once(monkeypatch):

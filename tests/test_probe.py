@@ -50,9 +50,8 @@ def test_c_is_the_best_on_photographs_that_were_held_out():
     rng, labels = np.random.default_rng(2), np.arange(600) % 2
     sign = 2 * labels[:, None] - 1
     signal = 0.15 * sign + rng.normal(size=(600, 300))
-    partly_wrong = np.where(
-        rng.random(600) < 0.2, 1 - labels, labels
-    )  # 300 dimensions fit 480 labels, wrong ones and all
+    wrong = rng.random(600) < 0.2
+    partly_wrong = np.where(wrong, 1 - labels, labels)  # 300 dimensions fit 480 labels, wrong ones and all
     background = rng.normal(size=(600, 1))
     small_difference = np.hstack([background, background + 0.05 * sign])  # needs large weights against each other
     for z, known, best, worst in ((signal, partly_wrong, 1e-4, 100.0), (small_difference, labels, 100.0, 1e-4)):

@@ -1,6 +1,5 @@
 """Trainings side by side: the same digits as one after the other, nothing lost where they are stopped, nobody left behind."""
 
-import contextlib
 import copy
 import os
 import signal
@@ -56,9 +55,12 @@ def test_the_same_digits_as_one_after_the_other(two_cores):
     faces, bent = tiny_faces(), 2.0
     scenes = np.arange(len(faces)) // 2
 
+    def judge(method):
+        return bent * next(method.parameters()).sum().item()
+
     def new_trainings():
         return {
-            "names": Training(tiny_method(), faces, PLAN, validate=lambda method: bent * float(method.training)),
+            "names": Training(tiny_method(), faces, PLAN, validate=judge),
             "margin": Training(tiny_margin("cosface"), faces, PLAN, labels=1 - faces.identity % 2),
             "MoCo": Training(tiny_contrastive(MoCo, queue=16), faces, PLAN, scenes=scenes, monitors=[Diary()]),
             "VCL": Training(tiny_contrastive(VCL), faces, Plan(epochs=2, batch_size=12, chunk=4, seed=1)),
@@ -189,8 +191,7 @@ def in_this_process(trainings, monkeypatch) -> bool:
     handed = []
     monkeypatch.setattr(side_by_side, "_fit_in_processes", lambda some: handed.extend(some) or {})
     monkeypatch.setattr(Training, "fit", lambda self: "trained here")
-    with contextlib.suppress(KeyError):  # nothing came back from there
-        fit_all(trainings)
+    assert fit_all(trainings) == ({} if handed else dict.fromkeys(trainings, "trained here"))
     return not handed
 
 
@@ -208,7 +209,11 @@ def test_who_has_chosen_or_gains_nothing_trains_in_this_process(two_cores, monke
     with monkeypatch.context() as patched:  # steps so large that each is worth both cores
         patched.setattr(threads, "OPERATIONS_PER_THREAD", 1)
         assert in_this_process(two, patched)
-    of_all = 2 * 3 * 18 * two["a"].operations_at_once  # two trainings, three passes a step, 18 steps
+    uneven = {"a": two["a"], "b": replace(two["b"], plan=replace(PLAN, batch_size=16))}  # one step of these is larger
+    with monkeypatch.context() as patched:
+        patched.setattr(threads, "OPERATIONS_PER_THREAD", two["a"].count_operations()[0])
+        assert not in_this_process(two, patched) and in_this_process(uneven, patched)
+    of_all = 2 * 3 * 18 * two["a"].count_operations()[0]  # two trainings, three passes a step, 18 steps
     for least, stays in ((of_all, False), (of_all + 1, True)):
         with monkeypatch.context() as patched:
             patched.setattr(side_by_side, "MIN_OPERATIONS", least)
@@ -221,5 +226,5 @@ def test_the_work_of_a_training_is_counted_as_fit_does(two_cores, monkeypatch):
     for chunk in (0, 4):
         one = Training(tiny_contrastive(VCL), tiny_faces(), replace(PLAN, chunk=chunk))
         copy.deepcopy(one).fit()
-        assert counted.pop(0) == one.operations_at_once
+        assert counted.pop(0) == one.count_operations()[0]
         counted.clear()

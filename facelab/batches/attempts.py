@@ -103,18 +103,22 @@ def begin_attempt(batch: Batch, index: int) -> Iterator[None]:
         end("")
 
 
-def note_failure(batch: Batch, index: int, error: str) -> None:
-    """Keep why the last try of a task came to nothing, or why none was begun; nothing where somebody is at the task.
+def note_failure(batch: Batch, index: int, error: str) -> bool:
+    """Keep why the last try of a task came to nothing, or why none was begun.
 
     Args:
         batch, index: which task.
         error: one line.
+
+    Returns:
+        Whether it was kept; False: somebody is at the task, and will say how that ends.
     """
     try:
         with _held(batch, index):
             write_json(_path(batch, index), asdict(replace(read_attempts(batch, index), error=error)))
     except TaskRunningError:
-        pass
+        return False
+    return True
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def fit(
     upcoming = prefetch(loop.batches.load, loop.batches.upcoming(at.epoch, at.step))
     bar = progress_bar(f"training {type(method).__name__}", plan.epochs * loop.steps)
     stops = watch_for_preemption(saves=folder is not None)
-    at_once = method.views * (plan.chunk or plan.batch_size // loop.fabric.world_size)
+    at_once = method.views * plan.photographs_at_once(loop.fabric.world_size)
     threads = threads_for_photographs(method, faces.images[:1], at_once)
     with threads, bar as progress, stops as preemption, upcoming as batches:
         progress.advance(at.epoch * loop.steps + at.step)

@@ -71,6 +71,10 @@ class Plan:
                 f"A warm-up of {self.warmup_epochs} epochs in a run of {self.epochs}.", "Give fewer than the run has."
             )
 
+    def photographs_at_once(self, processes: int = 1) -> int:
+        """How many photographs go through the network of each of some processes together; each as often as it has views."""
+        return self.chunk or self.batch_size // processes
+
     def with_equal_steps(self, photographs: int, other_photographs: int) -> Plan:
         """The plan for ``other_photographs`` that takes as many steps as this one does on ``photographs``."""
         steps = self.epochs * (photographs // self.batch_size)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,7 @@ from facelab.training.plan import History, Plan
 from facelab.training.preemption import SIGNALS, watch_for_preemption
 
 #: Floating-point operations of all steps together from which processes are worth their start, which takes some seconds. A core
-#: does about 5e10 in a second.
+#: does 2e10 in a second in the smallest steps, and 1e11 in those of the preset "laptop".
 MIN_OPERATIONS = 1e12
 _STEP = 3  # passes of a training step: forward, and backward for the inputs and for the weights
 
@@ -55,25 +55,22 @@ class Training:
     monitors: Sequence[Monitor] = ()
     folder: CheckpointFolder | None = None
 
-    @property
-    def operations_at_once(self) -> float:
-        """Of a forward pass, as ``fit`` counts them when it chooses its threads."""
-        at_once = self.method.views * (self.plan.chunk or self.plan.batch_size)
-        return at_once * count_photograph(self.method, self.faces.images[:1])
-
     def fit(self) -> History:
         """Train."""
-        return fit(self.method, self.faces, self.plan, **{name: getattr(self, name) for name in _OPTIONS})
+        return fit(**vars(self))
 
-
-_OPTIONS = ("labels", "scenes", "validate", "monitors", "folder")
+    def count_operations(self) -> tuple[float, float]:
+        """Of the forward passes of a step, as many as are made at once, as ``fit`` counts them; and of all steps together."""
+        of_photograph = self.method.views * count_photograph(self.method, self.faces.images[:1])
+        seen = self.plan.epochs * (len(self.faces) // self.plan.batch_size) * self.plan.batch_size
+        return of_photograph * self.plan.photographs_at_once(), _STEP * of_photograph * seen
 
 
 def fit_all(trainings: Mapping[str, Training]) -> dict[str, History]:
     """Train several methods in place, as ``fit`` would one after the other, but on as many cores at once as there are.
 
-    Trainings of steps so large that they gain from threads of their own come one after the other, and so do all of them on a
-    GPU, where all together take seconds, or where the user has chosen the number of threads (``facelab.threads``).
+    They do come one after the other where steps are so large that they gain from threads of their own, on a GPU, where all
+    together take seconds, and where the user has chosen the number of threads (``facelab.threads``).
 
     Args:
         trainings: by name; no two of one method. What a monitor keeps comes back where it is a ``StatefulMonitor``.
@@ -86,25 +83,17 @@ def fit_all(trainings: Mapping[str, Training]) -> dict[str, History]:
         PreemptedError: a signal asked to make room; the checkpoints of those that have a folder are written.
         FacelabError: a process was killed.
     """
-    beside = _worth_processes(trainings)
-    histories = _fit_in_processes({name: trainings[name] for name in beside}) if beside else {}
-    histories |= {name: one.fit() for name, one in trainings.items() if name not in beside}
-    return {name: histories[name] for name in trainings}
+    if _are_worth_processes(trainings.values()):
+        return _fit_in_processes(trainings)
+    return {name: one.fit() for name, one in trainings.items()}
 
 
-def _worth_processes(trainings: Mapping[str, Training]) -> list[str]:
-    """The names of those that are trained side by side."""
-    if default_accelerator() != "cpu" or is_chosen_by_user() or most_threads() == 1:
-        return []
-    found = {}
-    for name, one in trainings.items():
-        at_once, plan = one.operations_at_once, one.plan
-        if choose_threads(at_once) == 1:
-            steps = (
-                plan.epochs * (len(one.faces) // plan.batch_size) * plan.batch_size / (plan.chunk or plan.batch_size)
-            )
-            found[name] = _STEP * at_once * steps
-    return list(found) if len(found) > 1 and sum(found.values()) >= MIN_OPERATIONS else []
+def _are_worth_processes(trainings: Collection[Training]) -> bool:
+    """Whether each is best trained by one thread, and all together last longer than processes take to start."""
+    if len(trainings) < 2 or default_accelerator() != "cpu" or is_chosen_by_user() or most_threads() == 1:
+        return False
+    at_once, of_all = zip(*(one.count_operations() for one in trainings), strict=True)
+    return choose_threads(max(at_once)) == 1 and sum(of_all) >= MIN_OPERATIONS
 
 
 def _fit_in_processes(trainings: Mapping[str, Training]) -> dict[str, History]:
@@ -135,7 +124,7 @@ def _fit_in_processes(trainings: Mapping[str, Training]) -> dict[str, History]:
         raise preemption.error()
     for name, training in trainings.items():  # in their order: torch's random numbers go on from the last
         found[name].put_into(training)
-    return {name: done.history for name, done in found.items()}
+    return {name: found[name].history for name in trainings}
 
 
 def _hand_on(folder: Path, number: int) -> None:
