@@ -83,7 +83,12 @@ def threads_for(operations: float) -> Iterator[None]:
 
 
 def begin_with_one_thread() -> None:
-    """From now on PyTorch and BLAS have one thread, unless the user has chosen. ``threads_for`` gives PyTorch more."""
+    """From now on PyTorch and BLAS have one thread, unless the user has chosen. ``threads_for`` gives PyTorch more.
+
+    Raises:
+        BadParameterError: as ``most_threads``, here and not in the middle of the work.
+    """
+    most_threads()
     if not is_chosen_by_user():
         threadpool_limits(1)
         _set(1)

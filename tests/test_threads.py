@@ -14,6 +14,7 @@ from torch import nn
 from facelab import labs, records, threads
 from facelab.errors import BadParameterError
 from facelab.labs import batch
+from facelab.labs.parameters import find_source
 from facelab.methods import SimCLR, embed_faces
 from facelab.methods.operations import count_operations
 from facelab.training import Plan, fit
@@ -80,8 +81,10 @@ def test_a_variable_says_how_many_there_are_at_most(machine, monkeypatch, name):
 def test_a_variable_that_is_no_number_of_threads_is_named(machine, monkeypatch, text):
     machine(2)
     monkeypatch.setenv("FACELAB_THREADS", text)
-    with pytest.raises(BadParameterError, match="FACELAB_THREADS"):
-        threads.most_threads()
+    run = batch.plan_source(find_source("02"), {}, parse=False)
+    for begin in (threads.most_threads, threads.begin_with_one_thread, lambda: batch.prepare(run)):
+        with pytest.raises(BadParameterError, match="FACELAB_THREADS"):
+            begin()
 
 
 def test_a_block_gets_its_threads_and_gives_them_back(machine):

@@ -25,6 +25,7 @@ from facelab.labs.kernel_signals import SignalRelay
 from facelab.labs.notebook_file import NOTEBOOK_SUFFIX, code_cells, read_notebook
 from facelab.labs.parameters import has_parameters, nearest_notebook, resolve_parameters, run_label
 from facelab.paths import runs_root, work_root
+from facelab.threads import most_threads
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,11 @@ def prepare(run: BatchRun) -> None:
     """Refuse a run that cannot begin on this machine, before its kernel starts; folders of the environment become absolute.
 
     Raises:
-        BadParameterError: a variable of the environment names a file as its folder.
+        BadParameterError: a variable of the environment names a file as its folder, or no number of threads.
         DataMissingError: the data set is not here.
     """
     fix_folders()
+    most_threads()
     for part in parse_joined_name(str(run.parameters["dataset"])) if "dataset" in run.parameters else ():
         locate_source(part)
 
