@@ -59,12 +59,8 @@ def _vgg(configuration: str, batch_norm: bool) -> RegistryEntry:
     return RegistryEntry(build, 512, {"imagenet": 32})
 
 
-def _build_resnet9(in_channels: int, width: int, stem: str) -> nn.Module:
-    return ResNet9(in_channels, width)
-
-
 _REGISTRY = {
-    "resnet9": RegistryEntry(_build_resnet9, 512, {"cifar": 8}, stem="cifar"),
+    "resnet9": RegistryEntry(ResNet9, 512, {"cifar": 8, "small": 15}, stem="cifar"),
     # the laptop's: narrow, and small photographs are reduced only twice before the first stage
     "resnet10": _resnet(BasicBlock, (1, 1, 1, 1), width=16, stem="small"),
     "resnet10t": _resnet(BasicBlock, (1, 1, 1, 1), tiered=True),
@@ -98,8 +94,8 @@ def backbone(
         in_channels: 1 for grey, 3 for colour.
         width: channels of the first stage, a multiple of 8; None: 64 as published, 16 for the laptop's ``resnet10``.
             The embedding and all other channels scale with it.
-        stem: one of ``STEMS``; None: "imagenet" as published, "small" for ``resnet10``, "cifar" for ``resnet9``. VGG and
-            ``resnet9`` have no other.
+        stem: one of ``STEMS``; None: "imagenet" as published, "small" for ``resnet10``, "cifar" for ``resnet9``. VGG has no
+            other, ``resnet9`` "small" besides.
         weights: name of published weights (``PUBLISHED_WEIGHTS``), a file, or None for random ones.
 
     Returns:

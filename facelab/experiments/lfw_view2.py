@@ -147,15 +147,16 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def crop_center(faces: FaceSet, size: int, gray: bool = False) -> FaceSet:
-    """The centre of each photograph, 80 of LFW's 112 pixels: background is cut away that tells nothing of a face.
+def crop_center(faces: FaceSet, size: int, gray: bool = False, frame: int = FRAME) -> FaceSet:
+    """The centre of each photograph, as a rule 80 of LFW's 112 pixels: background is cut away that tells nothing of a face.
 
     Args:
         faces: in colour.
         size: side of what comes out, in pixels.
         gray: by luminance (ITU-R BT.601), as the photographs of ORL are.
+        frame: side of what is kept, in pixels where the photograph has 112.
     """
-    edge = round(faces.images.shape[1] * (1 - FRAME / 112) / 2)
+    edge = round(faces.images.shape[1] * (1 - frame / 112) / 2)
 
     def crop_one(image: np.ndarray) -> np.ndarray:
         part = image[edge : len(image) - edge, edge : len(image) - edge]
@@ -164,7 +165,7 @@ def crop_center(faces: FaceSet, size: int, gray: bool = False) -> FaceSet:
 
     images = np.stack([crop_one(image) for image in faces.images])
     images = images[..., None] if gray else images
-    return replace(faces, images=images, source=f"lfw@{size}, centre {FRAME} of 112{', grey' if gray else ''}")
+    return replace(faces, images=images, source=f"lfw@{size}, centre {frame} of 112{', grey' if gray else ''}")
 
 
 def shift_images(images: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -23,6 +23,7 @@ MODULES = (
     "lfw_finetuning",
     "search_times",
     "lfw_view2",
+    "lfw_ensemble",
     "face_id.families",
     "face_id.replays",
     "face_id.attacks",

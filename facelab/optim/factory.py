@@ -8,12 +8,14 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from facelab.errors import BadParameterError, nearest_name
 from facelab.optim.lars import LARS
+from facelab.optim.muon import Muon
 
 _MAKERS = {
     "sgd": lambda groups, lr, momentum: SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0),
     "adamw": lambda groups, lr, momentum: AdamW(groups, lr=lr),
     "lars": lambda groups, lr, momentum: LARS(groups, lr=lr, momentum=momentum),
     "lars_paper": lambda groups, lr, momentum: LARS(groups, lr=lr, momentum=momentum, variant="paper"),
+    "muon": lambda groups, lr, momentum: Muon(groups, lr=lr, momentum=momentum),
 }
 OPTIMIZERS = tuple(_MAKERS)
 
@@ -25,7 +27,7 @@ def make_optimizer(name: str, parameters: Iterable[dict], lr: float, momentum: f
         name: one of ``OPTIMIZERS``; ``"lars"`` is the variant of SimCLR's code, ``"lars_paper"`` the paper's.
         parameters: groups, as of ``parameter_groups``; each brings its weight decay.
         lr: learning rate, > 0.
-        momentum: of SGD, then Nesterov's, and of LARS.
+        momentum: of SGD, then Nesterov's, of LARS, and of the convolutions in Muon.
 
     Raises:
         BadParameterError: no optimiser has that name, or the learning rate is not positive.

@@ -21,7 +21,7 @@ class Plan:
         lr: peak learning rate.
         optimizer: a name of ``optim.OPTIMIZERS``.
         weight_decay: on kernels and matrices; biases and norms are left out.
-        momentum: of SGD and LARS.
+        momentum: of SGD, LARS and Muon.
         warmup_epochs: linear rise, before the cosine.
         clip_norm: largest norm of the gradient; 0: not clipped.
         per_class: so many photographs of one class follow each other in the order of an epoch, so that a batch holds pairs

@@ -1,0 +1,175 @@
+"""LFW View 2 at full strength, step by step: a network, what stands behind it, a second one, and an old method beside them.
+
+"Unrestricted, no outside data": the names of the training people are used, and no photograph but LFW's. One training a fold;
+members and their settings were frozen on View 1 (``lfw_members``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from facelab.datasets import FaceSet, load
+from facelab.datasets.pair_files import lfw_pairs
+from facelab.evaluation import View2Result, cosine_scores, lfw_view2, mean_over_seeds
+from facelab.evaluation.intervals import mean_interval
+from facelab.experiments.comparison import CEILING, load_sface
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.lfw_members import MEMBERS, TRIED, describe_member, load_for_member, score_pairs
+from facelab.experiments.lfw_view2 import TENS, evaluate_baselines
+from facelab.records import Metric
+from facelab.scoring import fuse
+
+NAME = "lfw_view2_ensemble"
+BASELINES, SFACE = "baselines", "SFace"  #: keys of the cells that train nothing
+SFACE_SIDE = 112  #: of the photographs in which SFace's detector looks for a face
+
+_NETWORK, _FISHER = ("cosine", "Joint Bayesian"), ("Joint Bayesian",)
+#: row -> member -> its back ends. Of the steps of notebook 07, the first four, each adds to the one before.
+ROWS = {
+    "network, cosine": {"close network": ("cosine",)},
+    "network, cosine and Joint Bayesian": {"close network": _NETWORK},
+    "two networks": {"close network": _NETWORK, "wide network": _NETWORK},
+    "two networks and Fisher vectors": {
+        "close network": _NETWORK,
+        "wide network": _NETWORK,
+        "close Fisher vectors": _FISHER,
+        "wide Fisher vectors": _FISHER,
+    },
+    "network, Joint Bayesian": {"close network": ("Joint Bayesian",)},
+    "wide network, cosine": {"wide network": ("cosine",)},
+    "wide network, Joint Bayesian": {"wide network": ("Joint Bayesian",)},
+    "wide network, cosine and Joint Bayesian": {"wide network": _NETWORK},
+    "close Fisher vectors": {"close Fisher vectors": _FISHER},
+    "wide Fisher vectors": {"wide Fisher vectors": _FISHER},
+    "Fisher vectors": {"close Fisher vectors": _FISHER, "wide Fisher vectors": _FISHER},
+}
+STEPS = tuple(ROWS)[:4]
+
+
+def grid(seeds: int) -> list[Cell]:
+    """Each member on each fold, networks under every seed, and what trains nothing."""
+    cells = [Cell((BASELINES,), describe_member("close network")), Cell((SFACE,), {"side": SFACE_SIDE})]
+    for seed in range(seeds):
+        names = [name for name, (_, kind) in MEMBERS.items() if kind == "network" or seed == 0]
+        cells += [Cell((name, seed, fold), describe_member(name)) for name in names for fold in TENS]
+    return cells
+
+
+def run(cell: Cell) -> Figures:
+    """The pairs of one fold as one member scores them, which has seen nobody of theirs.
+
+    Returns:
+        ``scores`` by back end, ``same`` and ``fold`` of each pair, and ``seconds`` of processor time. Of what trains nothing:
+        name -> accuracy of each fold.
+    """
+    if cell.key == (BASELINES,):
+        faces = load_for_member("close network")
+        return {name: view2.folds.tolist() for name, view2 in evaluate_baselines(faces, lfw_pairs(faces)).items()}
+    if cell.key == (SFACE,):
+        return {CEILING: evaluate_sface(load("lfw", SFACE_SIDE)).folds.tolist()}
+    name, seed, label = cell.key
+    faces = load_for_member(name)
+    pairs = lfw_pairs(faces)
+    own = pairs.subset(np.isin(pairs.fold, TENS[label]))
+    found = score_pairs(name, faces, own, seed)
+    scores = {back_end: scores.tolist() for back_end, scores in found.by_back_end.items()}
+    return {"scores": scores, "same": own.same.tolist(), "fold": own.fold.tolist(), "seconds": found.seconds}
+
+
+def evaluate_sface(faces: FaceSet) -> View2Result:
+    """View 2 by SFace, which learned from millions of photographs: the ceiling, and outside data."""
+    pairs = lfw_pairs(faces)
+    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
+    first, second = renumbered.reshape(2, -1)
+    embeddings = load_sface(faces)(faces.subset(rows))
+    return lfw_view2(cosine_scores(embeddings, replace(pairs, first=first, second=second)), pairs.same, pairs.fold)
+
+
+def fold_accuracies(results: Results, row: str, seed: int) -> np.ndarray:
+    """Accuracy of each fold by one of ``ROWS`` under a seed: float64 (10,).
+
+    The threshold of a fold comes from the other nine as *their* trainings scored them, for which those people were strangers
+    too; the cohort puts all on one scale.
+    """
+    scores, same, fold = [], [], []
+    for label in TENS:
+        # what draws nothing anew under a further seed has its figures from the first
+        cells = {name: results.get((name, seed, label)) or results[name, 0, label] for name in ROWS[row]}
+        members = [fuse([cells[name]["scores"][end] for end in ends]) for name, ends in ROWS[row].items()]
+        scores.append(fuse(members))
+        first = next(iter(cells.values()))
+        same.append(first["same"])
+        fold.append(first["fold"])
+    return lfw_view2(np.concatenate(scores), np.concatenate(same), np.concatenate(fold)).folds
+
+
+def summarise(results: Results) -> dict[str, Metric]:
+    """Accuracy of each row: over the folds under each seed with its ``standard error``, and over three seeds or more.
+
+    Further ``gain/STEP``: what a step adds to the one before, paired by folds, each fold's mean over the seeds; and the
+    ``processor seconds of a fold``, all members together, of the slowest fold under each seed.
+    """
+    metrics = {}
+    for key in ((BASELINES,), (SFACE,)):
+        for name, folds in results[key].items():
+            metrics |= _over_folds(name, np.array(folds))
+    cells = {key: figures for key, figures in results.items() if len(key) == 3}
+    seeds = sorted({seed for _, seed, _ in cells})
+    accuracies = {row: np.array([fold_accuracies(results, row, seed) for seed in seeds]) for row in ROWS}
+    for row, by_seed in accuracies.items():
+        for seed, folds in zip(seeds, by_seed, strict=True):
+            metrics |= _over_folds(f"{row}/seed {seed}", folds)
+        if len(seeds) >= 3:
+            metrics[f"accuracy/{row}"] = Metric.from_estimate(mean_over_seeds(by_seed.mean(axis=1)))
+    for before, step in pairwise(STEPS):
+        gain = (accuracies[step] - accuracies[before]).mean(axis=0)
+        metrics[f"gain/{step}"] = Metric.from_estimate(mean_interval(gain, "t over folds", "folds"))
+    for name, kind in MEMBERS.items():
+        seconds = [figures["seconds"] for (own, *_), figures in cells.items() if own == name]
+        metrics[f"processor seconds/{name}"] = Metric(max(seconds), len(seconds))
+    return metrics
+
+
+def _over_folds(name: str, folds: np.ndarray) -> dict[str, Metric]:
+    estimate = mean_interval(folds, "t over folds", "folds")
+    error = float(folds.std(ddof=1) / np.sqrt(len(folds)))
+    return {
+        f"accuracy/{name}": Metric.from_estimate(estimate),
+        f"standard error/{name}": Metric(error, len(folds)),
+    }
+
+
+def parameters(seeds: int) -> dict[str, object]:
+    """Of the record: the members, and what else was tried on View 1."""
+    return {
+        "dataset": "lfw",
+        "protocol": "View 2, unrestricted, no outside data; one training a fold",
+        "seeds": seeds,
+        "members": {name: describe_member(name) for name in MEMBERS},
+        "rows": ROWS,
+        "tried on View 1": TRIED,
+    }
+
+
+def data() -> dict[str, dict[str, object]]:
+    """Of the record: all photographs, as each member sees them."""
+    return {name: load_for_member(name).describe() for name in MEMBERS}
+
+
+EXPERIMENTS = (
+    Experiment(
+        name=NAME,
+        notebook="07",
+        shows="View 2 of LFW step by step: a network, Joint Bayesian, a second network, Fisher vectors; one training a fold",
+        datasets=("lfw",),
+        grid=grid,
+        run=run,
+        summarise=summarise,
+        parameters=parameters,
+        data=data,
+        least_seeds=1,
+    ),
+)

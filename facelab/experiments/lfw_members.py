@@ -1,0 +1,190 @@
+"""What the ensemble on LFW consists of: two networks and two old methods, each on two crops, and what stands behind each.
+
+Frozen on View 1 (``evaluate_view1``, ``TRIED``), where nobody of its 1,000 test pairs is in training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.preprocessing import normalize
+
+from facelab.augment import CLASSIFIER
+from facelab.backbones import backbone
+from facelab.datasets import FaceSet, load
+from facelab.datasets.pair_files import lfw_pairs
+from facelab.datasets.pairs import Pairs, all_pairs
+from facelab.evaluation import best_threshold, cosine_scores
+from facelab.evaluation.fisher_vectors import fit_components, fit_fisher_encoder
+from facelab.experiments.lfw_view2 import crop_center, exclude_people
+from facelab.methods import Margin
+from facelab.methods.base import apply_in_batches
+from facelab.paths import runs_root
+from facelab.scoring import Cohort, fit_joint_bayesian, fuse
+from facelab.training import Plan, fit, single_process_fabric
+
+CROPS = {"close": 80, "wide": 112}  #: sides of the centre of LFW's 112 pixels that a member sees
+STRANGERS = 1000  #: people with one photograph, none of whom a member learns from: the cohort of its scores
+PRECISION = "bf16-mixed"  #: about twice as fast as float32 on a processor with avx512_bf16, and far slower without
+
+Embeddings = Callable[[FaceSet], dict[str, np.ndarray]]  #: photographs -> what each back end compares: float (N, D)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network for faces, trained from scratch by CosFace on the people with two photographs or more.
+
+    Attributes:
+        side: of the photographs that it sees, in pixels.
+        width: of its first convolution.
+        plan: its training; the seed is filled in.
+        options: of ``Margin``.
+        shrinkage: of the Joint Bayesian behind it.
+    """
+
+    side: int = 48
+    width: int = 32
+    plan: Plan = Plan(epochs=20, batch_size=128, lr=4e-3, optimizer="muon", momentum=0.6)
+    options: tuple[tuple[str, object], ...] = (("loss", "cosface"), ("dimension", 256), ("scale", 16.0), ("margin", 0.2))
+    shrinkage: float = 0.2
+
+    def fit(self, train: FaceSet, seed: int) -> Embeddings:
+        """Trained; what was stopped goes on. ``cosine`` compares embeddings, ``Joint Bayesian`` these beside the features.
+
+        A photograph is embedded as it is and mirrored; both are added, each of unit norm.
+        """
+        torch.manual_seed(seed)
+        network = backbone("resnet9", in_channels=3, width=self.width, stem="small")
+        method = Margin(network, CLASSIFIER, len(train.people), **dict(self.options))
+        folder = runs_root() / "lfw_members" / f"{seed}-{train.sha256[:12]}"
+        fit(method, train, replace(self.plan, seed=seed), folder=folder, fabric=single_process_fabric(PRECISION))
+
+        def embed(faces: FaceSet) -> dict[str, np.ndarray]:
+            embeddings, features = 0.0, 0.0
+            for images in (faces.images, faces.images[:, :, ::-1]):
+                own = apply_in_batches(method, lambda x: _both_outputs(method, x), replace(faces, images=images))
+                features = features + normalize(own[:, : network.num_features])
+                embeddings = embeddings + normalize(own[:, network.num_features :])
+            return {"cosine": embeddings, "Joint Bayesian": np.hstack([normalize(embeddings), normalize(features)])}
+
+        return embed
+
+
+@dataclass(frozen=True)
+class Fisher:
+    """Fisher vectors, reduced to principal components: no network, and labels only in the Joint Bayesian behind them.
+
+    Attributes:
+        side: of the photographs that it sees, in pixels.
+        gaussians: of the mixture.
+        components: that are kept.
+        shrinkage: of the Joint Bayesian.
+    """
+
+    side: int = 64
+    gaussians: int = 128
+    components: int = 350
+    shrinkage: float = 0.0
+
+    def fit(self, train: FaceSet, seed: int) -> Embeddings:
+        """Mixture and components of the training people's photographs."""
+        encoder = fit_fisher_encoder(train.images, self.gaussians, seed=seed)
+        vectors = encoder.encode(train.images)
+        components = fit_components(vectors, self.components, seed)
+        known = components.transform(vectors)
+        del vectors
+
+        def embed(faces: FaceSet) -> dict[str, np.ndarray]:
+            if faces is train:
+                return {"Joint Bayesian": known}
+            return {"Joint Bayesian": components.transform(encoder.encode(faces.images))}
+
+        return embed
+
+
+KINDS = {"network": Network(), "Fisher vectors": Fisher()}
+MEMBERS = {f"{crop} {kind}": (crop, kind) for kind in KINDS for crop in CROPS}
+
+
+def describe_member(name: str) -> dict[str, object]:
+    """Everything that decides a member but its seed, for cells and record."""
+    crop, kind = MEMBERS[name]
+    settings = asdict(KINDS[kind]) | {"frame": CROPS[crop], "strangers": STRANGERS}
+    return settings | ({"precision": PRECISION, "views": asdict(CLASSIFIER)} if kind == "network" else {})
+
+
+def load_for_member(name: str) -> FaceSet:
+    """All of LFW as a member sees it."""
+    crop, kind = MEMBERS[name]
+    return crop_center(load("lfw", 112), KINDS[kind].side, frame=CROPS[crop])
+
+
+@dataclass(frozen=True)
+class MemberScores:
+    """Scores of some pairs by one member.
+
+    Attributes:
+        by_back_end: name -> float64 (M,), in standard deviations above the mean impostor of the cohort.
+        seconds: of processor time, for training and scoring.
+    """
+
+    by_back_end: dict[str, np.ndarray]
+    seconds: float
+
+    @property
+    def fused(self) -> np.ndarray:
+        """All back ends, equally weighted."""
+        return fuse(list(self.by_back_end.values()))
+
+
+def score_pairs(name: str, faces: FaceSet, pairs: Pairs, seed: int) -> MemberScores:
+    """Pairs as a member scores them that has seen nobody of theirs.
+
+    It learns from the people with two photographs or more who are in none of the pairs; scores are put on the scale of those
+    among ``STRANGERS``, who are in none either.
+
+    Args:
+        name: a key of ``MEMBERS``.
+        faces: all of LFW, as ``load_for_member`` gives it.
+        pairs: of the set.
+        seed: of the member.
+    """
+    start = time.process_time()
+    kind = KINDS[MEMBERS[name][1]]
+    rest = exclude_people(faces, pairs)
+    photographs = np.bincount(rest.identity)[rest.identity]
+    train, strangers = rest.subset(photographs > 1), rest.subset(np.flatnonzero(photographs == 1)[:STRANGERS])
+    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
+    first, second = renumbered.reshape(2, -1)
+    embed = kind.fit(train, seed)
+    known, cohort, tested = embed(train), embed(strangers), embed(faces.subset(rows))
+    own, theirs = replace(pairs, first=first, second=second), all_pairs(strangers)
+    found = {}
+    for back_end, embeddings in tested.items():
+        if back_end == "cosine":
+            score = cosine_scores
+        else:
+            score = fit_joint_bayesian(known[back_end], train.identity, kind.shrinkage).scores
+        found[back_end] = Cohort.from_scores(score(cohort[back_end], theirs)).normalize(score(embeddings, own))
+    return MemberScores(found, time.process_time() - start)
+
+
+def evaluate_view1(names: tuple[str, ...] = tuple(MEMBERS), seed: int = 0) -> dict[str, float]:
+    """Accuracy of members and of all together on the 1,000 pairs of View 1's test, at the best threshold."""
+    fused, found = [], {}
+    for name in names:
+        faces = load_for_member(name)
+        pairs = lfw_pairs(faces, "dev-test")
+        scores = score_pairs(name, faces, pairs, seed)
+        found |= {f"{name}, {end}": best_threshold(own, pairs.same)[1] for end, own in scores.by_back_end.items()}
+        fused.append(scores.fused)
+    return found | {"all": best_threshold(fuse(fused), pairs.same)[1]}
+
+
+def _both_outputs(method: Margin, images: torch.Tensor) -> torch.Tensor:
+    features = method.backbone(images)
+    return torch.hstack([features, method.embedding(features)])
