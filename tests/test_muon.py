@@ -79,7 +79,10 @@ def test_everything_else_moves_as_by_adamw():
 def test_groups_are_told_apart_by_shape_and_keep_their_decay():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     optimizer = make_optimizer("muon", parameter_groups(module, 0.05), 0.01, momentum=0.6)
-    found = [(group["orthogonal"], group["weight_decay"], [p.ndim for p in group["params"]]) for group in optimizer.param_groups]
+    found = [
+        (group["orthogonal"], group["weight_decay"], [p.ndim for p in group["params"]])
+        for group in optimizer.param_groups
+    ]
     assert found == [(True, 0.05, [4]), (False, 0.05, [2]), (False, 0.0, [1, 1, 1, 1])]
     assert all(group["momentum"] == 0.6 for group in optimizer.param_groups)
 

@@ -48,8 +48,13 @@ class Network:
 
     side: int = 48
     width: int = 32
-    plan: Plan = Plan(epochs=20, batch_size=128, lr=4e-3, optimizer="muon", momentum=0.6)
-    options: tuple[tuple[str, object], ...] = (("loss", "cosface"), ("dimension", 256), ("scale", 16.0), ("margin", 0.2))
+    plan: Plan = Plan(epochs=20, batch_size=128, lr=6e-3, optimizer="muon", momentum=0.6)
+    options: tuple[tuple[str, object], ...] = (
+        ("loss", "cosface"),
+        ("dimension", 256),
+        ("scale", 16.0),
+        ("margin", 0.2),
+    )
     shrinkage: float = 0.2
 
     def fit(self, train: FaceSet, seed: int) -> Embeddings:
@@ -85,10 +90,10 @@ class Fisher:
         shrinkage: of the Joint Bayesian.
     """
 
-    side: int = 64
+    side: int = 80
     gaussians: int = 128
     components: int = 350
-    shrinkage: float = 0.0
+    shrinkage: float = 0.1
 
     def fit(self, train: FaceSet, seed: int) -> Embeddings:
         """Mixture and components of the training people's photographs."""
@@ -105,6 +110,24 @@ class Fisher:
 
         return embed
 
+
+#: What was measured on View 1 before the recipe was frozen, in per cent of its 1,000 pairs at the best threshold, one seed
+#: each: a standard error of about one. Two of these figures differ where they are 2.5 apart.
+TRIED = {
+    "ResNet-10 of width 32, 20 epochs of AdamW: cosine": 87.9,
+    "the same, Joint Bayesian": 89.4,
+    "this network by AdamW's rate .004 for Muon: cosine, Joint Bayesian": [88.9, 89.1],
+    "rate .008": [88.0, 89.7],
+    "Muon's steps without the factor of AdamW, rate .02, the rest at .004": [87.8, 88.6],
+    "rate .02, the rest at .008": [87.8, 89.2],
+    "Joint Bayesian on embeddings alone, rate .004": 89.4,
+    "shrinkage .1, .2, .3, .5 with rate .008": [89.4, 89.7, 89.4, 89.3],
+    "Fisher vectors of 64 pixels, four scales in one size": 89.2,
+    "of 80 pixels, two scales in two sizes; shrinkage 0, .1": [90.9, 90.8],
+    "whitening of embeddings, against the cosine": "5 less",
+    "people with one photograph as classes": "2.6 less",
+    "no gain": "LDA, within-class covariance normalisation, a moving average of weights, CutMix in 20 epochs, alignment",
+}
 
 KINDS = {"network": Network(), "Fisher vectors": Fisher()}
 MEMBERS = {f"{crop} {kind}": (crop, kind) for kind in KINDS for crop in CROPS}
@@ -134,11 +157,6 @@ class MemberScores:
 
     by_back_end: dict[str, np.ndarray]
     seconds: float
-
-    @property
-    def fused(self) -> np.ndarray:
-        """All back ends, equally weighted."""
-        return fuse(list(self.by_back_end.values()))
 
 
 def score_pairs(name: str, faces: FaceSet, pairs: Pairs, seed: int) -> MemberScores:
@@ -175,14 +193,14 @@ def score_pairs(name: str, faces: FaceSet, pairs: Pairs, seed: int) -> MemberSco
 
 def evaluate_view1(names: tuple[str, ...] = tuple(MEMBERS), seed: int = 0) -> dict[str, float]:
     """Accuracy of members and of all together on the 1,000 pairs of View 1's test, at the best threshold."""
-    fused, found = [], {}
+    last, found = [], {}
     for name in names:
         faces = load_for_member(name)
         pairs = lfw_pairs(faces, "dev-test")
-        scores = score_pairs(name, faces, pairs, seed)
-        found |= {f"{name}, {end}": best_threshold(own, pairs.same)[1] for end, own in scores.by_back_end.items()}
-        fused.append(scores.fused)
-    return found | {"all": best_threshold(fuse(fused), pairs.same)[1]}
+        scores = score_pairs(name, faces, pairs, seed).by_back_end
+        found |= {f"{name}, {end}": best_threshold(own, pairs.same)[1] for end, own in scores.items()}
+        last.append(scores["Joint Bayesian"])
+    return found | {"all": best_threshold(fuse(last), pairs.same)[1]}
 
 
 def _both_outputs(method: Margin, images: torch.Tensor) -> torch.Tensor:

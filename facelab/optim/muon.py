@@ -19,7 +19,7 @@ RMS_OF_ADAMW = 0.2  #: of an update of AdamW: Liu et al., arXiv 2502.16982, sect
 
 
 class Muon(torch.optim.Optimizer):
-    """Convolutions by Muon, everything else by AdamW. For a kernel w (out, in, h, w) with gradient g, as a matrix (out, in h w):
+    """Convolutions by Muon, everything else by AdamW. For a kernel w with gradient g, as a matrix (out, in x height x width):
 
         v <- momentum v + g
         u  = orthogonalize(g + momentum v)                    Nesterov's momentum, as in the authors' code
@@ -28,7 +28,7 @@ class Muon(torch.optim.Optimizer):
     Every direction of the step is as long as every other one, so that directions that few photographs ask for are learned too.
     The factor gives u the root mean square of a step of AdamW (arXiv 2502.16982, Eq. 4): one learning rate serves both.
 
-    Linear layers and the weights of classes stay with AdamW, which the authors advise for the last layer: here most of them are.
+    Linear layers stay with AdamW, as the authors advise for the last: here most of them are, or are the weights of classes.
 
     Args:
         params: weights, or groups of them; in a group, kernels of convolutions (4 dimensions) are told from the rest.

@@ -1,4 +1,4 @@
-"""Several systems' scores of the same pairs as one: Kittler, Hatef, Duin and Matas, On Combining Classifiers, 1998 (sum rule)."""
+"""Several systems' scores of the same pairs as one: Kittler, Hatef, Duin and Matas, On Combining Classifiers, 1998: the sum."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def fuse(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None) -
         BadParameterError: no system, another number of pairs or weights, or a weight below 0.
     """
     if not scores or len({len(own) for own in scores}) != 1:
-        raise BadParameterError("Fusion of no system, or of scores of different pairs.", "Score the same pairs by each.")
+        raise BadParameterError(
+            "Fusion of no system, or of scores of different pairs.", "Score the same pairs by each."
+        )
     weights = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
     if len(weights) != len(scores) or (weights < 0).any() or not weights.sum() > 0:
         raise BadParameterError(f"{len(scores)} systems with the weights {weights.tolist()}.", "Give one each, from 0.")

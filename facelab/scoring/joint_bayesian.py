@@ -22,7 +22,7 @@ FLOOR = 1e-6  #: least variance within people, as a share of the mean one: keeps
 
 @dataclass(frozen=True)
 class JointBayesian:
-    """A fitted model, in axes where both covariances are diagonal: y = (x - center) axes has S_eps = I and S_mu = diag(between).
+    """A model in axes where both covariances are diagonal: y = (x - center) axes has S_eps = I and S_mu = diag(between).
 
     There the ratio is a sum over axes, with l = between and a = l + 1:
 
@@ -124,7 +124,9 @@ def fit_joint_bayesian(
     between, within = _scatter(means), _shrink(_scatter(x - means[row_of]), shrinkage)
     for _ in range(iterations):
         axes, ratio = _common_axes(between, within)
-        share = ratio * photographs[:, None] / (ratio * photographs[:, None] + 1)  # (P, D): how far each mean is believed
+        share = (
+            ratio * photographs[:, None] / (ratio * photographs[:, None] + 1)
+        )  # (P, D): how far each mean is believed
         variance = share / photographs[:, None]
         own = (means @ axes) * share
         rest = x @ axes - own[row_of]
