@@ -1,7 +1,8 @@
 """Fisher vectors of dense SIFT: what faces were recognised by just before networks, and a method without one beside them.
 
 Simonyan, Parkhi, Vedaldi and Zisserman, Fisher Vector Faces in the Wild, BMVC 2013, narrower: 128 Gaussians instead of 512,
-four scales instead of five, every third pixel instead of every one. The descriptors are OpenCV's, the mixture and the components scikit-learn's.
+four scales instead of five, every third pixel instead of every one. The descriptors are OpenCV's, the mixture and the
+components scikit-learn's.
 
     encoder = fit_fisher_encoder(train.images)
     vectors = encoder.encode(train.images)
@@ -11,6 +12,7 @@ four scales instead of five, every third pixel instead of every one. The descrip
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +20,7 @@ import cv2
 import numpy as np
 from scipy.special import softmax
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
@@ -179,11 +182,7 @@ def fisher_vectors(train_images: np.ndarray, gaussians: int = 128, components: i
 
 
 def _fit_mixture(mixture: GaussianMixture, rows: np.ndarray) -> GaussianMixture:
-    """Fitted, without scikit-learn's warning that so few iterations have not converged: more of them change no figure."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
+    """Fitted, without scikit-learn's warning that so few iterations have not come to rest: a dictionary needs no optimum."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(rows)

@@ -24,6 +24,7 @@ MODULES = (
     "search_times",
     "lfw_view2",
     "lfw_ensemble",
+    "lfw_self_supervised",
     "face_id.families",
     "face_id.replays",
     "face_id.attacks",

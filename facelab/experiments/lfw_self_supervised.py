@@ -1,0 +1,227 @@
+"""LFW View 2 by the methods that are told no names: SimCLR, MoCo, VICReg and VCL, by halves, at a budget where they learn.
+
+A photograph's two views are all that they have: two photographs of one person as a pair would be a label. All learn from
+everybody of the training half, most of whom have one photograph. Network, budget and settings were chosen on View 1
+(``evaluate_view1``), and so was the number of whitened components.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import normalize
+
+from facelab.augment import SUPCON
+from facelab.backbones import backbone
+from facelab.datasets import FaceSet
+from facelab.datasets.pair_files import lfw_pairs
+from facelab.datasets.pairs import Pairs
+from facelab.evaluation import (
+    View2Result,
+    best_threshold,
+    cosine_scores,
+    lfw_view2,
+    mean_over_seeds,
+    raw_pixels,
+    whitened_pca,
+)
+from facelab.evaluation.intervals import mean_interval
+from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.lfw_view2 import HALVES, exclude_people, load_cropped_lfw, training_rounds
+from facelab.methods import Method, new_method
+from facelab.methods.base import apply_in_batches
+from facelab.paths import runs_root
+from facelab.records import Metric
+from facelab.training import Plan, fit, single_process_fabric
+
+NAME = "lfw_view2_self_supervised"
+NETWORK = {"name": "resnet9", "width": 24, "stem": "small"}
+VIEWS = replace(SUPCON, crop_scale=(0.4, 1.0))
+PRECISION = "bf16-mixed"  #: about twice as fast as float32 on a processor with avx512_bf16, and far slower without
+COMPONENTS = 32  #: of the whitened features
+#: How embeddings of one network are compared: its features, those of the photograph and its mirror image added, and these
+#: whitened by the training half's.
+WAYS = ("features", "mirror image", "whitened")
+BASELINES = "baselines"  #: key of the cell that trains nothing
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one method learns.
+
+    Attributes:
+        epochs: passes over the training half.
+        options: of the method.
+    """
+
+    epochs: int
+    options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        """Its training; the seed is filled in."""
+        return Plan(self.epochs, batch_size=256, lr=6e-3, optimizer="muon", momentum=0.9)
+
+
+#: MoCo computes gradients through one of its two views, and has more epochs for the same time.
+RECIPES = {
+    "simclr": Recipe(15, {"temperature": 0.2}),
+    "moco": Recipe(20, {"queue": 2048, "momentum": 0.98, "temperature": 0.1, "groups": 8}),
+    "vicreg": Recipe(15, {"expander": (512, 512)}),
+    "vcl": Recipe(15),
+}
+
+
+def fit_embedder(train: FaceSet, name: str, seed: int, epochs: int | None = None) -> Method:
+    """A method trained by its recipe, or with 0 epochs its random start. What was stopped goes on."""
+    recipe = RECIPES[name]
+    torch.manual_seed(seed)
+    network = backbone(in_channels=3, **NETWORK)
+    method = new_method(name, network, VIEWS, recipe.options, len(train.people))
+    if epochs != 0:
+        folder = runs_root() / NAME / f"{name}-{seed}-{train.sha256[:12]}"
+        fit(method, train, replace(recipe.plan, seed=seed), folder=folder, fabric=single_process_fabric(PRECISION))
+    return method
+
+
+def score_ways(method: Method, train: FaceSet, tested: FaceSet, pairs: Pairs) -> dict[str, np.ndarray]:
+    """Cosines of pairs of ``tested`` in each of ``WAYS``: name -> float64 (M,)."""
+    known, own = _mirrored_features(method, train), _mirrored_features(method, tested)
+    whitening = PCA(min(COMPONENTS, *known[1].shape), whiten=True, random_state=0).fit(known[1])
+    embeddings = dict(zip(WAYS, (*own, whitening.transform(own[1])), strict=True))
+    return {way: cosine_scores(rows, pairs) for way, rows in embeddings.items()}
+
+
+def _mirrored_features(method: Method, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
+    """Features of unit norm, and their sum with those of the mirror images, of unit norm again: float32 (N, D) each."""
+    straight, mirrored = (
+        normalize(apply_in_batches(method, method.backbone, replace(faces, images=images)))
+        for images in (faces.images, faces.images[:, :, ::-1])
+    )
+    return straight, normalize(straight + mirrored)
+
+
+def restrict(faces: FaceSet, pairs: Pairs) -> tuple[FaceSet, Pairs]:
+    """The photographs that are in any of the pairs, and the pairs of these rows."""
+    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
+    first, second = renumbered.reshape(2, -1)
+    return faces.subset(rows), replace(pairs, first=first, second=second)
+
+
+def evaluate_view1(name: str, seed: int = 0) -> dict[str, float]:
+    """Accuracy of a method on the 1,000 pairs of View 1's test in each way, at the best threshold."""
+    faces = load_cropped_lfw()
+    pairs = lfw_pairs(faces, "dev-test")
+    train = exclude_people(faces, pairs)
+    method = fit_embedder(train, name, seed)
+    return {
+        way: best_threshold(scores, pairs.same)[1]
+        for way, scores in score_ways(method, train, *restrict(faces, pairs)).items()
+    }
+
+
+def grid(seeds: int) -> list[Cell]:
+    """Every method on each half under every seed, and the baselines."""
+    fixed = {"network": NETWORK, "views": asdict(VIEWS), "precision": PRECISION, "components": COMPONENTS}
+    cells = [Cell((BASELINES,), fixed)]
+    for seed in range(seeds):
+        for name, recipe in RECIPES.items():
+            settings = fixed | {"plan": asdict(recipe.plan), "options": recipe.options}
+            cells += [Cell((name, seed, half), settings) for half in HALVES]
+    return cells
+
+
+def run(cell: Cell) -> Figures:
+    """One half: ``scores`` in each way, ``same`` and ``fold`` of its pairs; of the baselines name -> accuracy of each fold."""
+    faces = load_cropped_lfw()
+    pairs = lfw_pairs(faces)
+    if cell.key == (BASELINES,):
+        return {name: view2.folds.tolist() for name, view2 in evaluate_baselines(faces, pairs).items()}
+    name, seed, half = cell.key
+    ((train, tested),) = training_rounds(faces, pairs, (HALVES[half],))
+    own = pairs.subset(tested)
+    scores = score_ways(fit_embedder(train, name, seed), train, *restrict(faces, own))
+    by_way = {way: values.tolist() for way, values in scores.items()}
+    return {"scores": by_way, "same": own.same.tolist(), "fold": own.fold.tolist()}
+
+
+def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> dict[str, View2Result]:
+    """View 2 by halves of what trains nothing, as networks are compared: with the mirror image too, and whitened."""
+    halves: dict[str, list[np.ndarray]] = defaultdict(list)
+    parts = []
+    for train, mask in training_rounds(faces, pairs):
+        tested, own = restrict(faces, pairs.subset(mask))
+        parts.append(own)
+        mirrored = replace(tested, images=tested.images[:, :, ::-1])
+        for name, fit_on in (("raw pixels", raw_pixels), ("whitened PCA", whitened_pca)):
+            embed = fit_on(train.images)
+            straight = embed(tested.images)
+            halves[name].append(cosine_scores(straight, own))
+            halves[f"{name}, mirror image"].append(cosine_scores(straight + embed(mirrored.images), own))
+        start = fit_embedder(train, "simclr", seed=0, epochs=0)
+        for way, scores in score_ways(start, train, tested, own).items():
+            halves[f"random network, {way}"].append(scores)
+    return {name: _join(parts, scores) for name, scores in halves.items()}
+
+
+def summarise(results: Results) -> dict[str, Metric]:
+    """``accuracy/METHOD, WAY``: mean over the seeds, and each seed's own over the folds; and the baselines, over the folds."""
+    metrics = {
+        f"accuracy/{name}": Metric.from_estimate(mean_interval(np.array(folds), "t over folds", "folds"))
+        for name, folds in results[(BASELINES,)].items()
+    }
+    by_seed: dict[str, dict[int, View2Result]] = defaultdict(dict)
+    for name, seed in dict.fromkeys(key[:2] for key in results if len(key) == 3):
+        parts = [figures for key, figures in results.items() if key[:2] == (name, seed)]
+        pairs = [_pairs_of(part) for part in parts]
+        for way in WAYS:
+            by_seed[f"{name}, {way}"][seed] = _join(pairs, [np.array(part["scores"][way]) for part in parts])
+    for row, found in by_seed.items():
+        for seed, view2 in found.items():
+            metrics[f"accuracy/{row}/seed {seed}"] = Metric.from_estimate(view2.estimate)
+        metrics[f"accuracy/{row}"] = Metric.from_estimate(mean_over_seeds([view2.mean for view2 in found.values()]))
+    return metrics
+
+
+def _pairs_of(part: Figures) -> Pairs:
+    same, fold = np.array(part["same"]), np.array(part["fold"])
+    return Pairs(np.zeros_like(fold), np.zeros_like(fold), same, fold)
+
+
+def _join(parts: Iterable[Pairs], scores: list[np.ndarray]) -> View2Result:
+    """Both halves, each with thresholds of its own: two trainings have no common scale."""
+    same, fold = np.concatenate([part.same for part in parts]), np.concatenate([part.fold for part in parts])
+    half = np.repeat(np.arange(len(scores)), [len(own) for own in scores])
+    return lfw_view2(np.concatenate(scores), same, fold, half)
+
+
+def parameters(seeds: int) -> dict[str, object]:
+    """Of the record."""
+    recipes = {name: asdict(recipe.plan) | {"options": recipe.options} for name, recipe in RECIPES.items()}
+    fixed = {"network": NETWORK, "views": asdict(VIEWS), "precision": PRECISION, "components": COMPONENTS}
+    return {"dataset": "lfw", "protocol": "View 2 by halves, no names", "seeds": seeds, "recipes": recipes, **fixed}
+
+
+def data() -> dict[str, dict[str, object]]:
+    """Of the record: all photographs."""
+    return {"faces": load_cropped_lfw().describe()}
+
+
+EXPERIMENTS = (
+    Experiment(
+        name=NAME,
+        notebook="04",
+        shows="View 2 of LFW without names: SimCLR, MoCo, VICReg and VCL beside whitened PCA",
+        datasets=("lfw",),
+        grid=grid,
+        run=run,
+        summarise=summarise,
+        parameters=parameters,
+        data=data,
+    ),
+)
