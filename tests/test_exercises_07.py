@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import eigh
+from scipy.stats import multivariate_normal
 
 from facelab.evaluation import lfw_view2
 from facelab.exercises import chapter_07 as exercises
 from facelab.exercises import chapter_07_annealing as annealing_exercises
 from facelab.exercises import chapter_07_centers as center_exercises
 from facelab.exercises import chapter_07_folds as fold_exercises
+from facelab.exercises import chapter_07_likelihood as likelihood_exercises
 from facelab.losses import a_softmax, arc_face, margin_softmax, sphere_lambda, updated_centers
 from facelab.losses.cosine import cosines
+from facelab.scoring import JointBayesian
 
 
 @pytest.mark.parametrize("m", [0.0, 0.3, 0.5, 1.2])
@@ -109,6 +113,23 @@ def test_some_embeddings_of_the_check_have_a_cosine_above_1_to_their_class():
     assert (cos.gather(1, own[:, None]) > 1).any()
 
 
+def test_the_ratio_is_that_of_scipys_densities():
+    for seed in (0, 1):
+        x1, x2, between, within = likelihood_exercises._case(seed)
+        total, zero = between + within, np.zeros_like(between)
+        one, two = np.block([[total, between], [between, total]]), np.block([[total, zero], [zero, total]])
+        x = np.r_[x1, x2]
+        expected = multivariate_normal.logpdf(x, cov=one) - multivariate_normal.logpdf(x, cov=two)
+        assert likelihood_exercises.log_likelihood_ratio(x1, x2, between, within) == pytest.approx(expected)
+
+
+def _ratio_by_the_package(x1, x2, between, within):
+    """In the axes of ``JointBayesian``."""
+    ratio, axes = eigh(between, within)
+    model = JointBayesian(np.zeros(len(x1)), axes, ratio)
+    return model.score_matrix(x1[None], x2[None])[0, 0]
+
+
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
@@ -120,6 +141,7 @@ def test_some_embeddings_of_the_check_have_a_cosine_above_1_to_their_class():
         (fold_exercises.FOLD_ACCURACIES, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
         (center_exercises.UPDATE_CENTERS, _centres_by_loop),
         (annealing_exercises.ANNEALED_A_SOFTMAX, _annealed_by_the_package),
+        (likelihood_exercises.LIKELIHOOD_RATIO, _ratio_by_the_package),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

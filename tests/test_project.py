@@ -11,7 +11,8 @@ from facelab.paths import project_root
 
 ROOT = project_root()
 ORDER = [
-    "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "search", "records",
+    "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation",
+    "scoring", "search", "records",
     "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps", "commands", "experiments",
     "cli",
 ]  # fmt: skip

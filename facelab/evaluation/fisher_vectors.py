@@ -34,7 +34,7 @@ STRIDE = (
 )
 CELLS, BINS = 4, 8  #: of SIFT: 4 x 4 cells, in each a histogram of 8 directions
 DESCRIPTORS = 100_000  #: that the mixture is fitted on
-LEAST_SIDE = 48  #: pixels; below it the patches of the half size have cells of hardly more than a pixel
+LEAST_SIDE = 32  #: pixels; below it the smallest patch has cells of hardly more than a pixel
 
 
 @dataclass(frozen=True)
