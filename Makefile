@@ -1,6 +1,8 @@
 # Every target makes what it needs and can be called again. On Windows: see README.md.
 PYTHON ?= python3
 PRESET ?= laptop
+# Tests and notebooks at a time, each with one thread
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .venv-uv/bin/uv
@@ -25,13 +27,16 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 
 unit: $(VENV)/.ready
-	$(BIN)/pytest
+	FACELAB_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 smoke: $(VENV)/.ready  ## every notebook once by papermill, the quick way
-	FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab run all --preset smoke
+	rm -rf runs/smoke
+	FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab batch make smoke all --preset smoke
+	FACELAB_THREADS=1 FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab batch run smoke --workers $(WORKERS)
 
 nbval: $(VENV)/.ready  ## every notebook against its stored outputs
-	FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
+	FACELAB_THREADS=1 FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest -n $(WORKERS) --dist loadfile \
+		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
 
 lab: $(VENV)/.ready  ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

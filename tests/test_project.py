@@ -11,10 +11,9 @@ from facelab.paths import project_root
 
 ROOT = project_root()
 ORDER = [
-    "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation",
-    "scoring", "search", "records",
-    "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps", "commands", "experiments",
-    "cli",
+    "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "scoring", "search",
+    "records", "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps", "commands",
+    "experiments", "cli",
 ]  # fmt: skip
 GROUND = {
     "__init__",

@@ -4,6 +4,6 @@
 ``local_processes`` or ``slurm_jobs`` who computes. ``command`` is ``facelab experiment``. ``analysis`` holds what notebooks
 measure or work out beside them. Only ``cli`` and notebooks import from here.
 
-Imports from facelab: datasets, cropping, augment, backbones, losses, optim, methods, training, evaluation, search,
-records, plots, webapp, protocols, labs, batches, commands.
+Imports from facelab: datasets, cropping, augment, backbones, losses, optim, methods, training, evaluation, scoring,
+search, records, plots, webapp, protocols, labs, batches, commands.
 """

@@ -3,7 +3,7 @@
 ``joint_bayesian`` learns it from people, ``normalization`` gives scores the scale of a cohort, ``fusion`` adds them up. The
 simplest of them, the cosine, is ``evaluation.cosine_scores``.
 
-Imports from facelab: datasets, evaluation.
+Imports from facelab: datasets.
 """
 
 from facelab.scoring.fusion import fuse
