@@ -71,13 +71,13 @@ COPIES = Augmentation(
 
 PRESETS = {
     "plain": PLAIN,
-    "flip": FLIP,
     "classifier": CLASSIFIER,
     "simclr": SIMCLR,
     "simclr_small": SIMCLR_SMALL,
     "moco_v2": MOCO_V2,
     "supcon": SUPCON,
     "vicreg": VICREG,
+    "flip": FLIP,
     "upc_moco": UPC_MOCO,
     "copies": COPIES,
 }
