@@ -31,14 +31,16 @@ def test_a_training_notebook_takes_any_network_by_name(source):
 def test_what_it_trains_is_what_was_chosen(source):
     """Only what is made up to show a mechanism, as the ring of notebook 04, has another network."""
     calls = [node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    named = {
-        name: [call for call in calls if ast.unparse(call.func).endswith(name)]
-        for name in ("backbone", "choose_network")
-    }
-    [choice] = named["choose_network"]
+    [choice] = [call for call in calls if ast.unparse(call.func) == "labs.choose_network"]
     assert ast.unparse(choice.args[0]) == "network"
-    fixed = [ast.unparse(call) for call in named["backbone"] if ast.unparse(call.args[0]) != "body"]
-    assert fixed == (["backbone('resnet10', 1, width=8)"] if source.stem == "04_moco" else [])
+    made = [[ast.unparse(argument) for argument in call.args] for call in calls if ast.unparse(call.func) == "backbone"]
+    made += [
+        [ast.unparse(argument) for argument in call.args[1:]]
+        for call in calls
+        if ast.unparse(call.func) == "closed_set.new_classifier"
+    ]
+    assert made and all(arguments[0] == "body" for arguments in made if arguments != ["'resnet10'", "1"])
+    assert (["'resnet10'", "1"] in made) == (source.stem == "04_moco")
 
 
 def test_no_name_is_the_presets_network_and_a_name_is_as_published():

@@ -140,7 +140,12 @@ def test_a_recipe_takes_a_step(tmp_path, monkeypatch, asked, name):
     train_and_measure(settings, replace(plan, epochs=1, batch_size=8, warmup_epochs=0.0), tmp_path, do="train")
     method, moved = trained[0]
     learns = {key for key, value in method.named_parameters() if value.requires_grad}
-    assert {key for key in learns if method.get_parameter(key).ndim > 1} <= moved
+    memory = {key: optimizers[0].state[method.get_parameter(key)].values() for key in learns}
+    reached = {key for key, kept in memory.items() if any(value.ndim and value.any() for value in kept)}
+    assert {
+        key for key in learns if method.get_parameter(key).ndim > 1
+    } <= reached  # by a gradient: VGG-16's is too small to see
+    assert {key for key in learns if key.startswith(("head.", "embedding.")) and key.endswith("weight")} & moved
     assert all(key in learns or key.startswith("key_") for key in moved)  # MoCo's key encoder follows
     assert ("backbone.body.conv2d_1a.conv.weight" in learns) == (name in ("upc-supcon-inception", "upc-moco-inception"))
     assert type(optimizers[0]).__name__.lower() == plan.optimizer
