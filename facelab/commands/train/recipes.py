@@ -25,7 +25,7 @@ class ProjectRecipe:
 
     Attributes:
         name: of the recipe.
-        source: the project, as ``data/founding.csv`` has it.
+        source: the project, as ``data/founding.csv`` calls it where it has it.
         what: it is, in a line.
         settings: value of each option of ``facelab train`` that the project decided, by the option's name in Python; the
             method is one of them.
