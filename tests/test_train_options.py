@@ -79,7 +79,7 @@ def test_an_option_changes_what_comes_out(tmp_path, outcome, option):
 
 def test_no_option_is_left_out_of_the_table():
     # what is done, where and by whom: tested elsewhere
-    others = {"method", "do", "plots", "devices", "sync_batch_norm", "logger", "out"}
+    others = {"method", "recipe", "do", "plots", "devices", "sync_batch_norm", "logger", "out"}
     known = inspect.signature(train).parameters
     assert {*CHANGES, *others} == set(known)
     assert known["head_epochs"].default == Settings.head_epochs

@@ -1,4 +1,4 @@
-"""Augmentations by name: those of the papers, and the laptop's."""
+"""Augmentations by name: those of the papers, those of earlier projects, and the laptop's."""
 
 from __future__ import annotations
 
@@ -37,6 +37,38 @@ MOCO_V2 = replace(SUPCON, blur_p=0.5)
 #: VICReg (arXiv 2105.04906, and its code), without the solarisation of some views.
 VICREG = replace(SIMCLR, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
 
+#: The mirror image alone.
+FLIP = Augmentation(flip_p=0.5)
+
+#: The founding project's MoCo (UPC 2022, its code): every view is jittered and blurred by a kernel of 3 pixels.
+UPC_MOCO = Augmentation(
+    crop_scale=(0.08, 1.0),
+    flip_p=0.5,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.3,
+    hue=0.3,
+    grey_p=0.2,
+    blur_p=1.0,
+    blur_sigma=(0.5, 2.0),
+    blur_kernel=0.01,
+)
+
+#: The copies of the bias project (Jones and Walker 2021): resize and crop, flip, blur, colour, noise, holes. How strong they
+#: were is not told.
+COPIES = Augmentation(
+    crop_scale=(0.5, 1.0),
+    flip_p=0.5,
+    degrees=10,
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.3,
+    blur_p=0.3,
+    noise=0.04,
+    erase_p=0.5,
+    erase_scale=(0.02, 0.1),
+)
+
 PRESETS = {
     "plain": PLAIN,
     "classifier": CLASSIFIER,
@@ -45,4 +77,7 @@ PRESETS = {
     "moco_v2": MOCO_V2,
     "supcon": SUPCON,
     "vicreg": VICREG,
+    "flip": FLIP,
+    "upc_moco": UPC_MOCO,
+    "copies": COPIES,
 }

@@ -193,12 +193,16 @@ def verification_metrics(
 def scene_ids(faces: FaceSet, column: str | None) -> np.ndarray | None:
     """Scenes for ``fit``: int (N,), equal where a column of the attribute table is; None without a column.
 
+    The column ``"person"``, where the table has none, is who is on the photograph.
+
     Raises:
         BadParameterError: there is no such column, or a photograph has no value in it.
     """
     if column is None:
         return None
     table = faces.attributes
+    if column == "person" and column not in table:
+        table = table.assign(person=np.where(faces.identity < 0, None, faces.identity))
     if column not in table:
         raise BadParameterError(f"{faces.source} has no column {column!r}.", f"There are: {', '.join(table)}.")
     scenes, _ = pd.factorize(table[column])

@@ -24,6 +24,7 @@ preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: the fou
 dataset: str = "orl-wild"  # any data set with identities; people with few photographs are left out
 seed: int = 0  # of the split, the initial weights, the order and the augmentation
 epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: the preset's
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 import matplotlib.pyplot as plt
@@ -45,7 +46,7 @@ from facelab.paths import project_data
 from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
-run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs)
+run = labs.begin("02_cnn_mlp", preset=preset, dataset=dataset, seed=seed, epochs=epochs, network=network)
 size = run.choose(32, 48, 240)
 faces = labs.require_people(datasets.load(dataset, size), people=5, photos=4, preferred=20)
 if preset == "smoke":
@@ -170,8 +171,8 @@ view_sheet if show_them else "not shown"
 
 # %%
 train, validation, test = (faces.subset(rows) for rows in (clean.train, clean.validation, clean.test))
-network, width = run.choose(("resnet10", 16), ("resnet10", 16), ("resnet18", None))
-method = closed_set.new_classifier(train, network, width, seed)
+body, width = labs.choose_network(network, run.choose(("resnet10", 16), ("resnet10", 16), ("resnet18", None)), train)
+method = closed_set.new_classifier(train, body, width, seed)
 parts = {"backbone": method.backbone, "three layers": method.head}
 print({name: f"{sum(p.numel() for p in part.parameters()):,} weights" for name, part in parts.items()})
 with torch.no_grad():
@@ -230,7 +231,7 @@ ranks = {}
 for name, baseline in BASELINES.items():
     embed = baseline(train.images)
     ranks[name] = topk_by_neighbors(embed(train.images), gallery, embed(test.images), labels)
-untrained = closed_set.new_classifier(train, network, width, seed)
+untrained = closed_set.new_classifier(train, body, width, seed)
 ranks["random network"] = topk_by_neighbors(
     embed_faces(untrained, train), gallery, embed_faces(untrained, test), labels
 )
@@ -300,7 +301,7 @@ for rule in rules[1:]:
     photographs = len(closed_set.split_closed_set(derived[rule], seed).train)
     done = closed_set.run_closed_set(
         derived[rule],
-        lambda part: closed_set.new_classifier(part, network, width, seed),
+        lambda part: closed_set.new_classifier(part, body, width, seed),
         plan.with_equal_steps(len(train), photographs),
         folder=run.folder(rule),
     )
@@ -413,7 +414,7 @@ draws = run.choose(100, 1000, 1000)  # of the bootstrap
 strangers_plan = plan.with_equal_steps(len(train), len(faces) // 2)  # half of the people train: as many steps as before
 never = unseen_people.run_unseen_people(
     faces,
-    lambda known: closed_set.new_classifier(known, network, width, seed),
+    lambda known: closed_set.new_classifier(known, body, width, seed),
     strangers_plan,
     draws=draws,
     folder=run.folder("strangers"),
@@ -496,7 +497,7 @@ for name, baseline in BASELINES.items():
     run.record_metric(f"orl top1/{name}", found.accuracy(1))
 strangers = unseen_people.run_unseen_people(
     plain,
-    lambda known: closed_set.new_classifier(known, network, width, seed),
+    lambda known: closed_set.new_classifier(known, body, width, seed),
     plan,
     draws=draws,
     folder=run.folder("ORL, strangers"),

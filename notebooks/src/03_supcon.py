@@ -27,6 +27,7 @@ seed: int = 0  # of the split, the initial weights, the order and the augmentati
 epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: the preset's
 temperature: float = 0.1  # [0 < temperature] of the loss; the paper has 0.1
 views: str = "classifier"  # [facelab.augment.PRESETS] augmentation of both views; the paper's is "supcon"
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 import matplotlib.pyplot as plt
@@ -51,7 +52,14 @@ from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit
 
 run = labs.begin(
-    "03_supcon", preset=preset, dataset=dataset, seed=seed, epochs=epochs, temperature=temperature, views=views
+    "03_supcon",
+    preset=preset,
+    dataset=dataset,
+    seed=seed,
+    epochs=epochs,
+    temperature=temperature,
+    views=views,
+    network=network,
 )
 size = run.choose(32, 48, 112)
 faces = labs.require_people(datasets.load(dataset, size), people=5, photos=7, preferred=20)
@@ -148,15 +156,13 @@ labs.explore_views(faces.images[:: len(faces) // 3][:3], augmentation, seed) if 
 # %%
 split = closed_set.split_closed_set(faces, seed)
 train, validation, test = (faces.subset(rows) for rows in (split.train, split.validation, split.test))
-network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None)), faces)
 
 
 def new_method(part):
     """An untrained SupCon: the backbone, and a head of two layers that only the loss sees."""
     torch.manual_seed(seed)
-    return SupCon(
-        backbone(network, in_channels=part.images.shape[3], width=width), augmentation, temperature=temperature
-    )
+    return SupCon(backbone(body, in_channels=part.images.shape[3], width=width), augmentation, temperature=temperature)
 
 
 def watch(candidate):

@@ -29,6 +29,7 @@ epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: th
 queue: int = 0  # [0 ≤ queue ≤ 1000000] K, how many earlier keys are the negatives; 0: the preset's
 momentum: float = 0.99  # [0 ≤ momentum ≤ 1] of the key encoder; the paper has 0.999 for steps by the hundred thousand
 temperature: float = 0.1  # [0 < temperature] of the loss; the paper has 0.2, the authors' notebook for CIFAR-10 0.1
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 from dataclasses import replace
@@ -63,6 +64,7 @@ run = labs.begin(
     queue=queue,
     momentum=momentum,
     temperature=temperature,
+    network=network,
 )
 size = run.choose(32, 48, 112)
 faces = labs.require_people(datasets.load(dataset, size), people=5, photos=4, preferred=20)
@@ -150,7 +152,7 @@ faults.fault_table(
 labs.explore_views(faces.images[:: len(faces) // 3][:3], MOCO_V2, seed) if show_them else "not shown"
 
 # %%
-network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None)), faces)
 keys = queue or run.choose(16, 64, 4096)
 groups = run.choose(1, 1, 8)
 renderings = "photo" if "photo" in faces.attributes else None
@@ -161,8 +163,8 @@ def new_method(views):
 
     def build(part):
         torch.manual_seed(seed)
-        body = backbone(network, in_channels=part.images.shape[3], width=width)
-        return MoCo(body, views, queue=keys, momentum=momentum, temperature=temperature, groups=groups)
+        start_network = backbone(body, in_channels=part.images.shape[3], width=width)
+        return MoCo(start_network, views, queue=keys, momentum=momentum, temperature=temperature, groups=groups)
 
     return build
 

@@ -27,6 +27,7 @@ dataset: str = "orl-wild"  # [orl-wild, orl] whose attributes were labelled for 
 seed: int = 0  # of the initial weights, the order, the augmentation and the draws of labels
 epochs: int = 0  # [0, 2 ≤ epochs] passes of the pretraining over the training photographs; 0: the preset's
 temperature: float = 0.2  # [0 < temperature] of the loss; the paper has 0.1 on ImageNet, 0.5 on CIFAR-10
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 import matplotlib.pyplot as plt
@@ -52,7 +53,9 @@ from facelab.paths import project_data
 from facelab.protocols import few_labels, unseen_people
 from facelab.training import Plan, fit, with_gradient_cache
 
-run = labs.begin("05_simclr", preset=preset, dataset=dataset, seed=seed, epochs=epochs, temperature=temperature)
+run = labs.begin(
+    "05_simclr", preset=preset, dataset=dataset, seed=seed, epochs=epochs, temperature=temperature, network=network
+)
 size = run.choose(32, 48, 112)
 faces = datasets.load(dataset, size)
 if not {"glasses", "facial_hair", "smile", "gender"} <= set(faces.attributes.dropna(axis=1)):  # known of each
@@ -125,15 +128,15 @@ plt.show()
 # the weights. `Plan(chunk=32)` does that.
 
 # %%
-network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None)), train)
 views = run.choose(CLASSIFIER, CLASSIFIER, SIMCLR)
 
 
 def new_simclr():
     """An untrained SimCLR; always the same weights."""
     torch.manual_seed(seed)
-    body = backbone(network, in_channels=train.images.shape[3], width=width)
-    return SimCLR(body, views, temperature=temperature)
+    start_network = backbone(body, in_channels=train.images.shape[3], width=width)
+    return SimCLR(start_network, views, temperature=temperature)
 
 
 batch = train.images[:: max(1, len(train) // 256)][:256]

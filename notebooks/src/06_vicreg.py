@@ -117,7 +117,7 @@ faults.fault_table([fault for fault in faults.all_faults() if fault.check is fau
 # Two shorter trainings start from the same weights: one without the variance term, one without the covariance term.
 
 # %%
-body, width = (network, None) if network else run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None)), train)
 expander = run.choose((32, 32), (256, 256, 256), (8192, 8192, 8192))
 views = run.choose(CLASSIFIER, CLASSIFIER, VICREG)
 if weights:  # published networks were trained on pixels with ImageNet's mean and spread

@@ -28,6 +28,7 @@ dataset: str = "orl-wild"  # any data set with identities; people with few photo
 seed: int = 0  # of the initial weights, the order and the augmentation
 epochs: int = 0  # [0, 2 ≤ epochs] passes over the training photographs; 0: the preset's
 scale: float = 0.0  # [0 ≤ scale] s of the losses of cosines; 0: the preset's
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 from dataclasses import replace
@@ -64,7 +65,7 @@ from facelab.protocols import closed_set, face_alignment, few_labels, unseen_peo
 from facelab.scoring import Cohort, fit_joint_bayesian, fuse
 from facelab.training import Plan, Training, fit, fit_all
 
-run = labs.begin("07_margin", preset=preset, dataset=dataset, seed=seed, epochs=epochs, scale=scale)
+run = labs.begin("07_margin", preset=preset, dataset=dataset, seed=seed, epochs=epochs, scale=scale, network=network)
 size = run.choose(32, 48, 112)
 faces = labs.require_people(datasets.load(dataset, size), people=8, photos=4, preferred=20)
 if preset == "smoke":
@@ -319,7 +320,7 @@ plan = Plan(
     seed=seed,
 )
 total = plan.epochs * (len(train) // plan.batch_size)
-network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet50", None)), train)
 settings = {
     "softmax": {"loss": "softmax"},
     "normalised softmax": {"loss": "normalised", "scale": s},
@@ -335,8 +336,8 @@ settings = {
 def new_margin(part, **options):
     """An untrained method; all start from the same network."""
     torch.manual_seed(seed)
-    body = backbone(network, in_channels=part.images.shape[3], width=width)
-    return Margin(body, CLASSIFIER, len(part.people), dimension=run.choose(32, 128, 512), **options)
+    start_network = backbone(body, in_channels=part.images.shape[3], width=width)
+    return Margin(start_network, CLASSIFIER, len(part.people), dimension=run.choose(32, 128, 512), **options)
 
 
 methods = {name: new_margin(train, **options) for name, options in settings.items()}

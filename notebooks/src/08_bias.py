@@ -27,6 +27,7 @@ dataset: str = "orl-wild"  # [orl-wild, utkface] people with and without glasses
 seed: int = 0  # of the draws of people, the initial weights and the order
 epochs: int = 0  # [0, 2 ≤ epochs] of each training; 0: the preset's
 loss: str = "cosface"  # [facelab.experiments.imbalance.runs.WITH_MARGINS] of each training
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 from dataclasses import replace
@@ -55,10 +56,11 @@ from facelab.protocols import closed_set, unseen_people
 from facelab.training import Plan, fit, fit_all
 
 designs = {"orl-wild": "orl-glasses", "utkface": "utkface-gender"}
-run = labs.begin("08_bias", preset=preset, dataset=dataset, seed=seed, epochs=epochs, loss=loss)
+run = labs.begin("08_bias", preset=preset, dataset=dataset, seed=seed, epochs=epochs, loss=loss, network=network)
 chosen, faces = get_design(designs[dataset]), run.record_data("to draw from", load_photographs(designs[dataset]))
 length = epochs or run.choose(2, chosen.plan.epochs, 4 * chosen.plan.epochs)
 chosen = replace(chosen, plan=replace(chosen.plan, epochs=length))
+body, width = labs.choose_network(network, ("resnet10", None), faces)
 groups = (chosen.varied, *chosen.others)
 called = {"yes": "glasses", "no": "no glasses"}
 show_them = dataset.startswith("orl")  # other data sets' faces are not ours to show
@@ -124,7 +126,7 @@ plots.show_faces(
 
 # %%
 trainings = {
-    share: new_training(part, chosen, seed, loss, folder=run.folder(f"share {share:g}"))
+    share: new_training(part, chosen, seed, loss, folder=run.folder(f"share {share:g}"), network=(body, width))
     for share, part in parts.items()
 }
 fit_all(trainings)  # each by `fit`, and on several cores at once where that saves time
@@ -358,7 +360,8 @@ everybody = closed_set.people_with_photos(datasets.load("orl-wild", 48), 40)
 people_a, people_b = unseen_people.split_unseen_people(everybody, seed)
 assert_disjoint(people_a, people_b, kinds=("identity", "file", "hash"))
 torch.manual_seed(seed)
-door = Margin(backbone("resnet10", in_channels=1), CLASSIFIER, len(people_a.people), loss, **chosen.options)
+start_network = backbone(body, in_channels=1, width=width)
+door = Margin(start_network, CLASSIFIER, len(people_a.people), loss, **chosen.options)
 door_plan = Plan(run.choose(2, 12, 40), batch_size=32, lr=3e-3, seed=seed)
 fit(door, people_a, door_plan, folder=run.folder("strangers"))
 worn = people_b.attributes["glasses"].astype(float).groupby(people_b.identity).mean()
@@ -511,7 +514,9 @@ for name, record, figure in (
 
 # %%
 remedies = {
-    (share, how): new_training(parts[share], chosen, seed, loss, how, run.folder(f"share {share:g}, {how}"))
+    (share, how): new_training(
+        parts[share], chosen, seed, loss, how, run.folder(f"share {share:g}, {how}"), (body, width)
+    )
     for share in (shares[0], shares[-1])
     for how in MITIGATIONS
     if how != "none"

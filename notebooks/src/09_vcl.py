@@ -29,6 +29,7 @@ epochs: int = 0  # [0, 2 ≤ epochs] passes of each training; 0: the preset's
 beta: float = 0.1  # [0 < beta] of the beta-divergence score; the paper has 0.005
 prior: float = 0.1  # [0 < prior] weight of the pull to the standard normal; the paper has 1
 temperature: float = 0.2  # [0 < temperature] of NT-Xent, for SimCLR and VCL alike; notebook 05's
+network: str = ""  # ["", facelab.backbones.BACKBONES] name of the backbone; "": the preset's
 
 # %%
 import math
@@ -63,6 +64,7 @@ run = labs.begin(
     beta=beta,
     prior=prior,
     temperature=temperature,
+    network=network,
 )
 size = run.choose(32, 32, 112)
 faces = datasets.load(dataset, size)
@@ -306,7 +308,7 @@ plots.show_faces(
 # fewer faces. Only what the others lose beyond that can be recovered by a more robust loss.
 
 # %%
-network, width = run.choose(("resnet10", 8), ("resnet10", 16), ("resnet10", None))
+body, width = labs.choose_network(network, run.choose(("resnet10", 8), ("resnet10", 16), ("resnet10", None)), train)
 views = run.choose(CLASSIFIER, CLASSIFIER, SIMCLR)
 bent = f"VCL, beta {beta:g}"
 
@@ -314,11 +316,11 @@ bent = f"VCL, beta {beta:g}"
 def new_method(name: str, weight: float = prior):
     """An untrained method; all have the same backbone at the start."""
     torch.manual_seed(seed)
-    body = backbone(network, in_channels=train.images.shape[3], width=width)
+    start_network = backbone(body, in_channels=train.images.shape[3], width=width)
     if name == "SimCLR":
-        return SimCLR(body, views, temperature=temperature)
+        return SimCLR(start_network, views, temperature=temperature)
     return VCL(
-        body,
+        start_network,
         views,
         layers=2,
         beta=beta if name == bent else 0.0,

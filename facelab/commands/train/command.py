@@ -9,11 +9,23 @@ import typer
 
 from facelab.commands.console import console, print_metrics
 from facelab.commands.parameters import parse_parameters
+from facelab.commands.train.recipes import get_recipe, use_recipe
+from facelab.errors import BadParameterError, DataMissingError
 from facelab.paths import user_path
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="classifier, supcon, moco ...; a wrong name lists them.")],
+    method: Annotated[
+        str, typer.Argument(help="classifier, supcon, moco ...; a wrong name lists them. A --recipe has its own.")
+    ],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            is_eager=True,
+            callback=use_recipe,
+            help="Settings of an earlier project by name, as defaults of all options; list names them.",
+        ),
+    ] = None,
     dataset: Annotated[
         str, typer.Option(help="A name of facelab data list, folder:PATH, or several joined by +.")
     ] = "orl-wild",
@@ -24,7 +36,9 @@ def train(
     ] = "known",
     scene: Annotated[
         str | None,
-        typer.Option(help="Column of the attributes; of one value there, any photograph may be the second view."),
+        typer.Option(
+            help="Column of the attributes, or person; of one value there, any photograph may be the second view."
+        ),
     ] = None,
     param: Annotated[
         list[str] | None,
@@ -84,16 +98,31 @@ def train(
     from facelab.commands.train.run import train_and_measure
     from facelab.commands.train.settings import settings_and_plan
 
+    options = parse_parameters(param)
+    if recipe is not None:
+        known = get_recipe(recipe)
+        if method != known.settings["method"]:
+            raise BadParameterError(
+                f"The recipe {recipe!r} is one of {known.settings['method']}, not of {method}.", "Leave the method out."
+            )
+        options = known.param | options
     settings, plan = settings_and_plan(
-        method, parse_parameters(param), dataset=dataset, min_photos=min_photos, size=size, people=people, scene=scene,
+        method, options, dataset=dataset, min_photos=min_photos, size=size, people=people, scene=scene,
         augmentation=augmentation, backbone=backbone, width=width, weights=weights, freeze=freeze, head=head,
         head_epochs=head_epochs, epochs=epochs, batch_size=batch_size, per_class=per_class, lr=lr, optimizer=optimizer,
         weight_decay=weight_decay, momentum=momentum, warmup_epochs=warmup_epochs, clip_norm=clip_norm, seed=seed, chunk=chunk,
-        sync_batch_norm=sync_batch_norm, precision=precision,
+        sync_batch_norm=sync_batch_norm, precision=precision, recipe=recipe,
     )  # fmt: skip
     check_effects(settings, plan, do, devices, logger)
     out = None if out is None else user_path(out)
-    folder = train_and_measure(settings, plan, out, do, plots, devices, logger)
+    try:
+        folder = train_and_measure(settings, plan, out, do, plots, devices, logger)
+    except DataMissingError as error:
+        if recipe is None or known.settings["dataset"] != dataset:
+            raise
+        raise DataMissingError(
+            error.problem, f"{error.remedy} Or take the recipe to other photographs, as by --dataset orl-wild."
+        ) from error
     if folder is None:  # another process has the results
         return
     if do != "train":

@@ -45,7 +45,7 @@ SEARCHABLE = {
     "freeze": int,
 }  # fmt: skip
 #: Options that are no part of what is trained.
-NOT_FOR_SWEEPS = {"method", "param", "do", "plots", "devices", "sync_batch_norm", "logger", "out"}
+NOT_FOR_SWEEPS = {"method", "recipe", "param", "do", "plots", "devices", "sync_batch_norm", "logger", "out"}
 
 
 class MethodObjective:

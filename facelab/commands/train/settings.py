@@ -79,6 +79,8 @@ class Settings:
         head_epochs: of that training.
         precision: as Fabric names it.
         sync_batch_norm: whether batch norms take their statistics from the photographs of all processes.
+        recipe: name of the earlier project's settings that it began with (``recipes``); what was changed of them, the other
+            fields say. None: it began with none.
     """
 
     method: str
@@ -97,6 +99,7 @@ class Settings:
     head_epochs: int = 16
     precision: str = "32-true"
     sync_batch_norm: bool = False
+    recipe: str | None = None
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from facelab.augment import Augmentation
+from facelab import augment
 from facelab.datasets import FaceSet
 from facelab.datasets.group_shares import Shares, sample_with_shares
 from facelab.datasets.leakage import assert_disjoint
@@ -21,21 +21,8 @@ from facelab.errors import BadParameterError, LeakageError
 from facelab.experiments.utkface_labels import copy_groups
 
 COPIES = 16  #: augmented copies of a photograph that is a class
-#: As the earlier project had it: resize and crop, flip, blur, colour, noise, holes. The copies are pictures: not normalised.
-COPY_AUGMENTATION = Augmentation(
-    crop_scale=(0.5, 1.0),
-    flip_p=0.5,
-    degrees=10,
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.3,
-    blur_p=0.3,
-    noise=0.04,
-    erase_p=0.5,
-    erase_scale=(0.02, 0.1),
-    mean=(0.0,),
-    std=(1.0,),
-)
+#: The copies are pictures: not normalised.
+COPY_AUGMENTATION = replace(augment.COPIES, mean=(0.0,), std=(1.0,))
 
 
 @dataclass(frozen=True)

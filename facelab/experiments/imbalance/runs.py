@@ -37,6 +37,7 @@ def new_training(
     loss: str = "cosface",
     mitigation: str = "none",
     folder: CheckpointFolder | None = None,
+    network: tuple[str, int | None] = ("resnet10", None),
 ) -> Training:
     """The training of a network that tells the classes apart; of equally many steps, whatever the mitigation.
 
@@ -49,6 +50,7 @@ def new_training(
             smaller groups are repeated, so that all groups are seen equally often. "margin by group": a class gets
             ``EXTRA_MARGIN`` (1 - size of its group / size of the largest) more.
         folder: where the checkpoint is kept; None: nowhere.
+        network: name and width of the backbone, as for ``backbones.backbone``.
 
     Raises:
         BadParameterError: no such mitigation, or one that the loss has no place for.
@@ -60,8 +62,9 @@ def new_training(
     options = design.options if loss in WITH_MARGINS else {}
     if loss == "sphereface":  # its annealing belongs to the length of the run
         options = {"annealing": plan.epochs * (len(faces) // plan.batch_size) * 2 // 3}
-    network = backbone("resnet10", in_channels=faces.images.shape[3])
-    method = Margin(network, design.views, len(faces.people), loss, **options)
+    name, width = network
+    start_network = backbone(name, in_channels=faces.images.shape[3], width=width)
+    method = Margin(start_network, design.views, len(faces.people), loss, **options)
     _, which, size = np.unique(parts.class_groups(), return_inverse=True, return_counts=True)
     labels = faces.labels()
     if mitigation == "re-weighting":
