@@ -12,13 +12,11 @@ from facelab.datasets.pairs import all_pairs
 from facelab.evaluation import cosine_scores, eer, raw_pixels, roc
 from facelab.paths import project_root
 
-FOLDER = project_root() / "benchmarks"
-
 
 @pytest.fixture
 def scale(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import scale
+    monkeypatch.syspath_prepend(str(project_root()))
+    from benchmarks import scale
 
     return scale
 
