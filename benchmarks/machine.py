@@ -23,18 +23,18 @@ def begin_with_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def describe_machine() -> dict[str, str | int]:
+def describe_machine() -> dict[str, object]:
     """Processor, cores, memory, system and versions."""
-    found: dict[str, str | int] = {
+    versions = {"Python": platform.python_version()} | {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    return {
         "processor": processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "memory in GB": round(psutil.virtual_memory().total / 1e9),
         "system": platform.system(),
-        "python": platform.python_version(),
+        "versions": versions,
     }
-    return found | {name: importlib.metadata.version(name) for name in VERSIONS_OF}
 
 
 def processor_name() -> str:

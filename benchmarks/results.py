@@ -43,7 +43,7 @@ class Measured:
 class Results:
     """Of one machine: part -> what was measured."""
 
-    machine: dict[str, str | int] = field(default_factory=describe_machine)
+    machine: dict[str, object] = field(default_factory=describe_machine)
     parts: dict[str, Measured] = field(default_factory=dict)
 
     def write(self, path: Path = FILE) -> None:
@@ -67,13 +67,13 @@ def _row(content: dict) -> Row:
 
 
 def results_to_complete(path: Path = FILE) -> Results:
-    """Those of the file, for some parts to be measured anew.
+    """Those of the file, or none where there is none, for some parts to be measured anew.
 
     Raises:
-        FacelabError: there is no such file, or it is of another machine or of other versions.
+        FacelabError: they are of another machine or of other versions.
     """
     if not path.is_file():
-        raise FacelabError(f"There is no {path}.", "Measure all parts first: make bench.")
+        return Results()
     found, here = read_results(path), describe_machine()
     other = [name for name in here if here[name] != found.machine.get(name)]
     if other:

@@ -25,14 +25,12 @@ def table(results: Results) -> str:
 def _caption(results: Results) -> str:
     machine, parts = results.machine, results.parts.values()
     days = sorted({part.created for part in parts})
-    libraries = ", ".join(
-        f"{name} {machine[name]}" for name in machine if str(machine[name])[:1].isdigit() and "." in str(machine[name])
-    )
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     text = (
-        f"Measured on {machine['processor']} ({machine['instructions']}, {machine['cores']} cores, "
-        f"{machine['memory in GB']} GB, {machine['system']}), threads of each contender: {machine['threads']}; {libraries}; "
-        f"{' to '.join(dict.fromkeys((days[0], days[-1])))}. Medians, with quartiles in brackets; "
-        "the contenders took turns."
+        f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {machine['processor']} "
+        f"({machine['instructions']}, {machine['cores']} cores, {machine['memory in GB']} GB, {machine['system']}), "
+        f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}; {versions}. "
+        "Medians, with quartiles in brackets. Contenders took turns, and what they are compared by is the ratio within a turn."
     )
     most = max(part.others for part in parts)
     if most > BUSY:
