@@ -31,9 +31,9 @@ def measure(effort: Effort) -> list[Row]:
     lightly_vicreg, metric_sup_con = VICRegLoss(), SupConLoss(temperature=0.1)
     beside_lightly: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
         f"NT-Xent, {n:,} photographs": (lambda: nt_xent(first, second, 0.1), lambda: alone(first, second)),
-        f"InfoNCE, {n:,} queries, {keys:,} keys": (
-            lambda: info_nce(first, second.detach(), queue, 0.2),
-            lambda: bank(first, second.detach()),
+        f"InfoNCE, {n // 8:,} queries, {keys:,} keys": (
+            lambda: info_nce(first[: n // 8], second[: n // 8].detach(), queue, 0.2),
+            lambda: bank(first[: n // 8], second[: n // 8].detach()),
         ),
         f"VICReg, {n:,} photographs, {width:,} dimensions": (
             lambda: vicreg(*wide).loss,
