@@ -48,11 +48,11 @@ book: $(VENV)/.ready  ## the book: all notebooks with their stored outputs and t
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d runs/book/doctrees . runs/book/html
 	@echo "Open runs/book/html/index.html"
 
-bench: $(VENV)/.ready  ## measure speed, as ratios
-	$(BIN)/pytest benchmarks --benchmark-only -s
+bench: $(VENV)/.ready  ## speed and memory beside other libraries, and the table of README.md (PARTS="views steps": some of it)
+	$(BIN)/python -m benchmarks $(PARTS)
 
 bench-scale: $(VENV)/.ready  ## half a million made photographs: speed and memory at four sizes (SIZES="1000 10000": the quick look)
-	$(BIN)/python benchmarks/scale.py $(SIZES)
+	$(BIN)/python -m benchmarks.scale $(SIZES)
 
 lock: $(VENV)/.ready $(UV)  ## requirements.lock: the versions of .venv with their hashes, for Linux, macOS and Windows
 	$(BIN)/pip freeze --exclude-editable > $(VENV)/versions.txt
@@ -71,7 +71,7 @@ $(UV):
 	.venv-uv/bin/pip install uv
 
 clean:  ## remove the environment and everything that was written; data sets and the cache stay
-	rm -rf $(VENV) .venv-lowest .venv-newest .venv-uv runs .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-uv runs .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "facelab needs Python 3.10 or later: make PYTHON=/path/to/python3.12")'

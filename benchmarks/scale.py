@@ -1,6 +1,6 @@
 """Half a million photographs of ten thousand people, made here: what ``facelab train`` takes for them, and how it grows.
 
-``make bench-scale`` runs all sizes; ``python benchmarks/scale.py 1000 10000`` some. Each command is a process of its own,
+``make bench-scale`` runs all sizes; ``python -m benchmarks.scale 1000 10000`` some. Each command is a process of its own,
 watched from outside. The photographs are noise around a picture of each person, and nothing of them stays.
 """
 
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,20 +110,40 @@ def memory_at_start(environment: dict[str, str], modules: str) -> tuple[int, int
     return found
 
 
-def stages(folder: Path, environment: dict[str, str]) -> list[Stage]:
-    """Decode, train, and measure what lies in ``folder / "photographs"``, one command after the other."""
+def commands(folder: Path) -> dict[str, tuple[list[str], str]]:
+    """Stage -> arguments of ``facelab``, and the modules whose memory is not counted; one command after the other."""
     data = f"folder:{folder / 'photographs'}"
     shared = ["--dataset", data, "--size", str(SIDE), "--epochs", "1", "--batch-size", str(BATCH)]
     margin = ["train", "margin", *shared, "-p", "sample=0.1", "--people", "known", "--out", str(folder / "margin")]
     moco = ["train", "moco", *shared, "--people", "unseen", "--out", str(folder / "moco")]
-    python, pytorch = (memory_at_start(environment, names) for names in ("sys", "torch, facelab.commands.train.run"))
-    return [
-        watch("decode", ["data", "check", data, "--size", str(SIDE)], environment, python),
-        watch("margin, one epoch", [*margin, "--do", "train"], environment, pytorch),
-        watch("moco, one epoch", [*moco, "--do", "train"], environment, pytorch),
-        watch("measure known people", [*margin, "--do", "test"], environment, pytorch),
-        watch("measure unseen people", [*moco, "--do", "test"], environment, pytorch),
-    ]
+    python, pytorch = "sys", "torch, facelab.commands.train.run"
+    return {
+        "decode": (["data", "check", data, "--size", str(SIDE)], python),
+        "margin, one epoch": ([*margin, "--do", "train"], pytorch),
+        "moco, one epoch": ([*moco, "--do", "train"], pytorch),
+        "measure known people": ([*margin, "--do", "test"], pytorch),
+        "measure unseen people": ([*moco, "--do", "test"], pytorch),
+    }
+
+
+def measure(photographs: int, parent: Path | None = None, names: Collection[str] | None = None) -> list[Stage]:
+    """Make photographs, run the commands on them, and remove it all.
+
+    Args:
+        photographs: how many, a multiple of 50.
+        parent: of the temporary folder that they are made in; None: where temporary files are.
+        names: of the stages; None: all.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bench-scale-", dir=parent))
+    try:
+        people = (joblib.delayed(write_person)(folder / "photographs", n) for n in range(photographs // PHOTOS))
+        joblib.Parallel(n_jobs=-1)(people)
+        environment = os.environ | {"FACELAB_CACHE": str(folder / "cache"), "FACELAB_RUNS": str(folder / "runs")}
+        chosen = {name: rest for name, rest in commands(folder).items() if names is None or name in names}
+        starts = {modules: memory_at_start(environment, modules) for modules in {rest[1] for rest in chosen.values()}}
+        return [watch(name, rest[0], environment, starts[rest[1]]) for name, rest in chosen.items()]
+    finally:
+        shutil.rmtree(folder)
 
 
 def show(photographs: int, found: list[Stage]) -> None:
@@ -148,18 +169,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where they are made; a temporary folder by default")
     chosen = parser.parse_args()
     for photographs in chosen.photographs:
-        folder = Path(tempfile.mkdtemp(prefix="bench-scale-", dir=chosen.folder))
-        try:
-            began = time.monotonic()
-            tasks = (
-                joblib.delayed(write_person)(folder / "photographs", number) for number in range(photographs // PHOTOS)
-            )
-            joblib.Parallel(n_jobs=-1)(tasks)
-            print(f"\n{photographs:,} photographs made in {time.monotonic() - began:.0f} s", flush=True)
-            places = {"FACELAB_CACHE": str(folder / "cache"), "FACELAB_RUNS": str(folder / "runs")}
-            show(photographs, stages(folder, os.environ | places))
-        finally:
-            shutil.rmtree(folder)
+        show(photographs, measure(photographs, chosen.folder))
 
 
 if __name__ == "__main__":

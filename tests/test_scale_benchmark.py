@@ -7,23 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks import scale
 from facelab.datasets import load
 from facelab.datasets.pairs import all_pairs
 from facelab.evaluation import cosine_scores, eer, raw_pixels, roc
-from facelab.paths import project_root
-
-FOLDER = project_root() / "benchmarks"
 
 
-@pytest.fixture
-def scale(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import scale
-
-    return scale
-
-
-def test_the_made_people_are_alike_and_not_the_same(scale, data):
+def test_the_made_people_are_alike_and_not_the_same(data):
     for number in range(4):
         scale.write_person(data / "people", number)
     faces = load(f"folder:{data}/people", 32)
@@ -33,7 +23,7 @@ def test_the_made_people_are_alike_and_not_the_same(scale, data):
     assert 0.02 < found < 0.45  # neither given away by the pixels nor hidden
 
 
-def test_a_watched_command_leaves_its_parts_time_and_memory(scale, data):
+def test_a_watched_command_leaves_its_parts_time_and_memory(data):
     scale.write_person(data / "people", 0)
     environment = dict(os.environ)
     found = scale.watch("check", ["data", "check", f"folder:{data}/people", "--size", "32"], environment, (0, 0))
@@ -44,7 +34,7 @@ def test_a_watched_command_leaves_its_parts_time_and_memory(scale, data):
         scale.watch("check", ["data", "check", f"folder:{data}/nobody"], environment, (0, 0))
 
 
-def test_memory_is_that_of_a_process_and_those_that_it_started(scale):
+def test_memory_is_that_of_a_process_and_those_that_it_started():
     fills = "b = bytearray(2**27); b[::4096] = b[::4096]; input()"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {fills!r}])"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:

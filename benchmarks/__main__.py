@@ -1,0 +1,51 @@
+"""``python -m benchmarks [PARTS ...] [--small]``: measure, keep it in ``results.json``, and write the table of the README."""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+from benchmarks import end_to_end, losses, memory, network, notebooks, search, steps, verification, views
+from benchmarks.machine import LoadWatch, begin_with_one_thread
+from benchmarks.results import Measured, Results, results_to_complete
+from benchmarks.table import table, write_readme
+from benchmarks.timing import Effort
+from facelab.paths import project_root
+
+#: in the order of the table
+PARTS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (views, steps, end_to_end, network, losses, memory, verification, search, notebooks)
+}
+
+
+def measure_part(name: str, effort: Effort) -> Measured:
+    """One part, as its module measures it."""
+    watch = LoadWatch()
+    rows = PARTS[name].measure(effort)
+    return Measured.now(PARTS[name].TITLE, watch, rows)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure parts, one after the other; what is done is kept where a later one fails."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--small", action="store_true", help="only see that the parts work; nothing is kept")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
+    begin_with_one_thread()
+    results = results_to_complete() if chosen.parts and not chosen.small else Results()
+    for name in chosen.parts or PARTS:
+        print(f"{name} ...", flush=True)
+        results.parts[name] = measure_part(name, Effort(chosen.small))
+        results.parts = {part: results.parts[part] for part in PARTS if part in results.parts}
+        if not chosen.small:
+            results.write()
+    print(table(results))
+    if not chosen.small:
+        write_readme(project_root() / "README.md", results)
+
+
+if __name__ == "__main__":
+    main()

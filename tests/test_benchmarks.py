@@ -1,0 +1,180 @@
+"""``make bench``: turns, ratios, contenders that compute what ours compute, every part once, and the table of the README."""
+
+import itertools
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import table, timing, views
+from benchmarks.__main__ import PARTS, main, measure_part
+from benchmarks.results import FILE, Results, read_results, results_to_complete
+from benchmarks.steps import METHODS, new_pair
+from benchmarks.timing import OURS, Effort, Spread, compare
+from benchmarks.verification import simulated_pairs
+from facelab.augment import SIMCLR
+from facelab.errors import FacelabError
+from facelab.paths import project_root
+
+
+def test_contenders_take_turns():
+    called = []
+    clocks = {name: lambda name=name: called.append(name) or len(called) for name in "AB"}
+    assert Effort(small=True).take_turns(clocks) == {"A": [1, 3], "B": [2, 4]}
+    assert called == ["A", "B", "A", "B"]
+
+
+def test_a_row_has_quartiles_of_rates_and_of_ratios_within_a_round():
+    row = compare("row", "photographs/s", {"facelab": [1, 2, 4], "other": [2, 8, 4]}, 8)
+    assert row.values == {"facelab": Spread(4, 3, 6, 3), "other": Spread(2, 1.5, 3, 3)}
+    assert row.ratios == {"other": Spread(2, 1.5, 3, 3)}  # of 2, 4 and 1: paired, not a quotient of medians
+    row = compare("row", "s", {"facelab": [1.0], "other": [3.0]})
+    assert row.values["other"].median == 3 and row.ratios["other"].median == 3
+    row = compare("row", "GFLOP/s", {"facelab": [2.0], "other": [1.0]}, {"facelab": 3, "other": 6})
+    assert row.ratios["other"].median == 0.25
+
+
+def test_a_fast_function_is_called_often_between_two_looks_at_the_clock(monkeypatch):
+    now = itertools.count()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(now) / 100)  # a look takes a hundredth of a second
+    calls = []
+    clock = timing.stopwatch(lambda: calls.append(1), least=0.05)
+    assert len(calls) == 2  # one to warm up, one to see how long it takes
+    assert clock() == pytest.approx(0.01 / 5) and len(calls) == 7
+
+
+def test_numbers_have_three_digits_that_count():
+    shown = {
+        12345.6: "12,300",
+        999.6: "1,000",
+        123.4: "123",
+        12.34: "12.3",
+        9.996: "10.0",
+        1.5: "1.50",
+        0.0123: "0.0123",
+    }
+    assert {value: table.number(value) for value in shown} == shown
+    assert (table.number(0), table.number(-3.456)) == ("0", "-3.46")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_contender_computes_the_same_loss_and_gradient(name):
+    ours, theirs = new_pair(name, width=8)
+    # VICReg of lightly ends in a bias more, which no term of its loss sees
+    pairs = zip(ours.parameters(), list(theirs.parameters())[: None if name != "VICReg" else -1], strict=True)
+    for mine, other in pairs:
+        other.data = (mine if mine.shape == other.shape else mine.T).detach().clone()
+    if name == "MoCo":
+        theirs.loss.memory_bank.bank.copy_(ours.queue)
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    views = ours.draw_views(images, np.random.default_rng(0))
+    scenes = torch.arange(8)
+    labels = scenes % 4
+    losses = [ours.training_step(views, labels, scenes)["loss"], theirs(views, labels)]
+    for loss in losses:
+        loss.backward()
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
+    first, second = (next(module.backbone.parameters()).grad for module in (ours, theirs))
+    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
+
+
+def test_all_draw_views_of_one_kind():
+    image = np.full((views.SIDE, views.SIDE, 3), 128, dtype=np.uint8)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    torch.manual_seed(0)
+    batch = views.kornia_transform(SIMCLR)(tensor.expand(64, -1, -1, -1).float() / 255)
+    one = views.torchvision_transform(SIMCLR)
+    others = torch.stack([one(tensor) for _ in range(64)])
+    for drawn in (batch, others):  # a flat photograph stays flat, and its brightness changes by up to .8
+        assert drawn.shape == (64, 3, views.SIDE, views.SIDE) and drawn.std(dim=(2, 3)).max() < 1e-2
+        assert -1 <= drawn.min() < -0.4 and 0.4 < drawn.max() <= 1
+
+
+def test_simulated_pairs_are_what_they_say():
+    embeddings, person, pairs = simulated_pairs(2000)
+    assert len(embeddings) == len(person) and len(pairs) == 2000 and pairs.same.sum() == 200
+    assert (pairs.first != pairs.second).all()
+    assert np.array_equal(person[pairs.first] == person[pairs.second], pairs.same)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Every part, the quick way."""
+    return Results(parts={name: measure_part(name, Effort(small=True)) for name in PARTS})
+
+
+def test_every_part_works(small):
+    others = {"torchvision v2", "lightly", "kornia", "pytorch-metric-learning", "lightly, 0 workers", "matrix multiply"}
+    found = set()
+    for part in small.parts.values():
+        assert part.rows and part.seconds >= 0 and 0 <= part.others <= 1
+        names = [row.name for row in part.rows]
+        assert len(set(names)) == len(names)
+        for row in part.rows:
+            assert next(iter(row.values)) == OURS and set(row.ratios) == set(row.values) - {OURS}
+            spreads = [*row.values.values(), *row.ratios.values()]
+            assert all(one.low <= one.median <= one.high and one.n >= 1 for one in spreads)
+            assert all(one.median > 0 for one in spreads) or row.unit == "% of a step"
+            found |= set(row.ratios)
+    assert others <= found
+
+
+def test_results_are_kept_and_shown(small, tmp_path):
+    path = tmp_path / "results.json"
+    small.write(path)
+    assert read_results(path) == small == results_to_complete(path)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
+    table.write_readme(readme, small)
+    text = readme.read_text(encoding="utf-8")
+    assert table.between_markers(text) == table.table(small) and "old" not in text
+    assert text.startswith("before\n") and text.endswith("\nafter\n")
+    lines = table.table(small).splitlines()
+    assert small.machine["processor"] in lines[0] and small.machine["versions"]["torch"] in lines[0]
+    assert len(lines) == 4 + sum(1 + len(part.rows) for part in small.parts.values())
+    assert all(line.count("|") == 4 for line in lines[2:])
+    readme.write_text("no markers", encoding="utf-8")
+    with pytest.raises(FacelabError, match="README.md lacks"):
+        table.write_readme(readme, small)
+
+
+def test_results_of_another_machine_are_not_completed(small, tmp_path):
+    path = tmp_path / "results.json"
+    assert results_to_complete(path).parts == {}
+    small.write(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["machine"]["processor"] = "Z80"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(FacelabError, match=r"another machine \(processor\)"):
+        results_to_complete(path)
+
+
+def test_a_busy_machine_is_called_provisional(small):
+    part = next(iter(small.parts.values()))
+    shown = {others: table.table(Results(small.machine, {"a": replace(part, others=others)})) for others in (0.01, 0.4)}
+    assert "Provisional" not in shown[0.01]
+    assert "up to 40 %" in re.search(r"\*\*Provisional\*\*.*", shown[0.4])[0]
+
+
+def test_the_readme_shows_the_results_that_are_kept():
+    text = (project_root() / "README.md").read_text(encoding="utf-8")
+    assert table.between_markers(text) == table.table(read_results())
+    assert text.rstrip().endswith(table.END)
+
+
+def test_a_small_run_shows_its_part_and_keeps_nothing(capsys, monkeypatch):
+    monkeypatch.setattr("benchmarks.__main__.begin_with_one_thread", lambda: None)  # not for the tests that follow
+    before = FILE.read_bytes()
+    main(["notebooks", "--small"])
+    shown = capsys.readouterr().out
+    assert f"**{PARTS['notebooks'].TITLE}**" in shown and PARTS["views"].TITLE not in shown
+    assert FILE.read_bytes() == before
+
+
+def test_an_unknown_part_is_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["viewz"])
+    assert "viewz" in capsys.readouterr().err
