@@ -30,6 +30,7 @@ MODULES = (
     "imbalance.runs",
     "imbalance.lfw",
     "noise_robustness",
+    "attributes",
     "comparison",
 )
 
