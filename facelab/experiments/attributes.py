@@ -1,8 +1,9 @@
 """VCL's own table: with and without beta, two networks, 1 and 10 % of the labels of several attributes, beside SimCLR.
 
 Yavuz and Yanikoglu (FG 2024, arXiv 2312.00824) have CelebA with 40 attributes, and ResNet10t and VGG11-bn of full width.
-``09_attributes`` has UTKFace and orl-wild, ``09_attributes_celeba`` has CelebA. Both are narrowed so that the first takes an hour of
-one core: a quarter of the width (16 channels of 64), 32 pixels, few epochs, and of CelebA as many photographs as UTKFace has.
+``09_attributes`` has UTKFace and orl-wild, ``09_attributes_celeba`` has CelebA. Both are narrowed, so that the first takes an
+hour of one core: a quarter of the width (16 channels of 64), 32 pixels, few epochs, and of CelebA as many photographs as
+UTKFace has.
 Head, prior and temperature are those of ``noise_robustness.SHORT_TRAINING`` and not the paper's. These, the plan and the
 strength of the probe were looked at twice on training photographs that were held out of a training, never on a test.
 
