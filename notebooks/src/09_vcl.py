@@ -607,7 +607,8 @@ if table.is_file():
 # %% [markdown]
 # At the paper's beta of .005 the score is almost a straight line. Where everything else is equal, temperature included, such a
 # beta has next to nothing to add or to take: look whether the verdicts above say so. Where the beta score takes the place of
-# NT-Xent and $t$ stays, the temperature becomes $t\sigma^2$, a quarter at the paper's $\sigma$ of .5: two things change at once.
+# NT-Xent and $t$ stays, the temperature becomes $t\sigma^2$, a quarter of it at the paper's $\sigma$ of .5: two things change
+# at once.
 #
 # ## What the variance knows
 #
