@@ -55,6 +55,7 @@ from facelab.evaluation.identification import (
     search_gallery,
 )
 from facelab.evaluation.intervals import Estimate, mean_over_seeds, rate_by_group, wilson, wilson_of_fraction
+from facelab.evaluation.multi_label import ATTRIBUTE_METRICS, attribute_metrics
 from facelab.evaluation.multiple_comparisons import holm, p_value_from_t_interval, significant_means
 from facelab.evaluation.open_set import (
     OpenSetCurve,
@@ -84,6 +85,7 @@ from facelab.evaluation.verification import (
 )
 
 __all__ = [
+    "ATTRIBUTE_METRICS",
     "BASELINES",
     "Estimate",
     "GroupRates",
@@ -102,6 +104,7 @@ __all__ = [
     "alignment",
     "assert_all_classes",
     "assert_not_one_class",
+    "attribute_metrics",
     "auc",
     "balanced_accuracy",
     "best_threshold",

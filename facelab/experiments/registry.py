@@ -32,6 +32,7 @@ MODULES = (
     "imbalance.runs",
     "imbalance.lfw",
     "noise_robustness",
+    "attributes",
     "comparison",
 )
 

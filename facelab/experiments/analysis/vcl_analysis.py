@@ -14,6 +14,7 @@ from sklearn.preprocessing import normalize
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate, active_units, bootstrap_over_people, significant_means
+from facelab.experiments.attributes import NO_NETWORK
 from facelab.experiments.noise_robustness import MEAN
 from facelab.losses import beta_scores, kl_to_standard
 from facelab.methods import VCL, Method
@@ -248,4 +249,67 @@ def differences_from_simclr(record: Record, level: float = 0.05) -> dict[str, li
     found: dict[str, list[str]] = {"less": [], "more": [], "not certain": []}
     for (name, metric), sure in zip(asked.items(), significant_means(list(asked.values()), level), strict=True):
         found[("less" if metric.value < 0 else "more") if sure else "not certain"].append(name)
+    return found
+
+
+def attributes_table(record: Record, dataset: str, metric: str) -> pd.DataFrame:
+    """A record of ``experiments.attributes`` laid out as the paper's table: ``74.1 [73.0, 75.2]``, per cent.
+
+    Args:
+        record: of the experiment.
+        dataset: one of the record's data sets.
+        metric: of ``evaluation.ATTRIBUTE_METRICS``.
+
+    Returns:
+        Rows (network, method), those without a network last; a column for each share of the labels.
+
+    Raises:
+        BadParameterError: the record has no such figures.
+    """
+    cells: dict[str, dict[tuple[str, str], str]] = {}
+    for name, one in record.metrics.items():
+        parts = name.split("/")
+        if len(parts) == 5 and (parts[0], parts[4]) == (dataset, metric) and " less " not in parts[2]:
+            _, network, method, share, _ = parts
+            said = f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+            cells.setdefault(f"{float(share):.0%}", {})[network, method] = said
+    if not cells:
+        raise BadParameterError(
+            f"{record.name} has no {metric!r} of {dataset!r}.", "Run: facelab experiment run 09_attributes"
+        )
+    table = pd.DataFrame(cells)
+    last = table.index.get_level_values(0) == NO_NETWORK
+    return pd.concat([table[~last], table[last]])
+
+
+def attribute_differences(
+    record: Record, one: str, other: str, metric: str, level: float = 0.05
+) -> dict[str, list[str]]:
+    """Where one method of ``experiments.attributes`` is above another within each seed, where below, where it is not certain.
+
+    All data sets, networks and shares of labels are tested together (Holm, on Student's t over the seeds).
+
+    Args:
+        record: of the experiment.
+        one, other: a pair of ``attributes.DIFFERENCES``.
+        metric: of ``evaluation.ATTRIBUTE_METRICS``.
+        level: chance of one wrong verdict or more.
+
+    Returns:
+        ``above``, ``below`` and ``not certain`` -> ``DATASET, NETWORK, SHARE: +1.2 [0.3, 2.1]``, in points.
+
+    Raises:
+        BadParameterError: the record does not compare them.
+    """
+    asked = {}
+    for name, difference in record.metrics.items():
+        parts = name.split("/")
+        if parts[2:3] == [f"{one} less {other}"] and parts[-1] == metric:
+            said = f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+            asked[f"{parts[0]}, {parts[1]}, {float(parts[3]):.0%}: {said}"] = difference
+    if not asked:
+        raise BadParameterError(f"{record.name} has no {metric!r} of {one!r} less {other!r}.", "Ask for another pair.")
+    found: dict[str, list[str]] = {"above": [], "below": [], "not certain": []}
+    for (name, difference), sure in zip(asked.items(), significant_means(list(asked.values()), level), strict=True):
+        found[("above" if difference.value > 0 else "below") if sure else "not certain"].append(name)
     return found
