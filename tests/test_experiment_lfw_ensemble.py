@@ -14,7 +14,7 @@ from facelab.experiments import lfw_ensemble, lfw_members
 from facelab.experiments.lfw_ensemble import EXPERIMENTS, ROWS, STEPS, fold_accuracies, summarise
 from facelab.experiments.lfw_members import MEMBERS, Fisher, Network, score_pairs
 
-FOLDS = {"fold 1": (1,), "fold 2": (2,), "fold 3": (3,)}
+FOLDS = {"fold 1": 1, "fold 2": 2, "fold 3": 3}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def small_lfw(monkeypatch) -> tuple[FaceSet, Pairs]:
         monkeypatch.setattr(module, "load_for_member", lambda name: faces)
         monkeypatch.setattr(module, "lfw_pairs", lambda faces, name="view2": pairs)
     monkeypatch.setattr(lfw_ensemble, "load", lambda name, size: faces)
-    monkeypatch.setattr(lfw_ensemble, "TENS", FOLDS)
+    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
     return faces, pairs
 
 
@@ -106,7 +106,7 @@ def made_results(seeds: int, folds: int = 3) -> dict:
 
 
 def test_a_row_is_the_mean_of_its_members_scores(monkeypatch):
-    monkeypatch.setattr(lfw_ensemble, "TENS", FOLDS)
+    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
     results = made_results(3)
     expected = np.concatenate(
         [
@@ -127,7 +127,7 @@ def test_a_row_is_the_mean_of_its_members_scores(monkeypatch):
 
 
 def test_the_record_has_every_row_under_every_seed_and_what_each_step_adds(monkeypatch):
-    monkeypatch.setattr(lfw_ensemble, "TENS", FOLDS)
+    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
     results = made_results(3)
     metrics = summarise(results)
     for row in ROWS:

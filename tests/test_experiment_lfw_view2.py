@@ -139,45 +139,9 @@ def test_halves_are_judged_by_their_own_thresholds(small_lfw, untrained_on_noise
     assert metrics["accuracy/seed 0"] == Metric.from_estimate(expected.estimate) and "accuracy/moco" not in metrics
 
 
-def test_by_tens_every_fold_has_a_training_of_its_own(small_lfw, untrained_on_noise, monkeypatch):
-    """Which has seen everybody but the four people of the fold; thresholds come from the other trainings' folds."""
-    faces, pairs = small_lfw
-    monkeypatch.setitem(lfw_view2.RECIPES, "best", lfw_view2.RECIPES["cosface"])  # one crop, not ten
-    experiment, calls = find_experiment("best_tens"), untrained_on_noise.calls
-    metrics = experiment.summarise(compute(experiment, experiment.seeds))
-    assert len(calls) == 10
-    for fold, call in enumerate(calls, start=1):
-        tested = set(faces.identity[pairs.first[pairs.fold == fold]])
-        assert len(tested) == 4 and set(call["faces"].people) == set(range(45)) - tested  # 45 to 49 have one photograph
-    values = np.empty(len(pairs))
-    for fold, call in enumerate(calls, start=1):
-        own = pairs.fold == fold
-        values[own] = cosine_scores(embed_faces(call["method"], faces), pairs)[own]
-    expected = evaluation.lfw_view2(values, pairs.same, pairs.fold).mean
-    assert metrics["accuracy/seed 0"].value == pytest.approx(expected)
-
-
 def test_a_cell_belongs_to_its_recipe():
     cells = {cell.label: cell.settings for name in ("cosface", "arcface") for cell in find_experiment(name).grid(3)}
     assert len(cells) == 14 and cells["cosface/0/folds 1-5"] != cells["arcface/0/folds 1-5"]
-    assert find_experiment("best_tens").grid(1)[-1].label == "best/0/fold 10"
-
-
-def test_a_mirrored_embedding_is_the_same_for_a_mirrored_photograph(small_lfw):
-    faces, _ = small_lfw
-    best = lfw_view2.RECIPES["best"]
-    method = best.build_untrained(0, 4).eval()
-    turned = replace(faces, images=np.ascontiguousarray(faces.images[:, :, ::-1]))
-    np.testing.assert_allclose(best.embed(method, faces), best.embed(method, turned), atol=1e-5)
-    plain = replace(best, ten_crops=False)
-    assert not np.allclose(plain.embed(method, faces), plain.embed(method, turned), atol=1e-2)
-
-
-@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, 0), (-1, 3)])
-def test_a_shifted_photograph_repeats_its_edge(small_lfw, down, right):
-    images = small_lfw[0].images[:3]
-    rows, columns = (np.clip(np.arange(48) - by, 0, 47) for by in (down, right))
-    assert np.array_equal(lfw_view2.shift_images(images, down, right), images[:, rows][:, :, columns])
 
 
 def test_lfw_is_framed_and_halved_by_the_folds_of_its_index(real_lfw):

@@ -18,11 +18,14 @@ from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.comparison import CEILING, load_sface
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.experiments.lfw_members import MEMBERS, TRIED, describe_member, load_for_member, score_pairs
-from facelab.experiments.lfw_view2 import TENS, evaluate_baselines
+from facelab.experiments.lfw_view2 import evaluate_baselines
 from facelab.records import Metric
 from facelab.scoring import fuse
 
 NAME = "lfw_view2_ensemble"
+FOLDS = {
+    f"fold {fold}": fold for fold in range(1, 11)
+}  #: label of one training's tested fold, as keys of cells have it
 BASELINES, SFACE = "baselines", "SFace"  #: keys of the cells that train nothing
 SFACE_SIDE = 112  #: of the photographs in which SFace's detector looks for a face
 
@@ -46,7 +49,7 @@ def grid(seeds: int) -> list[Cell]:
     cells = [Cell((BASELINES,), describe_member("network")), Cell((SFACE,), {"side": SFACE_SIDE})]
     for seed in range(seeds):
         names = [name for name, (_, kind) in MEMBERS.items() if kind == "network" or seed == 0]
-        cells += [Cell((name, seed, fold), describe_member(name)) for name in names for fold in TENS]
+        cells += [Cell((name, seed, fold), describe_member(name)) for name in names for fold in FOLDS]
     return cells
 
 
@@ -65,7 +68,7 @@ def run(cell: Cell) -> Figures:
     name, seed, label = cell.key
     faces = load_for_member(name)
     pairs = lfw_pairs(faces)
-    own = pairs.subset(np.isin(pairs.fold, TENS[label]))
+    own = pairs.subset(pairs.fold == FOLDS[label])
     found = score_pairs(name, faces, own, seed)
     scores = {back_end: scores.tolist() for back_end, scores in found.by_back_end.items()}
     return {"scores": scores, "same": own.same.tolist(), "fold": own.fold.tolist(), "seconds": found.seconds}
@@ -87,7 +90,7 @@ def fold_accuracies(results: Results, row: str, seed: int) -> np.ndarray:
     too; the cohort puts all on one scale.
     """
     scores, same, fold = [], [], []
-    for label in TENS:
+    for label in FOLDS:
         # what draws nothing anew under a further seed has its figures from the first
         cells = {name: results.get((name, seed, label)) or results[name, 0, label] for name in ROWS[row]}
         members = [fuse([cells[name]["scores"][end] for end in ends]) for name, ends in ROWS[row].items()]
