@@ -674,7 +674,7 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 # are the four steps of above, with one training for each fold of View 2, so that only the people of that fold are left out. The
 # protocol is called *unrestricted, no outside data*: names of training people may be used, and no other photographs.
 #
-# 1. A ResNet-9 on the centre of the photographs, trained by CosFace in three minutes; pairs are compared by the cosine.
+# 1. A ResNet-9 on the centre of the photographs, trained by CosFace in five minutes; pairs are compared by the cosine.
 # 2. Joint Bayesian behind it.
 # 3. Fisher vectors of the same crop beside it: the mean of both scores.
 # 4. Fisher vectors of the whole photograph as a third.
