@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facelab.datasets import UNKNOWN, FaceSet, load
 from facelab.datasets.pair_files import find_rows, lfw_pairs, read_lfw_pairs, stored_pairs
-from facelab.datasets.pairs import Pairs, all_pairs, sample_pairs
+from facelab.datasets.pairs import Pairs, all_pairs, restrict_to_pairs, sample_pairs
 from facelab.datasets.splits import stored_people_split
 from facelab.errors import BadParameterError, DataMissingError
 
@@ -207,3 +207,14 @@ def test_an_official_list_that_was_cut_short_is_refused(tmp_path: Path, monkeypa
     (tmp_path / "lfw" / "pairsDevTest.txt").write_text("\n".join(["Ann\t1\t2"] * 500 + ["Ann\t1\tBo\t1"] * 499))
     with pytest.raises(BadParameterError, match="500 . 500 pairs are due, the file has 500 . 499"):
         lfw_pairs(toy([0, 1]), "dev-test")
+
+
+def test_restricted_to_some_pairs_the_photographs_are_theirs():
+    faces = toy([0, 0, 1, 1, 2])
+    pairs = Pairs(np.array([4, 1]), np.array([1, 3]), np.array([False, False]), np.array([7, 8]))
+    shown, own = restrict_to_pairs(faces, pairs)
+    assert shown.attributes["file"].tolist() == ["f1", "f3", "f4"]
+    assert shown.attributes["file"].iloc[own.first].tolist() == ["f4", "f1"]
+    assert shown.attributes["file"].iloc[own.second].tolist() == ["f1", "f3"]
+    assert own.fold.tolist() == [7, 8]
+    assert len(restrict_to_pairs(faces, pairs.subset(np.array([], int)))[0]) == 0

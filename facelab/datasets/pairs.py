@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,13 @@ def all_pairs(faces: FaceSet, exclude_same: str | None = None) -> Pairs:
         keep = ~(same & (value[first] == value[second]))
         first, second, same = first[keep], second[keep], same[keep]
     return Pairs(first, second, same, np.zeros(len(first), dtype=np.int64))
+
+
+def restrict_to_pairs(faces: FaceSet, pairs: Pairs) -> tuple[FaceSet, Pairs]:
+    """Of a set only the photographs that are in any of the pairs, in their order, and the pairs of these rows."""
+    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
+    first, second = renumbered.reshape(2, -1)
+    return faces.subset(rows), replace(pairs, first=first, second=second)
 
 
 def column_codes(faces: FaceSet, column: str) -> np.ndarray:

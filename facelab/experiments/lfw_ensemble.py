@@ -6,13 +6,13 @@ members and their settings were frozen on View 1 (``lfw_members``).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from facelab.datasets import FaceSet, load
 from facelab.datasets.pair_files import lfw_pairs
+from facelab.datasets.pairs import restrict_to_pairs
 from facelab.evaluation import View2Result, cosine_scores, lfw_view2, mean_over_seeds
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.comparison import CEILING, load_sface
@@ -76,11 +76,8 @@ def run(cell: Cell) -> Figures:
 
 def evaluate_sface(faces: FaceSet) -> View2Result:
     """View 2 by SFace, which learned from millions of photographs: the ceiling, and outside data."""
-    pairs = lfw_pairs(faces)
-    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
-    first, second = renumbered.reshape(2, -1)
-    embeddings = load_sface(faces)(faces.subset(rows))
-    return lfw_view2(cosine_scores(embeddings, replace(pairs, first=first, second=second)), pairs.same, pairs.fold)
+    shown, pairs = restrict_to_pairs(faces, lfw_pairs(faces))
+    return lfw_view2(cosine_scores(load_sface(faces)(shown), pairs), pairs.same, pairs.fold)
 
 
 def fold_accuracies(results: Results, row: str, seed: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.pair_files import lfw_pairs
-from facelab.datasets.pairs import Pairs, all_pairs
+from facelab.datasets.pairs import Pairs, all_pairs, restrict_to_pairs
 from facelab.evaluation import best_threshold, cosine_scores
 from facelab.evaluation.fisher_vectors import fit_components, fit_fisher_encoder
 from facelab.experiments.lfw_view2 import crop_center, exclude_people
@@ -184,11 +184,9 @@ def score_pairs(name: str, faces: FaceSet, pairs: Pairs, seed: int) -> MemberSco
     rest = exclude_people(faces, pairs)
     photographs = np.bincount(rest.identity)[rest.identity]
     train, strangers = rest.subset(photographs > 1), rest.subset(np.flatnonzero(photographs == 1)[:STRANGERS])
-    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
-    first, second = renumbered.reshape(2, -1)
-    embed = kind.fit(train, seed)
-    known, cohort, tested = embed(train), embed(strangers), embed(faces.subset(rows))
-    own, theirs = replace(pairs, first=first, second=second), all_pairs(strangers)
+    shown, own = restrict_to_pairs(faces, pairs)
+    embed, theirs = kind.fit(train, seed), all_pairs(strangers)
+    known, cohort, tested = embed(train), embed(strangers), embed(shown)
     found = {}
     for back_end, embeddings in tested.items():
         if back_end == "cosine":

@@ -20,7 +20,7 @@ from facelab.augment import SUPCON
 from facelab.backbones import backbone
 from facelab.datasets import FaceSet
 from facelab.datasets.pair_files import lfw_pairs
-from facelab.datasets.pairs import Pairs
+from facelab.datasets.pairs import Pairs, restrict_to_pairs
 from facelab.evaluation import (
     View2Result,
     best_threshold,
@@ -106,13 +106,6 @@ def _mirrored_features(method: Method, faces: FaceSet) -> tuple[np.ndarray, np.n
     return straight, normalize(straight + mirrored)
 
 
-def restrict(faces: FaceSet, pairs: Pairs) -> tuple[FaceSet, Pairs]:
-    """The photographs that are in any of the pairs, and the pairs of these rows."""
-    rows, renumbered = np.unique([pairs.first, pairs.second], return_inverse=True)
-    first, second = renumbered.reshape(2, -1)
-    return faces.subset(rows), replace(pairs, first=first, second=second)
-
-
 def evaluate_view1(name: str, seed: int = 0) -> dict[str, float]:
     """Accuracy of a method on the 1,000 pairs of View 1's test in each way, at the best threshold."""
     faces = load_cropped_lfw()
@@ -121,7 +114,7 @@ def evaluate_view1(name: str, seed: int = 0) -> dict[str, float]:
     method = fit_embedder(train, name, seed)
     return {
         way: best_threshold(scores, pairs.same)[1]
-        for way, scores in score_ways(method, train, *restrict(faces, pairs)).items()
+        for way, scores in score_ways(method, train, *restrict_to_pairs(faces, pairs)).items()
     }
 
 
@@ -145,7 +138,7 @@ def run(cell: Cell) -> Figures:
     name, seed, half = cell.key
     ((train, tested),) = training_rounds(faces, pairs, (HALVES[half],))
     own = pairs.subset(tested)
-    scores = score_ways(fit_embedder(train, name, seed), train, *restrict(faces, own))
+    scores = score_ways(fit_embedder(train, name, seed), train, *restrict_to_pairs(faces, own))
     by_way = {way: values.tolist() for way, values in scores.items()}
     return {"scores": by_way, "same": own.same.tolist(), "fold": own.fold.tolist()}
 
@@ -155,7 +148,7 @@ def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> dict[str, View2Result]:
     halves: dict[str, list[np.ndarray]] = defaultdict(list)
     parts = []
     for train, mask in training_rounds(faces, pairs):
-        tested, own = restrict(faces, pairs.subset(mask))
+        tested, own = restrict_to_pairs(faces, pairs.subset(mask))
         parts.append(own)
         mirrored = replace(tested, images=tested.images[:, :, ::-1])
         for name, fit_on in (("raw pixels", raw_pixels), ("whitened PCA", whitened_pca)):

@@ -19,7 +19,7 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pair_files import lfw_pairs
-from facelab.datasets.pairs import Pairs
+from facelab.datasets.pairs import Pairs, restrict_to_pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation import (
     BASELINES,
@@ -214,10 +214,8 @@ def score_folds(name: str, seed: int, folds: tuple[int, ...]) -> Figures:
     pairs = lfw_pairs(faces)
     ((train, tested),) = training_rounds(faces, pairs, (folds,))
     method, seconds = train_recipe(train, name, seed)
-    own = pairs.subset(np.flatnonzero(tested))
-    rows = np.unique([own.first, own.second])
-    renumbered = replace(own, first=np.searchsorted(rows, own.first), second=np.searchsorted(rows, own.second))
-    similarity = cosine_scores(embed_faces(method, faces.subset(rows)), renumbered)
+    shown, own = restrict_to_pairs(faces, pairs.subset(tested))
+    similarity = cosine_scores(embed_faces(method, shown), own)
     return {"scores": similarity.tolist(), "same": own.same.tolist(), "fold": own.fold.tolist(), "seconds": seconds}
 
 
