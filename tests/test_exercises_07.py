@@ -141,7 +141,7 @@ def _ratio_by_the_package(x1, x2, between, within):
         (fold_exercises.FOLD_ACCURACIES, lambda scores, same, fold: lfw_view2(scores, same, fold).folds),
         (center_exercises.UPDATE_CENTERS, _centres_by_loop),
         (annealing_exercises.ANNEALED_A_SOFTMAX, _annealed_by_the_package),
-        (likelihood_exercises.LIKELIHOOD_RATIO, _ratio_by_the_package),
+        (likelihood_exercises.LOG_LIKELIHOOD_RATIO, _ratio_by_the_package),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

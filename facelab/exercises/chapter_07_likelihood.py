@@ -115,13 +115,13 @@ def _with_det(x1, x2, between, within):
     x = np.concatenate([x1, x2])
 
     def log_density(covariance):
-        with np.errstate(all="ignore"):
-            return -0.5 * (np.log(np.linalg.det(covariance)) + x @ np.linalg.solve(covariance, x))
+        return -0.5 * (np.log(np.linalg.det(covariance)) + x @ np.linalg.solve(covariance, x))
 
-    return float(log_density(_one(between, within)) - log_density(_two(between, within)))
+    with np.errstate(all="ignore"):
+        return float(log_density(_one(between, within)) - log_density(_two(between, within)))
 
 
-LIKELIHOOD_RATIO = Exercise(
+LOG_LIKELIHOOD_RATIO = Exercise(
     "7.7 one person or two",
     log_likelihood_ratio,
     _check_likelihood,

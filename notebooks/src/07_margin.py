@@ -864,7 +864,7 @@ def log_likelihood_ratio(x1: np.ndarray, x2: np.ndarray, between: np.ndarray, wi
     return ...
 
 
-log_likelihood_ratio = labs.check_answer(likelihood_exercises.LIKELIHOOD_RATIO, log_likelihood_ratio)
+log_likelihood_ratio = labs.check_answer(likelihood_exercises.LOG_LIKELIHOOD_RATIO, log_likelihood_ratio)
 
 # %% [markdown]
 # ## References
