@@ -24,7 +24,7 @@ def cifar(monkeypatch) -> FaceSet:
     shortened(monkeypatch, cifar_margins)
     monkeypatch.setattr(cifar_transfer, "load", lambda name, *_: faces)
     monkeypatch.setattr(cifar_margins, "PLAN", short(cifar_margins.PLAN, 50))
-    monkeypatch.setattr(cifar_margins, "PRECISION", "32-true")
+    monkeypatch.setattr(cifar_margins, "BF16", "32-true")
     return faces
 
 

@@ -23,9 +23,8 @@ from facelab.records import Metric
 from facelab.scoring import fuse
 
 NAME = "lfw_view2_ensemble"
-FOLDS = {
-    f"fold {fold}": fold for fold in range(1, 11)
-}  #: label of one training's tested fold, as keys of cells have it
+#: label of a training, as keys of cells have it -> the fold that it is tested on
+FOLDS = {f"fold {fold}": fold for fold in range(1, 11)}
 BASELINES, SFACE = "baselines", "SFace"  #: keys of the cells that train nothing
 SFACE_SIDE = 112  #: of the photographs in which SFace's detector looks for a face
 

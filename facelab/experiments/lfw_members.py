@@ -1,6 +1,7 @@
 """What the ensemble on LFW consists of: a network, an old method on two crops, and what stands behind each.
 
-Frozen on View 1 (``evaluate_view1``, ``TRIED``), where nobody of its 1,000 test pairs is in training.
+Frozen on View 1 (``evaluate_view1``, ``TRIED``), where nobody of its 1,000 test pairs is in training. The wide crop was not
+tried there by itself: it has the settings of the close one.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ from facelab.methods import Margin
 from facelab.methods.base import apply_in_batches
 from facelab.paths import runs_root
 from facelab.scoring import Cohort, fit_joint_bayesian, fuse
-from facelab.training import Plan, fit, single_process_fabric
+from facelab.training import BF16, Plan, fit, single_process_fabric
 
 CROPS = {"close": 80, "wide": 112}  #: sides of the centre of LFW's 112 pixels that a member sees
 STRANGERS = 1000  #: people with one photograph, none of whom a member learns from: the cohort of its scores
-PRECISION = "bf16-mixed"  #: about twice as fast as float32 on a processor with avx512_bf16, and far slower without
 
 Embeddings = Callable[[FaceSet], dict[str, np.ndarray]]  #: photographs -> what each back end compares: float (N, D)
 
@@ -66,7 +66,7 @@ class Network:
         network = backbone("resnet9", in_channels=3, width=self.width, stem="small")
         method = Margin(network, CLASSIFIER, len(train.people), **dict(self.options))
         folder = runs_root() / "lfw_members" / f"{seed}-{train.sha256[:12]}"
-        fit(method, train, replace(self.plan, seed=seed), folder=folder, fabric=single_process_fabric(PRECISION))
+        fit(method, train, replace(self.plan, seed=seed), folder=folder, fabric=single_process_fabric(BF16))
 
         def embed(faces: FaceSet) -> dict[str, np.ndarray]:
             embeddings, features = 0.0, 0.0
@@ -145,7 +145,7 @@ def describe_member(name: str) -> dict[str, object]:
     """Everything that decides a member but its seed, for cells and record."""
     crop, kind = MEMBERS[name]
     settings = asdict(KINDS[kind]) | {"frame": CROPS[crop], "strangers": STRANGERS}
-    return settings | ({"precision": PRECISION, "views": asdict(CLASSIFIER)} if kind == "network" else {})
+    return settings | ({"precision": BF16, "views": asdict(CLASSIFIER)} if kind == "network" else {})
 
 
 def load_for_member(name: str) -> FaceSet:

@@ -28,7 +28,7 @@ class AttributeTask:
     Attributes:
         names: of the A attributes.
         pool: photographs of which a few are labelled.
-        test: others, of other people.
+        test: others; of other people, where it is known who they show.
         pool_labels, test_labels: bool (N, A), whether each photograph has each attribute.
     """
 

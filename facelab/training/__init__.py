@@ -6,7 +6,7 @@ What a protocol measures in between comes in as a function.
 Imports from facelab: datasets, augment, optim, methods.
 """
 
-from facelab.training.accelerator import default_accelerator, single_process_fabric
+from facelab.training.accelerator import BF16, default_accelerator, single_process_fabric
 from facelab.training.checkpoint import CheckpointFolder, DiscardedCheckpointWarning, ScratchFolder, StatefulMonitor
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.log import LOGGERS, new_logger
@@ -18,6 +18,7 @@ from facelab.training.side_by_side import Training, fit_all
 from facelab.training.sync_batch_norm import check_sync_batch_norm, synchronize_batch_norms
 
 __all__ = [
+    "BF16",
     "LOGGERS",
     "CheckpointFolder",
     "DiscardedCheckpointWarning",

@@ -6,6 +6,9 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 
+#: About twice as fast as float32 on a processor with avx512_bf16, and far slower without: the long experiments' choice.
+BF16 = "bf16-mixed"
+
 
 def default_accelerator() -> str:
     """``"cuda"`` where there is one, else ``"cpu"``, as ``Fabric(accelerator=...)`` takes it.

@@ -704,10 +704,8 @@ print(f"all members of the slowest fold: {sum(seconds) / 60:.0f} processor minut
 pd.DataFrame.from_dict(lines, orient="index")
 
 # %% [markdown]
-# From the literature: Joint Bayesian was published with 92.4 % on LFW (abstract of the paper). The table of LFW's authors has
-# 87.50 ± 0.40 % for nearest neighbours under a learned metric (LDML-MkNN, 2009), and 89.50 ± 0.51 % for several methods
-# combined on aligned faces (Multishot, 2009). The ceiling, SFace, has learned from millions of photographs of other people,
-# which is outside data.
+# From the literature: Joint Bayesian was published with 92.4 % on LFW (abstract of the paper, 2012). The ceiling, SFace, has
+# learned from millions of photographs of other people, which is outside data.
 #
 # What does the network lose by being alone? It sees shapes and textures of whole faces that separate the people in training.
 # Fisher vectors count small patterns anywhere. They err on different pairs, and the mean of their scores errs less than either.
