@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from photos import encoded
 
 from facelab.cropping.survey import uncropped_orl
-from facelab.methods.embedders import Embedder, new_embedder
+from facelab.exchange.embedders import Embedder, new_embedder
 from facelab.webapp import calibration
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.api import new_app

@@ -14,8 +14,8 @@ from facelab.backbones import backbone
 from facelab.cropping import Face, HaarDetector, YuNetDetector, align, model_file
 from facelab.cropping.survey import uncropped_orl
 from facelab.errors import BadParameterError, FacelabError
+from facelab.exchange.embedders import new_embedder
 from facelab.methods import new_method, save_method
-from facelab.methods.embedders import new_embedder
 
 
 @pytest.fixture(scope="module")

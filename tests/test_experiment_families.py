@@ -8,9 +8,9 @@ import pytest
 
 from facelab.datasets.sources import get_source
 from facelab.evaluation import bootstrap_over_people
+from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.experiments.face_id import families as lfw_families
 from facelab.experiments.face_id.families import count_accepted, read_families, summarise
-from facelab.methods.embedders import SFACE, new_embedder
 from facelab.paths import project_data
 from facelab.records import read_record
 from facelab.webapp.calibration import default_calibration_file, read_calibration

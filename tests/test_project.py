@@ -12,8 +12,8 @@ from facelab.paths import project_root
 ROOT = project_root()
 ORDER = [
     "datasets", "cropping", "augment", "backbones", "losses", "optim", "methods", "training", "evaluation", "scoring", "search",
-    "records", "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps", "commands",
-    "experiments", "cli",
+    "records", "exchange", "plots", "projector", "webapp", "exercises", "protocols", "labs", "grading", "batches", "sweeps",
+    "commands", "experiments", "cli",
 ]  # fmt: skip
 GROUND = {
     "__init__",

@@ -2,6 +2,6 @@
 ``output_tree`` and ``parameters`` are what several share. ``facelab experiment`` stands with the experiments, in
 ``experiments/command.py``.
 
-Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records, plots, webapp,
-exercises, protocols, labs, grading, batches, sweeps.
+Imports from facelab: datasets, cropping, augment, backbones, methods, training, evaluation, records, exchange, plots,
+webapp, exercises, protocols, labs, grading, batches, sweeps.
 """

@@ -113,7 +113,7 @@ def _refuse_idle_options(given: Mapping[str, object]) -> None:
 
 
 def _check(folder: str | None, embedder: str, calibration: str | None) -> None:
-    from facelab.methods.embedders import new_embedder
+    from facelab.exchange.embedders import new_embedder
     from facelab.webapp.checkup import check_accounts, check_measurements
 
     known = new_embedder(embedder)

@@ -5,5 +5,5 @@
 measure or work out beside them. Only ``cli`` and notebooks import from here.
 
 Imports from facelab: datasets, cropping, augment, backbones, losses, optim, methods, training, evaluation, scoring,
-search, records, plots, webapp, protocols, labs, batches, commands.
+search, records, exchange, plots, webapp, protocols, labs, batches, commands.
 """

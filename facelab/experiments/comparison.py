@@ -36,9 +36,9 @@ from facelab.evaluation import (
     verification_estimates,
 )
 from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.exchange.embedders import new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Method, embed_faces, new_method
-from facelab.methods.embedders import new_embedder
 from facelab.methods.registry import method_entry
 from facelab.protocols.unseen_people import MIN_TEST_PEOPLE, scene_ids, split_unseen_people, verification_pairs
 from facelab.records import Metric

@@ -1,9 +1,9 @@
 """The methods of the course, each a file with a training_step and an embed; by name in ``registry``, on disk by ``storage``.
 
 ``base`` is what they share, ``margin_heads`` what the margin losses put on top, ``distributed`` one batch over several
-processes, ``embedders`` ready ones for the Face-ID service. How a method is trained is the business of ``training``.
+processes. How a method is trained is the business of ``training``.
 
-Imports from facelab: datasets, cropping, augment, backbones, losses.
+Imports from facelab: datasets, augment, backbones, losses.
 """
 
 from facelab.methods.base import Method, embed_faces

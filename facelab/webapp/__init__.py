@@ -34,5 +34,5 @@ Measuring and teaching
     ``demo`` a server in a thread and people of ORL as its clients; ``attacks/`` prints, screens, warps, changed recordings,
     hill climbing.
 
-Imports from facelab: datasets, cropping, methods, evaluation.
+Imports from facelab: datasets, cropping, evaluation, exchange.
 """

@@ -21,8 +21,8 @@ from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import Estimate, bootstrap_over_people, threshold_at_fmr, wilson
 from facelab.evaluation.intervals import percentile_interval
 from facelab.evaluation.pair_weights import PairWeights
+from facelab.exchange.embedders import SFACE, Embedder
 from facelab.files import read_json_object, write_json
-from facelab.methods.embedders import SFACE, Embedder
 from facelab.paths import project_data
 from facelab.webapp import template
 from facelab.whole_numbers import is_whole_number

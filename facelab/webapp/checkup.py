@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facelab.errors import FacelabError
-from facelab.methods.embedders import Embedder
+from facelab.exchange.embedders import Embedder
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.calibration import default_calibration_file, read_calibration
 from facelab.webapp.change_counter import counter_file, watch_changes

@@ -8,7 +8,7 @@ import numpy as np
 
 from facelab.cropping import Detector
 from facelab.datasets import FaceSet
-from facelab.methods.embedders import Embedder
+from facelab.exchange.embedders import Embedder
 from facelab.progress import progress_bar
 from facelab.webapp.frame_analysis import DETECTOR
 
@@ -33,7 +33,7 @@ def embed_face_set(faces: FaceSet, embedder: Embedder, detector: Detector | None
 
     Args:
         faces: N photographs, not yet cut to the face.
-        embedder: of ``methods.embedders``.
+        embedder: of ``exchange.embedders``.
         detector: gives landmarks; None: the service's own.
     """
     detector = detector or DETECTOR

@@ -10,7 +10,7 @@ import numpy as np
 
 from facelab.cropping import Detector, Face, YuNetDetector
 from facelab.errors import BadParameterError
-from facelab.methods.embedders import Embedder
+from facelab.exchange.embedders import Embedder
 from facelab.webapp import frames, pose, quality
 from facelab.webapp.decoder import ProcessDecoder
 from facelab.webapp.liveness_features import face_crop
@@ -47,7 +47,7 @@ class FrameAnalyser:
     """Analyses frames.
 
     Args:
-        embedder: of ``methods.embedders``.
+        embedder: of ``exchange.embedders``.
         detector: gives landmarks; None: ``DETECTOR``.
         workers: threads; each holds the networks once.
         decoder: decodes in processes, and is closed with this; None: the frames are decoded here, without a deadline.

@@ -18,7 +18,7 @@ import psutil
 import uvicorn
 
 from facelab.errors import FacelabError
-from facelab.methods.embedders import SFACE, new_embedder
+from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.webapp import calibration as calibrations
 from facelab.webapp.api import new_app
 from facelab.webapp.certificates import certificate_names, check_certificate, is_covered
@@ -58,7 +58,7 @@ def new_service(
 
     Args:
         settings: how it is run.
-        embedder: as ``methods.embedders.new_embedder``.
+        embedder: as ``exchange.embedders.new_embedder``.
         calibration: its file; None: the one that comes with the project.
         decode_in_processes: see ``decoder``; for a service that strangers can reach.
 

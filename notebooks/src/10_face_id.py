@@ -48,11 +48,11 @@ from facelab.backbones import backbone
 from facelab.cropping import YuNetDetector, largest_face
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import FacelabError
+from facelab.exchange.embedders import new_embedder
 from facelab.exercises import chapter_10 as exercises
 from facelab.exercises import chapter_10_calibration as calibration_exercises
 from facelab.experiments.face_id.shipped_liveness import liveness_from_record
 from facelab.methods import Margin, save_method
-from facelab.methods.embedders import new_embedder
 from facelab.paths import project_data
 from facelab.protocols import closed_set, face_alignment, unseen_people
 from facelab.training import Plan, fit

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from facelab.datasets import load
-from facelab.methods.embedders import SFACE, new_embedder
+from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.webapp.attacks import EDITED_WARP, INSTRUMENTS, Camera
 from facelab.webapp.calibration import SHOTS_PER_TEMPLATE, default_calibration_file, read_calibration
 from facelab.webapp.demo import encode_png, orl_photographs

@@ -15,8 +15,8 @@ import pandas as pd
 
 from facelab.datasets import FaceSet, load
 from facelab.evaluation import bootstrap_over_people, wilson
+from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.methods.embedders import SFACE, new_embedder
 from facelab.paths import project_data
 from facelab.records import Metric
 from facelab.webapp.calibration import SHOTS_PER_TEMPLATE, default_calibration_file, read_calibration

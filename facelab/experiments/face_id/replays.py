@@ -15,8 +15,8 @@ from facelab.cropping.survey import uncropped_orl
 from facelab.datasets import load
 from facelab.datasets.near_duplicates import perceptual_bits, thumbnails
 from facelab.evaluation import rate_over_people
+from facelab.exchange.embedders import SFACE, Embedder, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.methods.embedders import SFACE, Embedder, new_embedder
 from facelab.records import Metric
 from facelab.webapp.attacks.recordings import CHANGES
 from facelab.webapp.copies import ONE_PICTURE, POSES_OF_ONE_PICTURE, SAME_SHOT, best_likeness, face_bits
