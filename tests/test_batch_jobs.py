@@ -270,8 +270,8 @@ def test_a_word_that_is_no_option_of_sbatch_is_refused(words, said):
 
 
 def test_without_submitit_it_is_said_how_to_get_it(local, monkeypatch):
-    monkeypatch.setattr(jobs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(
-        BadParameterError, match=r"need the package submitit. Install it: pip install 'facelab\[cluster\]'"
+        FacelabError, match=r"A job needs submitit, which is not installed. pip install 'facelab\[cluster\]'"
     ):
         list(run_jobs([partial(abs, -3)], local))

@@ -18,6 +18,7 @@ ORDER = [
 GROUND = {
     "__init__",
     "errors",
+    "extras",
     "files",
     "interrupts",
     "paths",

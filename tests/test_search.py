@@ -280,7 +280,7 @@ def test_without_faiss_the_extra_is_named(tmp_path, monkeypatch):
     save_index(index("faiss"), tmp_path / "i")
     monkeypatch.setitem(sys.modules, "faiss", None)
     for ask in (lambda: index("faiss"), lambda: load_index(tmp_path / "i", model="m", dimension=D)):
-        with pytest.raises(FacelabError, match=r'pip install "facelab\[ann\]"'):
+        with pytest.raises(FacelabError, match=r"pip install 'facelab\[ann\]'"):
             ask()
 
 

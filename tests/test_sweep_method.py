@@ -257,5 +257,5 @@ def test_a_mistake_is_one_line(monkeypatch, capsys, tmp_path, words, said):
 
 def test_without_optuna_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(FacelabError, match=r"pip install facelab\[track\]"):
+    with pytest.raises(FacelabError, match=r"pip install 'facelab\[track\]'"):
         open_storage(str(tmp_path / "log"))

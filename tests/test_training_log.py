@@ -126,6 +126,6 @@ def test_unknown_and_missing_loggers_are_refused(tmp_path, monkeypatch):
         raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available.")
 
     monkeypatch.setitem(log_module.LOGGERS, "tensorboard", missing)
-    with pytest.raises(FacelabError, match=r'not installed. pip install "facelab\[track\]"'):
+    with pytest.raises(FacelabError, match=r"not installed. pip install 'facelab\[track\]'"):
         new_logger("tensorboard", tmp_path)
     assert not list(tmp_path.iterdir())

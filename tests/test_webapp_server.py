@@ -188,5 +188,8 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 1
-    assert capsys.readouterr().err == "facelab: facelab app needs uvicorn. pip install 'facelab[app]'\n"
+    assert (
+        capsys.readouterr().err
+        == "facelab: facelab app needs uvicorn, which is not installed. pip install 'facelab[app]'\n"
+    )
     assert sface().name == "sface"

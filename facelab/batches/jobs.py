@@ -7,7 +7,6 @@ So this looks at the result that a call leaves behind, and at the queue.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import os
 import re
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from facelab.batches.local_jobs import end_local_job
 from facelab.batches.slurm_queue import SlurmQueue, cancel_jobs
 from facelab.errors import BadParameterError, FacelabError, nearest_name
+from facelab.extras import needs_extra
 
 if TYPE_CHECKING:
     from submitit import Executor, Job
@@ -204,9 +204,9 @@ def _outcome(index: int, job: Job) -> JobEnd:
 
 
 def require_submitit() -> None:
-    """Raise BadParameterError where submitit, which the extra ``cluster`` brings, is not installed."""
-    if importlib.util.find_spec("submitit") is None:
-        raise BadParameterError("Jobs need the package submitit.", "Install it: pip install 'facelab[cluster]'.")
+    """Raise FacelabError where submitit, which the extra ``cluster`` brings, is not installed."""
+    with needs_extra("A job", "cluster"):
+        import submitit  # noqa: F401
 
 
 def _make_executor(engine: Engine) -> Executor:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from facelab.commands.app_settings import accounts_settings, needs_app_extra
+from facelab.commands.app_settings import accounts_settings
 from facelab.commands.console import console, print_table
 from facelab.errors import FacelabError
+from facelab.extras import needs_extra
 from facelab.paths import user_path
 from facelab.webapp.trusted_time import written_date
 
@@ -41,7 +42,7 @@ def accounts() -> None:
 @app.command("list")
 def list_(folder: Folder = None) -> None:
     """Every account: its name, when it was made, its last log-in, and the days until it is deleted as idle."""
-    with needs_app_extra("facelab accounts"):
+    with needs_extra("facelab accounts", "app"):
         from facelab.webapp.administration import read_accounts
 
     settings = accounts_settings(folder)
@@ -60,7 +61,7 @@ def delete(
     name: Annotated[str, typer.Argument(help="As facelab accounts list shows it.")], folder: Folder = None
 ) -> None:
     """Delete an account for good, as its owner can."""
-    with needs_app_extra("facelab accounts"):
+    with needs_extra("facelab accounts", "app"):
         from facelab.webapp.administration import delete_named_account
 
     settings = accounts_settings(folder)
@@ -75,7 +76,7 @@ def backup(
     file: Annotated[str, typer.Argument(help="A new file; nothing is overwritten.")], folder: Folder = None
 ) -> None:
     """Copy the database to a file, also while facelab app runs. The key is not in it."""
-    with needs_app_extra("facelab accounts"):
+    with needs_extra("facelab accounts", "app"):
         from facelab.webapp.backups import write_backup
 
     settings, target = accounts_settings(folder), user_path(file)
@@ -93,7 +94,7 @@ def restore(
     folder: Folder = None,
 ) -> None:
     """Put a backup in place of the database. Accounts that were deleted since come back, newer ones are lost."""
-    with needs_app_extra("facelab accounts"):
+    with needs_extra("facelab accounts", "app"):
         from facelab.webapp.backups import open_backup
 
     settings, source = accounts_settings(folder), user_path(file)
@@ -114,7 +115,7 @@ def restore(
 @app.command("new-key")
 def new_key(folder: Folder = None) -> None:
     """Seal everything with a new key in place of the old one, for example after somebody may have copied that."""
-    with needs_app_extra("facelab accounts"):
+    with needs_extra("facelab accounts", "app"):
         from facelab.webapp.key_change import change_key
 
     settings = accounts_settings(folder)

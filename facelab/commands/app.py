@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facelab.commands.app_settings import accounts_settings, needs_app_extra
+from facelab.commands.app_settings import accounts_settings
 from facelab.commands.console import console
 from facelab.errors import BadParameterError
+from facelab.extras import needs_extra
 from facelab.paths import user_path
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def app(
     ] = False,
 ) -> None:
     """Face-ID: sign up and log in by face, in the browser. Ctrl-C ends it."""
-    with needs_app_extra("facelab app"):
+    with needs_extra("facelab app", "app"):
         from facelab.webapp.core_dumps import forbid_core_dumps
         from facelab.webapp.server import ServerAddress
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 import numpy as np
 
-from facelab.errors import FacelabError
+from facelab.extras import needs_extra
 from facelab.search.engine import Engine
 
 if TYPE_CHECKING:
@@ -81,11 +81,6 @@ class HnswEngine(Engine):
 
 
 def _faiss() -> ModuleType:
-    try:
+    with needs_extra("The kind 'faiss'", "ann", instead=", or take the kind 'exact'."):
         import faiss
-    except ImportError as error:
-        raise FacelabError(
-            "The kind 'faiss' needs faiss, which is not installed.",
-            'pip install "facelab[ann]", or take the kind "exact".',
-        ) from error
     return faiss

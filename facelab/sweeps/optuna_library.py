@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from types import ModuleType
 
-from facelab.errors import FacelabError
+from facelab.extras import needs_extra
 
 
 def import_optuna() -> ModuleType:
@@ -14,10 +14,8 @@ def import_optuna() -> ModuleType:
     Raises:
         FacelabError: it is not installed.
     """
-    try:
+    with needs_extra("A sweep", "track"):
         import optuna
-    except ImportError as error:
-        raise FacelabError("A sweep needs optuna, which is not installed.", "pip install facelab[track]") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # of parts that are called experimental since years (gRPC, samplers that are told some values, matplotlib)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from facelab.errors import BadParameterError, FacelabError
+from facelab.extras import needs_extra
 from facelab.files import make_folder
 from facelab.paths import absolute_path
 from facelab.sweeps.objective import Objective
@@ -137,12 +138,8 @@ def _grpc_storage(url: str) -> BaseStorage:
         host, port = None, None
     if not host or port is None:
         raise BadParameterError(f"--storage {url} names no host and port.", "Write grpc://HOST:PORT.")
-    try:
+    with needs_extra("--storage grpc://", "track"):
         import grpc
-    except ImportError as error:
-        raise FacelabError(
-            "--storage grpc:// needs grpcio, which is not installed.", "pip install facelab[track]"
-        ) from error
     try:
         with grpc.insecure_channel(f"{host}:{port}") as channel:
             grpc.channel_ready_future(channel).result(timeout=_SECONDS_TO_CONNECT)

@@ -8,7 +8,8 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from facelab.errors import BadParameterError, FacelabError, nearest_name
+from facelab.errors import BadParameterError, nearest_name
+from facelab.extras import needs_extra
 
 LOGGERS = {"tensorboard": TensorBoardLogger, "csv": CSVLogger}
 
@@ -28,10 +29,8 @@ def new_logger(kind: str, folder: Path) -> Logger:
         raise BadParameterError(
             f"No logger is called {kind!r}.{nearest_name(kind, LOGGERS)}", f"There are: {', '.join(LOGGERS)}."
         )
-    try:
+    with needs_extra(f"The logger {kind}", "track"):
         return LOGGERS[kind](root_dir=folder, name="", version="log")
-    except ModuleNotFoundError as error:
-        raise FacelabError(f"The logger {kind} is not installed.", 'pip install "facelab[track]".') from error
 
 
 class TrainingLog:
