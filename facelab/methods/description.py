@@ -79,7 +79,9 @@ def build_method(description: Mapping[str, object]) -> StoredMethod:
         BROKEN: it is no such description.
     """
     network, name = dict(description["backbone"]), description["method"]
-    if network.keys() != set(_OF_BACKBONE):  # above all no "weights", which would be looked for in files and on the network
+    if network.keys() != set(
+        _OF_BACKBONE
+    ):  # above all no "weights", which would be looked for in files and on the network
         raise ValueError(f"a backbone described by {', '.join(map(str, network))}")
     options, augmentation = _with_tuples(description["options"]), _with_tuples(description["augmentation"])
     size, classes = description["size"], description["classes"]
