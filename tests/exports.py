@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
+from torchvision.models.resnet import Bottleneck
 
 from facelab.augment import PRESETS, Augmentation, as_batch
 from facelab.backbones import backbone
@@ -31,11 +32,13 @@ def stored_method(
     stem: str | None = None,
     seed: int = 0,
 ) -> StoredMethod:
-    """A method of random weights whose batch norms have the statistics of some noise, so that its numbers are of a usual size."""
+    """A method of random weights whose batch norms have the statistics of some noise: its numbers are of a usual size."""
     torch.manual_seed(seed)
     augmentation = augmentation or PRESETS[METHODS[name].augmentation]
     method = new_method(name, backbone(network, channels, width=width, stem=stem), augmentation, SMALL[name], 4)
     for module in method.modules():
+        if isinstance(module, Bottleneck):  # else 101 layers of random numbers amplify the last bit of a float
+            nn.init.constant_(module.bn3.weight, 0.2)
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = None  # the mean of all batches: of this one
     with torch.no_grad():

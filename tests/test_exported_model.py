@@ -140,11 +140,11 @@ def test_a_classifier_goes_with_its_classes_where_their_names_are_given(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "labels"), [("margin", list("abcd")), ("supcon", list("abcd")), ("classifier", list("abc")), ("classifier", list("abca"))]
-)  # fmt: skip
+    ("name", "labels"), [("margin", "abcd"), ("supcon", "abcd"), ("classifier", "abc"), ("classifier", "abca")]
+)
 def test_labels_are_a_name_for_each_class_of_a_classifier(tmp_path, name, labels):
     with pytest.raises(BadParameterError, match="Only a classifier has labels"):
-        export_model(stored_method(name), tmp_path / "out", labels=labels)
+        export_model(stored_method(name), tmp_path / "out", labels=list(labels))
     assert not (tmp_path / "out").exists()
 
 

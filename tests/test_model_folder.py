@@ -378,8 +378,11 @@ def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
 
 
 def test_facelab_itself_is_as_light_as_before():
-    code = "import sys, facelab; print(sorted({'torch', 'numpy', 'facelab.exchange'} & set(sys.modules)), facelab.load_model.__name__)"
+    code = (
+        "import sys, facelab\n"
+        "print(sorted({'torch', 'numpy', 'facelab.exchange'} & set(sys.modules)), facelab.load_model.__name__)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[0] == "[] load_model"
+    assert done.stdout.strip() == "[] load_model"
     with pytest.raises(AttributeError, match="no attribute 'lode_model'"):
         _ = facelab.lode_model

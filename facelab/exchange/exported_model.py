@@ -68,12 +68,13 @@ class ExportedModel(nn.Module):
         if config["output"] != _output(self.dimension):
             raise ValueError(f"an output of {config['output']} where the network gives {self.dimension} numbers")
         assign_weights(method, state)
-        self.method = method.eval()
+        self.method = method
         method.backbone.to(memory_format=torch.channels_last)  # as it was trained, and faster
         self._photographs = replace(method.augmentation, size=self.size)
         for name in ("mean", "std"):
             values = torch.tensor(getattr(method.augmentation, name))[:, None, None]
             self.register_buffer(name, values, persistent=False)
+        self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """Crops of S x S pixels, float (N, C, S, S) of 0 to 255, RGB or grey, to embeddings (N, D), not normalised."""
