@@ -176,6 +176,8 @@ def _read_labels(folder: Path) -> list[str]:
 
 
 def _find(model: str | os.PathLike[str]) -> Path:
+    if not isinstance(model, str | os.PathLike):
+        raise BadParameterError(f"{model!r} names no model.", "Give a folder, or the id of a model of the Hub.")
     folder = user_path(model)
     if folder.is_dir():
         return folder
