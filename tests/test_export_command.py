@@ -162,7 +162,7 @@ def test_a_head_with_the_names_of_its_classes(tmp_path, run, facelab_command, mo
     model, head = load_model(tmp_path / "out"), load_method(run / "head.pt").method
     assert np.allclose(model.predict(FACES.images).numpy(), head.predict(FACES), atol=1e-5)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "predict(crops)" in card and "personal data" in card and "p3" not in card
+    assert "predict(crops)" in card and "personal data" in card and not re.search(r"\bp3\b", card)
     names = {result.metric_name for result in ModelCard(card).data.eval_results}
     assert names == {f"top{k}/supcon + MLP, finetuned" for k in (1, 2, 3)}
     other = replace(FACES, images=FACES.images[::-1].copy())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -114,7 +114,7 @@ class ExportedModel(nn.Module):
     def _normalise(self, images: Tensor) -> Tensor:
         return (images / 255 - self.mean) / self.std
 
-    def _in_chunks(self, function, images: np.ndarray | Tensor, width: int) -> Tensor:
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], images: np.ndarray | Tensor, width: int) -> Tensor:
         batch = self._checked(images)
         found = torch.empty((len(batch), width), device=self.method.device)
         for start in range(0, len(batch), _CHUNK):
@@ -123,9 +123,10 @@ class ExportedModel(nn.Module):
         return found
 
     def _checked(self, images: np.ndarray | Tensor) -> Tensor:
-        if not isinstance(images, np.ndarray | Tensor):
+        if not isinstance(images, np.ndarray | Tensor) or images.dtype not in (np.uint8, torch.uint8):
             raise BadParameterError(
-                f"The images are a {type(images).__name__}.", "Give one array of uint8, such as np.stack(crops)."
+                f"The images are {getattr(images, 'dtype', type(images).__name__)}.",
+                "Give one array of uint8, such as np.stack(crops).",
             )
         batch = as_batch(images)
         if batch.shape[1] != self.in_channels or min(batch.shape[2:]) < 1:

@@ -17,6 +17,7 @@ from facelab.exchange.exported_model import ExportedModel
 from facelab.exchange.extra_packages import import_package
 from facelab.records import Metric, Record
 from facelab.terminal import printable
+from facelab.whole_numbers import is_whole_number
 
 _TASK = {"type": "image-feature-extraction", "name": "Image feature extraction"}  # the Hub's word for an embedding
 _FIGURES = {
@@ -25,6 +26,7 @@ _FIGURES = {
     "silhouette": "silhouette of the people",
     "accuracy": "accuracy",
 }
+_SIZE = re.compile(r"@\d+.*")  # of FaceSet.source, behind the name of the data set
 _OF_A_GROUP = re.compile(r"(^|/)(fmr|fnmr)[ /]")  # names of evaluation.fairness
 _END = "<!-- written by facelab export, SHA-256 of what stands above: {} -->\n"
 
@@ -65,17 +67,18 @@ print(embed("first.png") @ embed("second.png"))  # cosine: the higher, the more 
 """
 
 
-def model_card(model: ExportedModel, name: str, records: Sequence[Record] = ()) -> str:
+def model_card(model: ExportedModel, records: Sequence[Record] = ()) -> str:
     """The text of a ``README.md``.
 
     Args:
         model: what is described.
-        name: of the model, for its heading.
         records: of its training, the first that names a data set as a parameter; and of what else was measured of it.
 
     Raises:
         FacelabError: PyYAML is missing.
     """
+    architecture = model.config["architecture"]
+    name = f"{architecture['method']} on {architecture['backbone']['name']}"
     training = next((record for record in records if isinstance(record.parameters.get("dataset"), str)), None)
     sources = [] if training is None else _sources(str(training.parameters["dataset"]))
     parts = [
@@ -164,14 +167,14 @@ def _index_entry(model: ExportedModel, record: Record) -> dict[str, object]:
     source = _measured_on(record)
     metrics = [
         {
-            "type": metric_name.partition("/")[0].partition("@")[0],
+            "type": printable(metric_name.partition("/")[0].partition("@")[0]),
             "value": metric.value,
-            "name": metric_name,
-            "args": {"n": metric.n, "low": metric.low, "high": metric.high, "interval": metric.method},
+            "name": printable(metric_name),
+            "args": {"n": metric.n, "low": metric.low, "high": metric.high, "interval": printable(str(metric.method))},
         }
         for metric_name, metric in _own_metrics(model, record).items()
     ]
-    return {"task": dict(_TASK), "dataset": {"type": source, "name": source}, "metrics": metrics}
+    return {"task": dict(_TASK), "dataset": {"type": _SIZE.sub("", source), "name": source}, "metrics": metrics}
 
 
 def _measured_on(record: Record) -> str:
@@ -243,12 +246,12 @@ def _training_data(sources: list[Source | str], training: Record | None) -> str:
 
 
 def _counts(data: Mapping[str, object]) -> str:
-    if not {"images", "people", "source", "sha256"} <= data.keys():
+    if "sha256" not in data or not all(is_whole_number(data.get(key)) for key in ("images", "people")):
         return ""
-    source = _without_path(str(data["source"]))
+    source = _without_path(str(data.get("source")))
     return (
         f"In all {data['images']:,} photographs of {data['people']:,} people (`{printable(source)}`, SHA-256 of the pixels "
-        f"`{data['sha256']}`), of which a part was kept for the test."
+        f"`{printable(str(data['sha256']))}`), of which a part was kept for the test."
     )
 
 
@@ -299,7 +302,7 @@ def _table(rows: Sequence[tuple[str, Metric]], bold: Mapping[str, Metric]) -> st
         shown = printable(f"{_figure(figure)}{': ' if slash else ''}{way}").replace("|", "\\|")
         interval = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
         shown, value = (f"**{text}**" if name in bold else text for text in (shown, f"{metric.value:.3f}"))
-        how = printable(metric.method).replace("|", "\\|")
+        how = printable(str(metric.method)).replace("|", "\\|")
         lines.append(f"| {shown} | {value} | {interval} | {'' if metric.n is None else metric.n} | {how} |")
     return "\n".join(lines)
 
@@ -356,9 +359,11 @@ def _files(model: ExportedModel) -> str:
         lines.append(
             "- `labels.json`: names of the people of its training: personal data, for those only who may have them"
         )
+    left_out = "what served the training alone (heads, queues, class weights)"
+    if model.labels is not None:
+        left_out += ", but for the classifier"
     return (
         "## Files\n\n"
         + "\n".join(lines)
-        + "\n\nLeft out: what served the training alone (heads, queues, class weights). "
-        "Such vectors are templates of the people trained on."
+        + f"\n\nLeft out: {left_out}. Such vectors can be templates of the people trained on."
     )

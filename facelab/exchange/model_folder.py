@@ -48,7 +48,6 @@ def export_model(
     *,
     crop: str = "dataset",
     labels: Sequence[str] | None = None,
-    name: str | None = None,
     records: Sequence[Record] = (),
 ) -> ExportedModel:
     """Write a trained method for others: what embeds a face, and a card. What served the training alone stays behind.
@@ -59,7 +58,6 @@ def export_model(
         crop: how the faces of the training were cut out, one of ``exported_model.CROPS``.
         labels: names of a classifier's classes, in their order: personal data, so nowhere unless they are given. With them
             goes the head that tells the classes apart.
-        name: of the model; None: of its method and network.
         records: of the training and of what was measured, for the card.
 
     Returns:
@@ -83,7 +81,7 @@ def export_model(
             f"As ONNX the network gives other numbers (by a share of {difference:.1g}), so nothing was written.",
             "Train anew where its weights are no numbers; else tell the makers of facelab.",
         )
-    card = model_card(model, name or f"{stored.name} on {stored.method.backbone.name}", records)
+    card = model_card(model, records)
     contents = {
         # the format knows one layout of a tensor in memory
         WEIGHTS: safetensors.save({key: value.contiguous() for key, value in state.items()}, {"format": "pt"}),
@@ -127,6 +125,8 @@ def load_model(model: str | os.PathLike[str]) -> ExportedModel:
         raise FacelabError(f"{folder} is no model of facelab ({one_line(error)}).", _REMEDY) from error
     if not whole:
         raise FacelabError(f"{folder} is damaged: its files are not what was written together.", "Get it again.")
+    # safetensors maps the file into memory: what happens to it later must not happen to the weights
+    exported.load_state_dict({key: value.clone() for key, value in exported.state_dict().items()}, assign=True)
     return exported
 
 

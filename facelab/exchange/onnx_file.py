@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facelab.errors import BadParameterError
 from facelab.exchange.exported_model import ExportedModel, channels_name
 from facelab.exchange.extra_packages import import_package
 from facelab.files import atomic_write
 
 OPSET = 17
+_MOST_BYTES = 2**31 - 2**24  # what protobuf can hold, with room for the graph
 INPUT, OUTPUT = "images", "embeddings"
 # what torch says of its older exporter, by its first words; OpenCV cannot read the files of the newer one
 _OLD_EXPORTER = ("You are using the legacy TorchScript-based ONNX export", "The feature will be removed")
@@ -39,9 +41,15 @@ def onnx_bytes(model: ExportedModel) -> bytes:
         model: on the CPU.
 
     Raises:
+        BadParameterError: the network is too large.
         FacelabError: a package is missing.
     """
     onnx = import_package("onnx", "An ONNX file")
+    size = sum(value.nbytes for value in model.state_dict().values())
+    if size > _MOST_BYTES:
+        raise BadParameterError(
+            f"The network has {size:,} bytes, an ONNX file less than 2 GiB.", "Train a narrower one."
+        )
     packed = io.BytesIO()
     with warnings.catch_warnings():
         for words in _OLD_EXPORTER:
