@@ -63,7 +63,7 @@ def facelab_command(monkeypatch, capsys):
 def card_of(record: Record | None = None, name: str = "margin", **how) -> str:
     stored = stored_method(name, **how)
     model = ExportedModel(new_config(stored), embedding_state(stored.method, False))
-    return model_card(model, "a model", [] if record is None else [record])
+    return model_card(model, [] if record is None else [record])
 
 
 def test_a_run_is_handed_on(tmp_path, run, facelab_command):
@@ -249,7 +249,7 @@ def test_error_rates_by_group_stand_apart():
 
 
 @pytest.mark.parametrize(
-    "name", ["---\nlicense: mit\n---", "a: b\n# c", "'\"`|<script>", "张伟 \U0001f600", "\x1b[31m\u202e"]
+    "name", ["---\nlicense: mit\n---", "a: b\n# c", "'\"`|<script>", "张伟 \U0001f600", "\x1b[31m\u202e", "\ud800"]
 )
 def test_whatever_a_name_is_the_card_is_read_as_it_was_meant(name):
     record = Record("x", "facelab verify", {}, {"faces": {"source": name}}, {f"{name}/{name}": Metric(0.5)})

@@ -103,6 +103,10 @@ def test_crops_of_any_size_are_resized_as_the_preprocessing_of_training_does(tmp
         (noise(1, 24)[0], "uint8"),
         ([noise(1, 24)[0]], "np.stack"),
         (None, "np.stack"),
+        (np.array([noise(1, 24)[0], noise(1, 20)[0]], dtype=object), "are object"),  # crops of two sizes in one array
+        (noise(2, 24).astype(np.uint16), "are uint16"),
+        (torch.zeros(2, 24, 24, 1, dtype=torch.uint8), "uint8"),
+        (np.array(["a.png"]), "are <U5"),
         (noise(2, 24)[:, :0], "24 x 0 pixels"),
     ],
 )

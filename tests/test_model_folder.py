@@ -344,6 +344,15 @@ def test_mutated_files_are_damaged_ones(folder, name):
     assert refused > 80
 
 
+def test_what_happens_to_the_files_later_does_not_happen_to_the_model(folder):
+    model, images = load_model(folder), noise(2, 24)
+    before = model.embed(images)
+    with open(folder / WEIGHTS, "r+b") as file:
+        file.seek(2000)
+        file.write(b"\xff" * 9000)
+    assert torch.equal(model.embed(images), before)
+
+
 def test_one_turned_bit_of_a_weight_is_found(folder):
     content = bytearray((folder / WEIGHTS).read_bytes())
     content[-2] ^= 1
