@@ -1,4 +1,4 @@
-"""An ONNX file in whole numbers of 8 bits: a quarter of the size. What it gains in speed and costs in errors is to be measured."""
+"""An ONNX file in whole numbers of 8 bits: a quarter of the size. What it gains in speed and costs in errors, measure."""
 
 from __future__ import annotations
 
