@@ -1,4 +1,4 @@
-"""The facelab command: run notebooks, look after data, crop and split folders, train, read the results, start Face-ID.
+"""The facelab command: run notebooks, look after data, crop and split folders, train, export, read the results, start Face-ID.
 
 This file is the table of commands, and says what ends a command in which words; each command's body is a file of ``commands``.
 """
@@ -20,6 +20,7 @@ from facelab.commands.app import app as face_id
 from facelab.commands.build import build
 from facelab.commands.console import error_console
 from facelab.commands.crop import crop
+from facelab.commands.export import export
 from facelab.commands.grade import grade
 from facelab.commands.leaderboard import leaderboard
 from facelab.commands.run import run
@@ -31,10 +32,10 @@ from facelab.errors import FacelabError, PreemptedError
 from facelab.experiments.command import app as experiment
 from facelab.terminal import escape_what_cannot_be_encoded
 
-HELP = "Run notebooks, look after data, crop and split folders, train, read the results, start Face-ID."
+HELP = "Run notebooks, look after data, crop and split folders, train, export, read the results, start Face-ID."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_show_locals=False)
-for command in (start, run, sweep, leaderboard, build, crop, split, train, grade):
+for command in (start, run, sweep, leaderboard, build, crop, split, train, export, grade):
     app.command()(command)
 app.command("app")(face_id)
 app.add_typer(batch.app, name="batch")

@@ -28,7 +28,19 @@ def facelab(*words: str, **environment: str) -> subprocess.CompletedProcess:
 def test_help_tells_of_every_command():
     done = facelab("--help")
     assert done.returncode == 0
-    for command in ("start", "run", "data", "build", "crop", "split", "train", "batch", "sweep", "leaderboard"):
+    for command in (
+        "start",
+        "run",
+        "data",
+        "build",
+        "crop",
+        "split",
+        "train",
+        "export",
+        "batch",
+        "sweep",
+        "leaderboard",
+    ):
         assert command in done.stdout
 
 

@@ -119,7 +119,7 @@ def test_vcl_weighs_its_terms_and_compares_samples():
     "wrong", [{"layers": 1}, {"dimension": 0}, {"temperature": 0.0}, {"sigma": 0.0}, {"beta": -1.0}, {"prior": -1.0}]
 )
 def test_vcl_refuses_what_it_cannot_be(wrong):
-    with pytest.raises(BadParameterError, match="Give 2 layers or more"):
+    with pytest.raises(BadParameterError, match="Give 2 to 100 layers"):
         tiny_contrastive(VCL, **wrong)
 
 

@@ -1,6 +1,8 @@
 """Models in and out: ready embedders by name, and the forms in which others keep theirs.
 
-``embedders`` turns a face into a vector, whoever trained the network.
+``embedders`` turns a face into a vector, whoever trained the network. ``exported_model`` is a trained network as it is handed
+on, ``model_folder`` its files in the form of the Hugging Face Hub, with ``model_card`` and ``onnx_file``; ``quantization``
+makes that file smaller. ``extra_packages`` imports what only the extra ``exchange`` brings.
 
-Imports from facelab: cropping, augment, methods.
+Imports from facelab: datasets, cropping, augment, methods, records.
 """

@@ -24,9 +24,11 @@ class Method(nn.Module):
 
     Attributes:
         views: how many augmented views of each photograph ``training_step`` gets: 1 or 2.
+        embedding_parts: names of the modules that ``embed`` computes with; all others serve the training alone.
     """
 
     views: int = 1
+    embedding_parts: tuple[str, ...] = ("backbone",)
 
     def __init__(self, backbone: nn.Module, augmentation: Augmentation) -> None:
         super().__init__()

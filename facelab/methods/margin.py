@@ -85,6 +85,7 @@ class Margin(Method):
     """
 
     views = 1
+    embedding_parts = ("backbone", "embedding")
 
     def __init__(
         self,

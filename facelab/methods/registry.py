@@ -145,7 +145,7 @@ def _read(value: object, kind: Any) -> object:
     if isinstance(value, str) and kind is not str:
         try:
             value = ast.literal_eval(value.strip().capitalize() if kind is bool else value.strip())
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two of a thousand brackets
             return value
     return float(value) if kind is float and type(value) is int else value
 

@@ -26,7 +26,7 @@ class SimCLR(Siamese):
         temperature: of ``losses.nt_xent``; the paper has 0.1 on ImageNet and 0.5 on CIFAR-10.
 
     Raises:
-        BadParameterError: fewer than 2 layers, or a temperature of 0 or less.
+        BadParameterError: fewer than 2 layers or more than 100, or a temperature of 0 or less.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SimCLR(Siamese):
         layers: int = 2,
         temperature: float = 0.1,
     ) -> None:
-        if layers < 2:
+        if not 2 <= layers <= 100:
             raise BadParameterError(f"A head of {layers} layers.", "Give 2 (SimCLR) or 3 (its second version).")
         check_temperature(temperature)
         sizes = (*[hidden or backbone.num_features] * (layers - 1), projection)

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from facelab.augment import Augmentation
-from facelab.backbones import Backbone, backbone
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import FacelabError
 from facelab.methods.base import Method
-from facelab.methods.registry import METHODS, new_method
+from facelab.methods.description import BROKEN, StoredMethod, assign_weights, build_method, describe_method
 from facelab.tensor_files import DamagedFileError, load_tensors, one_line, save_tensors
 
 SCHEMA = 2  #: raised when the meaning of a field changes; files of schema 1 have no hash of their content, and are still read
 
-# what building raises where a file is foreign, or has other types than it should
-_BROKEN = (RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 _REMEDY = "Give the method.pt of a facelab train, or train again with another --out."
-
-
-@dataclass(frozen=True)
-class StoredMethod:
-    """What a file of ``save_method`` holds.
-
-    Attributes:
-        method: with its weights, in evaluation mode, on the CPU.
-        name: its key in ``METHODS``.
-        size: side in pixels of the photographs that it was trained on.
-        classes: how many people it was trained on.
-        options: those that differ from the defaults.
-        notes: whatever its maker left with it.
-    """
-
-    method: Method
-    name: str
-    size: int
-    classes: int
-    options: dict[str, object] = field(default_factory=dict)
-    notes: dict[str, object] = field(default_factory=dict)
 
 
 def save_method(
@@ -68,21 +41,9 @@ def save_method(
         BadParameterError: its class is not in ``METHODS``, or its backbone not of the registry.
         FacelabError: the file cannot be written.
     """
-    names = [name for name, entry in METHODS.items() if entry.method_class is type(method)]
-    network = method.backbone
-    if not names or not isinstance(network, Backbone):
-        raise BadParameterError(
-            f"A {type(method).__name__} on a {type(network).__name__} cannot be stored.",
-            f"Take one of {', '.join(METHODS)} on a network of the registry.",
-        )
     content = {
         "schema": SCHEMA,
-        "method": names[0],
-        "options": dict(options or {}),
-        "classes": classes,
-        "size": size,
-        "backbone": {key: getattr(network, key) for key in ("name", "in_channels", "width", "stem")},
-        "augmentation": asdict(method.augmentation),
+        **describe_method(method, size, classes, options or {}),
         "notes": dict(notes or {}),
         "state_dict": {key: value.cpu() for key, value in method.state_dict().items()},
     }
@@ -104,7 +65,7 @@ def load_method(path: Path) -> StoredMethod:
             return _built(content)
     except DamagedFileError as error:
         raise FacelabError(f"{path} {error}.", _REMEDY) from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise FacelabError(f"{path} is not a stored method of facelab ({one_line(error)}).", _REMEDY) from error
     if schema <= SCHEMA:
         raise FacelabError(f"{path} is damaged: the hash of its content is not there.", _REMEDY)
@@ -112,9 +73,6 @@ def load_method(path: Path) -> StoredMethod:
 
 
 def _built(content: dict) -> StoredMethod:
-    name, options, classes = content["method"], content["options"], content["classes"]
-    with torch.random.fork_rng(devices=[]):  # the initial weights, soon replaced, are nobody's seed's business
-        network = backbone(**content["backbone"])
-        method = new_method(name, network, Augmentation(**content["augmentation"]), options, classes)
-    method.load_state_dict(content["state_dict"])
-    return StoredMethod(method.eval(), name, content["size"], classes, options, content["notes"])
+    stored = build_method(content)
+    assign_weights(stored.method, content["state_dict"])
+    return replace(stored, notes=content["notes"])

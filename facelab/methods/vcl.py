@@ -47,11 +47,11 @@ class VCL(Siamese):
         similarity: float = 1.0,
         prior: float = 1.0,
     ) -> None:
-        if layers < 2 or dimension < 1 or min(temperature, sigma) <= 0 or min(beta, similarity, prior) < 0:
+        if not 2 <= layers <= 100 or dimension < 1 or min(temperature, sigma) <= 0 or min(beta, similarity, prior) < 0:
             raise BadParameterError(
                 f"{layers} layers, dimension {dimension}, temperature {temperature}, beta {beta}, sigma {sigma}, "
                 f"similarity {similarity}, prior {prior}.",
-                "Give 2 layers or more, a dimension from 1, temperature and sigma above 0, the others from 0.",
+                "Give 2 to 100 layers, a dimension from 1, temperature and sigma above 0, the others from 0.",
             )
         sizes = (*[hidden or backbone.num_features] * (layers - 1), 2 * dimension)
         super().__init__(backbone, augmentation, mlp_head(backbone.num_features, sizes, norm=True))
