@@ -2,7 +2,7 @@
 
 ``embedders`` turns a face into a vector, whoever trained the network. ``exported_model`` is a trained network as it is handed
 on, ``model_folder`` its files in the form of the Hugging Face Hub, with ``model_card`` and ``onnx_file``; ``quantization``
-makes that file smaller. ``extra_packages`` imports what only the extra ``exchange`` brings.
+makes that file smaller.
 
 Imports from facelab: datasets, cropping, augment, methods, records.
 """

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from facelab.datasets.sources import Source, get_source, parse_joined_name
 from facelab.errors import BadParameterError
 from facelab.exchange.exported_model import ExportedModel
-from facelab.exchange.extra_packages import import_package
+from facelab.extras import needs_extra
 from facelab.records import Metric, Record
 from facelab.terminal import printable
 from facelab.whole_numbers import is_whole_number
@@ -142,7 +142,8 @@ def _names(sources: Iterable[Source | str]) -> list[str]:
 
 
 def _front_matter(model: ExportedModel, name: str, sources: list[Source | str], records: Sequence[Record]) -> str:
-    yaml = import_package("yaml", "A model card")
+    with needs_extra("A model card", "exchange"):
+        import yaml
     architecture = model.config["architecture"]
     results = [result for record in records if (result := _index_entry(model, record))["metrics"]]
     front = {

@@ -20,9 +20,9 @@ from torch import Tensor
 from facelab.datasets.output_tree import check_output
 from facelab.errors import BadParameterError, FacelabError
 from facelab.exchange.exported_model import MODEL_TYPE, SCHEMA, ExportedModel, embedding_state, new_config
-from facelab.exchange.extra_packages import import_package
 from facelab.exchange.model_card import model_card, was_edited
 from facelab.exchange.onnx_file import onnx_bytes, onnx_difference
+from facelab.extras import needs_extra
 from facelab.files import make_folder, read_json_object, sync_path, sync_tree
 from facelab.methods import StoredMethod, load_method
 from facelab.methods.description import BROKEN
@@ -67,7 +67,8 @@ def export_model(
         BadParameterError: the folder cannot be one, or a parameter does not belong to the method.
         FacelabError: the folder holds something else, it cannot be written, a package is missing, or no stored method is there.
     """
-    safetensors = import_package("safetensors.torch", "Exporting")
+    with needs_extra("Exporting", "exchange"):
+        from safetensors.torch import save
     _check_replaceable(folder)
     stored = load_method(stored) if isinstance(stored, Path) else stored
     config = new_config(stored, crop)
@@ -84,7 +85,7 @@ def export_model(
     card = model_card(model, records)
     contents = {
         # the format knows one layout of a tensor in memory
-        WEIGHTS: safetensors.save({key: value.contiguous() for key, value in state.items()}, {"format": "pt"}),
+        WEIGHTS: save({key: value.contiguous() for key, value in state.items()}, {"format": "pt"}),
         CONFIG: _json_bytes(config),
         CARD: card.encode(errors="backslashreplace"),
         ONNX: onnx,
@@ -107,12 +108,13 @@ def load_model(model: str | os.PathLike[str]) -> ExportedModel:
     Raises:
         FacelabError: there is none, it is damaged, or something else than a model of ``facelab export``.
     """
-    safetensors = import_package("safetensors.torch", "Loading an exported model")
+    with needs_extra("Loading an exported model", "exchange"):
+        from safetensors.torch import load_file
     folder = _find(model)
     config = _read_config(folder)
     try:
         path = _regular(folder / WEIGHTS)
-        state = safetensors.load_file(path)
+        state = load_file(path)
         labels = _read_labels(folder) if (folder / LABELS).exists() else None
     except FacelabError:
         raise

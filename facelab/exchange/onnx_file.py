@@ -11,7 +11,7 @@ import torch
 
 from facelab.errors import BadParameterError
 from facelab.exchange.exported_model import ExportedModel, channels_name
-from facelab.exchange.extra_packages import import_package
+from facelab.extras import needs_extra
 from facelab.files import atomic_write
 
 OPSET = 17
@@ -44,7 +44,8 @@ def onnx_bytes(model: ExportedModel) -> bytes:
         BadParameterError: the network is too large.
         FacelabError: a package is missing.
     """
-    onnx = import_package("onnx", "An ONNX file")
+    with needs_extra("An ONNX file", "exchange"):
+        import onnx
     size = sum(value.nbytes for value in model.state_dict().values())
     if size > _MOST_BYTES:
         raise BadParameterError(
@@ -78,7 +79,8 @@ def onnx_difference(model: ExportedModel, content: bytes) -> float:
     Raises:
         FacelabError: onnxruntime is missing.
     """
-    runtime = import_package("onnxruntime", "Checking an ONNX file")
+    with needs_extra("Checking an ONNX file", "exchange"):
+        import onnxruntime as runtime
     side, channels = model.size, model.in_channels
     noise = np.random.default_rng(0).integers(0, 256, (3, channels, side, side)).astype(np.float32)
     with torch.no_grad():

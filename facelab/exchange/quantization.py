@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from facelab.errors import BadParameterError, FacelabError
-from facelab.exchange.extra_packages import import_package
 from facelab.exchange.onnx_file import INPUT
+from facelab.extras import needs_extra
 from facelab.files import atomic_write
 
 _BATCH = 32
@@ -30,8 +30,10 @@ def quantize_onnx(path: Path, out: Path, photographs: np.ndarray) -> None:
         BadParameterError: no photographs, or not as the model takes them.
         FacelabError: no such file, not an ONNX file of ours, a package is missing, or the file cannot be written.
     """
-    onnx, quantization = (import_package(name, "Quantisation") for name in ("onnx", "onnxruntime.quantization"))
-    shape_inference = import_package("onnxruntime.quantization.shape_inference", "Quantisation")
+    with needs_extra("Quantisation", "exchange"):
+        import onnx
+        from onnxruntime import quantization
+        from onnxruntime.quantization import shape_inference
     metadata = _check_input(path, photographs)
 
     class Reader(quantization.CalibrationDataReader):
@@ -65,7 +67,8 @@ def quantize_onnx(path: Path, out: Path, photographs: np.ndarray) -> None:
 
 def _check_input(path: Path, photographs: np.ndarray) -> dict[str, str]:
     """The metadata of the file, whose input the photographs are."""
-    onnx = import_package("onnx", "Quantisation")
+    import onnx
+
     if not path.is_file():
         raise FacelabError(f"There is no ONNX file {path}.", "Make one: facelab export RUN DIR.")
     try:
