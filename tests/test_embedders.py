@@ -109,7 +109,7 @@ def test_what_cannot_be_embedded_is_one_clear_error(tmp_path, found):
     face = HaarDetector(padding=0.3, upscale=3).detect(image)[0]
     with pytest.raises(BadParameterError, match="no landmarks"):
         new_embedder().embed(image, face)
-    with pytest.raises(FacelabError, match="no stored method"):
+    with pytest.raises(FacelabError, match="There is no embedder"):
         new_embedder(str(tmp_path / "nothing.pt"))
     stored(tmp_path / "method.pt", 1)
     embedder = new_embedder(str(tmp_path / "method.pt"))
