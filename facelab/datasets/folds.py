@@ -77,7 +77,7 @@ def folds_of_people(pairs: Pairs, person: np.ndarray, folds: int = 10, seed: int
     Args:
         pairs: the list.
         person: int (N,), of each photograph that the pairs point into, all of them known.
-        folds: how many, at least 2; fewer where there are fewer than two people for each.
+        folds: how many, at least 2; fewer where there are fewer than four people for each, who would be in few pairs.
         seed: of the division and of the draw.
 
     Returns:
@@ -87,9 +87,9 @@ def folds_of_people(pairs: Pairs, person: np.ndarray, folds: int = 10, seed: int
     rng = np.random.default_rng(check_seed(seed))
     first, second = person[pairs.first], person[pairs.second]
     people = rng.permutation(np.unique(np.concatenate([first, second])))
-    folds = min(folds, len(people) // 2)
-    if folds < 2:
+    if len(people) < 4:
         return None
+    folds = max(2, min(folds, len(people) // 4))
     fold_of = np.zeros(people.max() + 1, np.int64)
     for number, own in enumerate(np.array_split(people, folds), start=1):
         fold_of[own] = number

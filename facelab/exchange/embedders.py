@@ -248,7 +248,7 @@ class ExportedEmbedder(CropEmbedder):
         self.name = str(folder)
         self.fingerprint = fingerprint_of(folder / "config.json", folder / "model.safetensors")
         self.side, self.dimension = model.size, model.dimension
-        self.crop = model.config.get("crop", "dataset")
+        self.crop = model.config["preprocessing"]["crop"]
         self._model, self._channels = model, model.in_channels
 
     @torch.no_grad()
