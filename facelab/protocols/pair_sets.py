@@ -119,12 +119,12 @@ def _pair_set(name: str, faces: FaceSet, pairs: Pairs, aligned: bool, seed: int)
     person = faces.identity if people_known else people_by_pairs(pairs, len(faces))
     wrong = np.flatnonzero((person[pairs.first] == person[pairs.second]) != pairs.same)
     if len(wrong):
-        files = [faces.attributes["file"].iloc[rows[wrong[0]]] for rows in (pairs.first, pairs.second)]
-        kinds = ("impostor", "are one person") if person[pairs.first[wrong[0]]] == person[pairs.second[wrong[0]]] else (
-            "genuine", "are two people")  # fmt: skip
-        told = f"by the names of {faces.source}" if people_known else "by other pairs of the list"
+        pair = [rows[wrong[0]] for rows in (pairs.first, pairs.second)]
+        first, second = faces.attributes["file"].iloc[pair]
+        listed, told = ("a genuine", "two people") if pairs.same[wrong[0]] else ("an impostor", "one person")
+        by = f"the names of {faces.source}" if people_known else "other pairs of the list"
         raise BadParameterError(
-            f"{name}: {files[0]} and {files[1]} are an {kinds[0]} pair, but {kinds[1]} {told} ({len(wrong)} such pairs).",
+            f"{name}: {first} and {second} are {listed} pair, but {told} by {by} ({len(wrong)} such pairs).",
             "Mend the list or the names.",
         )
     if pairs.fold.any():
