@@ -237,7 +237,7 @@ def test_photographs_come_in_batches_and_without_a_face_whole(tree):
     embedder = PixelEmbedder("arcface")
     found = embed_photographs(large, embedder, NoDetector())
     assert not found.found.any() and max(embedder.batches) <= 64 and len(embedder.batches) == 3
-    np.testing.assert_allclose(found.embeddings, embed_squares(large, PixelEmbedder()), atol=1e-6)
+    assert ((found.embeddings * embed_squares(large, PixelEmbedder())).sum(axis=1) > 0.999).all()
 
 
 def test_where_no_face_is_found_is_counted(tree, tmp_path):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint, original_sources
-from facelab.errors import DataMissingError, FacelabError, LeakageError
+from facelab.errors import FacelabError, LeakageError
 from facelab.protocols.closed_set import people_with_photos
 from facelab.protocols.unseen_people import split_unseen_people
 from facelab.records import read_record
+from facelab.tensor_files import one_line
 
 _SETTINGS = ("dataset", "size", "people", "min_photos", "seed")
 
@@ -47,9 +48,9 @@ def refuse_trained_people(settings: dict[str, object] | None, faces: FaceSet) ->
         return f"{trained}: other photographs; whether people are in both is not known"
     try:
         everybody = people_with_photos(load(str(settings["dataset"]), settings["size"]), settings["min_photos"])
-    except DataMissingError:
-        return f"{trained}, which is not here: whether people are in both is not known"
-    train = split_unseen_people(everybody, settings["seed"])[0] if settings["people"] == "unseen" else everybody
+        train = split_unseen_people(everybody, settings["seed"])[0] if settings["people"] == "unseen" else everybody
+    except (FacelabError, TypeError) as error:  # not here now, or a record that somebody wrote by hand
+        return f"{trained}, which cannot be looked at ({one_line(error)}): whether people are in both is not known"
     try:
         assert_disjoint(train, faces, kinds=("identity",))
     except LeakageError as error:
