@@ -1,6 +1,7 @@
 """ONNX files as embedders: against the network written out in NumPy, against torch, and everything that must be refused."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -169,6 +170,23 @@ def test_options_are_for_onnx_files_alone(tmp_path):
     (tmp_path / "folder.onnx" / "method.pt").touch()
     with pytest.raises(FacelabError, match="folder of a training"):
         new_embedder(str(tmp_path / "folder.onnx"))
+    if hasattr(os, "mkfifo"):  # not on Windows
+        os.mkfifo(tmp_path / "pipe.onnx")  # nobody writes into it
+    with pytest.raises(FacelabError, match="no embedder"):
+        new_embedder(str(tmp_path / "pipe.onnx"), PLAIN)
+
+
+def test_a_name_of_any_length_is_handed_to_the_trial(tmp_path):
+    """A command line has room for 128 KiB a word."""
+    model = onnx.load(save(tmp_path / "other.onnx"))
+    name = "gesicht \u5f20\0" * 20_000
+    model.graph.input[0].name = model.graph.node[0].input[0] = name
+    (tmp_path / "long.onnx").write_bytes(model.SerializeToString())
+    try:
+        found = new_embedder(str(tmp_path / "long.onnx"), PLAIN).embed_crops(CROPS)
+        np.testing.assert_allclose(found, expected(CROPS, "RGB", 0, 1), atol=1e-5)
+    except FacelabError as error:  # where onnxruntime takes no such name
+        assert "\n" not in str(error) and len(str(error)) < 1000
 
 
 def test_weights_in_another_file_are_refused(tmp_path):
@@ -222,8 +240,9 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path, monkeypatch):
 def test_the_trial_takes_no_module_from_its_own_folder_nor_from_where_the_user_stands(tmp_path):
     (tmp_path / "numpy.py").write_text("raise SystemExit(7)", encoding="utf-8")
     path = save(tmp_path / "other.onnx")
-    words = [sys.executable, onnx_embedder.onnx_trial.__file__, "face", "float32", f"2,3,{SIDE},{SIDE}"]
-    done = subprocess.run(words, input=path.read_bytes(), capture_output=True, cwd=tmp_path, check=True)
+    head = json.dumps(["face", "float32", [2, 3, SIDE, SIDE]]).encode() + b"\n"
+    words = [sys.executable, onnx_embedder.onnx_trial.__file__]
+    done = subprocess.run(words, input=head + path.read_bytes(), capture_output=True, cwd=tmp_path, check=True)
     assert json.loads(done.stdout) == [["embeddings", "float32", [2, DIMENSION]]]
 
 

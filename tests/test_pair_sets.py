@@ -18,7 +18,7 @@ from facelab.evaluation import lfw_view2, measurable_fmrs, tmr_at_fmr
 from facelab.evaluation.verification import roc
 from facelab.exchange.embedders import CropEmbedder, cut_out_largest, fit_crops, new_embedder, unit_rows
 from facelab.exchange.photographs import DETECTOR, embed_photographs, embed_squares
-from facelab.protocols.pair_sets import load_pair_set
+from facelab.protocols.pair_sets import absolute_set_name, load_pair_set
 from facelab.protocols.verification import draw_cohort, score_pairs, verify
 
 PEOPLE, SHOTS = 12, 4
@@ -210,7 +210,8 @@ def test_lists_that_cannot_be_are_one_line(tree, tmp_path, content, said):
 def test_names_that_cannot_be_are_one_line(tree, tmp_path):
     listed = lfw_list(tmp_path / "pairs.txt", 3)
     for name, said in (
-        ("lwf", "No verification set is called 'lwf'"),
+        ("lwf", "No verification set is called 'lwf'.*Did you mean 'lfw'"),
+        ("", "No verification set"),
         ("nothing.txt@orl", "no pair list 'nothing.txt'"),
         (str(listed), "without photographs"),
         (f"{listed}@nosuchset", "No data set is called"),
@@ -280,6 +281,7 @@ def test_a_bin_equals_its_list_and_folder(tree, tmp_path):
     photographs = [files[row] for pair in zip(twin.pairs.first, twin.pairs.second, strict=True) for row in pair]
     path = write_bin(tmp_path / "set.bin", photographs, twin.pairs.same.tolist())
     found = load_pair_set(str(path), 8, search_side=40)
+    assert absolute_set_name(f"bin:{path}") == absolute_set_name(str(path)) == str(path)
     assert found.aligned and not found.people_known and len(found.faces) == 120 and found.faces.images.shape[1] == 8
     ours, theirs = (verify(PixelEmbedder(), one, draws=100) for one in (found, twin))
     assert ours.estimates["eer"].value == theirs.estimates["eer"].value

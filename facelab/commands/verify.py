@@ -65,6 +65,7 @@ def verify(
     from facelab.exchange.embedders import new_embedder
     from facelab.exchange.onnx_embedder import OnnxInput
     from facelab.paths import absolute_path, runs_root
+    from facelab.protocols.pair_sets import absolute_set_name
     from facelab.protocols.training_people import refuse_trained_people, training_settings
     from facelab.protocols.verification import needs_search
     from facelab.protocols.verification import verify as verify_set
@@ -95,7 +96,7 @@ def verify(
         "seed": seed,
         **words,
     }
-    record = records.Record("verify", _command_line(sets, parameters), parameters)
+    record = records.Record("verify", _command_line([absolute_set_name(name) for name in sets], parameters), parameters)
     for name, one, note in zip(sets, loaded, known, strict=True):
         found = verify_set(network, one, mirror=mirror, cohort=others, seed=seed)
         record.data[name] = one.faces.describe() | {"pairs": len(one.pairs), "folds": one.folds, "training": note}

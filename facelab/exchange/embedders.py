@@ -90,13 +90,13 @@ def new_embedder(name: str = SFACE, onnx_input: OnnxInput | None = None) -> Embe
         BadParameterError: ``onnx_input`` is given for something else than an ``.onnx`` file, or disagrees with the file.
         FacelabError: no such file, it is none of these, or a package is missing that reads it.
     """
-    is_onnx = name.lower().endswith(".onnx")
+    path = user_path(name)
+    is_onnx = path.suffix.lower() == ".onnx" and not path.is_dir()
     if onnx_input is not None and not is_onnx:
         raise BadParameterError(f"{name} is no .onnx file.", "It says itself what it expects: leave the options out.")
     if name == SFACE:
         return SFace()
-    path = user_path(name)
-    if not path.exists():
+    if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
         raise FacelabError(
             f"There is no embedder {name}.",
             "Give sface, a method.pt of facelab train, a folder of facelab export, or an .onnx file.",

@@ -6,11 +6,12 @@ Keys of the file's metadata (``metadata_props``), as ``facelab export`` writes t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,11 @@ import torch
 
 from facelab.errors import BadParameterError, FacelabError, nearest_name
 from facelab.exchange import onnx_trial
-from facelab.exchange.embedders import TEMPLATE_OF_CROP, CropEmbedder, fingerprint_of, fit_crops, unit_rows
+from facelab.exchange.embedders import TEMPLATE_OF_CROP, CropEmbedder, fit_crops, unit_rows
 from facelab.tensor_files import one_line
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 LAYOUTS = ("NCHW", "NHWC")
 CHANNELS = ("RGB", "BGR", "GRAY")
@@ -106,7 +107,7 @@ class OnnxEmbedder(CropEmbedder):
             content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
         except OSError as error:
             raise FacelabError(f"{path} cannot be read ({error.strerror}).", "Give an .onnx file.") from error
-        self.fingerprint = fingerprint_of(path)
+        self.fingerprint = hashlib.sha256(content).hexdigest()
         model = _parse(onnx, path, content)
         if _remove_idle_inputs(model):
             content = model.SerializeToString()
@@ -297,10 +298,21 @@ def _parse(onnx: object, path: Path, content: bytes) -> ModelProto:
         raise FacelabError(f"{path} is no ONNX file, or a damaged one.", "Get it again.") from error
     if not model.graph.node:
         raise FacelabError(f"{path} is no ONNX file, or one of an empty network.", "Get it again.")
-    elsewhere = onnx.TensorProto.EXTERNAL
-    if any(one.data_location == elsewhere for one in onnx.external_data_helper._get_all_tensors(model)):
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    if any(one.data_location == onnx.TensorProto.EXTERNAL for one in (*model.graph.initializer, *_constants(nodes))):
         raise FacelabError(f"{path} keeps its weights in another file.", "Save it with all weights inside.")
     return model
+
+
+def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    """The tensors that nodes hold, those of the graphs within them too."""
+    for node in nodes:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for graph in (attribute.g, *attribute.graphs):
+                yield from graph.initializer
+                yield from _constants(graph.node)
 
 
 def _remove_idle_inputs(model: ModelProto) -> bool:
@@ -327,13 +339,10 @@ def _try(path: Path, content: bytes, taken: _Input) -> tuple[str, int]:
         FacelabError: the pass fails, takes too long, or gives something else than embeddings.
     """
     batch = taken.batch or _TRIAL_BATCH
-    words = [taken.name, taken.kind, ",".join(map(str, taken.shape(batch)))]
-    if any("\0" in word for word in words):
-        raise FacelabError(f"The input of {path} has a name with a NUL character.", "Export it again.")
+    head = json.dumps([taken.name, taken.kind, taken.shape(batch)]).encode() + b"\n"
+    command = [sys.executable, onnx_trial.__file__]
     try:
-        done = subprocess.run(
-            [sys.executable, onnx_trial.__file__, *words], input=content, capture_output=True, timeout=_TRIAL_SECONDS
-        )
+        done = subprocess.run(command, input=head + content, capture_output=True, timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired:
         raise _not_run(path, f"one pass lasts longer than {_TRIAL_SECONDS} s") from None
     if done.returncode < 0:

@@ -20,10 +20,12 @@ from facelab.datasets.folds import contiguous_folds, folds_of_people
 from facelab.datasets.pair_files import lfw_pairs, read_listed_pairs, stored_pairs
 from facelab.datasets.pairs import Pairs, people_by_pairs, restrict_to_pairs
 from facelab.datasets.sources import absolute_name, parse_joined_name
-from facelab.errors import BadParameterError, DataMissingError
+from facelab.errors import BadParameterError, DataMissingError, nearest_name
 from facelab.paths import absolute_path, user_path
 
 ALIGNED_FAMILIES = ("bin", "rec")  #: whose photographs are aligned crops by custom: the forms that insightface packs
+_BIN = "bin:"  # what a PATH.bin is called as a data set
+_LISTS = {"lfw": lfw_pairs, "orl": stored_pairs}
 _FORMS = "Give PATH.bin, LIST@DATASET (pairs.txt@folder:PATH), lfw or orl."
 
 
@@ -68,20 +70,17 @@ def load_pair_set(
         DataMissingError: the list, the data set or one of its photographs is not there.
         FacelabError: a file is none of its form.
     """
-    listed = _list_and_dataset(name)
-    if listed is None and not name.endswith(".bin") and name not in ("lfw", "orl"):
-        raise BadParameterError(f"No verification set is called {name!r}.", _FORMS)
-    dataset = listed[1] if listed else absolute_name(f"bin:{name}") if name.endswith(".bin") else name
+    listed, dataset = _parts(name)
     aligned = is_aligned(dataset, aligned and listed is not None)
     faces = load(dataset, side if aligned or search_side is None else search_side)
     if listed:
-        pairs = read_listed_pairs(listed[0], faces)
-    elif name.endswith(".bin"):
+        pairs = read_listed_pairs(listed, faces)
+    elif dataset.startswith(_BIN):
         from facelab.datasets.verification_bin import bin_pairs
 
-        pairs = bin_pairs(faces, absolute_path(name))
+        pairs = bin_pairs(faces, absolute_path(dataset.removeprefix(_BIN)))
     else:
-        pairs = {"lfw": lfw_pairs, "orl": stored_pairs}[name](faces)
+        pairs = _LISTS[dataset](faces)
     return _pair_set(name, *restrict_to_pairs(faces, pairs), aligned, seed)
 
 
@@ -90,26 +89,34 @@ def is_aligned(dataset: str, told: bool) -> bool:
     return told or all(part.partition(":")[0] in ALIGNED_FAMILIES for part in parse_joined_name(dataset))
 
 
-def _list_and_dataset(name: str) -> tuple[Path, str] | None:
-    """The two parts of ``LIST@DATASET``; None of another form. A path may hold the character, too: the list is a file.
+def absolute_set_name(name: str) -> str:
+    """The name of the same set from wherever it is asked for; errors as of ``load_pair_set``."""
+    listed, dataset = _parts(name)
+    return f"{absolute_path(listed)}@{dataset}" if listed else dataset.removeprefix(_BIN)
+
+
+def _parts(name: str) -> tuple[Path | None, str]:
+    """The list of ``LIST@DATASET``, None of another form, and the data set with absolute paths.
 
     Raises:
-        BadParameterError: a pair list without a data set.
-        DataMissingError: no part before the character is a file.
+        BadParameterError: a pair list without a data set, or no form of all.
+        DataMissingError: no part before ``@`` is a file.
     """
     places = [place for place, char in enumerate(name) if char == "@"]
-    for place in places:
+    for place in places:  # a path may hold it, too: the list is a file
         if place and (path := user_path(name[:place])).is_file():
             return path, absolute_name(name[place + 1 :])
     if name.endswith(".bin"):
-        return None
+        return None, absolute_name(_BIN + name.removeprefix(_BIN))
     if places:
         raise DataMissingError(f"There is no pair list {name[: places[0]]!r}.", _FORMS)
-    if name not in ("lfw", "orl") and user_path(name).is_file():
+    if name in _LISTS:
+        return None, name
+    if name and user_path(name).is_file():
         raise BadParameterError(
             f"{name} is a pair list without photographs.", f"Say which they are: {name}@folder:PATH, or {name}@lfw."
         )
-    return None
+    raise BadParameterError(f"No verification set is called {name!r}.{nearest_name(name, _LISTS)}", _FORMS)
 
 
 def _pair_set(name: str, faces: FaceSet, pairs: Pairs, aligned: bool, seed: int) -> PairSet:
