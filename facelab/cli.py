@@ -1,4 +1,4 @@
-"""The facelab command: run notebooks, look after data, crop and split folders, train, export, read the results, start Face-ID.
+"""The facelab command: run notebooks, look after data, crop and split, train, verify, export, read results, start Face-ID.
 
 This file is the table of commands, and says what ends a command in which words; each command's body is a file of ``commands``.
 """
@@ -28,14 +28,15 @@ from facelab.commands.split import split
 from facelab.commands.start import start
 from facelab.commands.sweep import sweep
 from facelab.commands.train.command import train
+from facelab.commands.verify import verify
 from facelab.errors import FacelabError, PreemptedError
 from facelab.experiments.command import app as experiment
 from facelab.terminal import escape_what_cannot_be_encoded
 
-HELP = "Run notebooks, look after data, crop and split folders, train, export, read the results, start Face-ID."
+HELP = "Run notebooks, look after data, crop and split folders, train, verify, export, read the results, start Face-ID."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_show_locals=False)
-for command in (start, run, sweep, leaderboard, build, crop, split, train, export, grade):
+for command in (start, run, sweep, leaderboard, build, crop, split, train, verify, export, grade):
     app.command()(command)
 app.command("app")(face_id)
 app.add_typer(batch.app, name="batch")

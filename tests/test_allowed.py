@@ -61,6 +61,8 @@ def test_paths_become_absolute_where_the_user_stands(tmp_path, monkeypatch):
     assert check_allowed("x", "folder:some/faces+orl", "a data set") == f"folder:{tmp_path}/some/faces+orl"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert check_allowed("x", "~/method.pt", "sface, a file") == str(tmp_path / "method.pt")
+    assert check_allowed("x", "~", "sface, a path") == str(tmp_path)
+    assert check_allowed("x", "~/method.pt", "sface, a path") == str(tmp_path / "method.pt")
 
 
 def test_a_path_that_no_record_can_hold_is_refused_wherever_it_comes_from(tmp_path, monkeypatch):
@@ -114,7 +116,8 @@ def test_every_number_and_name_of_a_notebook_has_bounds(number):
         ("06", {"weights": "no/such/file.pt"}, "the path of a file"),
         ("09", {"dataset": "orl"}, "Give orl-wild"),
         ("10", {"target_fmr": "1"}, "0 < target_fmr <= 0.5"),
-        ("10", {"embedder": "."}, "the path of a file"),  # a folder is none
+        ("06", {"weights": "."}, "the path of a file"),  # a folder is none
+        ("10", {"embedder": "no/such/folder"}, "the path of a file or a folder"),
         ("11", {"rivals": "SimCLR; ArcFace"}, "There are: CNN"),
         ("02", {"EPOCHS": "3"}, "no parameter 'EPOCHS'. Did you mean 'epochs'"),
         ("02", {"preset": "Laptop"}, "Did you mean 'laptop'"),

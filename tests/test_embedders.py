@@ -109,7 +109,7 @@ def test_what_cannot_be_embedded_is_one_clear_error(tmp_path, found):
     face = HaarDetector(padding=0.3, upscale=3).detect(image)[0]
     with pytest.raises(BadParameterError, match="no landmarks"):
         new_embedder().embed(image, face)
-    with pytest.raises(FacelabError, match="no stored method"):
+    with pytest.raises(FacelabError, match="There is no embedder"):
         new_embedder(str(tmp_path / "nothing.pt"))
     stored(tmp_path / "method.pt", 1)
     embedder = new_embedder(str(tmp_path / "method.pt"))
@@ -117,3 +117,31 @@ def test_what_cannot_be_embedded_is_one_clear_error(tmp_path, found):
         torch.nn.init.zeros_(parameter)
     with pytest.raises(BadParameterError, match="no direction"):
         embedder.embed(*found[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_method_its_folder_and_its_onnx_file_are_one_embedder(tmp_path, channels):
+    model_folder = pytest.importorskip("facelab.exchange.model_folder")
+    stored(tmp_path / "run" / "method.pt", channels)
+    model_folder.export_model(tmp_path / "run" / "method.pt", tmp_path / "out")
+    crops = np.random.default_rng(0).integers(0, 256, (5, 60, 60, 3), dtype=np.uint8)
+    first, *others = (new_embedder(str(tmp_path / name)) for name in ("run/method.pt", "out", "out/model.onnx"))
+    for other in others:
+        assert (other.side, other.crop, other.dimension) == (first.side, first.crop, first.dimension)
+        np.testing.assert_allclose(other.embed_crops(crops), first.embed_crops(crops), atol=1e-5)
+    assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 3
+
+
+@pytest.mark.parametrize(
+    "crops", [np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 8, 8, 4), np.uint8), np.zeros((1, 8, 8, 3))]
+)
+def test_crops_of_another_form_are_refused(crops):
+    with pytest.raises(BadParameterError, match="The crops are"):
+        new_embedder().embed_crops(crops)
+
+
+def test_crops_are_what_a_detected_face_is_cut_to(found):
+    embedder, (image, face) = new_embedder(), found[0]
+    crop = align(image, face.landmarks, 112, template="arcface")
+    assert np.array_equal(embedder.embed_crops(crop[None])[0], embedder.embed(image, face))
+    assert embedder.embed_crops(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, 128)

@@ -23,12 +23,13 @@ from faceid import (
 )
 
 from facelab.errors import FacelabError
+from facelab.exchange.photographs import DETECTOR
 from facelab.experiments.face_id.shipped_liveness import liveness_from_record
 from facelab.paths import project_data
 from facelab.records import read_record
 from facelab.webapp import attacks, demo, liveness_file
 from facelab.webapp.consent import consent_text
-from facelab.webapp.frame_analysis import DETECTOR, FrameAnalyser
+from facelab.webapp.frame_analysis import FrameAnalyser
 from facelab.webapp.liveness_features import FEATURES, face_crop, pair_features
 from facelab.webapp.login import STRAIGHT_FRAMES, LogIn
 

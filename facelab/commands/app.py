@@ -27,7 +27,10 @@ def app(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     cert: Annotated[str | None, typer.Option(help="PEM file of the certificate, for https.")] = None,
     key: Annotated[str | None, typer.Option(help="PEM file of its key.")] = None,
-    embedder: Annotated[str, typer.Option(help="sface, or the method.pt of a facelab train.")] = "sface",
+    embedder: Annotated[
+        str,
+        typer.Option(help="sface, a method.pt of facelab train, a folder of facelab export, or an .onnx file."),
+    ] = "sface",
     calibration: Annotated[
         str | None, typer.Option(help="Made by notebook 10 for this embedder; sface has one already.")
     ] = None,

@@ -56,6 +56,54 @@ def most_fold_pairs(faces: FaceSet, folds: int, seed: int = 0, exclude_same: str
     return min(min(int(same.sum()), int((~same).sum()) // 2) for same in pairs)
 
 
+def contiguous_folds(pairs: Pairs, folds: int = 10) -> Pairs:
+    """Pairs in folds of those that follow each other, whose sizes differ by one at most: as insightface divides a list.
+
+    Raises:
+        BadParameterError: fewer pairs than folds.
+    """
+    if len(pairs) < folds:
+        raise BadParameterError(f"{len(pairs)} pairs are too few for {folds} folds.", "Give a longer list.")
+    sizes = [len(part) for part in np.array_split(pairs.same, folds)]
+    return replace(pairs, fold=np.repeat(np.arange(1, folds + 1), sizes))
+
+
+def folds_of_people(pairs: Pairs, person: np.ndarray, folds: int = 10, seed: int = 0) -> Pairs | None:
+    """Listed pairs in folds that share nobody, in each as many genuine as impostor pairs; the others are in fold 0.
+
+    The people are divided by the seed. A pair of two people of different folds is in no fold, and of the kind that a fold has
+    more of as many are drawn as of the other.
+
+    Args:
+        pairs: the list.
+        person: int (N,), of each photograph that the pairs point into, all of them known.
+        folds: how many, at least 2; fewer where there are fewer than four people for each, who would be in few pairs.
+        seed: of the division and of the draw.
+
+    Returns:
+        The pairs in their order with their folds; None where that cannot be: fewer than four people, or a fold without a pair
+        of either kind.
+    """
+    rng = np.random.default_rng(check_seed(seed))
+    first, second = person[pairs.first], person[pairs.second]
+    people = rng.permutation(np.unique(np.concatenate([first, second])))
+    if len(people) < 4:
+        return None
+    folds = max(2, min(folds, len(people) // 4))
+    fold_of = np.zeros(people.max() + 1, np.int64)
+    for number, own in enumerate(np.array_split(people, folds), start=1):
+        fold_of[own] = number
+    within, fold = fold_of[first] == fold_of[second], np.zeros(len(pairs), np.int64)
+    for number in range(1, folds + 1):
+        kinds = [np.flatnonzero(within & (fold_of[first] == number) & (pairs.same == kind)) for kind in (True, False)]
+        count = min(map(len, kinds))
+        if not count:
+            return None
+        for rows in kinds:
+            fold[rng.choice(rows, count, replace=False)] = number
+    return replace(pairs, fold=fold)
+
+
 def _fold_rows(faces: FaceSet, folds: int, seed: int) -> list[np.ndarray]:
     """Rows of each fold, who share nobody."""
     people = np.random.default_rng(check_seed(seed)).permutation(faces.people)

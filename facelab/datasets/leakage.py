@@ -53,6 +53,11 @@ def assert_disjoint(train: FaceSet, test: FaceSet, kinds: Sequence[str] = KINDS)
         _refuse_copies("pictures (near-duplicates)", train, test, near_duplicates(train.images, test.images))
 
 
+def original_sources(source: str) -> set[str]:
+    """The sources whose people and photographs a set shows, from its ``FaceSet.source``: of orl-wild those of ORL."""
+    return {_MADE_OF.get(name, name) for name in loaded_names(source)}
+
+
 def _qualified(faces: FaceSet, names: Iterable[str]) -> list[str]:
     """Names as a joined set gives them, ``source:name``, so that a set and a union that holds it can be compared.
 

@@ -1,4 +1,4 @@
-"""Pair lists in files: LFW's View 1 and View 2 in the forms that they are handed round in, and our list for ORL."""
+"""Pair lists in files: LFW's View 1 and View 2 in the forms that they are handed round in, and tables of two files a line."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ LFW_LISTS = {
     "dev-train": ("pairsDevTrain.txt", 1, 1100),
     "dev-test": ("pairsDevTest.txt", 1, 500),
 }
+_PAIR_COLUMNS = ("first", "second", "same")  # of a table
 _COUNT = re.compile(r" *(\d{1,9})(?:[ \t;,]+(\d{1,9}))?[ \t;,]*")  # the first line
 
 
@@ -113,10 +114,53 @@ def find_rows(pairs: NamedPairs, faces: FaceSet) -> Pairs:
     if missing:
         raise DataMissingError(
             f"{faces.source} lacks {len(missing)} photographs of the pair list ({missing[0][0]} {missing[0][1]}).",
-            "Load the whole of LFW.",
+            "Load it whole, or name the data set that the list was made for.",
         )
     rows = np.array([row[photo] for photo in wanted], dtype=np.int64)
     return Pairs(rows[: len(pairs)], rows[len(pairs) :], pairs.same, pairs.fold)
+
+
+def read_listed_pairs(path: Path, faces: FaceSet) -> Pairs:
+    """A pair list of either form as rows of a set: LFW's (``read_lfw_pairs``), or a table (``read_pair_table``).
+
+    It is a table where its first line names the column ``first``.
+
+    Raises:
+        DataMissingError, BadParameterError, FacelabError: as these two.
+    """
+    names = re.split("[,;\t]", next(iter(read_lines(path))))
+    if "first" in (name.strip(' "') for name in names):
+        return read_pair_table(path, faces)
+    return find_rows(read_lfw_pairs(path), faces)
+
+
+def read_pair_table(path: Path, faces: FaceSet) -> Pairs:
+    """A table ``first,second,same`` (``text_files.read_table``) as rows of a set, which it names by its column ``file``.
+
+    ``same`` is 1 or 0. All pairs are in fold 0.
+
+    Raises:
+        DataMissingError: it is not there, or a photograph of the list is not in the set.
+        BadParameterError: a line says neither 1 nor 0, or pairs a photograph with itself.
+        FacelabError: it is no such table.
+    """
+    listed = read_table(path, _PAIR_COLUMNS, ["first", "second"], ["same"])
+    row = {file: place for place, file in enumerate(faces.attributes["file"])}
+    same, first, second = listed["same"].to_numpy(), listed["first"], listed["second"]
+    for wrong, why in (
+        (~np.isin(same, (0, 1)), "same is neither 1 nor 0"),
+        (first == second, "a photograph is paired with itself"),
+    ):
+        if len(places := np.flatnonzero(wrong)):
+            raise BadParameterError(f"{path}, pair {places[0] + 1}: {why}.", "Mend the list.")
+    missing = sorted({str(file) for side in (first, second) for file in side if file not in row})
+    if missing:
+        raise DataMissingError(
+            f"{faces.source} lacks {len(missing)} files of {path.name} ({missing[0]}).",
+            "Load it whole, or name the data set that the list was made for.",
+        )
+    rows = (side.map(row).to_numpy(np.int64) for side in (first, second))
+    return Pairs(*rows, same.astype(bool), np.zeros(len(listed), dtype=np.int64))
 
 
 def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
@@ -125,15 +169,7 @@ def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
     Raises:
         DataMissingError: a photograph of the list is not in the set.
     """
-    listed = read_table(project_data("pairs", f"{table}.csv"), ["first", "second", "same"], ["first", "second"])
-    row = {file: place for place, file in enumerate(faces.attributes["file"])}
-    missing = sorted(set(listed["first"]).union(listed["second"]) - set(row))
-    if missing:
-        raise DataMissingError(
-            f"{faces.source} lacks {len(missing)} files of {table}.csv ({missing[0]}).", "Load it whole."
-        )
-    first, second = (listed[side].map(row).to_numpy(np.int64) for side in ("first", "second"))
-    return Pairs(first, second, listed["same"].to_numpy(bool), np.zeros(len(listed), dtype=np.int64))
+    return read_pair_table(project_data("pairs", f"{table}.csv"), faces)
 
 
 def _fields(line: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from facelab.datasets.faceset import UNKNOWN, FaceSet
 from facelab.errors import BadParameterError
@@ -95,6 +97,24 @@ def column_codes(faces: FaceSet, column: str) -> np.ndarray:
             f"Choose another column, or a set without them: faces.subset(faces.attributes[{column!r}].notna()).",
         )
     return np.unique(values.to_numpy(), return_inverse=True)[1].astype(np.int64)
+
+
+def people_by_pairs(pairs: Pairs, photographs: int) -> np.ndarray:
+    """Who is on each photograph as far as the pairs tell it: photographs that genuine pairs join, directly or through others,
+    show one person.
+
+    Everybody else counts as a person of their own, so that one who is in several pairs may count as several people.
+
+    Args:
+        pairs: rows of the photographs.
+        photographs: N, how many there are.
+
+    Returns:
+        int64 (N,), equal within a person.
+    """
+    first, second = pairs.first[pairs.same], pairs.second[pairs.same]
+    joined = coo_matrix((np.ones(len(first)), (first, second)), shape=(photographs, photographs))
+    return connected_components(joined, directed=False)[1].astype(np.int64)
 
 
 def rows_by_value(values: np.ndarray) -> list[np.ndarray]:

@@ -111,6 +111,12 @@ def tmr_at_fmr(curve: Roc, fmr: float) -> float:
     return float(curve.tmr[np.searchsorted(curve.fmr, fmr * (1 + 1e-12), side="right") - 1])
 
 
+def measurable_fmrs(impostors: int) -> tuple[float, ...]:
+    """The powers of ten from 0.1 down that so many impostor pairs can show: ``tmr_at_fmr`` takes each of them."""
+    exponents = range(1, 16)
+    return tuple(fmr for fmr in (float(f"1e-{n}") for n in exponents) if fmr >= MIN_EXPECTED / max(impostors, 1))
+
+
 def best_threshold(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """The threshold with the greatest accuracy on these pairs, and that accuracy, biased upwards: see ``lfw_view2``.
 

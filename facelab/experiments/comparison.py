@@ -17,7 +17,7 @@ import torch
 
 from facelab.augment import CLASSIFIER
 from facelab.backbones import backbone
-from facelab.cropping import YuNetDetector, largest_face
+from facelab.cropping import YuNetDetector
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.splits import stratified_split
@@ -36,7 +36,7 @@ from facelab.evaluation import (
     verification_estimates,
 )
 from facelab.evaluation.verification import MIN_EXPECTED
-from facelab.exchange.embedders import new_embedder
+from facelab.exchange.embedders import cut_out_largest, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.registry import method_entry
@@ -204,8 +204,8 @@ def load_sface(large: FaceSet) -> Embed:
 
     @cache
     def embed_one(file: str) -> np.ndarray:
-        found = largest_face(detector.detect(images[file]))
-        return np.zeros(embedder.dimension, np.float32) if found is None else embedder.embed(images[file], found)
+        crop = cut_out_largest(embedder, images[file], detector)
+        return np.zeros(embedder.dimension, np.float32) if crop is None else embedder.embed_crops(crop[None])[0]
 
     return lambda faces: np.stack([embed_one(file) for file in faces.attributes["file"]])
 

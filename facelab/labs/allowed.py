@@ -5,6 +5,7 @@
     views: str = "supcon"  # [facelab.augment.PRESETS] a name of that registry
     rivals: str = "SimCLR, ArcFace"  # [some of facelab.experiments.comparison.CONTENDERS] names, with commas
     weights: str = ""  # ["", vicreg, a file] nothing, that word, or the path of a file
+    embedder: str = "sface"  # [sface, a path] that word, or the path of a file or a folder
 
 Alternatives are separated by commas. It is ≤, since papermill cannot read a line with two equals signs. ``a data set`` is any
 name that ``datasets.load`` knows.
@@ -22,7 +23,11 @@ from facelab.datasets.trees import is_text
 from facelab.errors import BadParameterError, nearest_name
 from facelab.paths import absolute_path
 
-_FILE, _DATA_SET, _SOME = "a file", "a data set", "some of "
+_DATA_SET, _SOME = "a data set", "some of "
+_PATHS = {
+    "a file": ("the path of a file that is there", os.path.isfile),
+    "a path": ("the path of a file or a folder that is there", os.path.exists),
+}
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"(?:(?P<low>{_NUMBER}) (?P<above>[<≤]) )?[a-z_0-9]+(?: (?P<below>[<≤]) (?P<high>{_NUMBER}))?")
 
@@ -55,17 +60,18 @@ def check_allowed(name: str, value: object, allowed: str) -> object:
         if _is_range(alternative):
             if _in_range(value, alternative):
                 return value
-        elif alternative != _FILE:
+        elif alternative not in _PATHS:
             words = _registry(alternative) if alternative.startswith("facelab.") else [alternative.strip('"')]
             names += [type(value)(word) for word in words]
     if value in names:  # also where a file has that name
         return value
-    if _FILE in alternatives and value and os.path.isfile(path := absolute_path(str(value))):
-        return _text(path)
+    paths = [_PATHS[alternative] for alternative in alternatives if alternative in _PATHS]
+    if value and any(is_there(absolute_path(str(value))) for _, is_there in paths):
+        return _text(absolute_path(str(value)))
     choices = [str(word) or '""' for word in names] + [
         word.replace("≤", "<=") for word in alternatives if _is_range(word)
     ]
-    choices += ["the path of a file that is there"] if _FILE in alternatives else []
+    choices += [words for words, _ in paths]
     nearest = nearest_name(value, map(str, names)) if isinstance(value, str) else ""
     raise BadParameterError(
         f"{name} is {value!r}.{nearest}",

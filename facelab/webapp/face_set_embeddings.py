@@ -8,9 +8,9 @@ import numpy as np
 
 from facelab.cropping import Detector
 from facelab.datasets import FaceSet
-from facelab.exchange.embedders import Embedder
+from facelab.exchange.embedders import Embedder, cut_out_largest
+from facelab.exchange.photographs import DETECTOR
 from facelab.progress import progress_bar
-from facelab.webapp.frame_analysis import DETECTOR
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +40,9 @@ def embed_face_set(faces: FaceSet, embedder: Embedder, detector: Detector | None
     embeddings, rows = [], []
     with progress_bar(f"Embedding {faces.source}", len(faces)) as progress:
         for row, image in enumerate(faces.images):
-            found = detector.detect(image)
-            if found:
-                embeddings.append(embedder.embed(image, found[0]))
+            crop = cut_out_largest(embedder, image, detector)
+            if crop is not None:
+                embeddings.append(embedder.embed_crops(crop[None])[0])
                 rows.append(row)
             progress.advance()
     undetected = faces.attributes["file"].drop(index=rows)

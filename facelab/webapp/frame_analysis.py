@@ -8,18 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facelab.cropping import Detector, Face, YuNetDetector
+from facelab.cropping import Detector, Face
 from facelab.errors import BadParameterError
 from facelab.exchange.embedders import Embedder
+from facelab.exchange.photographs import DETECTOR
 from facelab.webapp import frames, pose, quality
 from facelab.webapp.decoder import ProcessDecoder
 from facelab.webapp.liveness_features import face_crop
 from facelab.webapp.quality import HINTS, Hint, Quality
 from facelab.webapp.seen_frames import frame_digest
 
-#: Half of the usual longest side: on ORL faces in frames of 640 x 480 it found all, as 640 did, in a quarter of the time, and
-#: the turn differed from our labels with a standard deviation of .03 in both.
-DETECTOR = YuNetDetector(max_side=320)
 WORKERS = min(8, os.cpu_count() or 1)  #: frames that are looked at in the same moment
 
 

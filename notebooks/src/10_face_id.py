@@ -30,7 +30,7 @@ preset: str = "laptop"  # smoke: seconds; laptop: the stored one; paper: a longe
 dataset: str = "orl"  # [orl, lfw] lfw: groups are by gender; the service is always tried with ORL
 seed: int = 0  # of the training, the choice of shots and the intervals
 target_fmr: float = 0.001  # [0 < target_fmr ≤ 0.5] share of impostors' photographs that may be accepted
-embedder: str = "sface"  # [sface, a file] method.pt of a facelab train --people unseen, which then serves
+embedder: str = "sface"  # [sface, a path] as facelab app --embedder; a method.pt: of a facelab train --people unseen
 
 # %%
 import tempfile

@@ -11,10 +11,11 @@ import numpy as np
 
 from facelab.datasets import load
 from facelab.exchange.embedders import SFACE, new_embedder
+from facelab.exchange.photographs import DETECTOR
 from facelab.webapp.attacks import EDITED_WARP, INSTRUMENTS, Camera
 from facelab.webapp.calibration import SHOTS_PER_TEMPLATE, default_calibration_file, read_calibration
 from facelab.webapp.demo import encode_png, orl_photographs
-from facelab.webapp.frame_analysis import DETECTOR, FrameAnalyser, FrameAnalysis
+from facelab.webapp.frame_analysis import FrameAnalyser, FrameAnalysis
 from facelab.webapp.liveness_features import pair_features
 from facelab.webapp.login import STRAIGHT_FRAMES, LogIn
 from facelab.webapp.signup import pose_fault

@@ -16,11 +16,11 @@ from facelab.datasets import load
 from facelab.datasets.near_duplicates import perceptual_bits, thumbnails
 from facelab.evaluation import rate_over_people
 from facelab.exchange.embedders import SFACE, Embedder, new_embedder
+from facelab.exchange.photographs import DETECTOR
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.records import Metric
 from facelab.webapp.attacks.recordings import CHANGES
 from facelab.webapp.copies import ONE_PICTURE, POSES_OF_ONE_PICTURE, SAME_SHOT, best_likeness, face_bits
-from facelab.webapp.frame_analysis import DETECTOR
 from facelab.webapp.liveness_features import face_crop
 from facelab.webapp.login import MIN_CHALLENGE_TURN
 from facelab.webapp.pose import head_turn
