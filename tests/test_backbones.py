@@ -80,6 +80,44 @@ def test_resnet9_by_formula():
         network(images(2, size=7))
 
 
+def test_the_network_for_aligned_faces_by_formula():
+    """Convolutions as ResNet-9's but for the second pair, of half the channels; the last norm over 3 x 3 places."""
+    widths = [(3, 64), (64, 128), (128, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512)]
+    network = backbone("resnet9_aligned", stem="small")
+    convolutions = sum(9 * before * after + 2 * after for before, after in widths)
+    assert count(network) == convolutions + 2 * 9 * 512 and network.num_features == 9 * 512
+    sides = []
+    for layer in (network.body.prep, network.body.layer1, network.body.layer2, network.body.pool):
+        layer.register_forward_hook(lambda module, inputs, output: sides.append(output.shape[-1]))
+    network(images(2, size=48))
+    assert sides == [24, 12, 6, 3]
+
+
+@pytest.mark.parametrize(("stem", "least"), [("cifar", 12), ("small", 23)])
+def test_the_network_for_aligned_faces_has_nine_places_from_its_least_side_on(stem, least):
+    maps = []
+    for side in (least - 1, least):
+        network = backbone("resnet9_aligned", width=8, stem=stem).eval()
+        network.body.layer3.register_forward_hook(lambda module, inputs, output: maps.append(output.shape[-1]))
+        network.body(images(size=side))
+    assert maps == [2, 3]
+    with pytest.raises(BadParameterError, match=f"at least {least}x{least}"):
+        network(images(size=least - 1))
+
+
+def test_the_network_for_aligned_faces_tells_places_apart():
+    """A bright spot in another corner: another embedding, where the greatest value over all positions hardly changes."""
+    spots = torch.zeros(2, 3, 48, 48)
+    spots[0, :, 8:14, 8:14] = spots[1, :, 32:38, 32:38] = 3.0  # 24 pixels apart: the same grid of every stride
+    angles = {}
+    for name in ("resnet9", "resnet9_aligned"):
+        torch.manual_seed(0)
+        with torch.inference_mode():
+            one, other = backbone(name, width=8, stem="small").eval()(spots)
+        angles[name] = torch.cosine_similarity(one, other, dim=0)
+    assert angles["resnet9"] > 0.95 and angles["resnet9_aligned"] < 0.6
+
+
 def test_the_laptops_resnet10_by_formula():
     """3x3 stem of 16 channels; four blocks of two 3x3 convolutions; a 1x1 shortcut in the last three; batch norms."""
     network = backbone("resnet10", 1)
@@ -162,6 +200,8 @@ def test_any_size_gives_one_embedding_each(name, channels, height, width, scale)
 
 
 def backbone_features(name):
+    if name == "resnet9_aligned":
+        return 9 * 512
     return 2048 if name in ("resnet50", "resnet101") else 512
 
 

@@ -13,7 +13,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from facelab.backbones.inception_resnet_v1 import InceptionResNetV1
 from facelab.backbones.resnet import ResNet
-from facelab.backbones.resnet9 import ResNet9
+from facelab.backbones.resnet9 import GRID, AlignedResNet9, ResNet9
 from facelab.backbones.vgg import VGG
 from facelab.backbones.weights import load_weights
 from facelab.backbones.wrapper import Backbone
@@ -61,6 +61,7 @@ def _vgg(configuration: str, batch_norm: bool) -> RegistryEntry:
 
 _REGISTRY = {
     "resnet9": RegistryEntry(ResNet9, 512, {"cifar": 8, "small": 15}, stem="cifar"),
+    "resnet9_aligned": RegistryEntry(AlignedResNet9, 512 * GRID**2, {"cifar": 12, "small": 23}, stem="cifar"),
     # the laptop's: narrow, and small photographs are reduced only twice before the first stage
     "resnet10": _resnet(BasicBlock, (1, 1, 1, 1), width=16, stem="small"),
     "resnet10t": _resnet(BasicBlock, (1, 1, 1, 1), tiered=True),
@@ -94,8 +95,8 @@ def backbone(
         in_channels: 1 for grey, 3 for colour.
         width: channels of the first stage, a multiple of 8; None: 64 as published, 16 for the laptop's ``resnet10``.
             The embedding and all other channels scale with it.
-        stem: one of ``STEMS``; None: "imagenet" as published, "small" for ``resnet10``, "cifar" for ``resnet9``. VGG has no
-            other, ``resnet9`` "small" besides.
+        stem: one of ``STEMS``; None: "imagenet" as published, "small" for ``resnet10``, "cifar" for ``resnet9`` and
+            ``resnet9_aligned``. VGG has no other, these two "small" besides.
         weights: name of published weights (``PUBLISHED_WEIGHTS``), a file, or None for random ones.
 
     Returns:

@@ -674,10 +674,11 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 # are the four steps of above, with one training for each fold of View 2, so that only the people of that fold are left out. The
 # protocol is called *unrestricted, no outside data*: names of training people may be used, and no other photographs.
 #
-# 1. A ResNet-9 on the centre of the photographs, trained by CosFace in five minutes; pairs are compared by the cosine.
+# 1. A network for aligned faces on the centre of the photographs, trained by CosFace in some minutes; pairs are compared by the
+#    cosine. It is a ResNet-9 that does not end in one maximum over all positions: what it found stays in nine places.
 # 2. Joint Bayesian behind it.
 # 3. Fisher vectors of the same crop beside it: the mean of both scores.
-# 4. Fisher vectors of the whole photograph as a third.
+# 4. Both once more, of the whole photograph.
 #
 # People with one photograph, from whom nothing else is learned, are the cohort.
 #
