@@ -10,10 +10,10 @@ import torch
 
 from facelab.augment import Augmentation
 from facelab.backbones import Backbone, backbone
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import BadParameterError, FacelabError, one_line
 from facelab.methods.base import Method
 from facelab.methods.registry import METHODS, new_method
-from facelab.tensor_files import DamagedFileError, load_tensors, one_line, save_tensors
+from facelab.tensor_files import DamagedFileError, load_tensors, save_tensors
 
 SCHEMA = 2  #: raised when the meaning of a field changes; files of schema 1 have no hash of their content, and are still read
 
