@@ -83,9 +83,10 @@ class _Columns:
 
 @dataclass(frozen=True)
 class _Shard:
-    """A shard that is open, or the reason why it cannot be used."""
+    """A shard that is open, its length in bytes, or the reason why it cannot be used."""
 
     name: str
+    length: int = 0
     file: pyarrow.parquet.ParquetFile | None = None
     columns: _Columns | None = None
     reason: str = ""
@@ -170,7 +171,7 @@ def _open_shards(root: Path, options: Mapping[str, str]) -> Iterator[_Shard]:
             shard = _Shard(shard_name(root, path))
             with ExitStack() as opened:
                 try:
-                    shard = replace(shard, file=opened.enter_context(_open(path)))
+                    shard = replace(shard, length=os.stat(path).st_size, file=opened.enter_context(_open(path)))
                     columns = _find_columns(shard.file, options if chosen is None else chosen)
                     chosen = {"image": columns.image, "label": columns.label}
                     shard = replace(shard, columns=columns)
@@ -242,7 +243,7 @@ def _labels_of(shard: _Shard, group: int, start: int, count: int) -> list[tuple[
     columns = shard.columns
     said = [name for name in (columns.label, columns.path) if name]
     wanted, most = (said, _LABEL_ROWS) if said else ([columns.photograph], _MOST_ROWS)  # rows are counted, not believed
-    _refuse_bomb(shard.file, group, wanted)
+    _size_of(shard, group)  # refuses a bomb
     rows: list[tuple[str, str, str, str]] = []
     for batch in shard.file.iter_batches(most, [group], wanted, use_threads=False):
         labels = batch.column(columns.label) if columns.label else None
@@ -272,7 +273,7 @@ def _path_text(value: object) -> str:
 def _photographs_of(shard: _Shard, group: int) -> Iterator[bytes | BadImageError]:
     """The encoded photograph of each row of a row group, some at a time."""
     columns = shard.columns
-    size = _refuse_bomb(shard.file, group, [columns.photograph])
+    size = _size_of(shard, group)
     count = max(shard.file.metadata.row_group(group).num_rows, 1)
     rows = min(max(_BATCH_BYTES * count // max(size, 1), 1), _MOST_ROWS)
     for batch in shard.file.iter_batches(rows, [group], [columns.photograph], use_threads=False):
@@ -290,20 +291,18 @@ def _photographs_of(shard: _Shard, group: int) -> Iterator[bytes | BadImageError
                 yield data
 
 
-def _refuse_bomb(file: pyarrow.parquet.ParquetFile, group: int, columns: list[str]) -> int:
-    """Bytes of some columns of a row group, as the file says them.
+def _size_of(shard: _Shard, group: int) -> int:
+    """Bytes that a row group says it has when it is unpacked.
+
+    What is said of its columns would be more exact, but asking pyarrow for it (``RowGroupMetaData.column``) ends the process
+    where a footer is damaged.
 
     Raises:
-        ValueError: they grow by far more than photographs do.
+        ValueError: they would grow by far more than photographs do.
     """
-    metadata = file.metadata.row_group(group)
-    chunks = [metadata.column(number) for number in range(metadata.num_columns)]
-    chunks = [chunk for chunk in chunks if chunk.path_in_schema in columns]
-    packed, size = (
-        sum(getattr(chunk, f"total_{kind}_size") for chunk in chunks) for kind in ("compressed", "uncompressed")
-    )
-    if size > _MOST_GROWTH * max(packed, 0) + _FREE_GROWTH:
-        raise ValueError(f"its {packed:,} bytes would grow to {size:,}, as no photographs do")
+    size = shard.file.metadata.row_group(group).total_byte_size
+    if size > _MOST_GROWTH * shard.length + _FREE_GROWTH:
+        raise ValueError(f"the {shard.length:,} bytes of the file would grow to {size:,}, as no photographs do")
     return size
 
 
