@@ -167,7 +167,7 @@ def test_samples_that_are_wrong_are_listed_and_the_rest_is_read(data):
         text = label if isinstance(label, bytes) else json.dumps({"person": label}).encode()
         return {f"{key}.jpg": photograph() if image is None else image, f"{key}.json": text}
 
-    good = sample("./p/good.v1", None)  # null: not known
+    good = sample("./p/good", None)  # null: not known
     wrong = {
         "list": (sample("list", ["ann"]), "Its json.person is a list"),
         "true": (sample("true", True), "is a bool"),
@@ -189,7 +189,7 @@ def test_samples_that_are_wrong_are_listed_and_the_rest_is_read(data):
     for parts, _ in wrong.values():
         members |= parts
     faces, faults = load_with_rejected(write(data / "a.tar", members))
-    assert faces.attributes["file"].tolist() == ["a.tar/p/good.v1.jpg"] and people(faces) == [""]
+    assert faces.attributes["file"].tolist() == ["a.tar/p/good.jpg"] and people(faces) == [""]
     assert faults.keys() == {f"a.tar/{key}.jpg" for key in wrong}
     assert all(told in faults[f"a.tar/{key}.jpg"] for key, (_, told) in wrong.items()), faults
 
@@ -260,7 +260,7 @@ def test_a_damaged_archive_costs_what_stands_behind(data):
     damaged = bytearray(whole)
     damaged[whole.index(b"p1/3.png") + 2] ^= 1  # the header's checksum is wrong
     cases = {
-        "cut.tar": (whole[: len(whole) // 2], "is cut off"),
+        "cut.tar": (whole[: whole.index(b"p1/3.png") + 600], "is cut off"),
         "cut between.tar": (whole[: whole.index(b"p1/3.png")], "is cut off"),
         "cut.tar.gz": (packed[: len(packed) // 2], "EOFError"),
         "header.tar": (bytes(damaged), "has a damaged header"),
@@ -314,7 +314,7 @@ HOSTILE = {
     "a size of no number": pax(size="0x10") + header("a.png", 0),
     "a member larger than everything": header("a.png", 2**60),
     "a name larger than everything": header("x", 2**40, tarfile.GNUTYPE_LONGNAME),
-    "a chain of headers": pax(comment="xxxxx") * 3000 + header("a.png", 0),
+    "a chain of headers": pax(comment="xxxxx") * 1500 + header("a.png", 0),
     "a record that leads nowhere": header("pax", 12, tarfile.XHDTYPE) + b"0 path=x\n".ljust(512, b"\0"),
     "a record behind the end": header("pax", 12, tarfile.XHDTYPE) + b"999 path=x\n".ljust(512, b"\0"),
     "a sparse file": header("a.png", 0, tarfile.GNUTYPE_SPARSE),
