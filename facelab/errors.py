@@ -51,6 +51,12 @@ class OutOfMemoryError(FacelabError, MemoryError):
     """What was asked for does not fit into memory."""
 
 
+def one_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
+
+
 def nearest_name(word: str, known: Iterable[str]) -> str:
     """A question to end an error's problem with, `` Did you mean 'x'?``; empty where no known name is like the word.
 

@@ -209,6 +209,15 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, text + "\n")
 
 
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is the few lines that a clone without Git LFS has in its place; not where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).startswith(b"version https://git-lfs.github.com/spec/")
+    except OSError:
+        return False
+
+
 def read_json_object(path: Path) -> dict[str, object]:
     """As ``parse_json_object``, of a file; OSError where it cannot be read."""
     return parse_json_object(path.read_text(encoding="utf-8"))

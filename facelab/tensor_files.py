@@ -14,9 +14,18 @@ from typing import Any
 
 import torch
 
-from facelab.files import atomic_write
+from facelab.errors import one_line
+from facelab.extras import needs_extra
+from facelab.files import atomic_write, is_lfs_pointer
 
 DIGEST = "content_sha256"  #: key of the hash in a file's content
+_WEIGHTS = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+)  # int64: batches that a norm has seen
 _ZIP = b"PK\x03\x04"  # how a file of torch.save begins
 # stands in the first bytes of those before torch 1.6
 _OLD_MAGIC = torch.serialization.MAGIC_NUMBER.to_bytes(10, "little")
@@ -54,6 +63,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], bool]:
     """
     if not path.is_file():  # a pipe would be waited for
         raise DamagedFileError("is no file" if path.exists() else "is not there")
+    _refuse_pointer(path)
     try:
         with path.open("rb") as file:
             start = file.read(32)
@@ -81,6 +91,51 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], bool]:
     return content, True
 
 
+def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file of Hugging Face's safetensors, on the CPU; the format holds nothing that could be run.
+
+    It carries no hash. Checked is what can be: that its header is one, that each tensor's bytes lie in the file as its type
+    and shape need them, without gap or overlap, and that no weight is infinite or NaN, as flipped bits make some of them.
+
+    Raises:
+        DamagedFileError: it cannot be read, or a tensor of it is of no type of weights or not finite.
+        FacelabError: the package safetensors is not installed.
+    """
+    with needs_extra("A .safetensors file", "exchange"):
+        from safetensors import SafetensorError, safe_open
+    if not path.is_file():
+        raise DamagedFileError("is no file" if path.exists() else "is not there")
+    _refuse_pointer(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    # what its reader does not check: types that this torch lacks, lengths beyond a machine's numbers
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
+        raise DamagedFileError(f"cannot be read ({one_line(error)})") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _WEIGHTS:
+            raise DamagedFileError(f"holds {name[:80]!r} as {tensor.dtype}, which is no type of plain weights")
+        if not torch.isfinite(tensor).all():
+            raise DamagedFileError(
+                f"is damaged, or its training was: {name[:80]!r} has values that are no finite numbers"
+            )
+    return tensors
+
+
+def _refuse_pointer(path: Path) -> None:
+    if is_lfs_pointer(path):
+        raise DamagedFileError("is only the pointer to one that Git LFS has not fetched (git lfs pull)")
+
+
 def content_digest(content: object) -> str:
     """SHA-256 of tensors and plain values, by type, shape and value, whatever file they came from.
 
@@ -90,12 +145,6 @@ def content_digest(content: object) -> str:
     digest = hashlib.sha256()
     _update(digest, content)
     return digest.hexdigest()
-
-
-def one_line(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
 
 
 def _update(digest: hashlib._Hash, value: object) -> None:

@@ -10,9 +10,10 @@ import torch
 import torchvision
 
 from facelab.backbones.wrapper import Backbone
-from facelab.errors import BadParameterError, DataMissingError
+from facelab.errors import BadParameterError, DataMissingError, one_line
+from facelab.files import read_json_object
 from facelab.paths import user_path
-from facelab.tensor_files import DamagedFileError, load_tensors, one_line
+from facelab.tensor_files import DamagedFileError, load_safetensors, load_tensors
 
 _FACENET = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
 _TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-rsb-weights/"
@@ -31,15 +32,17 @@ PUBLISHED_WEIGHTS: dict[str, dict[str, str]] = {
 
 # torch.hub checks the start of the SHA-256 that a file's name carries; VICReg's has none in its address
 _CACHED_AS = {"vicreg": "vicreg_resnet50-c843e76524.pth"}
-_CLASSIFIERS = ("fc.", "classifier.", "logits.")  # of the published networks; a backbone has none
+# Of the published networks; a backbone has none. The last two are those of timm's VGG, whose convolutions are named as ours
+_CLASSIFIERS = ("fc.", "classifier.", "logits.", "pre_logits.", "head.fc.")
 
 
 def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
     """Give a backbone the weights of a file, or of their publisher by way of torch.hub's cache.
 
     Understood are the ``state_dict`` of a published network, of a ``Backbone``, and of a module that has one as
-    ``backbone``, alone or as "state_dict" or "model" of a checkpoint. Classifiers on top are left out. Where the weights
-    are for colour and the backbone for grey, the first convolution's are summed: as if grey came in three times.
+    ``backbone``, alone or as "state_dict" or "model" of a checkpoint, or as a ``.safetensors`` file, such as timm's of the
+    networks that are ours too. Classifiers on top are left out. Where the weights are for colour and the backbone for grey,
+    the first convolution's are summed: as if grey came in three times.
 
     Args:
         backbone: changed in place.
@@ -51,9 +54,15 @@ def load_weights(backbone: Backbone, weights: str | Path) -> Backbone:
     Raises:
         DataMissingError: no such file, or it cannot be downloaded.
         BadParameterError: no such weights for this backbone, a file that is not one of tensors, or they do not fit.
+        FacelabError: a ``.safetensors`` file, and the package safetensors is not installed.
     """
-    published = str(weights) in PUBLISHED_WEIGHTS
-    state = _body_state(_published(str(weights), backbone.name) if published else _from_file(user_path(weights)))
+    if str(weights) in PUBLISHED_WEIGHTS:
+        loaded = _published(str(weights), backbone.name)
+    else:
+        path = user_path(weights)
+        loaded = _from_file(path)
+        _check_architecture(path, backbone.name)
+    state = _body_state(loaded)
     own = backbone.body.state_dict()
     for key, value in state.items():
         if key in own and value.ndim == 4 and value.shape[1] == 3 and own[key].shape[1] == 1:
@@ -95,11 +104,26 @@ def _from_file(path: Path) -> dict[str, Any]:
             f"There is no file of weights {str(path)!r}.", f"Give a path, or one of: {', '.join(PUBLISHED_WEIGHTS)}."
         )
     try:
-        return load_tensors(path)[0]
+        return load_safetensors(path) if path.suffix.lower() == ".safetensors" else load_tensors(path)[0]
     except DamagedFileError as error:
         raise BadParameterError(
             f"The file of weights {str(path)!r} {error}.", "Get it again, or save a state_dict with torch.save."
         ) from error
+
+
+def _check_architecture(path: Path, name: str) -> None:
+    """Raise where timm's ``config.json`` beside the file names another network: some differ from ours in no key and no shape,
+    as ``resnetaa50``, which averages where ``resnet50`` strides."""
+    try:
+        config = read_json_object(path.with_name("config.json"))
+    except (OSError, ValueError):
+        return
+    architecture = config.get("architecture")
+    if "pretrained_cfg" in config and isinstance(architecture, str) and architecture != name:
+        raise BadParameterError(
+            f"The weights {str(path)!r} are of {architecture!r}, as config.json beside them says, and not of {name!r}.",
+            "Use the backbone that they are of; where you know that both are one network, move config.json away.",
+        )
 
 
 def _body_state(loaded: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -123,7 +147,12 @@ def _check_fit(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], wei
         for key, value in state.items()
         if key in own and value.shape != own[key].shape
     ]
-    faults = [("missing", missing), ("unknown", unknown), ("of another shape", unlike)]
+    mistyped = [  # they would be rounded without a word
+        f"{key} {value.dtype}"
+        for key, value in state.items()
+        if key in own and value.is_floating_point() != own[key].is_floating_point()
+    ]
+    faults = [("missing", missing), ("unknown", unknown), ("of another shape", unlike), ("of another type", mistyped)]
     told = [
         f"{len(keys)} {fault} ({', '.join(keys[:2])}{', ...' if keys[2:] else ''})" for fault, keys in faults if keys
     ]

@@ -130,7 +130,7 @@ def _pieces_of_path(pieces: list[str]) -> int:
     """How many of the pieces, from the first on, are one ``folder:PATH``."""
     named = (n for n, piece in enumerate(pieces) if n and (piece in _SOURCES or piece.partition(":")[0] in _FAMILIES))
     count = next(named, len(pieces))
-    there = [n for n in range(count, len(pieces) + 1) if os.path.isdir(_path("+".join(pieces[:n])))]
+    there = [n for n in range(count, len(pieces) + 1) if os.path.exists(_path("+".join(pieces[:n])))]
     if len(there) > 1 and there[0] == count:
         whole, first = "+".join(pieces[: there[-1]]), "+".join(pieces[:count])
         raise BadParameterError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import Tensor
 
 from facelab.datasets.output_tree import check_output
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import BadParameterError, FacelabError, one_line
 from facelab.exchange.exported_model import MODEL_TYPE, SCHEMA, ExportedModel, embedding_state, new_config
 from facelab.exchange.model_card import model_card, was_edited
 from facelab.exchange.onnx_file import onnx_bytes, onnx_difference
@@ -28,7 +28,7 @@ from facelab.methods import StoredMethod, load_method
 from facelab.methods.description import BROKEN
 from facelab.paths import user_path
 from facelab.records import Record
-from facelab.tensor_files import content_digest, one_line
+from facelab.tensor_files import DamagedFileError, content_digest, load_safetensors
 
 WEIGHTS, CONFIG, CARD, ONNX, LABELS = "model.safetensors", "config.json", "README.md", "model.onnx", "labels.json"
 FILES = (WEIGHTS, CONFIG, CARD, ONNX, LABELS)
@@ -108,18 +108,16 @@ def load_model(model: str | os.PathLike[str]) -> ExportedModel:
     Raises:
         FacelabError: there is none, it is damaged, or something else than a model of ``facelab export``.
     """
-    with needs_extra("Loading an exported model", "exchange"):
-        from safetensors.torch import load_file
     folder = _find(model)
     config = _read_config(folder)
+    path = _regular(folder / WEIGHTS)
     try:
-        path = _regular(folder / WEIGHTS)
-        state = load_file(path)
+        state = load_safetensors(path)
         labels = _read_labels(folder) if (folder / LABELS).exists() else None
-    except FacelabError:
-        raise
-    except Exception as error:  # what the reader raises where bytes are wrong is nowhere listed
-        raise FacelabError(f"{folder} cannot be read ({one_line(error)}).", _REMEDY) from error
+    except DamagedFileError as error:
+        raise FacelabError(f"{path} {error}.", _REMEDY) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise FacelabError(f"{folder / LABELS} cannot be read ({one_line(error)}).", _REMEDY) from error
     try:
         exported = ExportedModel(config, state, labels)
         whole = config[_DIGEST] == _content_hash(config, state, labels)

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from facelab.errors import BadParameterError, FacelabError, nearest_name
+from facelab.errors import BadParameterError, FacelabError, nearest_name, one_line
 from facelab.exchange import onnx_trial
 from facelab.exchange.embedders import TEMPLATE_OF_CROP, CropEmbedder, fit_crops, unit_rows
 from facelab.extras import needs_extra
-from facelab.tensor_files import one_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from facelab.errors import FacelabError
+from facelab.errors import FacelabError, one_line
 from facelab.methods.base import Method
 from facelab.methods.description import BROKEN, StoredMethod, assign_weights, build_method, describe_method
-from facelab.tensor_files import DamagedFileError, load_tensors, one_line, save_tensors
+from facelab.tensor_files import DamagedFileError, load_tensors, save_tensors
 
 SCHEMA = 2  #: raised when the meaning of a field changes; files of schema 1 have no hash of their content, and are still read
 

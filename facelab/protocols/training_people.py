@@ -6,11 +6,10 @@ from pathlib import Path
 
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint, original_sources
-from facelab.errors import FacelabError, LeakageError
+from facelab.errors import FacelabError, LeakageError, one_line
 from facelab.protocols.closed_set import people_with_photos
 from facelab.protocols.unseen_people import split_unseen_people
 from facelab.records import read_record
-from facelab.tensor_files import one_line
 
 _SETTINGS = ("dataset", "size", "people", "min_photos", "seed")
 
