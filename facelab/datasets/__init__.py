@@ -4,7 +4,21 @@ Imports from facelab: no other folder.
 """
 
 # Importing a source registers it.
-from facelab.datasets import casia, celeba, cifar, ffhq, folder, gtav, lfw, orl, orl_wild, utkface, vggface2  # noqa: F401
+from facelab.datasets import (  # noqa: F401
+    casia,
+    celeba,
+    cifar,
+    ffhq,
+    folder,
+    gtav,
+    lfw,
+    orl,
+    orl_wild,
+    rec,
+    utkface,
+    verification_bin,
+    vggface2,
+)
 from facelab.datasets.derived_sets import derived_set
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.loading import load

@@ -121,7 +121,7 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
                 written, rejected = np.ones(len(index), dtype=bool), []
                 for row, _, image in _advancing(source.render(root, index, key.size), shown):
                     pixels[row] = image
-            elif source.packed_files(root):  # which are read from front to back
+            elif source.packed_files(root) and not source.seekable:  # which are read from front to back
                 written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
                 pixels.keep(written)
             else:
