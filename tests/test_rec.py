@@ -1,6 +1,7 @@
 """Records packed as insightface packs them: the same photographs as in a folder, and every fault named."""
 
 import io
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -344,6 +345,26 @@ def test_looking_at_records_reads_no_photograph(data):
         file._file = io.BufferedReader(counted, 256)
         assert sum(1 for _ in file.scan()) == 200
     assert counted.taken <= 200 * 512
+
+
+def test_records_beyond_four_gigabytes_are_found_by_the_index(data, orl):
+    """The file has a hole, which takes no room on the disk."""
+    place = 2**32 + 40
+    with (data / "a.rec").open("wb") as file:
+        for start in (0, place):
+            file.seek(start)
+            file.write(packed.frames(packed.image_record(start, 0, orl[0][0])))
+    (data / "a.idx").write_text(f"1\t0\n2\t{place}\n")
+    files, rejected = rejected_of(f"rec:{data / 'a.rec'}")
+    assert files == ["record 1", "record 2"] and list(rejected) == ["a.idx"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["property", "train.idx"])
+def test_a_pipe_beside_the_records_is_not_waited_for(data, orl, name):
+    packed.write_records(data / "train.rec", packed.insightface_records(orl), index=False)
+    os.mkfifo(data / name)
+    assert len(load(f"rec:{data}", 16)) == 15
 
 
 def test_stray_frames_cannot_multiply(data):

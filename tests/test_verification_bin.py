@@ -10,6 +10,7 @@ import numpy as np
 import packed
 import photos
 import pytest
+from commands import call
 from PIL import Image
 from sklearn.model_selection import KFold
 
@@ -102,8 +103,6 @@ def test_pairs_and_accuracies_are_those_of_the_folder(data, orl):
 
 
 def test_the_command_checks_a_set(data, orl, monkeypatch, capsys):
-    from commands import call
-
     (data / "a+b.bin").write_bytes(pickle.dumps(orl))
     monkeypatch.chdir(data)
     assert call(monkeypatch, "data", "check", "bin:a+b.bin", "--size", "16") == 0
@@ -146,7 +145,7 @@ def test_a_photograph_that_is_none_is_named_and_its_pairs_are_refused(data, orl)
     [
         (([b"x"] * 20, [True] * 9), "20 photographs for 9 pairs"),
         (([b"x"] * 20, [True, 2] * 5), "True or False"),
-        (([b"x"] * 20, [0.5] * 10), "BINFLOAT|instruction b'G'"),
+        (([b"x"] * 20, [0.5] * 10), "instruction b'G'"),
         (([b"x"] * 20, b"\1" * 10), "True or False"),
         (([b"x"] * 20, np.ones((2, 5), bool)), "True or False"),
         (([b"x"] * 20, [True] * 10, 3), "two lists"),
@@ -154,10 +153,10 @@ def test_a_photograph_that_is_none_is_named_and_its_pairs_are_refused(data, orl)
         ([], "two lists"),
         (7, "two lists"),
         ({"images": []}, "instruction"),
-        (([np.array([1.5])] * 2, [True]), "an array of f8"),
-        (([np.array(["a"])] * 2, [True]), "an array of U1"),
-        (([np.array([None])] * 2, [True]), "an array of O8"),
-        (([np.array([(1, 2)], [("a", "u1"), ("b", "u1")])] * 2, [True]), "an array of V2"),
+        (([np.array([1.5])] * 2, [True]), "an array of 'f8'"),
+        (([np.array(["a"])] * 2, [True]), "an array of 'U1'"),
+        (([np.array([None])] * 2, [True]), "an array of 'O8'"),
+        (([np.array([(1, 2)], [("a", "u1"), ("b", "u1")])] * 2, [True]), "an array of 'V2'"),
     ],
 )  # fmt: skip
 def test_what_is_no_verification_set_is_one_clear_line(data, content, problem):
@@ -204,21 +203,22 @@ def attacks(mark: Path) -> dict[str, bytes]:
             ("system", os.system, (command,)),
             ("eval", eval, (f"open({str(mark)!r}, 'w')",)),
             ("exec", exec, (f"open({str(mark)!r}, 'w')",)),
-            ("getattr", getattr, (os, "system")) if False else ("open", open, (str(mark), "w")),
+            ("open", open, (str(mark), "w")),
         )
     }
     return found | {
         "instance": b"(S" + repr(command).encode() + b"\nios\nsystem\n.",
         "object": b"(cos\nsystem\nS" + repr(command).encode() + b"\no.",
         "new object": b"\x80\x02cos\nsystem\nX" + struct.pack("<I", len(command)) + command.encode() + b"\x85\x81.",
-        "dotted": b"\x80\x04\x8c\x06_codecs\x8c\x17encode.__globals__.open\x93.".replace(b"\x17", bytes([23])),
-        "dotted NumPy": b"\x80\x04\x8c\x05numpy\x8c\x0bf2py.os.x\x00\x00\x93.",
+        "dotted": b"\x80\x04\x8c\x06_codecs\x8c\x17encode.__globals__.open\x93.",
+        "dotted NumPy": b"\x80\x04\x8c\x05numpy\x8c\x09f2py.os.x\x93.",
         "extension": b"\x80\x02\x82\x01.",
         "persistent": b"Pfile\n.",
         "globals of a function": b"\x80\x02c_codecs\nencode\nN}X\x08\x00\x00\x00__code__NsS" + text + b"\ns\x86b.",
         "state of a function": b"\x80\x02c_codecs\nencode\nK\x01K\x02\x86b.",
         "a class in an array": b"\x80\x02cnumpy\nndarray\n(K\x01]tb.",
-        "an array that is built twice": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x00tb.",
+        "an array that is built of nothing": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        b"K\x00\x85U\x01b\x87R(K\x01K\x00tb.",
         "call of a text": b"\x80\x02U\x06system)R.",
         "call of a machine": b"\x80\x02c_codecs\nencode\n]R.",
         "a newline in a name": b"\x80\x04\x8c\x05os\n\n\n\x8c\x06system\x93.",
@@ -258,7 +258,8 @@ ROOM = {
     "digits": b"L" + b"9" * 5_000_000 + b"L\n.",
     "place": b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b"j" + struct.pack("<I", 2**31) + b".",
     "array": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n\x8a\x06" + HUGE.to_bytes(6, "little")
-    + b"\x85U\x01b\x87R(K\x01\x8a\x06" + HUGE.to_bytes(6, "little") + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87RK\x00U\x01xtb.",
+    + b"\x85U\x01b\x87R(K\x01\x8a\x06" + HUGE.to_bytes(6, "little")
+    + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87RK\x00U\x01xtb.",
     "array of bytes": b"\x80\x02c__builtin__\nbytearray\n\x8a\x06" + HUGE.to_bytes(6, "little") + b"\x85R.",
     "kind of array": b"\x80\x02cnumpy\ndtype\nU\x0aV999999999K\x00K\x01\x87R.",
     # one text of a megabyte, made bytes ten thousand times
@@ -266,6 +267,7 @@ ROOM = {
     + b"h\x02h\x00h\x01\x86R" * 10_000 + b"e.",
     "multiplied bytearray": b"\x80\x02](B\x00\x00\x10\x00" + b"a" * 2**20 + b"q\x00c__builtin__\nbytearray\nq\x02"
     + b"h\x02h\x00\x85R" * 10_000 + b"e]\x86.",
+    "one photograph a million times": b"\x80\x02](U\x01xq\x00" + b"h\x00" * 599_999 + b"e](" + b"\x88" * 300_000 + b"e\x86.",
     "marks": b"(" * 3_000_000,
     "lists": b"]" * 3_000_000,
     "nested": b"](" * 600_000 + b"e" * 600_000 + b".",
@@ -293,10 +295,9 @@ def test_mutated_files_are_read_or_refused_in_one_line(data, orl):
     """A hundred of each protocol: pairs and each photograph, or one error of ours."""
     path = data / "a.bin"
     source = get_source(f"bin:{path}")
-    some = orl[0][:4], orl[1][:2]
-    arrays = [np.frombuffer(photo, np.uint8) for photo in some[0]], np.array(some[1])
-    small = [b"\xff\xd8" + bytes([n]) * 5 for n in range(4)], some[1]  # where most mutations hit an instruction
-    wholes = [pickle.dumps(content, protocol) for content in (some, arrays, small) for protocol in range(6)]
+    arrays = [np.frombuffer(photo, np.uint8) for photo in orl[0][:4]], np.array(orl[1][:2])
+    small = [b"\xff\xd8" + bytes([n]) * 5 for n in range(4)], orl[1][:2]  # where most mutations hit an instruction
+    wholes = [pickle.dumps(content, protocol) for content in (arrays, small) for protocol in (0, 2, 4, 5)]
     wholes += [packed.python2_pickle(*small, protocol) for protocol in (0, 2)]
     refused = changed = 0
     for whole in wholes:

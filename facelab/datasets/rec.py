@@ -4,7 +4,8 @@ A folder holds ``train.rec`` (``recordio``), mostly ``train.idx`` (a line for ea
 and ``property`` (the number of people, height and width, parted by commas). A record begins with MXNet's header: uint32
 ``flag``, float32 ``label``, uint64 ``id`` (its number) and ``id2``; where ``flag`` is not 0, that many float32 labels follow,
 and ``label`` means nothing. The rest is the encoded photograph. The first label is the number of the person; insightface writes
-another one behind it, which says that the photograph is aligned.
+another one behind it, which says that the photograph is aligned. The list that a set was packed from (``train.lst``) is not
+needed any more.
 
 Where record 0 holds no photograph but two labels, the first is the end of the photographs, which are records 1 to the one
 before it, and the other the end of the records behind them. Those are one for each person: the number of the first of its
@@ -138,9 +139,11 @@ def archives(rec: Path) -> list[Path]:
 
 def published_counts(place: Path) -> dict[str, int]:
     """How many people the file ``property`` beside the records says that there are; empty where there is no such file."""
-    folder = place if os.path.isdir(place) else place.parent
+    stated = (place if os.path.isdir(place) else place.parent) / _PROPERTY
     try:
-        with (folder / _PROPERTY).open("rb") as file:
+        if not os.path.isfile(stated):  # opening a pipe would wait for somebody to write to it
+            return {}
+        with stated.open("rb") as file:
             line = file.readline(100).decode("latin-1")
     except OSError:
         return {}

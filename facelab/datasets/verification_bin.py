@@ -9,7 +9,7 @@ Source: ``eval/verification.py`` (``load_bin``, ``evaluate``) of arcface_torch i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
 FOLDS = 10  #: of the protocol, as of LFW's View 2
 
+_MOST_USES = 1000  # of a photograph in a set, on average; in LFW's View 2 it is two
 _AGAIN = "Get the file again."
 
 
@@ -70,7 +71,8 @@ def read(path: Path, table: pd.DataFrame) -> Iterator[tuple[int, str, Photograph
         yield from ((row, name, OSError(error.problem)) for row, name in enumerate(table["file"]))
         return
     for row, name in enumerate(table["file"]):
-        yield row, name, bytes(photographs[int(name)])
+        fault = _fault(photographs[int(name)]) if int(name) < len(photographs) else "It is no longer there."
+        yield row, name, OSError(fault) if fault else bytes(photographs[int(name)])
 
 
 def bin_pairs(faces: FaceSet, path: Path) -> Pairs:
@@ -116,13 +118,16 @@ def _read(path: Path) -> tuple[list[object], np.ndarray]:
     photographs, same = content[0], _truth_values(path, content[1])
     if len(photographs) != 2 * len(same):
         raise FacelabError(f"{path} has {len(photographs)} photographs for {len(same)} pairs.", _AGAIN)
+    different = len(set(map(id, photographs)))  # a pickle may name what it holds once a million times, two bytes each
+    if len(photographs) > _MOST_USES * different:
+        raise FacelabError(f"{path} has {different} different photographs for {len(same)} pairs.", _AGAIN)
     return photographs, same
 
 
 def _truth_values(path: Path, values: object) -> np.ndarray:
     if isinstance(values, np.ndarray):
         values = values.tolist() if values.ndim == 1 else None
-    if not isinstance(values, Sequence) or not all(type(value) in (bool, int) and value in (0, 1) for value in values):
+    if not isinstance(values, list) or not all(type(value) in (bool, int) and value in (0, 1) for value in values):
         raise FacelabError(f"{path} is no verification set: it does not say of each pair True or False.", _AGAIN)
     return np.array(values, dtype=bool)
 
