@@ -267,17 +267,18 @@ ROOM = {
     + b"h\x02h\x00h\x01\x86R" * 10_000 + b"e.",
     "multiplied bytearray": b"\x80\x02](B\x00\x00\x10\x00" + b"a" * 2**20 + b"q\x00c__builtin__\nbytearray\nq\x02"
     + b"h\x02h\x00\x85R" * 10_000 + b"e]\x86.",
-    "one photograph a million times": b"\x80\x02](U\x01xq\x00" + b"h\x00" * 599_999 + b"e](" + b"\x88" * 300_000 + b"e\x86.",
-    "marks": b"(" * 3_000_000,
-    "lists": b"]" * 3_000_000,
-    "nested": b"](" * 600_000 + b"e" * 600_000 + b".",
-    "tuples": b")" + b"\x85" * 1_900_000 + b".",
-    "doubling": b"\x80\x02]q\x00" + b"(h\x00h\x00lq\x00" * 200_000 + b".",
+    "one photograph many times": b"\x80\x02](U\x01xq\x00" + b"h\x00" * 59_999 + b"e](" + b"\x88" * 30_000 + b"e\x86.",
+    "marks": b"(" * 300_000,
+    "lists": b"]" * 300_000,
+    "nested": b"](" * 60_000 + b"e" * 60_000 + b".",
+    "tuples": b")" + b"\x85" * 190_000 + b".",
+    "doubling": b"\x80\x02]q\x00" + b"(h\x00h\x00lq\x00" * 30_000 + b".",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ROOM)
-def test_a_pickle_gets_no_more_room_than_its_file_and_its_instructions_need(data, name):
+def test_a_pickle_gets_no_more_room_than_its_file_and_its_instructions_need(data, name, monkeypatch):
+    monkeypatch.setattr("facelab.datasets.plain_pickle.MAX_STEPS", 200_000)  # a tenth: these take a tenth of the time
     path = data / "a.bin"
     path.write_bytes(ROOM[name])
     tracemalloc.start()
@@ -287,7 +288,7 @@ def test_a_pickle_gets_no_more_room_than_its_file_and_its_instructions_need(data
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 400 * 2**20, f"{peak / 2**20:.0f} MiB"
+    assert peak < 40 * 2**20, f"{peak / 2**20:.0f} MiB"
     assert "\n" not in str(error.value) and len(str(error.value)) < 600
 
 
@@ -324,4 +325,4 @@ def test_mutated_files_are_read_or_refused_in_one_line(data, orl):
             except FacelabError as error:
                 assert "\n" not in str(error)
                 refused += 1
-    assert refused > 200 and changed > 200
+    assert refused > 200 and changed > 50  # or nothing was tried
