@@ -169,15 +169,14 @@ def index(rec: Path) -> pd.DataFrame:
                 found = np.fromiter(_look_up(file, *read_index(listing), reasons), _FOUND)
                 notes = [(listing.name, _gaps(found, file.size))]
             else:
-                found = np.fromiter(_look_through(file, reasons), _FOUND)
-                notes = []
+                found, notes = np.fromiter(_look_through(file, reasons), _FOUND), []
     except OSError as error:
         raise DataMissingError(f"{rec} cannot be read ({error.strerror}).", "Check its rights.") from error
-    rows = _photographs(found, reasons)
+    table = _photographs(found, reasons)
     if os.path.isfile(rec.parent / _PROPERTY) and not published_counts(rec):
         notes.append((_PROPERTY, "Its first line is not PEOPLE,HEIGHT,WIDTH."))
-    rows += [(name, "", 0, note) for name, note in notes if note]
-    return pd.DataFrame(rows, columns=["file", "identity", "offset", "rejected"])
+    rows = [(name, "", 0, note) for name, note in notes if note]
+    return pd.concat([table, pd.DataFrame(rows, columns=list(table))], ignore_index=True) if rows else table
 
 
 def read(rec: Path, table: pd.DataFrame) -> Iterator[tuple[int, str, Photograph]]:
@@ -293,35 +292,42 @@ def _gaps(found: np.ndarray, size: int) -> str:
     return f"It does not list what stands at byte {gaps[0]}, and at {len(gaps) - 1} other places." if len(gaps) else ""
 
 
-def _photographs(found: np.ndarray, reasons: list[str]) -> list[tuple[str, str, int, str]]:
-    """The rows of the index: file, identity, offset, rejected."""
+def _photographs(found: np.ndarray, reasons: list[str]) -> pd.DataFrame:
+    """The index of what was found."""
     readable = found["reason"] < 0
     numbers, is_numbered = found["number"], np.ones(len(found), bool)
     if len(found) and numbers[0] < 0:
         numbers, is_numbered = _own_numbers(found)
-    end = _end_of_photographs(found[readable & is_numbered & (numbers == 0)])
+    is_first = readable & is_numbered & (numbers == 0)
+    end = _end_of_photographs(found[is_first])
     # float32, as the end: beyond 16,777,216 it may be rounded
     behind = readable & (numbers.astype(np.float32) >= end)
     is_person = behind & (found["photograph"] == 0) & (found["labels"] > 1)
-    is_header = np.isfinite(end) & is_numbered & readable & (numbers == 0)
-    label = found["label"]
-    with np.errstate(invalid="ignore"):
-        is_number = (label >= 0) & (label <= _MOST_PEOPLE) & (label == np.floor(label))
-    rows = []
-    for n in np.flatnonzero(~is_person & ~is_header).tolist():
-        offset = int(found["offset"][n])
-        fault = (
-            reasons[found["reason"][n]] if not readable[n]
-            else "It holds no photograph." if not found["photograph"][n]
-            else f"Its label is {label[n]:g}, which is not the number of a person." if not is_number[n]
-            else "It stands behind the last photograph that record 0 names." if behind[n]
-            else ""
-        )  # fmt: skip
-        name = f"record {numbers[n]}" if is_numbered[n] else f"byte {offset}"
-        rows.append((name, "" if fault else f"{int(label[n]):07d}", offset, fault))
+    rows = np.flatnonzero(~is_person & ~(is_first & np.isfinite(end)))
+    faults = [
+        reasons[reason] if reason >= 0
+        else "It holds no photograph." if not photograph
+        else "" if 0 <= label <= _MOST_PEOPLE and label == int(label)
+        else f"Its label is {label:g}, which is not the number of a person."
+        for reason, photograph, label in found[["reason", "photograph", "label"]][rows].tolist()
+    ]  # fmt: skip
+    for n in np.flatnonzero(behind[rows]).tolist():
+        faults[n] = faults[n] or "It stands behind the last photograph that record 0 names."
+    files = [
+        f"record {number}" if has_number else f"byte {offset}"
+        for number, has_number, offset in zip(
+            numbers[rows].tolist(), is_numbered[rows].tolist(), found["offset"][rows].tolist(), strict=True
+        )
+    ]
+    people = {label: f"{int(label):07d}" for label in np.unique(found["label"]).tolist() if 0 <= label <= _MOST_PEOPLE}
+    identity = [
+        "" if fault else people[label] for fault, label in zip(faults, found["label"][rows].tolist(), strict=True)
+    ]
+    table = pd.DataFrame({"file": files, "identity": identity, "offset": found["offset"][rows], "rejected": faults})
     if np.isfinite(end) and np.float32(len(rows) + 1) < end:
-        rows.append(("record 0", "", 0, f"It says that there are {end - 1:.0f} photographs; {len(rows)} are here."))
-    return rows
+        lack = f"It says that there are {end - 1:.0f} photographs; {len(rows)} are here."
+        table.loc[len(table)] = ["record 0", "", 0, lack]
+    return table
 
 
 def _own_numbers(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
