@@ -143,7 +143,9 @@ def test_a_missing_file_and_a_missing_package_are_said(tmp_path, monkeypatch):
         backbone("resnet10", weights="nowhere.safetensors")
     path = saved(tmp_path)
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(FacelabError, match=r"needs safetensors\. pip install 'facelab\[exchange\]'"):
+    with pytest.raises(
+        FacelabError, match=r"needs safetensors, which is not installed. pip install 'facelab\[exchange\]'"
+    ):
         backbone("resnet10", weights=path)
 
 

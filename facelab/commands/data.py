@@ -10,6 +10,10 @@ from facelab.commands.console import console, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Which data sets are here, what they are, and whether they are whole.")
 
+NAME_OF_SET = (
+    "A name of facelab data list, folder:PATH or a PATH of another form that it names, or several joined by +."
+)
+
 
 @app.command("list")
 def list_() -> None:
@@ -24,7 +28,10 @@ def list_() -> None:
         for entry in catalog.list_sources()
     ]  # fmt: skip
     print_table(("name", "here", "images", "MB", "where"), rows, right=("images", "MB"))
-    console.print(f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH.")
+    console.print(
+        f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH, "
+        "photographs packed by MXNet as rec:PATH, a verification set of insightface as bin:PATH."
+    )
 
 
 @app.command("info")
@@ -48,7 +55,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name of facelab data list.
 
 @app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(help="A name of facelab data list, folder:PATH, or several joined by +.")],
+    name: Annotated[str, typer.Argument(help=NAME_OF_SET)],
     size: Annotated[int, typer.Option(help="Working size in pixels.")] = 64,
 ) -> None:
     """Decode a data set, name every unusable file, and compare it with what was published. Exit code 1 if it differs."""
@@ -69,7 +76,7 @@ def check(
 
 @app.command("duplicates")
 def duplicates(
-    name: Annotated[str, typer.Argument(help="A name of facelab data list, folder:PATH, or several joined by +.")],
+    name: Annotated[str, typer.Argument(help=NAME_OF_SET)],
     all_pairs: Annotated[bool, typer.Option("--all", help="Also within one person, and among unknown people.")] = False,
     size: Annotated[int, typer.Option(help="Working size in pixels.")] = 64,
 ) -> None:

@@ -15,7 +15,9 @@ from facelab.datasets import (  # noqa: F401
     orl,
     orl_wild,
     parquet,
+    rec,
     utkface,
+    verification_bin,
     vggface2,
     webdataset,
 )

@@ -39,7 +39,7 @@ CASIA = register(
         license="Non-commercial research only, under the agreement of its authors; the photographs must not be passed on",
         instructions=(
             "Ask its authors (Institute of Automation, Chinese Academy of Sciences) and unpack the photographs so that "
-            "there is FACELAB_DATA/casia-webface/0000045/001.jpg. Unpack .rec files of other projects to photographs first."
+            "there is FACELAB_DATA/casia-webface/0000045/001.jpg. A copy packed by MXNet (train.rec) is read as rec:PATH."
         ),
         layout="FACELAB_DATA/casia-webface/0000045/001.jpg, or the same one folder CASIA-WebFace deeper",
         citation="D. Yi, Z. Lei, S. Liao, S. Z. Li, Learning Face Representation from Scratch, arXiv 1411.7923, 2014",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 
-from facelab.datasets.sources import Source, read_files, register_family
-from facelab.datasets.trees import is_text, person_tree
-from facelab.errors import BadParameterError
-from facelab.paths import user_path
+from facelab.datasets.sources import Source, path_of_family, read_files, register_family
+from facelab.datasets.trees import person_tree
 
 
 def folder_source(path: str) -> Source:
@@ -16,11 +14,7 @@ def folder_source(path: str) -> Source:
     Raises:
         BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
     """
-    if not is_text(path):
-        raise BadParameterError(
-            f"The path {ascii(path)[1:-1]} is not text (UTF-8).", "Rename the folder, or name a link to it."
-        )
-    root = user_path(path)
+    root = path_of_family(path)
     return Source(
         name=f"folder:{path}",
         title=f"Photographs in {root}",

@@ -35,7 +35,9 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     Several are joined by ``+``, as in ``"utkface+ffhq+celeba"``: see ``joining.join`` for what becomes of names and columns.
 
     Args:
-        name: a source of ``facelab data list``, ``folder:PATH`` for any tree person/photo, or several joined by ``+``.
+        name: a source of ``facelab data list``, ``folder:PATH`` for any tree person/photo, ``rec:PATH`` for photographs packed
+            by MXNet, ``parquet:PATH`` and ``webdataset:PATH`` for shards, ``bin:PATH`` for a verification set of insightface, or
+            several joined by ``+``.
         size: side of the square in pixels, 8 to 1024.
         one_per_person: keep only the first photograph of each known person; those of unknown people are all kept.
 
@@ -121,7 +123,7 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
                 written, rejected = np.ones(len(index), dtype=bool), []
                 for row, _, image in _advancing(source.render(root, index, key.size), shown):
                     pixels[row] = image
-            elif source.packed_files(root):  # which are read from front to back
+            elif source.packed_files(root) and not source.seekable:  # which are read from front to back
                 written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
                 pixels.keep(written)
             else:

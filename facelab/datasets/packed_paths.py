@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+from facelab.datasets.sources import path_of_family
 from facelab.datasets.trees import is_litter, is_text
 from facelab.errors import BadParameterError, DataMissingError
-from facelab.paths import user_path
 
 
 def parse_packed_path(text: str, options: Sequence[str]) -> tuple[Path, dict[str, str]]:
@@ -26,19 +26,16 @@ def parse_packed_path(text: str, options: Sequence[str]) -> tuple[Path, dict[str
     Raises:
         BadParameterError: no such path can be, it is not text and so cannot stand in a record, or an option is given twice.
     """
-    if not is_text(text):
-        raise BadParameterError(
-            f"The path {ascii(text)[1:-1]} is not text (UTF-8).", "Rename the file or folder, or name a link to it."
-        )
+    path = path_of_family(text)
     one = rf"(?:{'|'.join(options)})=[^&?/]*"
     found = re.search(rf"\?({one}(?:&{one})*)/?$", text)  # a slash is what absolute_name leaves behind a folder's name
-    if not found or os.path.exists(user_path(text)):
-        return user_path(text), {}
+    if not found or os.path.exists(path):
+        return path, {}
     given = [option.split("=", 1) for option in found[1].split("&")]
     values = {name: unquote(value) for name, value in given}
     if len(values) < len(given):
         raise BadParameterError(f"{text!r} says twice what its {given[0][0]} is.", "Say it once.")
-    return user_path(text[: found.start()]), values
+    return path_of_family(text[: found.start()]), values
 
 
 def find_shards(root: Path, endings: tuple[str, ...]) -> list[Path]:

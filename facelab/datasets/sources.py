@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets.decode import Crop, Photograph, center_square, read_photograph
+from facelab.datasets.trees import is_text
 from facelab.errors import BadImageError, BadParameterError, nearest_name
-from facelab.paths import absolute_path
+from facelab.paths import absolute_path, user_path
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class Source:
             file cannot be used (empty where it can): its row is listed in ``FaceSet.rejected_files`` and not read.
         read: yields (row number of the index, file, photograph) for the rows of an index, in whatever order is fast. The
             photograph is encoded bytes, or pixels (H, W, C) already, or the error that reading it met. Where nothing is
-            packed it is called for some hundred rows at a time, also in other processes.
+            packed, or it is ``seekable``, it is called for some hundred rows at a time, also in other processes.
         render: instead of ``read``, for a set that is made and not decoded: yields (row, file, uint8 (size, size, C)).
         channels: 1 grey, 3 RGB.
         crop: cuts the square that is kept of a decoded photograph.
         version: raised when a change here changes the pixels or the table, so that caches are made anew.
         fetch: downloads it, where its terms and the network allow; None where a person must ask for it.
         archives: the files that hold the photographs, where these are packed; a change of one makes caches anew.
+        seekable: whether ``read`` finds each photograph in them without reading those before it, as where none is packed.
         published_counts: the published counts, ``images`` and ``people``, where they are known.
     """
 
@@ -60,6 +62,7 @@ class Source:
     version: int = 1
     fetch: Callable[[], Path] | None = None
     archives: Callable[[Path], list[Path]] | None = None
+    seekable: bool = False
     published_counts: Mapping[str, int] = field(default_factory=dict)
 
     def packed_files(self, root: Path) -> list[Path]:
@@ -105,6 +108,19 @@ def get_source(name: str) -> Source:
     return _SOURCES[name]
 
 
+def path_of_family(path: str) -> Path:
+    """The path of a name ``family:PATH``; ``~`` is the home folder, and a relative path stays relative.
+
+    Raises:
+        BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
+    """
+    if not is_text(path):
+        raise BadParameterError(
+            f"The path {ascii(path)[1:-1]} is not text (UTF-8).", "Rename what it names, or name a link to it."
+        )
+    return user_path(path)
+
+
 def all_sources() -> list[Source]:
     """Every registered source, by name."""
     return [_SOURCES[name] for name in sorted(_SOURCES)]
@@ -113,10 +129,11 @@ def all_sources() -> list[Source]:
 def parse_joined_name(name: str) -> list[str]:
     """The sources of a joined set: ``"utkface+ffhq"`` is two.
 
-    A ``+`` in the path of ``folder:PATH`` is left alone, unless the name of a source follows it and no such folder is there.
+    A ``+`` in the path of ``folder:PATH`` or another family is left alone, unless the name of a source follows it and nothing
+    with such a path is there.
 
     Raises:
-        BadParameterError: both are there, a folder with such a name and the one that would be joined.
+        BadParameterError: both are there, what has such a path and what would be joined.
     """
     pieces, parts = name.split("+"), []
     while pieces:
@@ -127,17 +144,24 @@ def parse_joined_name(name: str) -> list[str]:
 
 
 def _pieces_of_path(pieces: list[str]) -> int:
-    """How many of the pieces, from the first on, are one ``folder:PATH``."""
+    """How many of the pieces, from the first on, are one ``family:PATH``."""
     named = (n for n, piece in enumerate(pieces) if n and (piece in _SOURCES or piece.partition(":")[0] in _FAMILIES))
     count = next(named, len(pieces))
     there = [n for n in range(count, len(pieces) + 1) if os.path.exists(_path("+".join(pieces[:n])))]
     if len(there) > 1 and there[0] == count:
         whole, first = "+".join(pieces[: there[-1]]), "+".join(pieces[:count])
+        join = f"'{'+'.join([*pieces[count : there[-1]], first])}' to join the other"
         raise BadParameterError(
-            f"There is a folder {_path(whole)!r} and a folder {_path(first)!r}.",
-            f"Write '{whole}/' for the one, or '{'+'.join([*pieces[count : there[-1]], first])}' to join the other.",
+            f"There is {_kind(whole)} {_path(whole)!r} and {_kind(first)} {_path(first)!r}.",
+            f"Write '{whole}/' for the one, or {join}."
+            if _kind(whole) == "a folder"
+            else f"Rename the one, or write {join}.",
         )
     return there[-1] if there else count
+
+
+def _kind(part: str) -> str:
+    return "a folder" if os.path.isdir(_path(part)) else "a file"
 
 
 def _path(part: str) -> str:
@@ -148,7 +172,7 @@ def parse_different_names(name: str) -> list[str]:
     """As ``parse_joined_name``, each of them another data set.
 
     Raises:
-        BadParameterError: one is named twice, be it by two paths of one folder, or no source has that name.
+        BadParameterError: one is named twice, be it by two paths of one place, or no source has that name.
     """
     parts = parse_joined_name(name)
     places: list[str] = []
@@ -158,7 +182,8 @@ def parse_different_names(name: str) -> list[str]:
         place = part if folder is None else os.path.realpath(folder)
         if place in places:
             other = parts[places.index(place)]
-            same = "" if part == other else f": {other} and {part} are one folder"
+            what = "folder" if os.path.isdir(place) else "file"
+            same = "" if part == other else f": {other} and {part} are one {what}"
             raise BadParameterError(f"{name!r} names a data set twice{same}.", "Name each once.")
         places.append(place)
     return parts
