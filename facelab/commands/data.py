@@ -10,15 +10,14 @@ from facelab.commands.console import console, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Which data sets are here, what they are, and whether they are whole.")
 
-NAME_OF_SET = (
-    "A name of facelab data list, folder:PATH or a PATH of another form that it names, or several joined by +."
-)
+NAME_OF_SET = "A name of facelab data list, a form:PATH that it shows, or several joined by +."
 
 
 @app.command("list")
 def list_() -> None:
     """Every data set that facelab can read: whether it is here, where, and how large."""
     from facelab.datasets import catalog
+    from facelab.datasets.sources import family_forms
     from facelab.paths import data_root
 
     rows = [
@@ -28,10 +27,9 @@ def list_() -> None:
         for entry in catalog.list_sources()
     ]  # fmt: skip
     print_table(("name", "here", "images", "MB", "where"), rows, right=("images", "MB"))
-    console.print(
-        f"FACELAB_DATA is {data_root()}. Any tree of person/photo is read as folder:PATH, "
-        "photographs packed by MXNet as rec:PATH, a verification set of insightface as bin:PATH."
-    )
+    console.print(f"FACELAB_DATA is {data_root()}. Read by a path, wherever it is:")
+    for name, form in family_forms().items():
+        console.print(f"  {name:16} {form}")
 
 
 @app.command("info")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facelab.datasets.faceset import UNKNOWN, RejectedFile, RejectedFilesWarning
 from facelab.datasets.loading import load
-from facelab.datasets.sources import Source, all_sources, get_source, parse_joined_name
+from facelab.datasets.sources import Source, all_sources, family_forms, get_source, parse_joined_name
 from facelab.errors import DataMissingError, FacelabError
 from facelab.files import write_text
 from facelab.paths import data_root, project_data
@@ -176,8 +176,9 @@ def sources_page() -> str:
             "# Data sets that facelab reads",
             "",
             "Made by `python -m facelab.datasets.catalog`; a test holds it to the code. None of their photographs is here.",
-            "Any other tree of photographs PERSON/PHOTO is read as `folder:PATH`, photographs packed by MXNet (`train.rec`) as",
-            "`rec:PATH`, a verification set of insightface (`lfw.bin`) as `bin:PATH`; `utkface+ffhq` joins two or more.",
+            "`utkface+ffhq` joins two or more. What lies elsewhere is read by its path:",
+            "",
+            *(f"- `{name}`: {form}" for name, form in family_forms().items()),
             "",
             *table,
             "",

@@ -29,4 +29,4 @@ def folder_source(path: str) -> Source:
     )
 
 
-register_family("folder", folder_source)
+register_family("folder", folder_source, "any tree of photographs PERSON/PHOTO")

@@ -35,9 +35,8 @@ def load(name: str, size: int = 64, *, one_per_person: bool = False) -> FaceSet:
     Several are joined by ``+``, as in ``"utkface+ffhq+celeba"``: see ``joining.join`` for what becomes of names and columns.
 
     Args:
-        name: a source of ``facelab data list``, ``folder:PATH`` for any tree person/photo, ``rec:PATH`` for photographs packed
-            by MXNet, ``parquet:PATH`` and ``webdataset:PATH`` for shards, ``bin:PATH`` for a verification set of insightface, or
-            several joined by ``+``.
+        name: a source of ``facelab data list``, ``folder:PATH`` for any tree person/photo or another of
+            ``sources.family_forms``, or several joined by ``+``.
         size: side of the square in pixels, 8 to 1024.
         one_per_person: keep only the first photograph of each known person; those of unknown people are all kept.
 

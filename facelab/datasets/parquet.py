@@ -471,4 +471,4 @@ def _missing_shards(root: Path) -> Iterator[tuple[str, str]]:
             )
 
 
-register_family("parquet", parquet_source)
+register_family("parquet", parquet_source, "parquet of the Hugging Face Hub: a file or a folder of shards")

@@ -345,4 +345,4 @@ def _end_of_photographs(first: np.ndarray) -> float:
     return float(first["label"][0]) if is_header else np.inf
 
 
-register_family("rec", rec_source)
+register_family("rec", rec_source, "photographs packed by MXNet (train.rec), as insightface packs them")

@@ -78,6 +78,7 @@ class Source:
 
 _SOURCES: dict[str, Source] = {}
 _FAMILIES: dict[str, Callable[[str], Source]] = {}
+_FORMS: dict[str, str] = {}  # of the families
 
 
 def register(source: Source) -> Source:
@@ -86,9 +87,14 @@ def register(source: Source) -> Source:
     return source
 
 
-def register_family(prefix: str, make: Callable[[str], Source]) -> None:
-    """Make every name ``prefix:rest`` known: ``make(rest)`` is its source."""
-    _FAMILIES[prefix] = make
+def register_family(prefix: str, make: Callable[[str], Source], form: str) -> None:
+    """Make every name ``prefix:rest`` known: ``make(rest)`` is its source, and ``form`` says in words what it reads."""
+    _FAMILIES[prefix], _FORMS[prefix] = make, form
+
+
+def family_forms() -> dict[str, str]:
+    """What is read by a path: ``folder:PATH`` and the like -> in words."""
+    return {f"{prefix}:PATH": form for prefix, form in _FORMS.items()}
 
 
 def get_source(name: str) -> Source:

@@ -142,4 +142,4 @@ def _fault(photograph: object) -> str:
     return f"It is larger than {MAX_BYTES // 2**20} MiB, as no photograph is." if len(photograph) > MAX_BYTES else ""
 
 
-register_family("bin", bin_source)
+register_family("bin", bin_source, "a verification set of insightface (lfw.bin)")

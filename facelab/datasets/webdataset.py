@@ -301,4 +301,4 @@ def _one_photograph(sample: _Sample) -> list[tuple[str, str]]:
     ]
 
 
-register_family("webdataset", webdataset_source)
+register_family("webdataset", webdataset_source, "tars of webdataset (.tar, .tar.gz): a file or a folder of shards")
