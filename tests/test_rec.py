@@ -198,7 +198,7 @@ def test_records_that_the_index_does_not_list_are_told(packed_set):
     listing.write_text("".join(lines[:4] + lines[6:]))
     files, rejected = rejected_of(f"rec:{path}")
     assert len(files) == 13
-    assert f"at byte {places[5]}, and at 0 other places" in rejected["train.idx"]
+    assert f"at 1 places, first at byte {places[5]}." in rejected["train.idx"]
     assert "15 photographs; 13 are here" in rejected["record 0"]
 
 

@@ -289,7 +289,7 @@ def _gaps(found: np.ndarray, size: int) -> str:
     """What to say of records that an ``.idx`` does not list; empty where it lists all that follow one that can be read."""
     ends = np.concatenate([[0], found["end"]])
     gaps = ends[(ends >= 0) & (ends < np.minimum(np.concatenate([found["offset"], [size]]), size))]
-    return f"It does not list what stands at byte {gaps[0]}, and at {len(gaps) - 1} other places." if len(gaps) else ""
+    return f"It does not list what stands at {len(gaps)} places, first at byte {gaps[0]}." if len(gaps) else ""
 
 
 def _photographs(found: np.ndarray, reasons: list[str]) -> pd.DataFrame:
