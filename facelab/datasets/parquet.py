@@ -187,7 +187,7 @@ def _open_shards(root: Path, options: Mapping[str, str]) -> Iterator[_Shard]:
 
 
 def _import_pyarrow() -> None:
-    with needs_extra("Parquet shards", "exchange"):
+    with needs_extra("A parquet shard", "exchange"):
         import pyarrow.parquet  # noqa: F401
 
 
