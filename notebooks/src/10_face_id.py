@@ -16,6 +16,8 @@
 #   people can tell about them.
 # - The dialogue of a log-in: challenge, head turn, one decision, growing delays, and why the text of a refusal is always the
 #   same.
+# - How a network leaves PyTorch: one file for any program, a card that says what it is, and whole numbers of 8 bits with their
+#   cost in errors.
 # - Attacks: a wrong claim, a print, a warp, a recording, hill climbing. What stopped each of them, and what did not; the
 #   error rates APCER and BPCER; and what a second factor is for.
 # - How to delete an account, and how to check that it is gone.
@@ -34,9 +36,11 @@ embedder: str = "sface"  # [sface, a path] as facelab app --embedder; a method.p
 
 # %%
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -49,19 +53,26 @@ from facelab.cropping import YuNetDetector, largest_face
 from facelab.datasets.leakage import assert_disjoint
 from facelab.errors import FacelabError
 from facelab.exchange.embedders import new_embedder
+from facelab.exchange.model_folder import export_model, load_model
+from facelab.exchange.quantization import quantize_onnx
 from facelab.exercises import chapter_10 as exercises
 from facelab.exercises import chapter_10_calibration as calibration_exercises
 from facelab.experiments.face_id.shipped_liveness import liveness_from_record
-from facelab.methods import Margin, save_method
+from facelab.extras import needs_extra
+from facelab.methods import Margin, embed_faces, save_method
 from facelab.paths import project_data
 from facelab.protocols import closed_set, face_alignment, unseen_people
 from facelab.training import Plan, fit
-from facelab.webapp import attacks, calibration, demo, login, pose, refusals, signup, template
-from facelab.webapp.face_set_embeddings import embed_face_set
-from facelab.webapp.liveness_features import face_crop
-from facelab.webapp.liveness_file import write_liveness
-from facelab.webapp.server import new_service
-from facelab.webapp.settings import Limits, Settings
+
+with needs_extra("Notebook 10", "exchange"):
+    import onnxruntime
+with needs_extra("Notebook 10", "app"):
+    from facelab.webapp import attacks, calibration, demo, login, pose, refusals, signup, template
+    from facelab.webapp.face_set_embeddings import embed_face_set
+    from facelab.webapp.liveness_features import face_crop
+    from facelab.webapp.liveness_file import write_liveness
+    from facelab.webapp.server import new_service
+    from facelab.webapp.settings import Limits, Settings
 
 groups_by = {"orl": "glasses", "lfw": "gender"}
 run = labs.begin("10_face_id", preset=preset, dataset=dataset, seed=seed, target_fmr=target_fmr, embedder=embedder)
@@ -367,6 +378,132 @@ pd.DataFrame(
 # to trust these rates. The true rates may be higher, for two reasons. SFace learned from celebrities, perhaps from some of
 # these, and two people whom it was trained to tell apart look less alike to it. And most of the templates here are made of
 # one or two photographs, not of the five of a sign-up. Only something other than a face can keep a twin out: a second factor.
+#
+# ## The network in other programs
+#
+# Our service runs in Python with PyTorch. Another one runs on a phone, in a camera, or in a program in C++. What travels there
+# is a file that knows nothing of the training:
+#
+# - *safetensors* holds the weights and nothing else. A file of `torch.save` can run code when it is opened; this one cannot.
+# - *ONNX* holds the weights and the computation, in operations that many programs know: onnxruntime, OpenCV, browsers, phones.
+# - A *model card* says what the network is for, what it must not be used for, what it was trained on and under which terms,
+#   and how often it errs (Mitchell et al., 2019).
+#
+# `facelab export RUN DIR` writes all of them for a `facelab train`; here is the same for *our* network, with what was measured
+# on people whom it has never seen. What served the training alone stays behind: each class weight of a margin loss is a
+# template of one person of the training.
+
+# %%
+cut, found = face_alignment.alignment_variants(people_b, detector, 48)
+crops = cut["detected and aligned"].subset(found)
+pairs = unseen_people.verification_pairs(crops, seed)
+
+
+def equal_error_rate(scores: np.ndarray) -> evaluation.Estimate:
+    """EER of the pairs, with an interval over people."""
+    draws = run.choose(100, 500, 1000)
+    return evaluation.bootstrap_pairs_over_people(evaluation.eer, scores, pairs, crops.identity, draws, seed)
+
+
+scores = {"PyTorch": evaluation.cosine_scores(embed_faces(ours, crops), pairs)}
+measured_here = records.Record(
+    "10_face_id", run.record.command, {"dataset": dataset, "people": "unseen"}, {"photographs": people_b.describe()},
+    {"eer": records.Metric.from_estimate(equal_error_rate(scores["PyTorch"]))},
+)  # fmt: skip
+export_model(place / "ours.pt", place / "exported", records=[measured_here])
+print(sorted(path.name for path in (place / "exported").iterdir()))
+
+# %% tags=["nbval-ignore-output"]
+card = (place / "exported" / "README.md").read_text(encoding="utf-8")
+print(card[card.index("## Limits") : card.index("## Training\n")])
+
+# %% [markdown]
+# Three programs compute the same network from these files. Each gets the same crops, pixels of 0 to 255, on one core:
+
+# %%
+onnx_file = str(place / "exported" / "model.onnx")
+loaded = load_model(place / "exported")
+one_core = onnxruntime.SessionOptions()
+one_core.intra_op_num_threads = 1
+in_opencv = cv2.dnn.readNetFromONNX(onnx_file)
+
+
+def with_opencv(images: np.ndarray) -> np.ndarray:
+    """(N, C, 48, 48) to (N, D)."""
+    in_opencv.setInput(images)
+    return in_opencv.forward()
+
+
+def with_onnxruntime(file: str):
+    """A function from (N, C, 48, 48) to (N, D)."""
+    session = onnxruntime.InferenceSession(file, one_core, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})[0]
+
+
+programs = {
+    "facelab.load_model": lambda images: loaded(torch.from_numpy(images)).detach().numpy(),
+    "onnxruntime": with_onnxruntime(onnx_file),
+    "OpenCV": with_opencv,
+}
+images = crops.images.transpose(0, 3, 1, 2).astype(np.float32)
+cv2.setNumThreads(1)
+speed = {}
+for name, compute in programs.items():
+    compute(images[:32])  # the first call prepares what the others use
+    start = time.perf_counter()
+    embeddings = np.concatenate([compute(images[row : row + 32]) for row in range(0, len(images), 32)])
+    speed[name] = len(images) / (time.perf_counter() - start)
+    scores[name] = evaluation.cosine_scores(embeddings, pairs)
+cv2.setNumThreads(-1)
+difference = {name: np.abs(scores[name] - scores["PyTorch"]).max() for name in programs}
+for name, most in difference.items():
+    print(f"{name}: all cosines as the trained network's to 0.0001:", bool(most < 1e-4))
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame(
+    {
+        "largest difference of a cosine": {name: f"{most:.1e}" for name, most in difference.items()},
+        "photographs a second": {name: f"{speed[name]:,.0f}" for name in programs},
+        "times facelab.load_model": {name: f"{speed[name] / speed['facelab.load_model']:.2f}" for name in programs},
+    }
+)
+
+# %% [markdown]
+# The speeds belong to this machine and this moment; compare them with each other.
+#
+# A phone has little memory, and its processor is fastest with whole numbers. *Quantisation* to 8 bits writes each weight and
+# each value between two layers as $q$, a whole number of 256 possible ones, with a scale $s$ and a zero $z$ for many of them
+# together: $x \approx s\,(q - z)$. The scales of the values between the layers come from a few photographs, of the *training*
+# (`quantize_onnx`, by onnxruntime). What does it cost? Both networks judge the same pairs, and the interval of the difference
+# comes from the same draws of people:
+
+# %%
+quantize_onnx(place / "exported" / "model.onnx", place / "int8.onnx", train.images[:64])
+compute = with_onnxruntime(str(place / "int8.onnx"))
+scores["int8"] = evaluation.cosine_scores(
+    np.concatenate([compute(images[row : row + 32]) for row in range(0, len(images), 32)]), pairs
+)
+cost = evaluation.paired_bootstrap(
+    evaluation.eer, scores["int8"], scores["onnxruntime"], pairs, crops.identity, run.choose(100, 500, 1000), seed
+)
+run.record_metric("exported/eer", equal_error_rate(scores["onnxruntime"]))
+run.record_metric("exported/eer, int8", equal_error_rate(scores["int8"]))
+run.record_metric("exported/cost of int8", cost)
+run.check_references("exported/eer", "exported/eer, int8", "exported/cost of int8")
+
+# %% tags=["nbval-ignore-output"]
+sizes = {
+    "floats of 32 bits": Path(onnx_file).stat().st_size,
+    "whole numbers of 8": (place / "int8.onnx").stat().st_size,
+}
+print(", ".join(f"{name}: {size:,} bytes" for name, size in sizes.items()))
+print("EER:", run.record.metrics["exported/eer"], "- int8:", run.record.metrics["exported/eer, int8"])
+print("difference:", run.record.metrics["exported/cost of int8"])
+
+# %% [markdown]
+# Where the interval of the difference holds 0, these people show no cost. That is said of this network and this test: a
+# quantised network has to be measured again like any other, and its threshold too, since its scores moved. A file of somebody
+# else is judged by one command, `facelab verify FILE.onnx orl`, where it says, or you say, what pixels it takes.
 #
 # ## The service
 #
@@ -970,6 +1107,9 @@ calibrate_threshold = labs.check_answer(calibration_exercises.CALIBRATE_THRESHOL
 #   hill-climbing attacks*, Pattern Recognition 43, 2010.
 # - G. Mai, K. Cao, P. Yuen, A. Jain, *On the Reconstruction of Face Images from Deep Face Templates*, IEEE Transactions on
 #   Pattern Analysis and Machine Intelligence 41, 2019.
+# - M. Mitchell, S. Wu, A. Zaldivar et al., *Model Cards for Model Reporting*, FAT* 2019.
+# - B. Jacob, S. Kligys, B. Chen et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+#   Inference*, CVPR 2018: the scale and the zero of each tensor.
 # - Regulation (EU) 2016/679 (GDPR), Articles 4 (14), 9 and 17.
 
 # %% tags=["nbval-ignore-output"]
