@@ -144,6 +144,7 @@ FOUND = {
     "identity before label": ({"image": struct(), "label": NUMBERS, "identity": TEXT}, ["x", "y"]),
     "other spelling": ({"Image": struct(), "Person ID": TEXT}, ["x", "y"]),
     "usual of two images": ({"mask": struct(), "img": struct(), "name": TEXT}, ["x", "y"]),
+    "dots in names": ({"image.bytes": NUMBERS, "a.image": struct(), "image": struct(), "person": TEXT}, ["x", "y"]),
     "an only image of any name": ({"portrait": struct(), "class": NUMBERS}, ["1", "2"]),
 }
 

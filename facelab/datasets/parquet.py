@@ -276,7 +276,7 @@ def _photographs_of(shard: _Shard, group: int) -> Iterator[bytes | BadImageError
     count = max(shard.file.metadata.row_group(group).num_rows, 1)
     rows = min(max(_BATCH_BYTES * count // max(size, 1), 1), _MOST_ROWS)
     for batch in shard.file.iter_batches(rows, [group], [columns.photograph], use_threads=False):
-        column = batch.column(0)
+        column = batch.column(columns.image)
         for place in range(batch.num_rows):
             value = column[place].as_py()
             data = value.get("bytes") if isinstance(value, dict) else value
