@@ -14,12 +14,12 @@ from facelab.datasets.folds import contiguous_folds, folds_of_people
 from facelab.datasets.pair_files import stored_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, people_by_pairs
 from facelab.errors import BadParameterError, FacelabError
-from facelab.evaluation import lfw_view2, measurable_fmrs, tmr_at_fmr
+from facelab.evaluation import lfw_view2, measurable_fmrs, tmr_at_fmr, wilson
 from facelab.evaluation.verification import roc
 from facelab.exchange.embedders import CropEmbedder, cut_out_largest, fit_crops, new_embedder, unit_rows
 from facelab.exchange.photographs import DETECTOR, embed_photographs, embed_squares
 from facelab.protocols.pair_sets import absolute_set_name, load_pair_set
-from facelab.protocols.verification import draw_cohort, score_pairs, verify
+from facelab.protocols.verification import draw_cohort, measure_scores, score_pairs, verify
 
 PEOPLE, SHOTS = 12, 4
 
@@ -177,6 +177,15 @@ def test_orl_is_the_stored_list(data):
     assert len(found.pairs) == len(stored) == 3000 and np.array_equal(found.pairs.same, stored.same)
     assert np.array_equal(faces.images[stored.first[:50]], found.faces.images[found.pairs.first[:50]])
     assert len(found.faces.people) == 20 and not found.aligned
+
+
+def test_no_error_is_no_certainty(tree, tmp_path):
+    """Where all draws of people agree an interval without width would say that nothing can go wrong."""
+    pair_set = load_pair_set(f"{lfw_list(tmp_path / 'pairs.txt', 3, each=40)}@folder:{tree}", 8)
+    _, found = measure_scores(np.where(pair_set.pairs.same, 0.9, 0.1), pair_set, draws=100)
+    people = len(pair_set.faces.people)
+    assert found["eer"].value == 0 and found["eer"].high == wilson(0, people).high > 0.1
+    assert found["tar@0.1"].value == 1 and found["tar@0.1"].low == wilson(people, people).low < 0.9
 
 
 def test_a_list_that_disagrees_with_the_names_is_refused(tree, tmp_path):
