@@ -15,6 +15,7 @@ from facelab.cropping import Face, HaarDetector, YuNetDetector, align, model_fil
 from facelab.cropping.survey import uncropped_orl
 from facelab.errors import BadParameterError, FacelabError
 from facelab.exchange.embedders import new_embedder
+from facelab.exchange.model_folder import export_model
 from facelab.methods import new_method, save_method
 
 
@@ -121,9 +122,8 @@ def test_what_cannot_be_embedded_is_one_clear_error(tmp_path, found):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_method_its_folder_and_its_onnx_file_are_one_embedder(tmp_path, channels):
-    model_folder = pytest.importorskip("facelab.exchange.model_folder")
     stored(tmp_path / "run" / "method.pt", channels)
-    model_folder.export_model(tmp_path / "run" / "method.pt", tmp_path / "out")
+    export_model(tmp_path / "run" / "method.pt", tmp_path / "out")
     crops = np.random.default_rng(0).integers(0, 256, (5, 60, 60, 3), dtype=np.uint8)
     first, *others = (new_embedder(str(tmp_path / name)) for name in ("run/method.pt", "out", "out/model.onnx"))
     for other in others:

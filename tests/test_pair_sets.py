@@ -283,7 +283,6 @@ def write_bin(path: Path, photographs: list[bytes], same: list[bool]) -> Path:
 
 def test_a_bin_equals_its_list_and_folder(tree, tmp_path):
     """People are not known there: the accuracy is that of the same pairs in the same folds."""
-    pytest.importorskip("facelab.datasets.verification_bin")
     listed = lfw_list(tmp_path / "pairs.txt", 3, each=10)
     twin = load_pair_set(f"{listed}@folder:{tree}", 8)
     files = [Path(tree, file).read_bytes() for file in twin.faces.attributes["file"]]
@@ -302,7 +301,6 @@ def test_a_bin_equals_its_list_and_folder(tree, tmp_path):
 
 def test_sface_on_a_bin_of_lfw_is_as_its_publishers_say(real_lfw, tmp_path):
     """A part of View 2, aligned by YuNet: 99.40 % of all of it is what OpenCV's zoo states."""
-    pytest.importorskip("facelab.datasets.verification_bin")
     whole = load_pair_set("lfw", 112, search_side=224)
     rows = np.concatenate([np.flatnonzero(whole.pairs.fold == fold)[10::20] for fold in range(1, 11)])
     embedder, photographs = new_embedder(), []

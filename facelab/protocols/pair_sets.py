@@ -20,6 +20,7 @@ from facelab.datasets.folds import contiguous_folds, folds_of_people
 from facelab.datasets.pair_files import lfw_pairs, read_listed_pairs, stored_pairs
 from facelab.datasets.pairs import Pairs, people_by_pairs, restrict_to_pairs
 from facelab.datasets.sources import absolute_name, parse_joined_name
+from facelab.datasets.verification_bin import bin_pairs
 from facelab.errors import BadParameterError, DataMissingError, nearest_name
 from facelab.paths import absolute_path, user_path
 
@@ -76,8 +77,6 @@ def load_pair_set(
     if listed:
         pairs = read_listed_pairs(listed, faces)
     elif dataset.startswith(_BIN):
-        from facelab.datasets.verification_bin import bin_pairs
-
         pairs = bin_pairs(faces, absolute_path(dataset.removeprefix(_BIN)))
     else:
         pairs = _LISTS[dataset](faces)
