@@ -489,7 +489,6 @@ cost = evaluation.paired_bootstrap(
 run.record_metric("exported/eer", equal_error_rate(scores["onnxruntime"]))
 run.record_metric("exported/eer, int8", equal_error_rate(scores["int8"]))
 run.record_metric("exported/cost of int8", cost)
-run.check_references("exported/eer", "exported/eer, int8", "exported/cost of int8")
 
 # %% tags=["nbval-ignore-output"]
 sizes = {
