@@ -17,7 +17,7 @@ from facelab.cropping import Box, Face, align, model_file
 from facelab.errors import BadParameterError, FacelabError
 from facelab.exchange import onnx_embedder
 from facelab.exchange.embedders import new_embedder
-from facelab.exchange.onnx_embedder import OnnxInput
+from facelab.exchange.onnx_input import OnnxInput
 
 CROPS = np.random.default_rng(1).integers(0, 256, (5, SIDE, SIDE, 3), dtype=np.uint8)
 PLAIN = OnnxInput(channels="RGB", mean=(0.0,), scale=(1.0,))

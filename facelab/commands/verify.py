@@ -63,7 +63,7 @@ def verify(
     from facelab import records
     from facelab.datasets.sources import absolute_name
     from facelab.exchange.embedders import new_embedder
-    from facelab.exchange.onnx_embedder import OnnxInput
+    from facelab.exchange.onnx_input import OnnxInput
     from facelab.paths import absolute_path, runs_root
     from facelab.protocols.pair_sets import absolute_set_name
     from facelab.protocols.training_people import refuse_trained_people, training_settings

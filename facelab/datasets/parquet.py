@@ -1,9 +1,7 @@
 """Parquet shards as the Hugging Face Hub has them: ``load("parquet:/path/to/folder")``, or one file.
 
-A column of photographs (a struct of ``bytes`` and ``path``, or plain binary) and a column of labels (text, whole numbers, or
-the numbers of a ``ClassLabel``, whose names stand as JSON in the schema's metadata under "huggingface"). They are found by
-their types and usual names, or named: ``parquet:PATH?image=img&label=person``; ``label=`` alone says that the people are not
-known.
+A column of photographs and a column of labels are found by their types and usual names (``parquet_columns``), or named:
+``parquet:PATH?image=img&label=person``; ``label=`` alone says that the people are not known.
 
 Rows are read in small batches of one row group at a time. What cannot be read is listed: a shard, a row group, or a row.
 """
@@ -11,7 +9,6 @@ Rows are read in small batches of one row group at a time. What cannot be read i
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +21,8 @@ import pandas as pd
 
 from facelab.datasets.decode import MAX_BYTES, Photograph
 from facelab.datasets.packed_paths import find_shards, parse_packed_path, shard_name
-from facelab.datasets.person_labels import USUAL_NAMES_IN_WORDS, label_text, usual_label
+from facelab.datasets.parquet_columns import Columns, find_columns
+from facelab.datasets.person_labels import label_text
 from facelab.datasets.sources import Source, register_family
 from facelab.datasets.trees import is_text
 from facelab.errors import BadImageError, BadParameterError, one_line
@@ -38,48 +36,14 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("image", "label")
 _ENDINGS = (".parquet",)
-_USUAL_IMAGES = {
-    "image",
-    "images",
-    "img",
-    "photo",
-    "photograph",
-    "picture",
-    "face",
-    "jpg",
-    "jpeg",
-    "png",
-    "image_bytes",
-}
-_NUMBERED = re.compile(  # train-00000-of-00004.parquet; a few years ago a hash stood behind
-    r"(.+?)-(\d{1,9})-of-(\d{1,9})(?:-[0-9a-f]{6,64})?\.parquet", re.IGNORECASE
-)
+# train-00000-of-00004.parquet; a few years ago a hash stood behind
+_NUMBERED = re.compile(r"(.+?)-(\d{1,9})-of-(\d{1,9})(?:-[0-9a-f]{6,64})?\.parquet", re.IGNORECASE)
 _SPLITS = {"train", "validation", "test"}  # folders of the Hub's own conversions
-_BATCH_BYTES, _MOST_ROWS = (
-    16 * 2**20,
-    100,
-)  # of photographs in memory at once, by what the file says of their mean length
+# photographs in memory at once, by what the file says of their mean length
+_BATCH_BYTES, _MOST_ROWS = 16 * 2**20, 100
 _LABEL_ROWS = 10_000
 # photographs are compressed already: what grows more than so, beyond so much, is a bomb
 _MOST_GROWTH, _FREE_GROWTH = 100, 64 * 2**20
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Where a shard has what is wanted; as paths of parquet, with a dot before what is inside a struct.
-
-    Attributes:
-        image, label: names of the columns; no label where the people are not known.
-        photograph: the bytes.
-        path: the name that a photograph had as a file, or None.
-        names: of a ClassLabel, by number.
-    """
-
-    image: str
-    label: str
-    photograph: str
-    path: str | None
-    names: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +53,7 @@ class _Shard:
     name: str
     length: int = 0
     file: pyarrow.parquet.ParquetFile | None = None
-    columns: _Columns | None = None
+    columns: Columns | None = None
     reason: str = ""
 
 
@@ -173,7 +137,7 @@ def _open_shards(root: Path, options: Mapping[str, str]) -> Iterator[_Shard]:
             with ExitStack() as opened:
                 try:
                     shard = replace(shard, length=os.stat(path).st_size, file=opened.enter_context(_open(path)))
-                    columns = _find_columns(shard.file, options if chosen is None else chosen)
+                    columns = find_columns(shard.file, options if chosen is None else chosen)
                     chosen = {"image": columns.image, "label": columns.label}
                     shard = replace(shard, columns=columns)
                 except BadParameterError as error:
@@ -303,144 +267,6 @@ def _size_of(shard: _Shard, group: int) -> int:
     if size > _MOST_GROWTH * shard.length + _FREE_GROWTH:
         raise ValueError(f"the {shard.length:,} bytes of the file would grow to {size:,}, as no photographs do")
     return size
-
-
-def _find_columns(file: pyarrow.parquet.ParquetFile, options: Mapping[str, str]) -> _Columns:
-    """The columns of photographs and labels.
-
-    Args:
-        file: the shard.
-        options: the names of some, as they were asked for.
-
-    Raises:
-        BadParameterError: which are meant is not clear, or those named are not there or of no such type.
-        ValueError: the schema cannot be read.
-    """
-    schema = file.schema_arrow
-    if len(set(schema.names)) < len(schema.names):
-        raise ValueError("two of its columns have one name")
-    features = _features(schema)
-    kinds = {name: _feature_kind(features.get(name)) for name in schema.names}
-    images = [name for name in schema.names if _is_image(schema.field(name).type) and kinds[name] in ("", "Image")]
-    labels = [name for name in schema.names if _is_label(schema.field(name).type)]
-    image = (
-        _choose("image", images, options.get("image"), schema) if options.get("image") else _guess_image(images, schema)
-    )
-    label = options.get("label")
-    if label is None:
-        label = _guess_label(labels, schema)
-    elif label:
-        _choose("label", labels, label, schema)
-    in_struct = not _is_binary(schema.field(image).type)
-    has_path = in_struct and _has_text(schema.field(image).type, "path")
-    names = _class_names(features[label]) if label and kinds[label] == "ClassLabel" else None
-    return _Columns(
-        image, label, f"{image}.bytes" if in_struct else image, f"{image}.path" if has_path else None, names
-    )
-
-
-def _listed(schema: pyarrow.Schema) -> str:
-    told = [f"{field.name!r} ({str(field.type)[:40]})" for field in schema][:20]
-    return "Its columns are: " + ", ".join(told) + (", ..." if len(schema) > len(told) else "") + "."
-
-
-def _choose(what: str, candidates: list[str], name: str, schema: pyarrow.Schema) -> str:
-    if name in candidates:
-        return name
-    fault = "that holds " + ("photographs" if what == "image" else "text or whole numbers")
-    there = f"The column {name!r} is none {fault}." if name in schema.names else f"It has no column {name!r}."
-    raise BadParameterError(f"{there} {_listed(schema)}", f"Name one {fault}: ?{what}=COLUMN behind the path.")
-
-
-def _guess_image(candidates: list[str], schema: pyarrow.Schema) -> str:
-    usual = [name for name in candidates if name.casefold() in _USUAL_IMAGES]
-    found = candidates if len(candidates) == 1 else usual
-    if len(found) == 1:
-        return found[0]
-    problem = (
-        "It has no column of photographs"
-        if not candidates
-        else "Which of its columns holds the photographs is not clear"
-    )
-    raise BadParameterError(f"{problem}. {_listed(schema)}", "Name it: ?image=COLUMN behind the path.")
-
-
-def _guess_label(candidates: list[str], schema: pyarrow.Schema) -> str:
-    found = usual_label(candidates)
-    if len(found) == 1:
-        return found[0]
-    problem = "Which of its columns says the person is not clear" if found else (
-        f"It has no column of whole numbers or text that is called {USUAL_NAMES_IN_WORDS}"
-    )  # fmt: skip
-    remedy = "Name the one that says the person, ?label=COLUMN behind the path, or write ?label= where none does."
-    raise BadParameterError(f"{problem}. {_listed(schema)}", remedy)
-
-
-def _is_binary(kind: pyarrow.DataType) -> bool:
-    from pyarrow import types
-
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-
-
-def _is_text(kind: pyarrow.DataType) -> bool:
-    from pyarrow import types
-
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-
-
-def _is_image(kind: pyarrow.DataType) -> bool:
-    from pyarrow import types
-
-    if not types.is_struct(kind):
-        return _is_binary(kind)
-    place = kind.get_field_index("bytes")
-    return place >= 0 and _is_binary(kind.field(place).type)
-
-
-def _has_text(kind: pyarrow.DataType, name: str) -> bool:
-    place = kind.get_field_index(name)
-    return place >= 0 and _is_text(kind.field(place).type)
-
-
-def _is_label(kind: pyarrow.DataType) -> bool:
-    from pyarrow import types
-
-    value = kind.value_type if types.is_dictionary(kind) else kind
-    return types.is_integer(value) or _is_text(value)
-
-
-def _features(schema: pyarrow.Schema) -> dict[str, object]:
-    """What the library ``datasets`` has written of the columns; empty where it has not.
-
-    Raises:
-        ValueError: it is no JSON of that kind.
-    """
-    text = (schema.metadata or {}).get(b"huggingface")
-    if text is None:
-        return {}
-    try:
-        features = json.loads(text)["info"]["features"]
-    except (LookupError, TypeError, RecursionError) as error:
-        raise ValueError("its metadata of Hugging Face say no features") from error
-    if not isinstance(features, dict):
-        raise ValueError("its metadata of Hugging Face say no features")
-    return features
-
-
-def _feature_kind(feature: object) -> str:
-    kind = feature.get("_type") if isinstance(feature, dict) else None
-    return kind if kind in ("Image", "ClassLabel", "Audio", "Video") else ""
-
-
-def _class_names(feature: dict[str, object]) -> list[str]:
-    names = feature.get("names")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its ClassLabel has no list of names")
-    texts = [label_text(name) for name in names]
-    if len(set(texts)) < len(texts):
-        raise ValueError("its ClassLabel has one name twice")
-    return texts
 
 
 def _split(shard: str) -> str:

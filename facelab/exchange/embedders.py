@@ -23,7 +23,7 @@ from facelab.methods.storage import load_method
 from facelab.paths import user_path
 
 if TYPE_CHECKING:
-    from facelab.exchange.onnx_embedder import OnnxInput
+    from facelab.exchange.onnx_input import OnnxInput
 
 SFACE = "sface"
 #: what crops a network learned from -> template of ``cropping.align`` by which a detected face is cut out for it.
