@@ -51,6 +51,12 @@ def test_sface_agrees_with_opencvs_own_alignment(found):
     assert first @ second > first @ other + 0.3
 
 
+def test_a_file_of_weights_alone_is_sent_to_its_folder(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(FacelabError, match=r"without what builds their network. Give the folder of facelab export"):
+        new_embedder(str(tmp_path / "model.safetensors"))
+
+
 def test_the_order_of_the_colours_matters_and_grey_is_three_equal_ones(found):
     embedder, (image, face) = new_embedder(), found[0]
     assert np.array_equal(embedder.embed(image[:, :, :1], face), embedder.embed(image, face))

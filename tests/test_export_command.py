@@ -188,6 +188,23 @@ def test_what_was_not_measured_has_its_terms_all_the_same(tmp_path, monkeypatch,
     assert code == 0 and "Not known to this file" in (tmp_path / "alone" / "README.md").read_text()
 
 
+def test_what_learned_from_records_says_aligned_crops(tmp_path, facelab_command):
+    from facelab.methods import save_method
+
+    stored = stored_method()
+    save_method(stored.method, tmp_path / "run" / "method.pt", size=24, classes=4, options=stored.options)
+    (tmp_path / "run" / "command.txt").write_text("facelab train classifier --dataset rec:/faces\n", encoding="utf-8")
+    for run, words, crop in (
+        ("run", (), "arcface"),
+        ("run/method.pt", (), "arcface"),
+        ("run", ("--crop", "dataset"), "dataset"),
+    ):
+        code, said, errors = facelab_command("export", tmp_path / run, tmp_path / "out", *words)
+        assert (code, errors) == (0, "") and f"crop: {crop}" in said
+        assert load_model(tmp_path / "out").config["preprocessing"]["crop"] == crop
+    assert ("aligned to ArcFace" in (tmp_path / "out" / "README.md").read_text()) == (crop == "arcface")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -184,3 +184,10 @@ def test_only_the_order_of_the_scores_matters(case):
     values, same = case
     a, b = roc(values, same), roc(np.exp(values), same)
     assert (eer(a), auc(a)) == pytest.approx((eer(b), auc(b)))
+
+
+def test_an_interval_of_accuracy_stays_a_share():
+    """Two folds of 1 and 3/4: Student's t with one degree of freedom reaches far over 1."""
+    scores, same = np.array([0.9, 0.8, 0.2, 0.1, 0.9, 0.1, 0.8, 0.9]), np.array([1, 1, 0, 0, 1, 0, 1, 0], bool)
+    found = lfw_view2(scores, same, np.repeat([1, 2], 4))
+    assert found.mean == 0.875 and (found.estimate.low, found.estimate.high) == (0.0, 1.0)

@@ -42,7 +42,11 @@ def test_one_record_and_a_table(tree, tmp_path, method, monkeypatch, capsys):  #
     assert "accuracy, 3 folds" in out and "TAR at FAR 0.1" in out and "TAR at FAR 0.01" not in out
     assert "whom the network learned from is not known" in out and "no face was searched for" in out
     (record,) = find_records(tmp_path / "runs" / "records")
-    assert record.name == "verify" and record.parameters["mirror"] and record.parameters["dataset"] == name
+    assert (
+        record.name == "verify run/method.pt, mirror"
+        and record.parameters["mirror"]
+        and record.parameters["dataset"] == name
+    )
     assert set(record.metrics) == {f"{one}/{name}" for one in ("accuracy", "standard error", "eer", "auc", "tar@0.1")}
     pair_set = load_pair_set(name, 24)
     from facelab.exchange.embedders import new_embedder
@@ -52,7 +56,7 @@ def test_one_record_and_a_table(tree, tmp_path, method, monkeypatch, capsys):  #
     assert record.metrics[f"eer/{name}"].low == expected.estimates["eer"].low
     assert record.data[name]["sha256"] == pair_set.faces.sha256 and record.wall_seconds > 0
     assert call(monkeypatch, "leaderboard", "--metric", "^eer/") == 0
-    assert "eer/" in capsys.readouterr().out
+    assert "verify run/method.pt, mirror" in (told := capsys.readouterr().out) and "eer/" in told
     assert call(monkeypatch, *shlex.split(record.command)[1:]) == 0  # the line that makes it again: the same record
     (again,) = find_records(tmp_path / "runs" / "records")
     assert again.metrics == record.metrics and again.command == record.command
@@ -116,7 +120,33 @@ def test_people_who_trained_are_no_verification_set(data, method):
     with pytest.raises(LeakageError, match=r"20 of 20 test people are in training.*--people unseen"):
         refuse_trained_people(training_settings(str(method)), faces)
     left_by_training(method, dataset="folder:/elsewhere")
-    assert "other photographs" in refuse_trained_people(training_settings(str(method)), faces)
+    assert "another source" in refuse_trained_people(training_settings(str(method)), faces)
+
+
+def test_the_home_folder_hides_nobody_who_trained(data, method, monkeypatch):
+    left_by_training(method, people="known")
+    monkeypatch.setenv("HOME", str(method.parent.parent))
+    monkeypatch.setenv("USERPROFILE", str(method.parent.parent))
+    assert training_settings("~/run/method.pt") == training_settings(str(method)) is not None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "crop"),
+    [("rec:/faces", "arcface"), ("rec:/faces+rec:/more", "arcface"), ("rec:/faces+lfw", "dataset"), ("orl", "dataset")],
+)
+def test_a_method_gets_the_crops_that_it_learned_from(method, tmp_path, dataset, crop):
+    """Told by its record, or by its command where nothing was measured; ``facelab export`` writes the same."""
+    from facelab.exchange.embedders import new_embedder
+    from facelab.exchange.training_record import crop_of_training
+
+    assert new_embedder(str(method)).crop == "dataset"  # nothing is known
+    (method.parent / "command.txt").write_text(
+        f"facelab train supcon --dataset {dataset} --size 24\n", encoding="utf-8"
+    )
+    assert crop_of_training(method) == crop
+    (method.parent / "command.txt").unlink()
+    left_by_training(method, dataset=dataset)
+    assert new_embedder(str(method)).crop == crop
 
 
 def test_half_of_the_people_of_a_folder_trained(tree, tmp_path, method):  # noqa: F811

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,27 +27,30 @@ def export(
         typer.Option("--labels", help="Of a classifier, with its classes and their names: personal data of others."),
     ] = False,
     crop: Annotated[
-        str,
-        typer.Option(help="How its faces were cut out: dataset, or arcface (aligned to 112 pixels, as in .rec files)."),
-    ] = "dataset",
+        str | None,
+        typer.Option(
+            help="How its faces were cut out: dataset, or arcface (aligned by five points; the default after rec:PATH)."
+        ),
+    ] = None,
     record: Annotated[
         list[Path] | None, typer.Option(help="Record of something else measured of it, for the card.")
     ] = None,
 ) -> None:
     """Write a trained network for others: safetensors, ONNX, and a model card. What served the training alone stays behind."""
     from facelab.exchange.model_folder import FILES, export_model
+    from facelab.exchange.training_record import crop_of_training, record_of_run
     from facelab.methods import load_method
     from facelab.records import read_record
 
     run, out_dir = user_path(run), user_path(out_dir)
     path = _method_file(run, head)
-    own = _record_of_run(run) if run.is_dir() else None
+    own = record_of_run(run) if run.is_dir() else None
     others = [read_record(user_path(other)) for other in record or ()]
     stored = load_method(path)
     model = export_model(
         stored,
         out_dir,
-        crop=crop,
+        crop=crop_of_training(path) if crop is None else crop,
         labels=_people(stored, own) if labels else None,
         records=[*filter(None, [own]), *others],
     )
@@ -56,7 +58,10 @@ def export(
         if (out_dir / name).is_file():
             console.print(f"{out_dir / name}  {(out_dir / name).stat().st_size:,} bytes")
     channels = {1: "grey", 3: "RGB"}[model.in_channels]
-    console.print(f"takes {channels} crops of {model.size} x {model.size} pixels, gives {model.dimension} numbers")
+    console.print(
+        f"takes {channels} crops of {model.size} x {model.size} pixels, gives {model.dimension} numbers; "
+        f"crop: {model.config['preprocessing']['crop']}"
+    )
     if labels:
         console.print(f"labels.json names {len(model.labels)} people: hand it to nobody who may not have their names")
     if not any(one.metrics for one in (own, *others) if one is not None):
@@ -82,23 +87,6 @@ def _method_file(run: Path, head: bool) -> Path:
         )
         raise FacelabError(f"{run} holds no {path.name}.", remedy)
     return path
-
-
-def _record_of_run(run: Path) -> Record | None:
-    """What is known of a run: its record, or where nothing was measured the data set that its command names."""
-    from facelab.records import Record, read_record
-
-    if (run / "record.json").is_file():
-        return read_record(run / "record.json")
-    path = run / "command.txt"
-    if not path.is_file():
-        return None
-    command = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-    try:
-        words = shlex.split(command)
-        return Record("facelab train", command, {"dataset": words[words.index("--dataset") + 1]})
-    except (ValueError, IndexError):  # somebody else's file
-        return None
 
 
 def _people(stored: StoredMethod, record: Record | None) -> list[str]:

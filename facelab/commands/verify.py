@@ -96,7 +96,9 @@ def verify(
         "seed": seed,
         **words,
     }
-    record = records.Record("verify", _command_line([absolute_set_name(name) for name in sets], parameters), parameters)
+    record = records.Record(
+        _record_name(parameters), _command_line([absolute_set_name(name) for name in sets], parameters), parameters
+    )
     for name, one, note in zip(sets, loaded, known, strict=True):
         found = verify_set(network, one, mirror=mirror, cohort=others, seed=seed)
         record.data[name] = one.faces.describe() | {"pairs": len(one.pairs), "folds": one.folds, "training": note}
@@ -151,6 +153,14 @@ def _command_line(sets: list[str], parameters: dict[str, object]) -> str:
     valued = ("cohort", "search_side", "seed", *_ONNX_OPTIONS)
     line += [f"--{name.replace('_', '-')}={parameters[name]}" for name in valued if parameters[name] is not None]
     return shlex.join(line)
+
+
+def _record_name(parameters: dict[str, object]) -> str:
+    """What the leaderboard tells judged networks apart by: a ``method.pt`` is called as its run is."""
+    path = Path(str(parameters["embedder"]))
+    name = f"verify {f'{path.parent.name}/{path.name}' if path.suffix else path.name}"
+    name += ", mirror" if parameters["mirror"] else ""
+    return name if parameters["cohort"] is None else f"{name}, cohort {parameters['cohort']}"
 
 
 def _metrics(found: Verification) -> dict[str, Metric]:

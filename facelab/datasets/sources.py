@@ -16,6 +16,8 @@ from facelab.datasets.trees import is_text
 from facelab.errors import BadImageError, BadParameterError, nearest_name
 from facelab.paths import absolute_path, user_path
 
+ALIGNED_FAMILIES = ("bin", "rec")  #: whose photographs are aligned crops by custom: the forms that insightface packs
+
 
 @dataclass(frozen=True)
 class Source:
@@ -130,6 +132,11 @@ def path_of_family(path: str) -> Path:
 def all_sources() -> list[Source]:
     """Every registered source, by name."""
     return [_SOURCES[name] for name in sorted(_SOURCES)]
+
+
+def is_of_aligned_crops(name: str) -> bool:
+    """Whether all photographs of a data set come in a form of aligned crops; errors as of ``parse_joined_name``."""
+    return all(part.partition(":")[0] in ALIGNED_FAMILIES for part in parse_joined_name(name))
 
 
 def parse_joined_name(name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import integrate
@@ -200,10 +200,13 @@ def lfw_view2(scores: np.ndarray, same: np.ndarray, fold: np.ndarray, model: np.
             )
         thresholds[row], _ = best_threshold(scores[fitting], same[fitting])
         accuracies[row] = pair_accuracy(scores[tested], same[tested], thresholds[row])
+    estimate = mean_interval(
+        accuracies, "t over folds", "folds"
+    )  # Student's t knows no bounds; a mean of shares has two
     return View2Result(
         mean=float(accuracies.mean()),
         standard_error=float(accuracies.std(ddof=1) / np.sqrt(len(numbers))),
         folds=accuracies,
         thresholds=thresholds,
-        estimate=mean_interval(accuracies, "t over folds", "folds"),
+        estimate=replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high)),
     )

@@ -4,6 +4,7 @@
 whose input ``onnx_input`` knows and which ``onnx_trial`` runs first in a process of its own; ``photographs`` embeds all
 photographs of a set. ``exported_model`` is a trained network as it is handed on, ``model_folder`` its files in the form of
 the Hugging Face Hub, with ``model_card`` and ``onnx_file``; ``quantization`` makes that file smaller.
+``training_record`` is what ``facelab train`` left beside a method.
 
 Imports from facelab: datasets, cropping, augment, methods, records.
 """

@@ -19,6 +19,7 @@ from facelab.augment import as_batch
 from facelab.cropping import Detector, Face, align, largest_face, model_file
 from facelab.datasets.decode import resize
 from facelab.errors import BadParameterError, FacelabError
+from facelab.exchange.training_record import crop_of_training
 from facelab.methods.storage import load_method
 from facelab.paths import user_path
 
@@ -103,6 +104,11 @@ def new_embedder(name: str = SFACE, onnx_input: OnnxInput | None = None) -> Embe
         )
     if path.is_dir():
         return ExportedEmbedder(path)
+    if path.suffix.lower() == ".safetensors":
+        raise FacelabError(
+            f"{name} is a file of weights, without what builds their network.",
+            "Give the folder of facelab export that holds it.",
+        )
     if is_onnx:
         from facelab.exchange.onnx_embedder import OnnxEmbedder
 
@@ -201,7 +207,9 @@ class SFace(CropEmbedder):
 
 
 class StoredEmbedder(CropEmbedder):
-    """A method that was trained here, from its ``method.pt``; crops by the eyes, at the size and colour that it learned.
+    """A method that was trained here, from its ``method.pt``; crops at the size and colour that it learned.
+
+    They are cut out by the eyes, or by ArcFace's five points where ``training_record`` knows that it learned from such crops.
 
     Args:
         path: the file.
@@ -210,10 +218,9 @@ class StoredEmbedder(CropEmbedder):
         FacelabError: no such file, or it is not a stored method.
     """
 
-    crop = "dataset"
-
     def __init__(self, path: Path) -> None:
         stored = load_method(path)
+        self.crop = crop_of_training(path)
         self.name = str(path)
         self.fingerprint = fingerprint_of(path)
         self._method, self.side = stored.method, stored.size

@@ -19,12 +19,11 @@ from facelab.datasets import UNKNOWN, FaceSet, load
 from facelab.datasets.folds import contiguous_folds, folds_of_people
 from facelab.datasets.pair_files import lfw_pairs, read_listed_pairs, stored_pairs
 from facelab.datasets.pairs import Pairs, people_by_pairs, restrict_to_pairs
-from facelab.datasets.sources import absolute_name, parse_joined_name
+from facelab.datasets.sources import absolute_name, is_of_aligned_crops
 from facelab.datasets.verification_bin import bin_pairs
 from facelab.errors import BadParameterError, DataMissingError, nearest_name
 from facelab.paths import absolute_path, user_path
 
-ALIGNED_FAMILIES = ("bin", "rec")  #: whose photographs are aligned crops by custom: the forms that insightface packs
 _BIN = "bin:"  # what a PATH.bin is called as a data set
 _LISTS = {"lfw": lfw_pairs, "orl": stored_pairs}
 _FORMS = "Give PATH.bin, LIST@DATASET (pairs.txt@folder:PATH), lfw or orl."
@@ -85,7 +84,7 @@ def load_pair_set(
 
 def is_aligned(dataset: str, told: bool) -> bool:
     """Whether the photographs of a data set are aligned crops: as somebody says, or since its form is one of such crops."""
-    return told or all(part.partition(":")[0] in ALIGNED_FAMILIES for part in parse_joined_name(dataset))
+    return told or is_of_aligned_crops(dataset)
 
 
 def absolute_set_name(name: str) -> str:

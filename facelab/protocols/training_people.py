@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint, original_sources
 from facelab.errors import FacelabError, LeakageError, one_line
+from facelab.paths import user_path
 from facelab.protocols.closed_set import people_with_photos
 from facelab.protocols.unseen_people import split_unseen_people
 from facelab.records import read_record
@@ -16,8 +15,9 @@ _SETTINGS = ("dataset", "size", "people", "min_photos", "seed")
 
 def training_settings(embedder: str) -> dict[str, object] | None:
     """Data set and split of the training of a ``method.pt``, from the ``record.json`` beside it; None where it is not there."""
-    path = Path(embedder).with_name("record.json")
-    if Path(embedder).suffix != ".pt" or not path.is_file():
+    method = user_path(embedder)
+    path = method.with_name("record.json")
+    if method.suffix != ".pt" or not path.is_file():
         return None
     try:
         record = read_record(path)
@@ -44,7 +44,7 @@ def refuse_trained_people(settings: dict[str, object] | None, faces: FaceSet) ->
         return "whom the network learned from is not known here"
     trained = f"trained on {settings['dataset']}"
     if not original_sources(str(settings["dataset"])) & original_sources(faces.source):
-        return f"{trained}: other photographs; whether people are in both is not known"
+        return f"{trained}, by its name another source: whether people are in both is not known"
     try:
         everybody = people_with_photos(load(str(settings["dataset"]), settings["size"]), settings["min_photos"])
         train = split_unseen_people(everybody, settings["seed"])[0] if settings["people"] == "unseen" else everybody
