@@ -105,6 +105,15 @@ def test_the_network_for_aligned_faces_has_nine_places_from_its_least_side_on(st
         network(images(size=least - 1))
 
 
+@pytest.mark.parametrize(("height", "width"), [(3, 3), (4, 5), (6, 6), (7, 8), (11, 3)])
+def test_the_parts_of_the_last_map_are_those_of_adaptive_pooling(height, width):
+    """In training it is torch's own; afterwards the same numbers, in operations that ONNX has."""
+    pool = backbone("resnet9_aligned", width=8).body.pool
+    maps = torch.randn(2, 5, height, width)
+    expected = torch.nn.AdaptiveMaxPool2d(3)(maps)
+    assert torch.equal(pool.train()(maps), expected) and torch.equal(pool.eval()(maps), expected)
+
+
 def test_the_network_for_aligned_faces_tells_places_apart():
     """A bright spot in another corner: another embedding, where the greatest value over all positions hardly changes."""
     spots = torch.zeros(2, 3, 48, 48)

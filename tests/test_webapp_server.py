@@ -154,7 +154,7 @@ def test_a_calibration_of_another_embedder_is_refused(tmp_path, monkeypatch):
     path.write_text(json.dumps(content))
     assert "measured for another embedder (another) than sface" in refused(calibration=path, folder=tmp_path / "a")
     assert "There is no calibration" in refused(calibration=tmp_path / "none.json", folder=tmp_path / "a")
-    assert "no stored method" in refused(embedder=str(tmp_path / "m.pt"), folder=tmp_path / "a")
+    assert "There is no embedder" in refused(embedder=str(tmp_path / "m.pt"), folder=tmp_path / "a")
     assert not (tmp_path / "a").exists() and not (tmp_path / "key").exists()
 
 

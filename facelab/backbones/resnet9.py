@@ -55,13 +55,27 @@ class AlignedResNet9(nn.Module):
         self.layer1 = nn.Sequential(_convolution(width, 2 * width), nn.MaxPool2d(2), _Residual(2 * width))
         self.layer2 = nn.Sequential(_convolution(2 * width, 4 * width), nn.MaxPool2d(2), _Residual(4 * width))
         self.layer3 = _convolution(4 * width, 8 * width)
-        self.pool = nn.AdaptiveMaxPool2d(GRID)
+        self.pool = _GridMaxima()
         self.norm = nn.BatchNorm1d(8 * width * GRID**2)
         _start(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), H and W 12 or more, 23 with the stem "small", to (N, 72 width)."""
         return self.norm(self.pool(self.layer3(self.layer2(self.layer1(self.prep(x))))).flatten(1))
+
+
+class _GridMaxima(nn.Module):
+    """The greatest value in each of 3 x 3 parts, as ``nn.AdaptiveMaxPool2d(3)``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return nn.functional.adaptive_max_pool2d(x, GRID)
+        # the same numbers, part by part: ONNX has no such pooling for sides that are no multiples of three
+        for axis in (2, 3):
+            side = int(x.shape[axis])
+            ends = [(part * side // GRID, -(-(part + 1) * side // GRID)) for part in range(GRID)]
+            x = torch.cat([x.narrow(axis, start, end - start).amax(axis, keepdim=True) for start, end in ends], axis)
+        return x
 
 
 class _Residual(nn.Module):

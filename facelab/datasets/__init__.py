@@ -3,6 +3,8 @@
 Imports from facelab: no other folder.
 """
 
+import pandas as pd
+
 # Importing a source registers it.
 from facelab.datasets import (  # noqa: F401
     casia,
@@ -24,5 +26,8 @@ from facelab.datasets import (  # noqa: F401
 from facelab.datasets.derived_sets import derived_set
 from facelab.datasets.faceset import UNKNOWN, FaceSet, RejectedFile, RejectedFilesWarning
 from facelab.datasets.loading import load
+
+# Where pyarrow is installed, pandas keeps text by it, and then refuses names of files that are not UTF-8
+pd.set_option("mode.string_storage", "python")
 
 __all__ = ["UNKNOWN", "FaceSet", "RejectedFile", "RejectedFilesWarning", "derived_set", "load"]

@@ -56,7 +56,7 @@ def onnx_bytes(model: ExportedModel) -> bytes:
         for words in _OLD_EXPORTER:
             warnings.filterwarnings("ignore", message=words, category=DeprecationWarning)
         # a network looks at the shape of what it gets; here it is one and the same
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=r"facelab\.backbones\.wrapper")
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=r"facelab\.backbones\.\w+")
         torch.onnx.export(
             model,
             (torch.zeros(1, model.in_channels, model.size, model.size),),
