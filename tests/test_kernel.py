@@ -291,8 +291,10 @@ class PreemptedError(Exception):
     pass
 
 asked = []
+# with names of its own: a kernel that is slow to end gets SIGTERM when those of the notebook are gone
+note = lambda number, frame, asked=asked, Signals=signal.Signals: asked.append(Signals(number).name)
 for name in ("SIGTERM", "SIGUSR1", "SIGUSR2"):
-    signal.signal(getattr(signal, name), lambda number, frame: asked.append(signal.Signals(number).name))
+    signal.signal(getattr(signal, name), note)
 Path("pid").write_text(str(os.getpid()))
 while not asked:
     time.sleep(0.05)
