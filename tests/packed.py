@@ -1,8 +1,15 @@
-"""Files packed as insightface's tools pack them, written from the published layout: for tests alone."""
+"""Packed data sets, for tests alone: files as insightface's tools pack them, by the published layout; and a look inside."""
 
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facelab.datasets.decode import decode_into
+from facelab.datasets.faceset import RejectedFile
+from facelab.datasets.sources import Source
 
 MAGIC = (0xCED7230A).to_bytes(4, "little")
 
@@ -66,3 +73,13 @@ def python2_pickle(photographs: Sequence[bytes], same: Sequence[bool], protocol:
     ]
     flags = [b"\x88" if flag else b"\x89" for flag in same]
     return b"\x80\x02]q\x01(" + b"".join(texts) + b"e]q\x02(" + b"".join(flags) + b"e\x86q\x03."
+
+
+def index_and_decode(source: Source, root: Path) -> tuple[pd.DataFrame, list[RejectedFile]]:
+    """The index of a source, and what of its usable rows could not be decoded: each row that was not written."""
+    table = source.index(root)
+    usable = table[table["rejected"] == ""].reset_index(drop=True)
+    pixels = np.zeros((len(usable), 8, 8, 3), np.uint8)
+    written, faults = decode_into(pixels, source.read(root, usable), threads=1)
+    assert len(faults) == (~written).sum()
+    return table, faults

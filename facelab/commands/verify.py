@@ -14,8 +14,6 @@ from facelab.commands.console import console, print_table
 from facelab.errors import BadParameterError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from facelab.exchange.embedders import Embedder
     from facelab.protocols.pair_sets import PairSet
     from facelab.protocols.verification import Verification
@@ -67,7 +65,7 @@ def verify(
     from facelab.paths import absolute_path, runs_root
     from facelab.protocols.pair_sets import absolute_set_name
     from facelab.protocols.training_people import refuse_trained_people, training_settings
-    from facelab.protocols.verification import needs_search
+    from facelab.protocols.verification import embed_cohort, needs_search
     from facelab.protocols.verification import verify as verify_set
 
     started = time.perf_counter()
@@ -83,7 +81,7 @@ def verify(
     others = None
     if cohort is not None:
         cohort = absolute_name(cohort)
-        others = _embed_cohort(cohort, network, loaded, search_side, aligned, mirror, seed)
+        others = embed_cohort(network, cohort, loaded, search_side, aligned=aligned, mirror=mirror, seed=seed)
 
     parameters = {
         "embedder": embedder if embedder == "sface" else str(absolute_path(embedder)),
@@ -120,30 +118,6 @@ def _load(name: str, network: Embedder, search_side: int, aligned: bool, seed: i
     return load_pair_set(
         name, network.side, search_side if network.crop == "arcface" else None, aligned=aligned, seed=seed
     )
-
-
-def _embed_cohort(
-    name: str, network: Embedder, sets: list[PairSet], search_side: int, aligned: bool, mirror: bool, seed: int
-) -> np.ndarray:
-    """Embeddings of a cohort, of whom nobody is in one of the sets as far as names tell."""
-    from facelab.datasets import load
-    from facelab.datasets.leakage import assert_disjoint, original_sources
-    from facelab.errors import LeakageError
-    from facelab.protocols.pair_sets import is_aligned
-    from facelab.protocols.verification import draw_cohort, embed_for, needs_search
-
-    cut = is_aligned(name, aligned)
-    searched = needs_search(network, cut)
-    faces = draw_cohort(load(name, search_side if searched else network.side, one_per_person=True), seed)
-    for one in sets:
-        if original_sources(faces.source) & original_sources(one.faces.source):
-            try:
-                assert_disjoint(faces, one.faces, kinds=("identity", "file"))
-            except LeakageError as error:
-                raise LeakageError(
-                    f"The cohort {name} is not of other people than {one.name}.", "Take another data set."
-                ) from error
-    return embed_for(network, faces, cut, mirror=mirror).embeddings
 
 
 def _command_line(sets: list[str], parameters: dict[str, object]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from facelab.datasets.sources import Source, path_of_family, read_files, register_family
+from facelab.datasets.sources import Source, path_of_family, read_files, register_family, source_by_path
 from facelab.datasets.trees import person_tree
 
 
@@ -15,14 +15,11 @@ def folder_source(path: str) -> Source:
         BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
     """
     root = path_of_family(path)
-    return Source(
+    return source_by_path(
         name=f"folder:{path}",
         title=f"Photographs in {root}",
-        facts="Counted when it is read",
-        license="Yours to know",
         instructions=f"There is no folder {root}: give the path of a folder that holds one folder a person.",
         layout="PATH/PERSON/PHOTO, with .jpg, .png, .webp, .tif or other photographs at any depth",
-        citation="",
         locate=lambda: root if os.path.isdir(root) else None,
         index=person_tree,
         read=read_files,

@@ -23,7 +23,7 @@ from facelab.datasets.decode import MAX_BYTES, Photograph
 from facelab.datasets.packed_paths import find_shards, parse_packed_path, shard_name
 from facelab.datasets.parquet_columns import Columns, find_columns
 from facelab.datasets.person_labels import label_text
-from facelab.datasets.sources import Source, register_family
+from facelab.datasets.sources import Source, register_family, source_by_path
 from facelab.datasets.trees import is_text
 from facelab.errors import BadImageError, BadParameterError, one_line
 from facelab.extras import needs_extra
@@ -64,14 +64,11 @@ def parquet_source(path: str) -> Source:
         BadParameterError: no such path can be, or an option is given twice.
     """
     root, options = parse_packed_path(path, _OPTIONS)
-    return Source(
+    return source_by_path(
         name=f"parquet:{path}",
         title=f"Parquet shards in {root}",
-        facts="Counted when they are read",
-        license="Yours to know",
         instructions=f"There is no {root}: give the path of a .parquet file, or of a folder that holds some.",
         layout="PATH or PATH/**/*.parquet, with a column of photographs and one of labels",
-        citation="",
         locate=lambda: root if os.path.exists(root) else None,
         index=functools.partial(index, options),
         read=functools.partial(read, options),

@@ -30,7 +30,7 @@ import pandas as pd
 
 from facelab.datasets.decode import Photograph
 from facelab.datasets.recordio import Record, RecordFile
-from facelab.datasets.sources import Source, path_of_family, register_family
+from facelab.datasets.sources import Source, path_of_family, register_family, source_by_path
 from facelab.datasets.text_files import read_lines
 from facelab.datasets.trees import sorted_entries
 from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
@@ -83,14 +83,11 @@ def rec_source(path: str) -> Source:
         BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
     """
     place = path_of_family(path)
-    return Source(
+    return source_by_path(
         name=f"rec:{path}",
         title=f"Photographs packed by MXNet in {place}",
-        facts="Counted when it is read",
-        license="Yours to know",
         instructions=f"There is no {place}: give the path of a .rec file, or of the folder that holds train.rec.",
         layout="PATH/train.rec with train.idx and property beside it where they are there, as insightface packs photographs",
-        citation="",
         locate=lambda: locate(place),
         index=index,
         read=read,

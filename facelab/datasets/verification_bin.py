@@ -19,7 +19,7 @@ from facelab.datasets.decode import MAX_BYTES, Photograph
 from facelab.datasets.faceset import FaceSet
 from facelab.datasets.pairs import Pairs
 from facelab.datasets.plain_pickle import read_plain_pickle
-from facelab.datasets.sources import Source, path_of_family, register_family
+from facelab.datasets.sources import Source, path_of_family, register_family, source_by_path
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
 FOLDS = 10  #: of the protocol, as of LFW's View 2
@@ -35,14 +35,11 @@ def bin_source(path: str) -> Source:
         BadParameterError: no such path can be, or it is not text and so cannot stand in a record.
     """
     place = path_of_family(path)
-    return Source(
+    return source_by_path(
         name=f"bin:{path}",
         title=f"Verification set {place}",
-        facts="Counted when it is read",
-        license="Yours to know",
         instructions=f"There is no file {place}: give the path of a .bin file.",
         layout="PATH is a pickle of encoded photographs and of one truth value for each two of them, as insightface's lfw.bin",
-        citation="",
         locate=lambda: place if os.path.isfile(place) else None,
         index=index,
         read=read,

@@ -23,7 +23,7 @@ import pandas as pd
 from facelab.datasets.decode import MAX_BYTES, Photograph
 from facelab.datasets.packed_paths import find_shards, parse_packed_path, shard_name
 from facelab.datasets.person_labels import is_usual_label, label_text, usual_label
-from facelab.datasets.sources import Source, register_family
+from facelab.datasets.sources import Source, register_family, source_by_path
 from facelab.datasets.tar_members import DamagedTarError, TarMember, TarReader
 from facelab.datasets.trees import NO_TEXT, is_litter, is_photograph, is_text
 from facelab.errors import BadParameterError
@@ -72,14 +72,11 @@ def webdataset_source(path: str) -> Source:
         raise BadParameterError(
             f"{label!r} says no person of a webdataset.", "Write ?label= and json.FIELD, cls, txt, key or nothing."
         )
-    return Source(
+    return source_by_path(
         name=f"webdataset:{path}",
         title=f"Webdataset tars in {root}",
-        facts="Counted when they are read",
-        license="Yours to know",
         instructions=f"There is no {root}: give the path of a .tar or .tar.gz file, or of a folder that holds some.",
         layout="PATH or PATH/**/*.tar, with KEY.jpg and KEY.json, KEY.cls or KEY.txt, or PERSON/PHOTO.jpg",
-        citation="",
         locate=lambda: root if os.path.exists(root) else None,
         index=functools.partial(index, label),
         read=read,

@@ -160,22 +160,12 @@ def fit_crops(crops: np.ndarray, side: int, channels: int) -> np.ndarray:
     return fitted
 
 
-class CropEmbedder:
+class CropEmbedder(Embedder):
     """Base of the embedders here: a face on a photograph is cut out, then embedded as a crop."""
-
-    name: str
-    fingerprint: str
-    dimension: int
-    side: int
-    crop: str
 
     def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
         """See ``Embedder``."""
         return self.embed_crops(cut_out(self, image, face)[None])[0]
-
-    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
-        """See ``Embedder``."""
-        raise NotImplementedError
 
 
 class SFace(CropEmbedder):

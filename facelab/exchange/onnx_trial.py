@@ -20,13 +20,7 @@ def main() -> None:
 
     name, kind, shape = json.loads(sys.stdin.buffer.readline())
     model = sys.stdin.buffer.read()
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY + 4 * len(model),) * 2)
-    except (ImportError, ValueError, OSError):  # Windows, or a system that has a lower limit already
-        pass
+    _limit_memory(_MEMORY + 4 * len(model))
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads, options.inter_op_num_threads = 4, 1, 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -36,6 +30,18 @@ def main() -> None:
         for output, value in zip(session.get_outputs(), found, strict=True)
     ]
     print(json.dumps(outputs))
+
+
+def _limit_memory(most: int) -> None:
+    """Bytes of address space of this process, where the system counts them (Linux); a lower limit that it has stays."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    _, allowed = resource.getrlimit(resource.RLIMIT_AS)
+    most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

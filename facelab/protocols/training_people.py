@@ -5,10 +5,10 @@ from __future__ import annotations
 from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint, original_sources
 from facelab.errors import FacelabError, LeakageError, one_line
+from facelab.exchange.training_record import record_of_run
 from facelab.paths import user_path
 from facelab.protocols.closed_set import people_with_photos
 from facelab.protocols.unseen_people import split_unseen_people
-from facelab.records import read_record
 
 _SETTINGS = ("dataset", "size", "people", "min_photos", "seed")
 
@@ -16,15 +16,14 @@ _SETTINGS = ("dataset", "size", "people", "min_photos", "seed")
 def training_settings(embedder: str) -> dict[str, object] | None:
     """Data set and split of the training of a ``method.pt``, from the ``record.json`` beside it; None where it is not there."""
     method = user_path(embedder)
-    path = method.with_name("record.json")
-    if method.suffix != ".pt" or not path.is_file():
-        return None
     try:
-        record = read_record(path)
-    except FacelabError:  # somebody else's file, or a damaged one
+        record = record_of_run(method.parent) if method.suffix == ".pt" else None
+    except (FacelabError, OSError):  # somebody else's file, or a damaged one
+        record = None
+    if record is None or not record.name.startswith("train "):  # a run that was not measured says only its data set
         return None
     settings = {name: record.parameters.get(name) for name in _SETTINGS}
-    return settings if record.name.startswith("train ") and isinstance(settings["dataset"], str) else None
+    return settings if isinstance(settings["dataset"], str) else None
 
 
 def refuse_trained_people(settings: dict[str, object] | None, faces: FaceSet) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facelab.cropping import Detector
-from facelab.datasets import FaceSet
+from facelab.datasets import FaceSet, load
+from facelab.datasets.leakage import assert_disjoint, original_sources
 from facelab.datasets.pairs import Pairs
+from facelab.errors import LeakageError
 from facelab.evaluation import (
     Estimate,
     View2Result,
@@ -20,15 +23,14 @@ from facelab.evaluation import (
 )
 from facelab.exchange.embedders import Embedder
 from facelab.exchange.photographs import DETECTOR, PhotographEmbeddings, embed_photographs, embed_squares
-from facelab.protocols.pair_sets import PairSet
+from facelab.protocols.pair_sets import PairSet, is_aligned
 from facelab.scoring import Cohort, s_norm
 
 #: Pairs that a photograph must be in on average, so that photographs are drawn again within people, too. In a list like that of
 #: View 2, where most are in one or two, that would drop half of the genuine pairs in each draw.
 MIN_PAIRS_EACH = 10
-MOST_COHORT = (
-    1000  #: photographs of a cohort; the mean of so many impostor scores is known to a thirtieth of their spread
-)
+#: Photographs of a cohort; the mean of so many impostor scores is known to a thirtieth of their spread.
+MOST_COHORT = 1000
 _AT_A_TIME = 4096  # photographs whose scores with the cohort are in memory
 _TOLD_BY_PAIRS = "as far as the pairs tell people"
 
@@ -98,6 +100,47 @@ def draw_cohort(faces: FaceSet, seed: int = 0) -> FaceSet:
     if len(faces) <= MOST_COHORT:
         return faces
     return faces.subset(np.sort(np.random.default_rng(seed).choice(len(faces), MOST_COHORT, replace=False)))
+
+
+def embed_cohort(
+    embedder: Embedder,
+    name: str,
+    sets: Sequence[PairSet],
+    search_side: int,
+    *,
+    aligned: bool = False,
+    mirror: bool = False,
+    seed: int = 0,
+) -> np.ndarray:
+    """Embeddings of a cohort, one photograph a person, of whom nobody is in one of the sets as far as names tell.
+
+    Args:
+        embedder: of ``exchange.embedders``.
+        name: of a data set. ``draw_cohort`` says which of its photographs are taken.
+        sets: that it is the cohort of.
+        search_side: in pixels, at which whole photographs are searched for faces.
+        aligned: whether its photographs are aligned crops, whatever their form says.
+        mirror: as for ``verify``.
+        seed: of the draw.
+
+    Returns:
+        float32 (K, D), of norm 1.
+
+    Raises:
+        LeakageError: it shows somebody of a set.
+    """
+    cut = is_aligned(name, aligned)
+    side = search_side if needs_search(embedder, cut) else embedder.side
+    faces = draw_cohort(load(name, side, one_per_person=True), seed)
+    for one in sets:
+        if original_sources(faces.source) & original_sources(one.faces.source):
+            try:
+                assert_disjoint(faces, one.faces, kinds=("identity", "file"))
+            except LeakageError as error:
+                raise LeakageError(
+                    f"The cohort {name} is not of other people than {one.name}.", "Take another data set."
+                ) from error
+    return embed_for(embedder, faces, cut, mirror=mirror).embeddings
 
 
 def score_pairs(embeddings: np.ndarray, pairs: Pairs, cohort: np.ndarray | None = None) -> np.ndarray:
