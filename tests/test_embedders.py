@@ -118,6 +118,8 @@ def test_what_cannot_be_embedded_is_one_clear_error(tmp_path, found):
         new_embedder().embed(image, face)
     with pytest.raises(FacelabError, match="There is no embedder"):
         new_embedder(str(tmp_path / "nothing.pt"))
+    with pytest.raises(FacelabError, match="There is no embedder SFase. Did you mean 'sface'?"):
+        new_embedder("SFase")
     stored(tmp_path / "method.pt", 1)
     embedder = new_embedder(str(tmp_path / "method.pt"))
     for parameter in embedder._method.parameters():

@@ -18,7 +18,7 @@ import torch
 from facelab.augment import as_batch
 from facelab.cropping import Detector, Face, align, largest_face, model_file
 from facelab.datasets.decode import resize
-from facelab.errors import BadParameterError, FacelabError
+from facelab.errors import BadParameterError, FacelabError, nearest_name
 from facelab.exchange.training_record import crop_of_training
 from facelab.methods.storage import load_method
 from facelab.paths import user_path
@@ -99,7 +99,7 @@ def new_embedder(name: str = SFACE, onnx_input: OnnxInput | None = None) -> Embe
         return SFace()
     if not (path.is_dir() or path.is_file()):  # a pipe would be waited for
         raise FacelabError(
-            f"There is no embedder {name}.",
+            f"There is no embedder {name}.{nearest_name(name, [SFACE])}",
             "Give sface, a method.pt of facelab train, a folder of facelab export, or an .onnx file.",
         )
     if path.is_dir():
