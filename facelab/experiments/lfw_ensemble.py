@@ -1,7 +1,7 @@
 """LFW View 2 at full strength, step by step: a network, what stands behind it, an old method beside it, and a second crop.
 
 "Unrestricted, no outside data": the names of the training people are used, and no photograph but LFW's. One training a fold;
-members and their settings were frozen on View 1 (``lfw_members``).
+members and their settings were frozen on View 1 (``lfw_members``). One recipe with another network was judged on View 2 before.
 """
 
 from __future__ import annotations

@@ -684,6 +684,7 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 #
 # The interval of a row is over the ten folds. Behind the sign ± is the standard error over the folds, as papers on LFW have
 # it. The last column says what a step adds, fold by fold. All settings were chosen on View 1; what was tried is in the record.
+# It is the second recipe that was judged on View 2: one with another network came before it.
 
 # %%
 ensemble = records.read_record(project_data("results", f"{lfw_ensemble.NAME}.json"))

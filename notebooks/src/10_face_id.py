@@ -407,7 +407,7 @@ def equal_error_rate(scores: np.ndarray) -> evaluation.Estimate:
 
 scores = {"PyTorch": evaluation.cosine_scores(embed_faces(ours, crops), pairs)}
 measured_here = records.Record(
-    "10_face_id", run.record.command, {"dataset": dataset, "people": "unseen"}, {"photographs": people_b.describe()},
+    "10_face_id", run.record.command, {"dataset": dataset, "people": "unseen"}, {"photographs": faces.describe()},
     {"eer": records.Metric.from_estimate(equal_error_rate(scores["PyTorch"]))},
 )  # fmt: skip
 export_model(place / "ours.pt", place / "exported", records=[measured_here])
@@ -500,15 +500,16 @@ print("EER:", run.record.metrics["exported/eer"], "- int8:", run.record.metrics[
 print("difference:", run.record.metrics["exported/cost of int8"])
 
 # %% [markdown]
-# Where the interval of the difference holds 0, these people show no cost. That is said of this network and this test: a
-# quantised network has to be measured again like any other, and its threshold too, since its scores moved. A file of somebody
-# else is judged by one command, `facelab verify FILE.onnx orl`, where it says, or you say, what pixels it takes.
+# Where the interval of the difference holds 0, these people are too few to tell a cost from chance. And it holds for this
+# network on this test: a quantised network has to be measured again like any other, and its threshold too, since its scores
+# moved. A file of somebody else is judged by one command, `facelab verify FILE.onnx orl`; what pixels it takes, the file says
+# or you do.
 #
 # ## The service
 #
-# Now the service is started with this file, on a free port of this machine. Ann signs up with five shots. The service checks
-# the quality of each, and that each is another picture of the same person. Her photographs are sent to the memory of the
-# service and to no other place.
+# Now the service is started with the calibration from above, on a free port of this machine. Ann signs up with five shots. The
+# service checks the quality of each, and that each is another picture of the same person. Her photographs are sent to the
+# memory of the service and to no other place.
 
 # %%
 CAST = demo.CAST
