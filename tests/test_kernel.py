@@ -168,7 +168,7 @@ def test_a_relative_path_is_where_the_user_stands(new_source, tmp_path, monkeypa
     (tmp_path / "here" / "faces").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     executed = batch.run_notebook(source, {"dataset": "folder:faces"})
-    assert printed(executed).split() == [sys.executable, "True"]
+    assert printed(executed).splitlines() == [sys.executable, "True"]
 
 
 def test_a_data_set_that_is_not_here_is_said_before_a_kernel_starts(new_source, tmp_path, monkeypatch):

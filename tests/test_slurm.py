@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -43,9 +44,10 @@ def test_two_nodes_that_both_take_a_task(slurm):
 TRAIN = ["margin", "-p", "loss=cosface", "--dataset", "orl", "--size", "32", "--backbone", "vgg16", "--width", "8"]
 TRAIN += ["--optimizer", "sgd", "--batch-size", "64", "--epochs", "1", "--do", "train"]
 CLUSTER = project_root() / "docs" / "cluster"
+SCRIPT = shlex.quote(str(CLUSTER / "slurm-train.sh"))
 LAUNCHERS = {
     "two nodes": "srun -N2 --ntasks-per-node=1 facelab train",
-    "two tasks of a node": f"sbatch -N1 --ntasks-per-node=2 --wait --output=two.out {CLUSTER}/slurm-train.sh",
+    "two tasks of a node": f"sbatch -N1 --ntasks-per-node=2 --wait --output=two.out {SCRIPT}",
     "torchrun": "torchrun --standalone --nproc-per-node=2 --no-python facelab train",
 }
 
@@ -70,7 +72,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_several_processes_are_one_training_with_the_weights_of_a_single_one(slurm, folders, alone, launcher):
-    done = slurm.call(*LAUNCHERS[launcher].split(), *TRAIN, "--out", launcher, **folders)
+    done = slurm.call(*shlex.split(LAUNCHERS[launcher]), *TRAIN, "--out", launcher, **folders)
     said = done.stdout + done.stderr + "".join(path.read_text() for path in slurm.folder.glob("two.out"))
     assert done.returncode == 0, said[-3000:]
     assert said.count("everything is in") == 1 and said.count("MEMBER: 2/2") == 1, said
