@@ -63,9 +63,9 @@ def train(
     batch_size: Annotated[int, typer.Option(min=2, help="Over all devices; batch norm needs two on each.")] = 32,
     per_class: Annotated[int, typer.Option(min=1, help="So many photographs of a person stay together.")] = 1,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate; the method's own by default.")] = None,
-    optimizer: Annotated[str, typer.Option(help="adamw, sgd, lars or lars_paper.")] = "adamw",
+    optimizer: Annotated[str, typer.Option(help="adamw, sgd, lars, lars_paper or muon.")] = "adamw",
     weight_decay: Annotated[float, typer.Option(min=0, help="On kernels and matrices.")] = 0.05,
-    momentum: Annotated[float, typer.Option(help="Of sgd and lars.")] = 0.9,
+    momentum: Annotated[float, typer.Option(help="Of sgd, lars and muon.")] = 0.9,
     warmup_epochs: Annotated[
         float | None, typer.Option(min=0, help="Linear rise of the rate; by default 1, or half of a shorter run.")
     ] = None,
