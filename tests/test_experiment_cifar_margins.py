@@ -8,8 +8,8 @@ from trainings import Spy, compute, equal, noise, pictures, short, shortened
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
 from facelab.evaluation import mean_over_seeds
-from facelab.experiments import cifar_margins, cifar_transfer
-from facelab.experiments.cifar_margins import EXPERIMENTS, LOSSES, build_method, summarise
+from facelab.experiments.cifar import margins, transfer
+from facelab.experiments.cifar.margins import EXPERIMENTS, LOSSES, build_method, summarise
 from facelab.experiments.experiment import Cell
 
 (EXPERIMENT,) = EXPERIMENTS
@@ -21,21 +21,21 @@ def cifar(monkeypatch) -> FaceSet:
     identity, split = np.tile(np.arange(10), 23), np.where(np.arange(230) < 200, "train", "test")
     table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
     faces = FaceSet(noise(230, 16), identity, tuple(f"class {n}" for n in range(10)), table, "cifar10@16")
-    shortened(monkeypatch, cifar_margins)
-    monkeypatch.setattr(cifar_transfer, "load", lambda name, *_: faces)
-    monkeypatch.setattr(cifar_margins, "PLAN", short(cifar_margins.PLAN, 50))
-    monkeypatch.setattr(cifar_margins, "BF16", "32-true")
+    shortened(monkeypatch, margins)
+    monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
+    monkeypatch.setattr(margins, "PLAN", short(margins.PLAN, 50))
+    monkeypatch.setattr(margins, "BF16", "32-true")
     return faces
 
 
 def test_all_losses_train_alike_and_are_asked_about_pictures_that_none_saw(cifar, monkeypatch):
-    spy = Spy(monkeypatch, cifar_margins)
+    spy = Spy(monkeypatch, margins)
     results = compute(EXPERIMENT, 3)
     assert list(results) == [(loss, seed) for seed in range(3) for loss in LOSSES]
     assert [call["method"].loss for call in spy.calls] == [loss for loss, _ in results]
     for call, (_, seed) in zip(spy.calls, results, strict=True):
         assert pictures(call["faces"]) == pictures(cifar.subset(np.arange(200)))
-        assert call["plan"].seed == seed and call["plan"].epochs == cifar_margins.PLAN.epochs
+        assert call["plan"].seed == seed and call["plan"].epochs == margins.PLAN.epochs
     assert len({call["folder"] for call in spy.calls}) == len(results)
     for figures in results.values():
         assert np.sum(figures["matrix"], axis=1).tolist() == [3] * 10 and figures["names"] == list(cifar.names)
@@ -48,7 +48,7 @@ def test_all_losses_start_from_the_same_network():
 
 
 def test_the_annealing_ends_after_two_thirds_of_the_run():
-    plan = cifar_margins.PLAN
+    plan = margins.PLAN
     assert LOSSES["sphereface"]["annealing"] / (plan.epochs * (50_000 // plan.batch_size)) == pytest.approx(
         2 / 3, abs=1e-3
     )
@@ -57,7 +57,7 @@ def test_the_annealing_ends_after_two_thirds_of_the_run():
 def test_a_test_picture_in_training_is_refused(cifar):
     cifar.images[5] = cifar.images[-1]
     with pytest.raises(LeakageError):
-        cifar_margins.run(Cell(("ring", 0)))
+        margins.run(Cell(("ring", 0)))
 
 
 def test_the_summary_against_matrices_made_by_hand():

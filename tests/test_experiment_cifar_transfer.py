@@ -19,7 +19,7 @@ from trainings import (
 
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
-from facelab.experiments import cifar_transfer
+from facelab.experiments.cifar import transfer
 from facelab.experiments.experiment import Cell
 from facelab.paths import project_data
 from facelab.protocols import few_labels
@@ -38,25 +38,25 @@ def small_cifar(name: str) -> FaceSet:
 @pytest.fixture
 def cifar(monkeypatch) -> dict[str, FaceSet]:
     sets = {name: small_cifar(name) for name in ("cifar10", "cifar100")}
-    shortened(monkeypatch, cifar_transfer)
-    monkeypatch.setattr(cifar_transfer, "load", lambda name, *_: sets[name])
-    for name, recipe in cifar_transfer.RECIPES.items():
-        monkeypatch.setitem(cifar_transfer.RECIPES, name, replace(recipe, plan=short(recipe.plan, 64)))
+    shortened(monkeypatch, transfer)
+    monkeypatch.setattr(transfer, "load", lambda name, *_: sets[name])
+    for name, recipe in transfer.RECIPES.items():
+        monkeypatch.setitem(transfer.RECIPES, name, replace(recipe, plan=short(recipe.plan, 64)))
     return sets
 
 
 @pytest.mark.parametrize(("name", "method"), [("05_cifar", "simclr"), ("06_cifar", "vicreg")])
 def test_the_record_of_cifar_is_of_trainings_without_the_test(cifar, monkeypatch, name, method):
-    first, then = Spy(monkeypatch, cifar_transfer), Spy(monkeypatch, few_labels)
-    experiment = next(one for one in cifar_transfer.EXPERIMENTS if one.name == name)
+    first, then = Spy(monkeypatch, transfer), Spy(monkeypatch, few_labels)
+    experiment = next(one for one in transfer.EXPERIMENTS if one.name == name)
     results = compute(experiment, 3)
-    recipe = cifar_transfer.RECIPES[method]
+    recipe = transfer.RECIPES[method]
     train = {name: faces.subset(np.arange(200)) for name, faces in cifar.items()}
     tested = pictures(cifar["cifar10"].subset(np.arange(200, 230)))
     assert [type(call["method"]) for call in first.calls] == [recipe.kind] * 3
     assert [pictures(call["faces"]) == pictures(train[recipe.dataset]) for call in first.calls] == [True] * 3
     assert len({call["folder"] for call in first.calls}) == 3
-    assert len(then.calls) == 3 * 2 * len(cifar_transfer.STEPS)  # seeds, networks
+    assert len(then.calls) == 3 * 2 * len(transfer.STEPS)  # seeds, networks
     for call in then.calls:
         assert pictures(call["faces"]) < pictures(train["cifar10"])
     assert not any(pictures(call["faces"]) & tested for call in (*first.calls, *then.calls))
@@ -79,10 +79,10 @@ def test_the_record_of_cifar_is_of_trainings_without_the_test(cifar, monkeypatch
 def test_a_test_picture_in_either_training_is_refused(cifar, name):
     cifar[name].images[5] = cifar["cifar10"].images[-1]
     with pytest.raises(LeakageError):
-        cifar_transfer.run(Cell(("vicreg", 0)))
+        transfer.run(Cell(("vicreg", 0)))
 
 
 def test_the_settings_of_the_records_are_those_of_today():
-    for experiment in cifar_transfer.EXPERIMENTS:
+    for experiment in transfer.EXPERIMENTS:
         stored = read_record(project_data("results", f"{experiment.name}.json")).parameters
         assert json.loads(json.dumps(experiment.parameters(3))) == stored

@@ -10,9 +10,9 @@ from trainings import Spy, compute, lfw_of_noise
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import Pairs
 from facelab.evaluation import cosine_scores, lfw_view2
-from facelab.experiments import lfw_ensemble, lfw_members
-from facelab.experiments.lfw_ensemble import EXPERIMENTS, ROWS, STEPS, fold_accuracies, summarise
-from facelab.experiments.lfw_members import MEMBERS, Fisher, Network, score_pairs
+from facelab.experiments.lfw import ensemble, members
+from facelab.experiments.lfw.ensemble import EXPERIMENTS, ROWS, STEPS, fold_accuracies, summarise
+from facelab.experiments.lfw.members import MEMBERS, Fisher, Network, score_pairs
 
 FOLDS = {"fold 1": 1, "fold 2": 2, "fold 3": 3}
 
@@ -22,26 +22,26 @@ def small_lfw(monkeypatch) -> tuple[FaceSet, Pairs]:
     """Three folds of four people of noise, in place of LFW."""
     faces, pairs = lfw_of_noise()
     pairs = pairs.subset(pairs.fold <= len(FOLDS))
-    for module in (lfw_members, lfw_ensemble):
+    for module in (members, ensemble):
         monkeypatch.setattr(module, "load_for_member", lambda name: faces)
         monkeypatch.setattr(module, "lfw_pairs", lambda faces, name="view2": pairs)
-    monkeypatch.setattr(lfw_ensemble, "load", lambda name, size: faces)
-    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
+    monkeypatch.setattr(ensemble, "load", lambda name, size: faces)
+    monkeypatch.setattr(ensemble, "FOLDS", FOLDS)
     return faces, pairs
 
 
 @pytest.fixture
 def quick(monkeypatch) -> Spy:
     """Networks are not trained, Fisher vectors are short."""
-    monkeypatch.setattr(lfw_members, "backbone", lambda *_, **__: TinyBackbone(3))
-    monkeypatch.setitem(lfw_members.KINDS, "Fisher vectors", Fisher(side=48, gaussians=2, components=6))
-    return Spy(monkeypatch, lfw_members, trains=False)
+    monkeypatch.setattr(members, "backbone", lambda *_, **__: TinyBackbone(3))
+    monkeypatch.setitem(members.KINDS, "Fisher vectors", Fisher(side=48, gaussians=2, components=6))
+    return Spy(monkeypatch, members, trains=False)
 
 
 @pytest.fixture
 def sface_of_pixels(monkeypatch) -> None:
     monkeypatch.setattr(
-        lfw_ensemble, "load_sface", lambda large: lambda faces: faces.images.reshape(len(faces), -1).astype(np.float32)
+        ensemble, "load_sface", lambda large: lambda faces: faces.images.reshape(len(faces), -1).astype(np.float32)
     )
 
 
@@ -78,7 +78,7 @@ def test_scores_are_on_the_scale_of_strangers(small_lfw, monkeypatch):
 def test_a_network_is_its_own_mirror_image(small_lfw, quick):
     faces, _ = small_lfw
     train = faces.subset(faces.identity < 45)
-    for kind in (Network(), lfw_members.KINDS["Fisher vectors"]):
+    for kind in (Network(), members.KINDS["Fisher vectors"]):
         embed = kind.fit(train, 0)
         turned = replace(faces, images=faces.images[:, :, ::-1])
         np.testing.assert_allclose(embed(faces), embed(turned), atol=2e-3, err_msg=str(kind))
@@ -91,7 +91,7 @@ def made_results(seeds: int, folds: int = 3) -> dict:
         for seed in range(seeds if kind == "network" else 1):
             for fold in range(1, folds + 1):
                 same = np.arange(200) % 2 == 0
-                ends = lfw_members.KINDS[kind].back_ends
+                ends = members.KINDS[kind].back_ends
                 scores = {end: (2 * same + rng.normal(size=200)).tolist() for end in ends}
                 results[name, seed, f"fold {fold}"] = {
                     "scores": scores,
@@ -104,7 +104,7 @@ def made_results(seeds: int, folds: int = 3) -> dict:
 
 
 def test_a_row_is_the_mean_of_its_members_scores(monkeypatch):
-    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
+    monkeypatch.setattr(ensemble, "FOLDS", FOLDS)
     results = made_results(3)
     expected = np.concatenate(
         [
@@ -126,7 +126,7 @@ def test_a_row_is_the_mean_of_its_members_scores(monkeypatch):
 
 
 def test_the_record_has_every_row_under_every_seed_and_what_each_step_adds(monkeypatch):
-    monkeypatch.setattr(lfw_ensemble, "FOLDS", FOLDS)
+    monkeypatch.setattr(ensemble, "FOLDS", FOLDS)
     results = made_results(3)
     metrics = summarise(results)
     for row in ROWS:
@@ -166,7 +166,7 @@ def test_only_what_draws_is_run_under_every_seed():
 
 
 def test_view1_names_every_member_and_all_together(small_lfw, quick):
-    found = lfw_members.evaluate_view1(("close network", "wide Fisher vectors"))
+    found = members.evaluate_view1(("close network", "wide Fisher vectors"))
     network = ["close network, cosine", "close network, Joint Bayesian"]
     assert list(found) == [*network, "wide Fisher vectors, Joint Bayesian", "all"]
     assert all(0.5 <= accuracy <= 1 for accuracy in found.values())

@@ -12,23 +12,23 @@ from trainings import Spy, compute, equal, lfw_of_noise
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import Pairs, restrict_to_pairs
 from facelab.evaluation import cosine_scores, lfw_view2
-from facelab.experiments import lfw_self_supervised
-from facelab.experiments.lfw_self_supervised import EXPERIMENTS, RECIPES, WAYS, fit_embedder, score_ways
+from facelab.experiments.lfw import self_supervised
+from facelab.experiments.lfw.self_supervised import EXPERIMENTS, RECIPES, WAYS, fit_embedder, score_ways
 from facelab.methods import embed_faces
 
 
 @pytest.fixture
 def small_lfw(monkeypatch) -> tuple[FaceSet, Pairs]:
     faces, pairs = lfw_of_noise()
-    monkeypatch.setattr(lfw_self_supervised, "load_cropped_lfw", lambda: faces)
-    monkeypatch.setattr(lfw_self_supervised, "lfw_pairs", lambda faces, name="view2": pairs)
-    monkeypatch.setattr(lfw_self_supervised, "backbone", lambda *_, **__: TinyBackbone(3))
+    monkeypatch.setattr(self_supervised, "load_cropped_lfw", lambda: faces)
+    monkeypatch.setattr(self_supervised, "lfw_pairs", lambda faces, name="view2": pairs)
+    monkeypatch.setattr(self_supervised, "backbone", lambda *_, **__: TinyBackbone(3))
     return faces, pairs
 
 
 @pytest.fixture
 def untrained(monkeypatch) -> Spy:
-    return Spy(monkeypatch, lfw_self_supervised, trains=False)
+    return Spy(monkeypatch, self_supervised, trains=False)
 
 
 def test_every_method_sees_all_but_the_people_of_its_half(small_lfw, untrained):
@@ -91,5 +91,5 @@ def test_a_seed_decides_the_start(small_lfw):
 
 
 def test_view1_is_judged_in_every_way(small_lfw, untrained):
-    found = lfw_self_supervised.evaluate_view1("moco")
+    found = self_supervised.evaluate_view1("moco")
     assert tuple(found) == WAYS and all(0.5 <= accuracy <= 1 for accuracy in found.values())

@@ -13,9 +13,9 @@ from facelab.datasets.pair_files import lfw_pairs
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation import cosine_scores
-from facelab.experiments import lfw_view2
 from facelab.experiments.experiment import Experiment
-from facelab.experiments.lfw_view2 import (
+from facelab.experiments.lfw import view2
+from facelab.experiments.lfw.view2 import (
     crop_center,
     evaluate_view1,
     evaluate_view2,
@@ -74,28 +74,28 @@ def test_view2_knows_the_best_and_the_worst(small_lfw):
 
 def test_a_method_without_a_recipe_is_refused():
     with pytest.raises(BadParameterError, match="'byol'.*supcon, moco"):
-        lfw_view2.get_recipe("byol")
+        view2.get_recipe("byol")
 
 
 @pytest.mark.parametrize(("method", "least", "kept"), [("supcon", 2, 130), ("moco", 1, 135), ("cosface", 2, 130)])
 def test_a_recipe_leaves_out_whom_its_method_cannot_use(small_lfw, monkeypatch, method, least, kept):
     faces, _ = small_lfw
-    spy = Spy(monkeypatch, lfw_view2, trains=False)
+    spy = Spy(monkeypatch, view2, trains=False)
     for seed in (3, 3, 4):
         train_recipe(faces, method, seed)
     first, again, other = spy.calls
     assert np.bincount(first["faces"].identity)[first["faces"].people].min() == least
     assert len(first["faces"]) == kept
-    assert first["plan"] == replace(lfw_view2.RECIPES[method].plan, seed=3)
+    assert first["plan"] == replace(view2.RECIPES[method].plan, seed=3)
     assert all(equal(first["before"], again["before"])) and not all(equal(first["before"], other["before"]))
     assert first["folder"] == again["folder"] != other["folder"]
 
 
 def test_view1_is_judged_on_people_who_were_not_in_training(small_lfw, monkeypatch):
     faces, pairs = small_lfw
-    asked, spy = [], Spy(monkeypatch, lfw_view2, trains=False)
+    asked, spy = [], Spy(monkeypatch, view2, trains=False)
     some = pairs.subset(pairs.fold <= 2)
-    monkeypatch.setattr(lfw_view2, "lfw_pairs", lambda faces, name="view2": asked.append(name) or some)
+    monkeypatch.setattr(view2, "lfw_pairs", lambda faces, name="view2": asked.append(name) or some)
     found = evaluate_view1(faces, "moco", seed=1)
     assert asked == ["dev-test"]
     assert set(spy.calls[0]["faces"].people) == set(range(8, 50))
@@ -104,16 +104,16 @@ def test_view1_is_judged_on_people_who_were_not_in_training(small_lfw, monkeypat
 
 
 def find_experiment(name: str) -> Experiment:
-    return next(experiment for experiment in lfw_view2.EXPERIMENTS if experiment.name == f"lfw_view2_{name}")
+    return next(experiment for experiment in view2.EXPERIMENTS if experiment.name == f"lfw_view2_{name}")
 
 
 @pytest.fixture
 def untrained_on_noise(small_lfw, monkeypatch) -> Spy:
     """Experiments run on the made-up LFW, without training."""
     faces, pairs = small_lfw
-    monkeypatch.setattr(lfw_view2, "load_cropped_lfw", lambda size: faces)
-    monkeypatch.setattr(lfw_view2, "lfw_pairs", lambda faces: pairs)
-    return Spy(monkeypatch, lfw_view2, trains=False)
+    monkeypatch.setattr(view2, "load_cropped_lfw", lambda size: faces)
+    monkeypatch.setattr(view2, "lfw_pairs", lambda faces: pairs)
+    return Spy(monkeypatch, view2, trains=False)
 
 
 def test_the_metrics_of_view2_hold_every_seed_and_baseline(small_lfw, untrained_on_noise):

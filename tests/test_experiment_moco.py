@@ -15,7 +15,7 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.pairs import all_pairs
 from facelab.experiments import moco as moco_experiments
 from facelab.experiments.experiment import Cell
-from facelab.experiments.lfw_view2 import crop_center
+from facelab.experiments.lfw.view2 import crop_center
 from facelab.experiments.moco import OPTIONS, PRETRAINING_VIEWS, SETTINGS, StoredHalves, measure_pretraining
 from facelab.methods import embed_faces
 from facelab.paths import project_data

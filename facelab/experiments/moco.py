@@ -17,7 +17,7 @@ from facelab.datasets.pairs import Pairs, all_pairs
 from facelab.datasets.splits import stored_people_split
 from facelab.evaluation import cosine_scores, eer, mean_over_seeds, roc
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.lfw_view2 import crop_center
+from facelab.experiments.lfw.view2 import crop_center
 from facelab.methods import Method, MoCo, embed_faces
 from facelab.protocols.unseen_people import scene_ids
 from facelab.records import Metric

@@ -51,8 +51,11 @@ from facelab.exercises import chapter_07_annealing as annealing_exercises
 from facelab.exercises import chapter_07_centers as center_exercises
 from facelab.exercises import chapter_07_folds as fold_exercises
 from facelab.exercises import chapter_07_likelihood as likelihood_exercises
-from facelab.experiments import comparison, lfw_ensemble, lfw_members, lfw_view2
+from facelab.experiments import comparison
 from facelab.experiments.analysis import margin_geometry
+from facelab.experiments.lfw import ensemble as lfw_ensemble
+from facelab.experiments.lfw import members as lfw_members
+from facelab.experiments.lfw import view2 as lfw_view2
 from facelab.labs import references
 from facelab.losses import a_softmax, arc_face, cos_face, margin_softmax, no_margin, sphere_lambda
 from facelab.losses.cosine import cosines, normalize_rows

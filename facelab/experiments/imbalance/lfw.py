@@ -31,7 +31,7 @@ from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.experiments.imbalance.designs import SHARES
 from facelab.experiments.imbalance.summary import summarise as summarise_runs
-from facelab.experiments.lfw_view2 import load_cropped_lfw, training_rounds
+from facelab.experiments.lfw.view2 import load_cropped_lfw, training_rounds
 from facelab.methods import Margin, Method, embed_faces
 from facelab.records import Metric
 from facelab.training import Plan, fit

@@ -1,7 +1,7 @@
 """LFW View 2 at full strength, step by step: a network, what stands behind it, an old method beside it, and a second crop.
 
 "Unrestricted, no outside data": the names of the training people are used, and no photograph but LFW's. One training a fold;
-members and their settings were frozen on View 1 (``lfw_members``). One recipe with another network was judged on View 2 before.
+members and their settings were frozen on View 1 (``members``). One recipe with another network was judged on View 2 before.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from facelab.evaluation import View2Result, cosine_scores, lfw_view2, mean_over_
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.comparison import CEILING, load_sface
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.lfw_members import MEMBERS, TRIED, describe_member, load_for_member, score_pairs
-from facelab.experiments.lfw_view2 import evaluate_baselines
+from facelab.experiments.lfw.members import MEMBERS, TRIED, describe_member, load_for_member, score_pairs
+from facelab.experiments.lfw.view2 import evaluate_baselines
 from facelab.records import Metric
 from facelab.scoring import fuse
 

@@ -16,7 +16,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import backbone
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix
-from facelab.experiments.cifar_transfer import load_split
+from facelab.experiments.cifar.transfer import load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Margin
 from facelab.paths import runs_root

@@ -1,6 +1,6 @@
 """VICReg from one set of faces to another: learned on UTKFace, then LFW as it is, or after going on with LFW's own people.
 
-View 2 goes by halves (``lfw_view2``): nobody of a tested pair is in the training that is tested.
+View 2 goes by halves (``view2``): nobody of a tested pair is in the training that is tested.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from facelab.datasets.leakage import assert_disjoint
 from facelab.datasets.pair_files import lfw_pairs
 from facelab.evaluation import Estimate, View2Result, mean_over_seeds
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.lfw_view2 import SIZE, evaluate_baselines, evaluate_view2, load_cropped_lfw
+from facelab.experiments.lfw.view2 import SIZE, evaluate_baselines, evaluate_view2, load_cropped_lfw
 from facelab.experiments.search_times import cheapest_setting, recall_grid
 from facelab.methods import Method, SupCon, VICReg, embed_faces
 from facelab.paths import runs_root

@@ -32,7 +32,7 @@ from facelab.evaluation import (
 )
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.lfw_view2 import HALVES, exclude_people, load_cropped_lfw, training_rounds
+from facelab.experiments.lfw.view2 import HALVES, exclude_people, load_cropped_lfw, training_rounds
 from facelab.methods import Method, new_method
 from facelab.methods.base import apply_in_batches
 from facelab.paths import runs_root

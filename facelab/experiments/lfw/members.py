@@ -21,7 +21,7 @@ from facelab.datasets.pair_files import lfw_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, restrict_to_pairs
 from facelab.evaluation import best_threshold, cosine_scores
 from facelab.evaluation.fisher_vectors import fit_components, fit_fisher_encoder
-from facelab.experiments.lfw_view2 import crop_center, exclude_people
+from facelab.experiments.lfw.view2 import crop_center, exclude_people
 from facelab.methods import Margin, embed_faces
 from facelab.paths import runs_root
 from facelab.scoring import Cohort, fit_joint_bayesian, fuse
