@@ -23,8 +23,9 @@ from facelab.commands.train.settings import Settings
 from facelab.datasets import FaceSet
 from facelab.datasets.sources import get_source
 from facelab.exchange.exported_model import ExportedModel, embedding_state, new_config
-from facelab.exchange.model_card import model_card, was_edited, without_paths
+from facelab.exchange.model_card import model_card, was_edited
 from facelab.exchange.model_folder import load_model
+from facelab.exchange.publishable import without_paths
 from facelab.methods import load_method
 from facelab.records import Metric, Record, read_record
 from facelab.training import Plan
