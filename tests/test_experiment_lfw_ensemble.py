@@ -11,7 +11,7 @@ from facelab.datasets import FaceSet
 from facelab.datasets.pairs import Pairs
 from facelab.evaluation import cosine_scores, lfw_view2
 from facelab.experiments.lfw import ensemble, members
-from facelab.experiments.lfw.ensemble import EXPERIMENTS, ROWS, STEPS, fold_accuracies, summarise
+from facelab.experiments.lfw.ensemble import EXPERIMENTS, LONG, ROWS, STEPS, fold_accuracies, summarise
 from facelab.experiments.lfw.members import MEMBERS, Fisher, Network, score_pairs
 
 FOLDS = {"fold 1": 1, "fold 2": 2, "fold 3": 3}
@@ -121,8 +121,32 @@ def test_a_row_is_the_mean_of_its_members_scores(monkeypatch):
         ]
     )
     same, fold = np.tile(np.arange(200) % 2 == 0, 3), np.repeat([1, 2, 3], 200)
-    found = fold_accuracies(results, STEPS[-1], 2)
+    found = fold_accuracies(results, STEPS[-1], [2])
     np.testing.assert_array_equal(found, lfw_view2(expected, same, fold).folds)
+
+
+def test_networks_of_all_seeds_are_one_member_each(monkeypatch):
+    """The mean over the seeds is taken within a member: three networks of a crop weigh as much as its Fisher vectors."""
+    monkeypatch.setattr(ensemble, "FOLDS", FOLDS)
+    results = made_results(3)
+    expected = []
+    for fold in FOLDS:
+        members_scores = [
+            np.mean([results[name, seed, fold]["scores"]["Joint Bayesian"] for seed in seeds], axis=0)
+            for name, seeds in (
+                ("close network", range(3)),
+                ("wide network", range(3)),
+                ("close Fisher vectors", [0]),
+                ("wide Fisher vectors", [0]),
+            )
+        ]
+        expected.append(np.mean(members_scores, axis=0))
+    same, fold = np.tile(np.arange(200) % 2 == 0, 3), np.repeat([1, 2, 3], 200)
+    folds = lfw_view2(np.concatenate(expected), same, fold).folds
+    metrics = summarise(results)
+    assert metrics[f"accuracy/{LONG}"].value == pytest.approx(folds.mean()) and metrics[f"accuracy/{LONG}"].n == 3
+    assert metrics[f"gain/{LONG}"].value == pytest.approx(folds.mean() - metrics[f"accuracy/{STEPS[-1]}"].value)
+    assert not any(LONG in name for name in summarise(made_results(1)))
 
 
 def test_the_record_has_every_row_under_every_seed_and_what_each_step_adds(monkeypatch):
@@ -133,7 +157,7 @@ def test_the_record_has_every_row_under_every_seed_and_what_each_step_adds(monke
         by_seed = [metrics[f"accuracy/{row}/seed {seed}"] for seed in range(3)]
         assert metrics[f"accuracy/{row}"].value == pytest.approx(np.mean([metric.value for metric in by_seed]))
         assert metrics[f"accuracy/{row}"].n == 3 and by_seed[0].n == 3  # seeds, and folds of this test
-        folds = fold_accuracies(results, row, 1)
+        folds = fold_accuracies(results, row, [1])
         assert metrics[f"standard error/{row}/seed 1"].value == pytest.approx(folds.std(ddof=1) / np.sqrt(3))
     for before, step in zip(STEPS, STEPS[1:], strict=False):
         gain = metrics[f"accuracy/{step}"].value - metrics[f"accuracy/{before}"].value

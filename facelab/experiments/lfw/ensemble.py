@@ -6,6 +6,7 @@ members and their settings were frozen on View 1 (``members``). One recipe with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +44,7 @@ ROWS = {
     "both Fisher vectors": {"close Fisher vectors": _JB, "wide Fisher vectors": _JB},
 }
 STEPS = tuple(ROWS)[:4]
+LONG = "the same, networks of all seeds together"  #: the last step without a limit on its time
 
 
 def grid(seeds: int) -> list[Cell]:
@@ -81,29 +83,36 @@ def evaluate_sface(faces: FaceSet) -> View2Result:
     return lfw_view2(cosine_scores(load_sface(faces)(shown), pairs), pairs.same, pairs.fold)
 
 
-def fold_accuracies(results: Results, row: str, seed: int) -> np.ndarray:
-    """Accuracy of each fold by one of ``ROWS`` under a seed: float64 (10,).
+def fold_accuracies(results: Results, row: str, seeds: Sequence[int]) -> np.ndarray:
+    """Accuracy of each fold by one of ``ROWS``: float64 (10,).
 
     The threshold of a fold comes from the other nine as *their* trainings scored them, for which those people were strangers
     too; the cohort puts all on one scale.
+
+    Args:
+        results: of all cells.
+        row: which one.
+        seeds: of the networks; of more than one, a member's score is the mean of its trainings'.
     """
     scores, same, fold = [], [], []
     for label in FOLDS:
-        # what draws nothing anew under a further seed has its figures from the first
-        cells = {name: results.get((name, seed, label)) or results[name, 0, label] for name in ROWS[row]}
-        members = [fuse([cells[name]["scores"][end] for end in ends]) for name, ends in ROWS[row].items()]
+        members = []
+        for name, ends in ROWS[row].items():
+            # what draws nothing anew under a further seed has its figures from the first
+            drawn = [seed for seed in seeds if (name, seed, label) in results] or [0]
+            cells = [results[name, seed, label] for seed in drawn]
+            members.append(fuse([cell["scores"][end] for cell in cells for end in ends]))
         scores.append(fuse(members))
-        first = next(iter(cells.values()))
-        same.append(first["same"])
-        fold.append(first["fold"])
+        same.append(cells[0]["same"])
+        fold.append(cells[0]["fold"])
     return lfw_view2(np.concatenate(scores), np.concatenate(same), np.concatenate(fold)).folds
 
 
 def summarise(results: Results) -> dict[str, Metric]:
     """Accuracy of each row: over the folds under each seed with its ``standard error``, and over three seeds or more.
 
-    Further ``gain/STEP``: what a step adds to the one before, paired by folds, each fold's mean over the seeds; and the
-    ``processor seconds of a fold``, all members together, of the slowest fold under each seed.
+    Further ``LONG``, over the folds; ``gain/STEP``: what a step adds to the one before, paired by folds, each fold's mean over
+    the seeds; and ``processor seconds/MEMBER`` of a member's slowest fold.
     """
     metrics = {}
     for key in ((BASELINES,), (SFACE,)):
@@ -111,15 +120,19 @@ def summarise(results: Results) -> dict[str, Metric]:
             metrics |= _over_folds(name, np.array(folds))
     cells = {key: figures for key, figures in results.items() if len(key) == 3}
     seeds = sorted({seed for _, seed, _ in cells})
-    accuracies = {row: np.array([fold_accuracies(results, row, seed) for seed in seeds]) for row in ROWS}
+    accuracies = {row: np.array([fold_accuracies(results, row, [seed]) for seed in seeds]) for row in ROWS}
     for row, by_seed in accuracies.items():
         for seed, folds in zip(seeds, by_seed, strict=True):
             metrics |= _over_folds(f"{row}/seed {seed}", folds)
         if len(seeds) >= 3:
             metrics[f"accuracy/{row}"] = Metric.from_estimate(mean_over_seeds(by_seed.mean(axis=1)))
-    for before, step in pairwise(STEPS):
-        gain = (accuracies[step] - accuracies[before]).mean(axis=0)
-        metrics[f"gain/{step}"] = Metric.from_estimate(mean_interval(gain, "t over folds", "folds"))
+    steps = {step: accuracies[step].mean(axis=0) for step in STEPS}
+    if len(seeds) > 1:
+        steps[LONG] = fold_accuracies(results, STEPS[-1], seeds)
+        metrics |= _over_folds(LONG, steps[LONG])
+    for before, step in pairwise(steps):
+        gain = mean_interval(steps[step] - steps[before], "t over folds", "folds")
+        metrics[f"gain/{step}"] = Metric.from_estimate(gain)
     for name in MEMBERS:
         seconds = [figures["seconds"] for (own, *_), figures in cells.items() if own == name]
         metrics[f"processor seconds/{name}"] = Metric(max(seconds), len(seconds))
