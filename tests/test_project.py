@@ -20,6 +20,7 @@ GROUND = {
     "errors",
     "extras",
     "files",
+    "heap",
     "interrupts",
     "paths",
     "processes",

@@ -43,7 +43,8 @@ def warp(images: torch.Tensor, parameters: Parameters, size: tuple[int, int]) ->
     if parameters.angle is not None:
         angle = torch.deg2rad(to_device(parameters.angle, device))[:, None, None]
         x, y = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
-    grid = torch.stack(torch.broadcast_tensors(x * (2 / width), y * (2 / height)), dim=-1)
+    grid = torch.empty(n, *size, 2, device=device)
+    grid[..., 0], grid[..., 1] = x * (2 / width), y * (2 / height)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

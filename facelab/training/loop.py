@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
+from facelab.heap import keep_freed_memory
 from facelab.methods import Method
 from facelab.methods.operations import threads_for_photographs
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
@@ -85,6 +86,7 @@ def fit(
         PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
+    keep_freed_memory()
     loop = _prepare(method, faces, plan, labels, scenes, fabric or single_process_fabric())
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint, monitors, checkpoint_seconds)
     at = checkpoint.read()
@@ -98,6 +100,7 @@ def fit(
     with threads, bar as progress, stops as preemption, upcoming as batches:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
+            loop.wrapped_method.train()
             while at.step < loop.steps:
                 loop.step(at, next(batches), terms)
                 progress.advance(note=terms.note)
@@ -180,14 +183,19 @@ class TrainingLoop:
 
     def step(self, position: Position, batch: Batch, terms: Terms) -> None:
         """One step of the optimiser on a prepared batch; moves ``position`` on."""
-        torch.manual_seed(batch.seed)  # dropout, and whatever else a method draws
+        self._seed(batch.seed)
         images, labels, scenes = batch.tensors.receive()
         views = self.method.make_views(images, batch.parameters, batch.own)
-        self.wrapped_method.train()
         found = self.wrapped_method(views, labels, scenes)
         terms.add(position.step, found)
         self._descend(found["loss"], position.epoch * self.steps + position.step)
         position.step += 1
+
+    def _seed(self, seed: int) -> None:
+        """Of dropout, and whatever else a method draws; by ``torch.manual_seed`` every kind of device would be looked for."""
+        torch.default_generator.manual_seed(seed)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _descend(self, loss: Tensor, step: int) -> None:
         """One move of the optimiser. The rate follows from the step's number: nothing to remember, so nothing to resume."""
