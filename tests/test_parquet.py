@@ -194,8 +194,13 @@ def test_columns_are_named_behind_the_path(data):
         load(f"{name}?image=age", 16)
     with pytest.raises(BadParameterError, match="says twice what its image is"):
         load(f"{name}?image=left&image=left", 16)
-    with pytest.raises(DataMissingError, match=r"a\.parquet\?images=left"):
-        load(f"{name}?images=left", 16)
+    for strange in ("images=left", "image=left&images=left", "images=left&label="):
+        with pytest.raises(BadParameterError, match=r"no option 'images'\. Did you mean 'image'\?"):
+            load(f"{name}?{strange}", 16)
+    with pytest.raises(
+        DataMissingError, match=r"b\.parquet\?images=left"
+    ):  # no such file: nothing is known of its name
+        load(f"parquet:{data / 'b.parquet'}?images=left", 16)
 
 
 def test_a_path_that_is_there_is_taken_for_itself(data, monkeypatch):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from facelab.datasets.sources import path_of_family
 from facelab.datasets.trees import is_litter, is_text
-from facelab.errors import BadParameterError, DataMissingError
+from facelab.errors import BadParameterError, DataMissingError, nearest_name
 
 
 def parse_packed_path(text: str, options: Sequence[str]) -> tuple[Path, dict[str, str]]:
@@ -30,12 +30,25 @@ def parse_packed_path(text: str, options: Sequence[str]) -> tuple[Path, dict[str
     one = rf"(?:{'|'.join(options)})=[^&?/]*"
     found = re.search(rf"\?({one}(?:&{one})*)/?$", text)  # a slash is what absolute_name leaves behind a folder's name
     if not found or os.path.exists(path):
+        _refuse_strange_option(text, path, options)
         return path, {}
     given = [option.split("=", 1) for option in found[1].split("&")]
     values = {name: unquote(value) for name, value in given}
     if len(values) < len(given):
         raise BadParameterError(f"{text!r} says twice what its {given[0][0]} is.", "Say it once.")
     return path_of_family(text[: found.start()]), values
+
+
+def _refuse_strange_option(text: str, path: str, options: Sequence[str]) -> None:
+    """Where a path is there but for what stands behind its question mark, that is a wrong word."""
+    behind = re.search(r"\?([^?/]*=[^?/]*)/?$", text)
+    if not behind or os.path.exists(path) or not os.path.exists(path_of_family(text[: behind.start()])):
+        return
+    words = [option.partition("=")[0] for option in behind[1].split("&")]
+    for word in set(words) - set(options):
+        raise BadParameterError(
+            f"{text!r} has no option {word!r}.{nearest_name(word, options)}", f"There are: {', '.join(options)}."
+        )
 
 
 def find_shards(root: Path, endings: tuple[str, ...]) -> list[Path]:
