@@ -695,7 +695,7 @@ ensemble = records.read_record(project_data("results", f"{lfw_ensemble.NAME}.jso
 print(ensemble.command, "| seeds:", ensemble.parameters["seeds"])
 lines = {}
 for name in ("raw pixels", "whitened PCA", *lfw_ensemble.ROWS, lfw_ensemble.LONG, comparison.CEILING):
-    drawn = range(ensemble.parameters["seeds"]) if name in lfw_ensemble.ROWS else (None,)
+    drawn = range(ensemble.parameters["seeds"]) if name in lfw_ensemble.DRAWN else (None,)
     keys = [name if own is None else f"{name}/seed {own}" for own in drawn]
     means = [ensemble.metrics[f"accuracy/{key}"].value for key in keys]
     errors = [ensemble.metrics[f"standard error/{key}"].value for key in keys]

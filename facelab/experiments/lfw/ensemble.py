@@ -44,6 +44,9 @@ ROWS = {
     "both Fisher vectors": {"close Fisher vectors": _JB, "wide Fisher vectors": _JB},
 }
 STEPS = tuple(ROWS)[:4]
+DRAWN = tuple(
+    row for row, ends in ROWS.items() if any(MEMBERS[name][1] == "network" for name in ends)
+)  #: anew by each seed
 LONG = "the same, networks of all seeds together"  #: the last step without a limit on its time
 
 
@@ -111,16 +114,14 @@ def fold_accuracies(results: Results, row: str, seeds: Sequence[int]) -> np.ndar
 def summarise(results: Results) -> dict[str, Metric]:
     """Accuracy of each row: over the folds under each seed with its ``standard error``, and over three seeds or more.
 
-    Further ``LONG``, over the folds; ``gain/STEP``: what a step adds to the one before, paired by folds, each fold's mean over
-    the seeds; and ``processor seconds/MEMBER`` of a member's slowest fold.
+    Of what draws nothing anew under another seed, over the folds alone. Further ``LONG``, over the folds; ``gain/STEP``: what a
+    step adds to the one before, paired by folds, each fold's mean over the seeds; and ``processor seconds/MEMBER`` of a
+    member's slowest fold.
     """
-    metrics = {}
-    for key in ((BASELINES,), (SFACE,)):
-        for name, folds in results[key].items():
-            metrics |= _over_folds(name, np.array(folds))
     cells = {key: figures for key, figures in results.items() if len(key) == 3}
     seeds = sorted({seed for _, seed, _ in cells})
-    accuracies = {row: np.array([fold_accuracies(results, row, [seed]) for seed in seeds]) for row in ROWS}
+    metrics = _metrics_without_seeds(results)
+    accuracies = {row: np.array([fold_accuracies(results, row, [seed]) for seed in seeds]) for row in DRAWN}
     for row, by_seed in accuracies.items():
         for seed, folds in zip(seeds, by_seed, strict=True):
             metrics |= _over_folds(f"{row}/seed {seed}", folds)
@@ -136,6 +137,16 @@ def summarise(results: Results) -> dict[str, Metric]:
     for name in MEMBERS:
         seconds = [figures["seconds"] for (own, *_), figures in cells.items() if own == name]
         metrics[f"processor seconds/{name}"] = Metric(max(seconds), len(seconds))
+    return metrics
+
+
+def _metrics_without_seeds(results: Results) -> dict[str, Metric]:
+    """Baselines, SFace, and the rows of Fisher vectors alone."""
+    folds = {name: np.array(own) for key in ((BASELINES,), (SFACE,)) for name, own in results[key].items()}
+    folds |= {row: fold_accuracies(results, row, [0]) for row in ROWS if row not in DRAWN}
+    metrics = {}
+    for name, own in folds.items():
+        metrics |= _over_folds(name, own)
     return metrics
 
 
