@@ -62,9 +62,9 @@ def _mean_gray(images: torch.Tensor) -> torch.Tensor:
 def shift_hue(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     """Turn the hue of RGB and keep the value and saturation of HSV, in place.
 
-    With V the largest channel, K = V - smallest the chroma and H the hue in sixths of a turn, the channels of the turned colour
-    are V - K clamp(2 - d, 0, 1), where d is the distance on the circle of six sixths from H to 3 for red, 5 for green and 1
-    for blue: the colours that lack that channel (HSV to RGB, Smith 1978, written without its six cases).
+    With V the largest channel, K = V - smallest the chroma and H the hue in turns, the channels of the turned colour are
+    V - K clamp(2 - 6 d, 0, 1), where d is the distance on the circle of turns from H to 1/2 for red, 5/6 for green and
+    1/6 for blue: the colours that lack that channel (HSV to RGB, Smith 1978, written without its six cases).
 
     Args:
         images: float32 (N, 3, h, w) of 0 to 1; overwritten.
@@ -76,16 +76,18 @@ def shift_hue(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     red, green, blue = images.unbind(1)
     value = images.amax(dim=1)
     chroma = value - images.amin(dim=1)
-    # which channel is the largest, as numbers of 0 and 1: faster than three choices by ``torch.where``
-    is_red, is_green = (value == red).float(), (value == green).float()
-    is_green.sub_(is_red).clamp_min_(0)
-    is_blue = (1 - is_red).sub_(is_green)
-    between = blue - red
-    hue = (green - blue).mul_(is_red).addcmul_(between, is_green).addcmul_(torch.sub(red, green, out=between), is_blue)
-    hue.div_(chroma.clamp_min(1e-12))  # in sixths of a turn; without chroma the differences are 0: any divisor will do
-    hue.add_(is_green, alpha=2).add_(is_blue, alpha=4).add_(6 * turns[:, None, None])
-    for channel, lacking in ((red, 3), (green, 5), (blue, 1)):
-        apart = torch.sub(hue, lacking, out=between)
-        apart.sub_((apart / 6).round_(), alpha=6).abs_()
-        torch.sub(value, apart.neg_().add_(2).clamp_(0, 1).mul_(chroma), out=channel)
+    sixth = (chroma * 6).clamp_min_(1e-12)  # a pixel without chroma has differences of 0: any divisor will do
+    hue = torch.where(
+        value == red,
+        (green - blue).div_(sixth),
+        torch.where(
+            value == green,
+            (blue - red).div_(sixth).add_(1 / 3),
+            (red - green).div_(sixth).add_(2 / 3),
+        ),
+    ).add_(turns[:, None, None])
+    for channel, lacking in ((red, 1 / 2), (green, 5 / 6), (blue, 1 / 6)):
+        apart = hue - lacking
+        apart.sub_(apart.round()).abs_()
+        torch.sub(value, apart.mul_(-6).add_(2).clamp_(0, 1).mul_(chroma), out=channel)
     return images
