@@ -1,8 +1,8 @@
 """Memory that a training frees stays with the process, for its next step asks for as much again.
 
 The C library of Linux gives large blocks back to the system, and the system clears every page of them again before the next
-use. Measured: a sixth of the time of the views of colour photographs of 64 pixels, and up to a tenth of a step of a ResNet-10 of
-width 32, how much of it depends on what the process has freed before.
+use. Measured: a sixth of the time of the views of colour photographs of 64 pixels, and up to a tenth of a step of a ResNet-10
+of width 32; how much depends on what the process has freed before.
 """
 
 from __future__ import annotations
