@@ -694,7 +694,8 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 ensemble = records.read_record(project_data("results", f"{lfw_ensemble.NAME}.json"))
 print(ensemble.command, "| seeds:", ensemble.parameters["seeds"])
 lines = {}
-for name in ("raw pixels", "whitened PCA", *lfw_ensemble.ROWS, lfw_ensemble.LONG, comparison.CEILING):
+beside = [name for name in lfw_ensemble.ROWS if name not in lfw_ensemble.STEPS]
+for name in ("raw pixels", "whitened PCA", *lfw_ensemble.STEPS, lfw_ensemble.LONG, *beside, comparison.CEILING):
     drawn = range(ensemble.parameters["seeds"]) if name in lfw_ensemble.DRAWN else (None,)
     keys = [name if own is None else f"{name}/seed {own}" for own in drawn]
     means = [ensemble.metrics[f"accuracy/{key}"].value for key in keys]

@@ -47,7 +47,7 @@ STEPS = tuple(ROWS)[:4]
 DRAWN = tuple(
     row for row, ends in ROWS.items() if any(MEMBERS[name][1] == "network" for name in ends)
 )  #: anew by each seed
-LONG = "the same, networks of all seeds together"  #: the last step without a limit on its time
+LONG = "networks of all seeds and Fisher vectors of two crops"  #: the last step without a limit on its time
 
 
 def grid(seeds: int) -> list[Cell]:
