@@ -10,7 +10,7 @@ from benchmarks.machine import LoadWatch, begin_with_one_thread
 from benchmarks.results import Measured, Results, results_to_complete
 from benchmarks.table import table, write_readme
 from benchmarks.timing import Effort
-from facelab.heap import keep_freed_memory
+from facelab.heap import kept_memory
 from facelab.paths import project_root
 
 #: in the order of the table
@@ -36,11 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     begin_with_one_thread()
-    keep_freed_memory()  # as ``fit`` does: for all contenders alike
     results = results_to_complete() if chosen.parts and not chosen.small else Results()
     for name in chosen.parts or PARTS:
         print(f"{name} ...", flush=True)
-        results.parts[name] = measure_part(name, Effort(chosen.small))
+        with kept_memory():  # as in ``fit``: for all contenders alike
+            results.parts[name] = measure_part(name, Effort(chosen.small))
         results.parts = {part: results.parts[part] for part in PARTS if part in results.parts}
         if not chosen.small:
             results.write()

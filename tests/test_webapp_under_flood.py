@@ -12,9 +12,7 @@ from floods import ask_during, serving
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="127.0.0.2 and its like are this machine on Linux alone"
 )
-#: By which the server may grow: half of what all bodies hold. 64 are open at most, each is copied once while it grows, and what
-#: decoders share with the server is counted again for each of them.
-MEGABYTES = {"400 bodies of 2 MB less one byte": 400}
+MEGABYTES = {"400 bodies of 2 MB less one byte": 300}  # by which the server may grow
 
 
 @pytest.fixture(scope="module")

@@ -44,11 +44,12 @@ def _refuse_strange_option(text: str, path: str, options: Sequence[str]) -> None
     behind = re.search(r"\?([^?/]*=[^?/]*)/?$", text)
     if not behind or os.path.exists(path) or not os.path.exists(path_of_family(text[: behind.start()])):
         return
-    words = [option.partition("=")[0] for option in behind[1].split("&")]
-    for word in set(words) - set(options):
-        raise BadParameterError(
-            f"{text!r} has no option {word!r}.{nearest_name(word, options)}", f"There are: {', '.join(options)}."
-        )
+    for option in behind[1].split("&"):
+        word = option.partition("=")[0]
+        if word not in options:
+            raise BadParameterError(
+                f"{text!r} has no option {word!r}.{nearest_name(word, options)}", f"There are: {', '.join(options)}."
+            )
 
 
 def find_shards(root: Path, endings: tuple[str, ...]) -> list[Path]:

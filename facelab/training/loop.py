@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
-from facelab.heap import keep_freed_memory
+from facelab.heap import kept_memory
 from facelab.methods import Method
 from facelab.methods.operations import threads_for_photographs
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
@@ -86,7 +86,6 @@ def fit(
         PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
-    keep_freed_memory()
     loop = _prepare(method, faces, plan, labels, scenes, fabric or single_process_fabric())
     checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint, monitors, checkpoint_seconds)
     at = checkpoint.read()
@@ -97,7 +96,7 @@ def fit(
     stops = watch_for_preemption(saves=folder is not None)
     at_once = method.views * plan.photographs_at_once(loop.fabric.world_size)
     threads = threads_for_photographs(method, faces.images[:1], at_once)
-    with threads, bar as progress, stops as preemption, upcoming as batches:
+    with kept_memory(), threads, bar as progress, stops as preemption, upcoming as batches:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
             loop.wrapped_method.train()
@@ -183,19 +182,14 @@ class TrainingLoop:
 
     def step(self, position: Position, batch: Batch, terms: Terms) -> None:
         """One step of the optimiser on a prepared batch; moves ``position`` on."""
-        self._seed(batch.seed)
+        # dropout, and whatever else a method draws; ``torch.manual_seed`` looks for every kind of device, which takes its time
+        (torch.default_generator if self.fabric.device.type == "cpu" else torch).manual_seed(batch.seed)
         images, labels, scenes = batch.tensors.receive()
         views = self.method.make_views(images, batch.parameters, batch.own)
         found = self.wrapped_method(views, labels, scenes)
         terms.add(position.step, found)
         self._descend(found["loss"], position.epoch * self.steps + position.step)
         position.step += 1
-
-    def _seed(self, seed: int) -> None:
-        """Of dropout, and whatever else a method draws; by ``torch.manual_seed`` every kind of device would be looked for."""
-        torch.default_generator.manual_seed(seed)
-        if self.fabric.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
 
     def _descend(self, loss: Tensor, step: int) -> None:
         """One move of the optimiser. The rate follows from the step's number: nothing to remember, so nothing to resume."""

@@ -17,6 +17,7 @@ from facelab.webapp.problems import Problem
 
 MAX_JSON_BYTES = 4096  #: bytes of a body that is no photograph
 BODY_TIMEOUT_SECONDS = 20  #: within which a body must have arrived
+_PART_BYTES = 2**16  # after which a body that arrives goes on in another piece
 MAX_OPEN_BODIES = 64  #: requests with a body, of all addresses; each may hold ``frames.MAX_BYTES``
 CSRF_HEADER = "x-faceid"
 SECURITY_HEADERS = {
@@ -109,18 +110,24 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
     told = headers.get("content-length", "0")
     if not told.isascii() or not told.isdigit() or int(told) > most:
         raise Problem("too_large")
-    body = bytearray()
+    # what grows to 2 MB in one piece is moved on its way, and its old places stay with the process; a list of messages as they
+    # come could have millions of single bytes
+    parts, size = [bytearray()], 0
     try:
         with anyio.fail_after(BODY_TIMEOUT_SECONDS):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
-                body += message.get("body", b"")
-                if len(body) > most:
+                if len(parts[-1]) >= _PART_BYTES:
+                    parts.append(bytearray())
+                arrived = message.get("body", b"")
+                parts[-1] += arrived
+                size += len(arrived)
+                if size > most:
                     raise Problem("too_large")
                 if not message.get("more_body", False):
-                    return bytes(body)
+                    return b"".join(parts)
     except TimeoutError as error:
         raise Problem("too_slow") from error
 
