@@ -15,13 +15,12 @@ from contextlib import contextmanager
 # numbers of mallopt(3), and what they are set to: at most 2 GB stay at the end of the heap, blocks of up to 32 MB lie in it
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT, _LARGEST = 2**31 - 1, 2**25
+_KEPT_OTHERWISE = 2 * _LARGEST  # as much as the library keeps at most when nobody tells it anything
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """Keep what is freed in the block, and give it back to the system at its end: a notebook that waits holds none of it.
-
-    What is freed later is kept until the next block ends: to trim at each batch of an embedding would slow it by a quarter.
 
     Nothing happens with another C library than glibc: those of macOS, Windows and Alpine have other ways of their own.
     """
@@ -34,4 +33,5 @@ def kept_memory() -> Iterator[None]:
     try:
         yield
     finally:
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT_OTHERWISE)
         libc.malloc_trim(0)
