@@ -31,11 +31,11 @@ unit: $(VENV)/.ready
 
 smoke: $(VENV)/.ready  ## every notebook once by papermill, the quick way
 	rm -rf runs/smoke
-	FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab batch make smoke all --preset smoke
-	FACELAB_THREADS=1 FACELAB_RUNS=$(CURDIR)/runs/smoke $(BIN)/facelab batch run smoke --workers $(WORKERS)
+	FACELAB_RUNS="$(CURDIR)/runs/smoke" $(BIN)/facelab batch make smoke all --preset smoke
+	FACELAB_THREADS=1 FACELAB_RUNS="$(CURDIR)/runs/smoke" $(BIN)/facelab batch run smoke --workers $(WORKERS)
 
 nbval: $(VENV)/.ready  ## every notebook against its stored outputs
-	FACELAB_THREADS=1 FACELAB_RUNS=$(CURDIR)/runs/nbval $(BIN)/pytest -n $(WORKERS) --dist loadfile \
+	FACELAB_THREADS=1 FACELAB_RUNS="$(CURDIR)/runs/nbval" $(BIN)/pytest -n $(WORKERS) --dist loadfile \
 		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks --ignore notebooks/src
 
 lab: $(VENV)/.ready  ## open the course in JupyterLab

@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,21 @@ def test_environment_yml_brings_only_what_pip_cannot():
     wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     python = next(entry for entry in conda if entry.startswith("python"))
     assert f'requires-python = "{python.removeprefix("python")}"' in wanted
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_makefile_works_in_a_folder_whose_name_has_a_blank(tmp_path):
+    """What ``make`` would do there, read as a shell reads it: every folder of runs is one word."""
+    folder = tmp_path / "my course"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    shown = subprocess.run(
+        ["make", "-n", "smoke", "nbval"], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    words = [word for line in shown.splitlines() if "FACELAB_RUNS=" in line for word in shlex.split(line.rstrip("\\"))]
+    runs = [word.removeprefix("FACELAB_RUNS=") for word in words if word.startswith("FACELAB_RUNS=")]
+    assert runs == [f"{folder}/runs/smoke"] * 2 + [f"{folder}/runs/nbval"]
 
 
 def modules():
