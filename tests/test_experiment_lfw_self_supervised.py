@@ -31,6 +31,13 @@ def untrained(monkeypatch) -> Spy:
     return Spy(monkeypatch, self_supervised, trains=False)
 
 
+def fold_accuracies(results, name: str, seed: int) -> np.ndarray:
+    halves = [results[name, seed, half] for half in ("folds 1-5", "folds 6-10")]
+    same, fold = (np.concatenate([half[part] for half in halves]) for part in ("same", "fold"))
+    scores = np.concatenate([half["scores"]["features"] for half in halves])
+    return lfw_view2(scores, same, fold, fold > 5).folds
+
+
 def test_every_method_sees_all_but_the_people_of_its_half(small_lfw, untrained):
     faces, pairs = small_lfw
     (experiment,) = EXPERIMENTS
@@ -44,10 +51,24 @@ def test_every_method_sees_all_but_the_people_of_its_half(small_lfw, untrained):
         for way in WAYS:
             by_seed = [metrics[f"accuracy/{name}, {way}/seed {seed}"].value for seed in range(3)]
             assert metrics[f"accuracy/{name}, {way}"].value == pytest.approx(np.mean(by_seed))
+            above = metrics[f"above PCA/{name}, {way}"]
+            pca = metrics["accuracy/whitened PCA, mirror image"]
+            assert above.n == 10 and above.value == pytest.approx(np.mean(by_seed) - pca.value)
     beside = ["raw pixels", "whitened PCA"]
     names = [*beside, *(f"{name}, mirror image" for name in beside), *(f"random network, {way}" for way in WAYS)]
     assert all(metrics[f"accuracy/{name}"].n == 10 for name in names)
     assert experiment.parameters(3)["recipes"]["moco"]["optimizer"] == "muon"
+
+
+def test_what_a_method_is_above_pca_is_paired_by_folds(small_lfw, untrained):
+    """A method that is one point above PCA in each fold is so without doubt, however much the folds differ."""
+    (experiment,) = EXPERIMENTS
+    results = compute(experiment, 3)
+    by_method = [fold_accuracies(results, "moco", seed) for seed in range(3)]
+    pca = np.mean(by_method, axis=0) - 0.01
+    results[("baselines",)]["whitened PCA, mirror image"] = pca.tolist()
+    above = experiment.summarise(results)["above PCA/moco, features"]
+    assert (above.value, above.low, above.high) == pytest.approx((0.01, 0.01, 0.01))
 
 
 def test_ways_are_the_features_their_mirrored_sum_and_its_whitening(small_lfw):
@@ -65,7 +86,7 @@ def test_ways_are_the_features_their_mirrored_sum_and_its_whitening(small_lfw):
     found = score_ways(method, train, tested, own)
     np.testing.assert_allclose(found["features"], cosine_scores(features(tested), own), atol=1e-6)
     np.testing.assert_allclose(found["mirror image"], cosine_scores(summed(tested), own), atol=1e-6)
-    whitening = PCA(min(32, *summed(train).shape), whiten=True).fit(summed(train))
+    whitening = PCA(min(64, *summed(train).shape), whiten=True).fit(summed(train))
     np.testing.assert_allclose(found["whitened"], cosine_scores(whitening.transform(summed(tested)), own), atol=1e-3)
 
 
@@ -77,10 +98,7 @@ def test_each_half_has_thresholds_of_its_own(small_lfw, untrained):
     part = results["vcl", 0, "folds 6-10"]
     part["scores"]["features"] = [score + 5 for score in part["scores"]["features"]]
     assert experiment.summarise(results)["accuracy/vcl, features/seed 0"] == before
-    halves = [results["vcl", 0, half] for half in ("folds 1-5", "folds 6-10")]
-    same, fold = (np.concatenate([half[name] for half in halves]) for name in ("same", "fold"))
-    scores = np.concatenate([half["scores"]["features"] for half in halves])
-    assert before.value == pytest.approx(lfw_view2(scores, same, fold, fold > 5).mean)
+    assert before.value == pytest.approx(fold_accuracies(results, "vcl", 0).mean())
 
 
 def test_a_seed_decides_the_start(small_lfw):

@@ -12,6 +12,7 @@ from facelab.datasets.text_files import read_table
 from facelab.errors import BadParameterError
 from facelab.evaluation import significant_means
 from facelab.experiments.comparison import FIGURES
+from facelab.experiments.lfw import self_supervised
 from facelab.paths import project_data
 from facelab.records import Metric, Record, read_record
 
@@ -19,7 +20,6 @@ from facelab.records import Metric, Record, read_record
 GTAV_NAMES = {"CNN + MLP": "CNN + MLP", "SupCon": "SupCon kNN", "MoCo v2": "MoCo kNN"}
 #: record ``lfw_view2_NAME.json`` -> name here
 LFW_NAMES = {
-    "moco": "MoCo v2, no names",
     "supcon": "SupCon",
     "softmax": "softmax",
     "normalised": "normalised softmax",
@@ -29,7 +29,6 @@ LFW_NAMES = {
     "arcface": "ArcFace",
     "cosface": "CosFace",
 }
-WITHOUT_NAMES = "UTKFace, then LFW without names"
 
 
 def significance_table(record: Record, reference: str, names: Sequence[str], level: float = 0.05) -> pd.DataFrame:
@@ -66,14 +65,15 @@ def significance_table(record: Record, reference: str, names: Sequence[str], lev
 
 
 def lfw_accuracies() -> dict[str, Metric]:
-    """Accuracy on View 2 of LFW by the records of notebooks 03, 04, 06 and 07: name -> mean over seeds with its interval.
+    """Accuracy on View 2 of LFW by the records of notebooks 03, 04 and 07: name -> mean over seeds with its interval.
 
-    Nobody of a tested fold is in the training of its network; the baselines are over folds, the same for all.
+    Nobody of a tested fold is in the training of its network. Of methods without names the features of a photograph and its
+    mirror image are added, and whitened; the baselines have the mirror image too, and are over folds.
     """
+    unnamed = self_supervised.rows_to_show(read_record(project_data("results", f"{self_supervised.NAME}.json")))
+    found = {name: unnamed["untrained"][name] for name in self_supervised.BESIDE}
+    found |= {f"{name}, no names": metric for name, metric in unnamed["without names, whitened"].items()}
     losses = {name: read_record(project_data("results", f"lfw_view2_{name}.json")) for name in LFW_NAMES}
-    first = losses["softmax"].metrics
-    found = {name: first[f"accuracy/{name}"] for name in ("raw pixels", "whitened PCA")}
-    found["VICReg, no names"] = read_record(project_data("results", "06_lfw.json")).metrics[f"accuracy/{WITHOUT_NAMES}"]
     return found | {shown: losses[name].metrics[f"accuracy/{name}"] for name, shown in LFW_NAMES.items()}
 
 
