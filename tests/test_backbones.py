@@ -127,6 +127,81 @@ def test_the_network_for_aligned_faces_tells_places_apart():
     assert angles["resnet9"] > 0.95 and angles["resnet9_aligned"] < 0.6
 
 
+def test_airbench_has_the_published_layers():
+    """By its authors' code: 24 kernels of 2x2 from patches, six convolutions of 3x3 without bias, norms without a scale."""
+    widths = [(24, 64), (64, 64), (64, 256), (256, 256), (256, 256), (256, 256)]
+    network = backbone("airbench")
+    assert count(network) == 24 + sum(9 * before * after + after for before, after in widths)
+    assert network.body.whitening.kernels.shape == (24, 3, 2, 2)
+    # the authors count 1.97 million (arXiv 2404.00498, appendix), with their kernels of 2x2, scales of norms and classifier
+    assert count(network) + 24 * 12 + 2 * 64 + 4 * 256 + 2560 == pytest.approx(1.97e6, abs=5e3)
+    assert network.num_features == 256 and backbone("airbench", width=16).num_features == 64
+    sides = []
+    network.body.whitening.register_forward_hook(lambda module, inputs, output: sides.append(output.shape[-1]))
+    for group in network.body.groups:
+        group.register_forward_hook(lambda module, inputs, output: sides.append(output.shape[-1]))
+    network(images(2, size=32))
+    assert sides == [31, 15, 7, 3]
+    with pytest.raises(BadParameterError, match="at least 9x9"):
+        network(images(2, size=8))
+
+
+def test_airbench_against_its_layers_one_by_one():
+    """Training mode: every norm by the batch's own moments."""
+    network = backbone("airbench", width=8)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if name.endswith("bias"):
+                value.normal_()
+
+    def norm(x, layer):
+        mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
+        return (x - mean) / variance.sqrt() + layer.bias[:, None, None]
+
+    def gelu(x):
+        return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+
+    x = given = images(4, size=12)
+    body = network.body
+    x = gelu(nn.functional.conv2d(x, body.whitening.kernels) + body.whitening.bias[:, None, None])
+    for group in body.groups:
+        x = nn.functional.conv2d(x, group.first.weight, padding=1)
+        x = gelu(norm(nn.functional.max_pool2d(x, 2), group.first_norm))
+        x = gelu(norm(nn.functional.conv2d(x, group.second.weight, padding=1), group.second_norm))
+    torch.testing.assert_close(network(given), x.amax((2, 3)), rtol=1e-4, atol=1e-4)
+
+
+def test_the_convolutions_of_airbench_begin_by_passing_their_input_on():
+    """As many outputs as there are inputs; of the first layer of all, whose outputs are fewer, as many as there are."""
+    body = backbone("airbench", width=8).body
+    for convolution, passed in ((body.groups[0].first, 8), (body.groups[1].first, 8), (body.groups[2].second, 32)):
+        x = images(1, convolution.in_channels, 6)
+        torch.testing.assert_close(convolution(x)[:, :passed], x[:, :passed])
+
+
+def test_the_whitening_layer_against_principal_components_of_the_patches():
+    photographs = images(40, size=10).cumsum(-1).to(memory_format=torch.channels_last)  # neighbours are alike
+    layer = backbone("airbench", width=8).body.whitening
+    layer.fit(photographs)
+    patches = np.lib.stride_tricks.sliding_window_view(photographs.numpy(), (2, 2), axis=(2, 3))
+    patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 12).astype(np.float64)
+    left, singular, directions = np.linalg.svd(patches, full_matrices=False)
+    moments = singular**2 / len(patches)
+    expected = directions / np.sqrt(moments + 5e-4)[:, None]
+    found = layer.kernels.flatten(1).numpy()[:12][::-1]  # least moment first
+    signs = np.sign((found * expected).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found * signs, expected, rtol=2e-2, atol=2e-3)
+    torch.testing.assert_close(layer.kernels[12:], -layer.kernels[:12])
+    out = layer(photographs).detach().transpose(0, 1).flatten(1)[:12].double()
+    second = out @ out.T / out.shape[1]
+    torch.testing.assert_close(
+        second, torch.diag(torch.from_numpy(moments[::-1] / (moments[::-1] + 5e-4))), atol=1e-3, rtol=0
+    )
+    with pytest.raises(BadParameterError, match="Give .N, 3, H, W."):
+        layer.fit(images(4, 1, 10))
+
+
 def test_the_laptops_resnet10_by_formula():
     """3x3 stem of 16 channels; four blocks of two 3x3 convolutions; a 1x1 shortcut in the last three; batch norms."""
     network = backbone("resnet10", 1)
@@ -209,9 +284,7 @@ def test_any_size_gives_one_embedding_each(name, channels, height, width, scale)
 
 
 def backbone_features(name):
-    if name == "resnet9_aligned":
-        return 9 * 512
-    return 2048 if name in ("resnet50", "resnet101") else 512
+    return {"resnet50": 2048, "resnet101": 2048, "resnet9_aligned": 9 * 512, "airbench": 256}.get(name, 512)
 
 
 @pytest.mark.parametrize(

@@ -1,57 +1,100 @@
 """Margin losses on CIFAR-10: one start, one budget, and a test that nobody trained on."""
 
+import json
+import math
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from trainings import Spy, compute, equal, noise, pictures, short, shortened
+import torch
+from trainings import Spy, compute, equal, noise, pictures, short
 
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
 from facelab.evaluation import mean_over_seeds
 from facelab.experiments.cifar import margins, transfer
-from facelab.experiments.cifar.margins import EXPERIMENTS, LOSSES, build_method, summarise
+from facelab.experiments.cifar.margins import (
+    EXPERIMENTS,
+    LONG,
+    LOSSES,
+    TARGET,
+    TRAININGS,
+    VIEWS,
+    Stopwatch,
+    describe_training,
+    summarise,
+)
 from facelab.experiments.experiment import Cell
+from facelab.paths import project_data
 
 (EXPERIMENT,) = EXPERIMENTS
 
 
 @pytest.fixture
 def cifar(monkeypatch) -> FaceSet:
-    """20 training and 3 test pictures of each of ten classes."""
+    """20 training and 3 test pictures of each of ten classes, and small networks."""
     identity, split = np.tile(np.arange(10), 23), np.where(np.arange(230) < 200, "train", "test")
     table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
-    faces = FaceSet(noise(230, 16), identity, tuple(f"class {n}" for n in range(10)), table, "cifar10@16")
-    shortened(monkeypatch, margins)
+    faces = FaceSet(noise(230, 32), identity, tuple(f"class {n}" for n in range(10)), table, "cifar10@32")
     monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
-    monkeypatch.setattr(margins, "PLAN", short(margins.PLAN, 50))
     monkeypatch.setattr(margins, "BF16", "32-true")
+    small = {name: replace(own, width=8, plan=short(own.plan, 50)) for name, own in TRAININGS.items()}
+    monkeypatch.setattr(margins, "TRAININGS", small)
     return faces
 
 
 def test_all_losses_train_alike_and_are_asked_about_pictures_that_none_saw(cifar, monkeypatch):
     spy = Spy(monkeypatch, margins)
     results = compute(EXPERIMENT, 3)
-    assert list(results) == [(loss, seed) for seed in range(3) for loss in LOSSES]
-    assert [call["method"].loss for call in spy.calls] == [loss for loss, _ in results]
+    assert list(results) == [(name, seed) for seed in range(3) for name in TRAININGS]
+    assert [call["method"].loss for call in spy.calls] == [TRAININGS[name].loss for name, _ in results]
     for call, (_, seed) in zip(spy.calls, results, strict=True):
         assert pictures(call["faces"]) == pictures(cifar.subset(np.arange(200)))
-        assert call["plan"].seed == seed and call["plan"].epochs == margins.PLAN.epochs
+        assert call["plan"].seed == seed
     assert len({call["folder"] for call in spy.calls}) == len(results)
     for figures in results.values():
         assert np.sum(figures["matrix"], axis=1).tolist() == [3] * 10 and figures["names"] == list(cifar.names)
+        assert len(figures["accuracy"]) == len(figures["processor seconds"]) == 1  # one epoch, and nothing learned
+    starts = {key: call["before"] for key, call in zip(results, spy.calls, strict=True)}
+    assert all(all(equal(starts["softmax", seed], starts[loss, seed])) for seed in range(3) for loss in LOSSES)
+    assert not all(equal(starts["softmax", 0], starts["softmax", 1]))
 
 
-def test_all_losses_start_from_the_same_network():
-    first, *others = (build_method(loss, seed=1).backbone.state_dict() for loss in LOSSES)
-    assert all(all(equal(first, other)) for other in others)
-    assert not all(equal(first, build_method("softmax", seed=2).backbone.state_dict()))
+def test_the_losses_differ_in_nothing_but_the_loss():
+    described = [describe_training(loss) for loss in LOSSES]
+    for one in described:
+        assert one.pop("loss") in LOSSES and isinstance(one.pop("options"), dict)
+    assert all(one == described[0] for one in described) and described[0]["width"] == 32
+    assert describe_training(LONG)["loss"] == "cosface" and describe_training(LONG)["width"] == 64
+
+
+def test_the_first_layer_is_that_of_training_pictures_as_the_network_sees_them(cifar):
+    train = cifar.subset(np.arange(200))
+    layer = margins.TRAININGS["ring"].build_method(train, seed=0).backbone.body.whitening
+    shown = VIEWS.preprocess(train.images)
+    out = layer(shown).detach()[:, :12].transpose(0, 1).flatten(1)
+    second = out @ out.T / out.shape[1]
+    # of one picture in ten, against all: noise of about 2,000 patches
+    torch.testing.assert_close(second, torch.eye(12), atol=0.1, rtol=0)
+
+
+def test_views_are_whole_pixels_of_the_picture_or_of_its_mirror_image():
+    image = noise(1, 32)
+    padded = np.pad(image[0], ((2, 2), (2, 2), (0, 0)))
+    windows = [padded[y : y + 32, x : x + 32] for y in range(5) for x in range(5)]
+    allowed = VIEWS.preprocess(np.stack(windows + [window[:, ::-1] for window in windows]))
+    drawn = VIEWS.draw(200, np.random.default_rng(0))
+    views = VIEWS.apply(np.repeat(image, 200, axis=0), drawn)
+    distance = (views[:, None] - allowed[None]).abs().amax((2, 3, 4))
+    assert distance.amin(1).max() < 1e-3
+    assert len(set(distance.argmin(1).tolist())) == 50, "each shift is drawn, mirrored or not"
 
 
 def test_the_annealing_ends_after_two_thirds_of_the_run():
-    plan = margins.PLAN
-    assert LOSSES["sphereface"]["annealing"] / (plan.epochs * (50_000 // plan.batch_size)) == pytest.approx(
-        2 / 3, abs=1e-3
-    )
+    own = TRAININGS["sphereface"]
+    steps = own.plan.epochs * (50_000 // own.plan.batch_size)
+    assert own.options["annealing"] == math.floor(2 / 3 * steps)
 
 
 def test_a_test_picture_in_training_is_refused(cifar):
@@ -60,23 +103,75 @@ def test_a_test_picture_in_training_is_refused(cifar):
         margins.run(Cell(("ring", 0)))
 
 
-def test_the_summary_against_matrices_made_by_hand():
-    names, right = (
-        ["cat", "dog"],
-        {"softmax": (9, 8, 10), "ring": (7, 7, 7), "sphereface": (5, 6, 10), "cosface": (10, 10, 9)},
-    )
+def test_settings_are_chosen_by_training_pictures_alone(cifar, monkeypatch):
+    monkeypatch.setattr(margins, "HELD_OUT", 50)
+    spy = Spy(monkeypatch, margins)
+    figures = margins.evaluate_held_out("cosface")
+    known, [call] = pictures(cifar.subset(np.arange(200))), spy.calls
+    assert pictures(call["faces"]) < known and len(call["faces"]) == 150 and np.sum(figures["matrix"]) == 50
+    assert call["folder"] is None, "nothing that the experiment would go on from"
+
+
+def test_the_target_is_what_the_earlier_project_reported():
+    founding = pd.read_csv(project_data("founding.csv")).query("data == 'CIFAR-10' and method == 'Ring loss'")
+    assert founding["value"].tolist() == [TARGET]
+
+
+def test_the_stopwatch_does_not_count_looking_and_goes_on_where_it_was_stopped(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(margins.time, "process_time", lambda: clock[0])
+    accuracies = iter([0.5, 0.8])
+
+    def measure(method):
+        clock[0] += 1000
+        return next(accuracies)
+
+    stopwatch = Stopwatch(measure, 0.794)
+    clock[0] += 10
+    assert stopwatch(None) == {"processor seconds": 10, "accuracy": 0.5}
+    clock[0] += 7
+    kept = json.loads(json.dumps(stopwatch.state_dict()))
+    clock[0] += 300  # lost with the process
+    stopwatch = Stopwatch(measure, 0.794)
+    stopwatch.load_state_dict(kept)
+    clock[0] += 5
+    assert stopwatch(None) == {"processor seconds": 22, "accuracy": 0.8}
+    clock[0] += 4
+    assert stopwatch(None) == {"processor seconds": 26}, "reached: nobody looks any more"
+    again = Stopwatch(measure, 0.794)
+    again.load_state_dict(stopwatch.state_dict())
+    clock[0] += 1
+    assert again(None) == {"processor seconds": 27}
+
+
+def test_the_summary_against_figures_made_by_hand():
+    names, right = ["cat", "dog"], {"softmax": (9, 8, 10), "ring": (7, 7, 7), "sphereface": (5, 6, 10)}
+    right |= {"cosface": (10, 10, 9), LONG: (8, 9, 8)}
+    curves = {"ring": ([0.5, 0.8], [0.7, 0.79, 0.81], [0.794]), "softmax": ([0.8], [0.8], [0.7, 0.7])}
     results = {
-        (loss, seed): {"matrix": [[count, 10 - count], [0, 10]], "names": names}
+        (name, seed): {
+            "matrix": [[counts[seed], 10 - counts[seed]], [0, 10]],
+            "names": names,
+            "accuracy": curves.get(name, ([0.9],) * 3)[seed],
+            "processor seconds": [10 + seed, 20 + seed, 30 + seed],
+        }
         for seed in range(3)
-        for loss, counts in right.items()
-        for count in counts[seed : seed + 1]
+        for name, counts in right.items()
     }
     metrics = summarise(results)
-    for loss, counts in right.items():
-        expected = mean_over_seeds([(count + 10) / 20 for count in counts])
-        found = metrics[f"accuracy/{loss}"]
+
+    def assert_mean(name, values):
+        expected, found = mean_over_seeds(values), metrics[name]
         assert (found.value, found.low, found.high, found.n) == (expected.value, expected.low, expected.high, 3)
-        assert [metrics[f"accuracy/{loss}/seed {seed}"].value for seed in range(3)] == [(c + 10) / 20 for c in counts]
+
+    for name, counts in right.items():
+        assert_mean(f"accuracy/{name}", [(count + 10) / 20 for count in counts])
+        assert [metrics[f"accuracy/{name}/seed {seed}"].value for seed in range(3)] == [(c + 10) / 20 for c in counts]
+        assert_mean(f"processor seconds/{name}", [30, 31, 32])
+    assert_mean("epochs to 79.4 %/ring", [2, 3, 1])
+    assert_mean("processor seconds to 79.4 %/ring", [20, 31, 12])
+    assert_mean(f"processor seconds to 79.4 %/{LONG}", [10, 11, 12])
+    assert not any("to 79.4 %/softmax" in name for name in metrics), "one seed does not get there"
     assert metrics["seed 0/sphereface: cat taken for dog"].value == 0.5
     assert metrics["seed 0/ring: dog taken for dog"].value == 1.0
     assert not any("seed 0/softmax:" in name for name in metrics)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from facelab.backbones.airbench import Airbench
 from facelab.backbones.inception_resnet_v1 import InceptionResNetV1
 from facelab.backbones.resnet import ResNet
 from facelab.backbones.resnet9 import GRID, AlignedResNet9, ResNet9
@@ -60,6 +61,7 @@ def _vgg(configuration: str, batch_norm: bool) -> RegistryEntry:
 
 
 _REGISTRY = {
+    "airbench": RegistryEntry(Airbench, 256, {"cifar": 9}, stem="cifar"),
     "resnet9": RegistryEntry(ResNet9, 512, {"cifar": 8, "small": 15}, stem="cifar"),
     "resnet9_aligned": RegistryEntry(AlignedResNet9, 512 * GRID**2, {"cifar": 12, "small": 23}, stem="cifar"),
     # the laptop's: narrow, and small photographs are reduced only twice before the first stage

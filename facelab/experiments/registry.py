@@ -29,6 +29,7 @@ MODULES = (
     "face_id.replays",
     "face_id.attacks",
     "cifar.margins",
+    "cifar.compression",
     "imbalance.runs",
     "imbalance.lfw",
     "noise_robustness",
