@@ -64,6 +64,11 @@ class Metric:
         interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
         return f"{100 * self.value:.1f} %{interval}" + ("" if self.n is None else f", n = {self.n}")
 
+    def as_points(self) -> str:
+        """A difference of two shares, in percentage points with signs: ``+1.2 [-0.6, +3.0]``."""
+        interval = "" if self.low is None else f" [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+        return f"{100 * self.value:+.1f}{interval}"
+
     @classmethod
     def from_estimate(cls, estimate: Estimate) -> Metric:
         """An estimate of ``evaluation`` as a metric."""

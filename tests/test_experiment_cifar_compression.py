@@ -4,10 +4,9 @@ import io
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
-from trainings import Spy, compute, equal, noise, short
+from trainings import Spy, cifar_of_noise, compute, equal, short
 
 from facelab.datasets import FaceSet
 from facelab.evaluation import mean_over_seeds
@@ -20,9 +19,7 @@ from facelab.experiments.cifar.compression import EXPERIMENTS, encode_again, loa
 @pytest.fixture
 def cifar(monkeypatch) -> FaceSet:
     """20 training and 3 test pictures of each of ten classes; one of the test is a copy of one of the training."""
-    identity, split = np.tile(np.arange(10), 23), np.where(np.arange(230) < 200, "train", "test")
-    table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
-    faces = FaceSet(noise(230, 32), identity, tuple(f"class {n}" for n in range(10)), table, "cifar100@32")
+    faces = cifar_of_noise("cifar100")
     faces.images[211] = faces.images[31]
     monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
     monkeypatch.setattr(compression, "BF16", "32-true")

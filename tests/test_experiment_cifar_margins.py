@@ -1,14 +1,12 @@
 """Margin losses on CIFAR-10: one start, one budget, and a test that nobody trained on."""
 
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from trainings import Spy, compute, equal, noise, pictures, short
+from trainings import Spy, cifar_of_noise, compute, equal, noise, pictures, short
 
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
@@ -21,7 +19,6 @@ from facelab.experiments.cifar.margins import (
     TARGET,
     TRAININGS,
     VIEWS,
-    Stopwatch,
     describe_training,
     summarise,
 )
@@ -34,9 +31,7 @@ from facelab.paths import project_data
 @pytest.fixture
 def cifar(monkeypatch) -> FaceSet:
     """20 training and 3 test pictures of each of ten classes, and small networks."""
-    identity, split = np.tile(np.arange(10), 23), np.where(np.arange(230) < 200, "train", "test")
-    table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
-    faces = FaceSet(noise(230, 32), identity, tuple(f"class {n}" for n in range(10)), table, "cifar10@32")
+    faces = cifar_of_noise("cifar10")
     monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
     monkeypatch.setattr(margins, "BF16", "32-true")
     small = {name: replace(own, width=8, plan=short(own.plan, 50)) for name, own in TRAININGS.items()}
@@ -67,16 +62,6 @@ def test_the_losses_differ_in_nothing_but_the_loss():
         assert one.pop("loss") in LOSSES and isinstance(one.pop("options"), dict)
     assert all(one == described[0] for one in described) and described[0]["width"] == 32
     assert describe_training(LONG)["loss"] == "cosface" and describe_training(LONG)["width"] == 64
-
-
-def test_the_first_layer_is_that_of_training_pictures_as_the_network_sees_them(cifar):
-    train = cifar.subset(np.arange(200))
-    layer = margins.TRAININGS["ring"].build_method(train, seed=0).backbone.body.whitening
-    shown = VIEWS.preprocess(train.images)
-    out = layer(shown).detach()[:, :12].transpose(0, 1).flatten(1)
-    second = out @ out.T / out.shape[1]
-    # of one picture in ten, against all: noise of about 2,000 patches
-    torch.testing.assert_close(second, torch.eye(12), atol=0.1, rtol=0)
 
 
 def test_views_are_whole_pixels_of_the_picture_or_of_its_mirror_image():
@@ -115,33 +100,6 @@ def test_settings_are_chosen_by_training_pictures_alone(cifar, monkeypatch):
 def test_the_target_is_what_the_earlier_project_reported():
     founding = pd.read_csv(project_data("founding.csv")).query("data == 'CIFAR-10' and method == 'Ring loss'")
     assert founding["value"].tolist() == [TARGET]
-
-
-def test_the_stopwatch_does_not_count_looking_and_goes_on_where_it_was_stopped(monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(margins.time, "process_time", lambda: clock[0])
-    accuracies = iter([0.5, 0.8])
-
-    def measure(method):
-        clock[0] += 1000
-        return next(accuracies)
-
-    stopwatch = Stopwatch(measure, 0.794)
-    clock[0] += 10
-    assert stopwatch(None) == {"processor seconds": 10, "accuracy": 0.5}
-    clock[0] += 7
-    kept = json.loads(json.dumps(stopwatch.state_dict()))
-    clock[0] += 300  # lost with the process
-    stopwatch = Stopwatch(measure, 0.794)
-    stopwatch.load_state_dict(kept)
-    clock[0] += 5
-    assert stopwatch(None) == {"processor seconds": 22, "accuracy": 0.8}
-    clock[0] += 4
-    assert stopwatch(None) == {"processor seconds": 26}, "reached: nobody looks any more"
-    again = Stopwatch(measure, 0.794)
-    again.load_state_dict(stopwatch.state_dict())
-    clock[0] += 1
-    assert again(None) == {"processor seconds": 27}
 
 
 def test_the_summary_against_figures_made_by_hand():

@@ -4,14 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from trainings import (
     Spy,
     assert_matrices_summarised,
+    cifar_of_noise,
     compute,
     equal,
-    noise,
     pictures,
     short,
     shortened,
@@ -26,18 +25,9 @@ from facelab.protocols import few_labels
 from facelab.records import read_record
 
 
-def small_cifar(name: str) -> FaceSet:
-    """20 training and 3 test pictures of ten classes; those of the two sets differ."""
-    identity = np.tile(np.arange(10), 23)
-    split = np.where(np.arange(230) < 200, "train", "test")
-    table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
-    names = tuple(f"class {number}" for number in range(10))
-    return FaceSet(noise(230, 16, seed=len(name)), identity, names, table, f"{name}@16")
-
-
 @pytest.fixture
 def cifar(monkeypatch) -> dict[str, FaceSet]:
-    sets = {name: small_cifar(name) for name in ("cifar10", "cifar100")}
+    sets = {name: cifar_of_noise(name, 16) for name in ("cifar10", "cifar100")}
     shortened(monkeypatch, transfer)
     monkeypatch.setattr(transfer, "load", lambda name, *_: sets[name])
     for name, recipe in transfer.RECIPES.items():

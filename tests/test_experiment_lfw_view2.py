@@ -111,7 +111,7 @@ def find_experiment(name: str) -> Experiment:
 def untrained_on_noise(small_lfw, monkeypatch) -> Spy:
     """Experiments run on the made-up LFW, without training."""
     faces, pairs = small_lfw
-    monkeypatch.setattr(view2, "load_cropped_lfw", lambda size: faces)
+    monkeypatch.setattr(view2, "load_cropped_lfw", lambda: faces)
     monkeypatch.setattr(view2, "lfw_pairs", lambda faces: pairs)
     return Spy(monkeypatch, view2, trains=False)
 

@@ -1,12 +1,15 @@
 """The FaceSet: what it refuses, what a subset keeps, and a hash that is the pixels' and nothing else's."""
 
 import hashlib
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from facelab.datasets import UNKNOWN, FaceSet
+from facelab.datasets.image_rows import ImageRows
 from facelab.errors import BadParameterError
 
 
@@ -60,6 +63,18 @@ def test_a_mask_and_its_rows_give_the_same_subset():
 
 def test_of_people_takes_every_photograph_of_them():
     assert make().select_people([2]).attributes["file"].tolist() == ["0.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_mirrored_set_differs_in_left_and_right_alone(on_disk):
+    faces = make()
+    if on_disk:
+        faces = replace(faces, images=ImageRows(faces.images, np.arange(len(faces))))
+    mirrored = faces.mirrored()
+    expected = np.stack([cv2.flip(image, 1).reshape(image.shape) for image in faces.images])
+    np.testing.assert_array_equal(mirrored.images, expected)
+    assert not np.array_equal(expected, faces.images)
+    assert mirrored.attributes.equals(faces.attributes) and mirrored.names == faces.names
 
 
 def test_labels_are_the_ranks_of_the_people_present():

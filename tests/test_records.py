@@ -27,6 +27,11 @@ def test_a_number_that_is_none_is_refused():
             Metric(value)
 
 
+def test_a_difference_is_said_in_points_with_signs():
+    assert Metric(0.0123, 10, -0.0064, 0.03).as_points() == "+1.2 [-0.6, +3.0]"
+    assert Metric(-0.05).as_points() == "-5.0"
+
+
 def test_leaderboard_and_seeds(tmp_path):
     for seed, value in enumerate((0.7, 0.8, 0.9)):
         make(seed, value).write(tmp_path / f"{seed}.json")

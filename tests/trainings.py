@@ -54,6 +54,14 @@ def noise(count: int, side: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
+def cifar_of_noise(name: str = "cifar10", side: int = 32) -> FaceSet:
+    """20 training and 3 test pictures of each of ten classes; those of two names differ."""
+    split = np.where(np.arange(230) < 200, "train", "test")
+    table = pd.DataFrame({"file": [f"{split[row]}/{row}.png" for row in range(230)], "split": split})
+    names = tuple(f"class {number}" for number in range(10))
+    return FaceSet(noise(230, side, seed=len(name)), np.tile(np.arange(10), 23), names, table, f"{name}@{side}")
+
+
 def lfw_of_noise() -> tuple[FaceSet, Pairs]:
     """Ten folds of four people with three noise pictures each, and in no fold 5 people with two and 5 with one."""
     rng, rows = np.random.default_rng(0), []

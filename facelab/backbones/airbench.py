@@ -14,6 +14,9 @@ from facelab.errors import BadParameterError
 
 PATCH = 2  #: side of the patches that the first layer whitens
 FLOOR = 5e-4  #: added to the eigenvalues: directions without variance are not blown up
+PATCHES = (
+    5_000 * 31**2
+)  #: so many are looked at, or a few more: the authors take those of 5,000 photographs of CIFAR-10
 
 
 class Airbench(nn.Module):
@@ -25,7 +28,7 @@ class Airbench(nn.Module):
         stem: there is one, "cifar".
 
     Attributes:
-        whitening: the first layer, random until its ``fit`` has seen photographs of the training set.
+        whitening: the first layer, random until it has seen photographs of the training set.
     """
 
     def __init__(self, in_channels: int, width: int, stem: str = "cifar") -> None:
@@ -48,6 +51,7 @@ class Whitening(nn.Module):
 
     Attributes:
         kernels: float32 (8 C, C, 2, 2): orthogonal directions, drawn at random until ``fit``.
+        seen: int64 (), the photographs that they were computed from; 0 before ``fit``.
         bias: float32 (8 C,).
     """
 
@@ -56,6 +60,7 @@ class Whitening(nn.Module):
         size = channels * PATCH**2
         directions = nn.init.orthogonal_(torch.empty(size, size))
         self.register_buffer("kernels", _as_kernels(directions, channels))
+        self.register_buffer("seen", torch.tensor(0))
         self.bias = nn.Parameter(torch.zeros(2 * size))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -72,7 +77,7 @@ class Whitening(nn.Module):
 
         Args:
             images: float32 (N, C, H, W), photographs of the training set as the network sees them: those that
-                ``Augmentation.preprocess`` gives. A few thousand are enough; the authors take 5,000.
+                ``Augmentation.preprocess`` gives; ``PATCHES`` says how many are enough.
 
         Raises:
             BadParameterError: another number of channels.
@@ -85,6 +90,7 @@ class Whitening(nn.Module):
         patches = F.unfold(images.float(), PATCH).transpose(1, 2).flatten(0, 1)  # (M, 4 C)
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         self.kernels.copy_(_as_kernels((vectors / (values + FLOOR).sqrt()).T, channels))
+        self.seen.fill_(len(images))
 
 
 class _Group(nn.Module):

@@ -123,6 +123,10 @@ class FaceSet:
         """All photographs of the given people (numbers as in ``identity``)."""
         return self.subset(np.isin(self.identity, np.asarray(people)))
 
+    def mirrored(self) -> FaceSet:
+        """The same photographs with left and right exchanged."""
+        return replace(self, images=self.images[:, :, ::-1])
+
     def labels(self) -> np.ndarray:
         """Classes 0 ... P-1 for a classifier over the people present: int64 (N,).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from facelab.augment import Augmentation, Parameters, as_batch
+from facelab.backbones.airbench import PATCHES, Whitening
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.methods.operations import threads_for_photographs
@@ -42,6 +44,20 @@ class Method(nn.Module):
             options: name -> value, of their types.
         """
         return []
+
+    def prepare(self, faces: FaceSet) -> None:
+        """Compute what a network computes from the training photographs and does not learn, where that was not done before.
+
+        Args:
+            faces: the training set; of many photographs, some at even distances are looked at.
+        """
+        layers = [module for module in self.modules() if isinstance(module, Whitening) and not module.seen]
+        if layers:
+            height, width = self.augmentation.preprocess(faces.images[:1]).shape[2:]
+            enough = max(1, PATCHES // ((height - 1) * (width - 1)))
+            shown = self.augmentation.preprocess(faces.images[:: math.ceil(len(faces) / enough)])
+            for layer in layers:
+                layer.fit(shown)
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of one batch. In a training by several processes, each gets its part of the batch.

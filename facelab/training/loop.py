@@ -140,6 +140,7 @@ def _prepare(
     if labels is None:
         labels = faces.labels() if (faces.identity >= 0).all() else np.full(len(faces), -1)
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
+    method.prepare(faces)
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
     wrapped, optimizer = fabric.setup(with_gradient_cache(method, plan.chunk), optimizer)

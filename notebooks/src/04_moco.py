@@ -509,8 +509,8 @@ plt.show()
 #
 # View 2, trained and tested by halves as in notebook 03, and now by all methods of the course that are told no names. Each
 # learns from the photographs of the other half for some minutes. Scores are cosines of features, those of the photograph and of
-# its mirror image added. The last group compares the same features whitened: they are turned to the principal components of
-# the training half, each component is divided by its standard deviation, and the first are kept.
+# its mirror image added. "Whitened" are the same features turned to the principal components of the training half, each
+# component divided by its standard deviation, and the first 64 kept.
 
 # %%
 lfw = records.read_record(project_data("results", f"{lfw_self_supervised.NAME}.json"))
@@ -527,19 +527,19 @@ plots.describe(figure, "Untrained baselines, four methods without names, the sam
 plt.show()
 ways, rows = ("mirror image", "whitened"), {}
 for name, title in lfw_self_supervised.TITLES.items():
-    gains = [lfw.metrics[f"above PCA/{name}, {way}"] for way in ways]
-    rows[title] = [f"{100 * one.value:+.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]" for one in gains]
+    rows[title] = [lfw.metrics[f"above PCA/{name}, {way}"].as_points() for way in ways]
 pd.DataFrame.from_dict(rows, orient="index", columns=ways).rename_axis(columns="above whitened PCA, paired by folds")
 
 # %% [markdown]
 # As they are, all four are *below* whitened PCA. Two views of one photograph have its light, its background and the pose of
 # the head in common, so that nothing keeps these out of the features. Whitening gives every direction the same weight, and
 # gains three to four points for each method, as for the random network. It needs no names. Then SimCLR and VCL are about a
-# point above PCA, but their intervals contain 0: on so few photographs nothing here is better than eigenfaces.
+# point above PCA, but their intervals contain 0: nothing here is better than eigenfaces beyond doubt.
 #
-# What do they lack? On View 1 the same recipes had half as many photographs again, and SimCLR and VCL were three points above
-# PCA (`lfw.parameters["tried on View 1"]`). A part of that is optimism, since settings and threshold were chosen by the tested
-# pairs. With names it is another matter: SupCon tells the people of one training half apart, and that carries over.
+# What do they lack? On View 1 the same recipes had a third to a half more photographs, and SimCLR and VCL were two to three
+# points above PCA (`lfw.parameters["tried on View 1"]`). A part of that is optimism, since settings and threshold were chosen
+# by the tested pairs. With names it is another matter: SupCon tells the people of one training half apart, and that carries
+# over.
 #
 # What others reached on View 2 without names, by descriptors that somebody designed. "Aligned" is by landmarks of a detector
 # that learned from other photographs; ours are only cropped:

@@ -815,8 +815,7 @@ for figure in asked:
     column, labelled, _ = figure.split("/")
     if float(labelled) == most or figure.startswith(mean.partition("/")[0]):
         for name, fall in vcl_analysis.figure_fall(utkface, figure).items():
-            said = f"{100 * fall.value:+.1f} [{100 * fall.low:+.1f}, {100 * fall.high:+.1f}]"
-            table.setdefault(f"{column}, {float(labelled):.0%}", {})[name] = said
+            table.setdefault(f"{column}, {float(labelled):.0%}", {})[name] = fall.as_points()
 print(f"loss of balanced accuracy at {max(utkface.parameters['noise']):.0%} without a face, points")
 for verdict, names in vcl_analysis.differences_from_simclr(utkface).items():
     print(f"  against SimCLR's, {verdict}: {'; '.join(names) or 'none'}")

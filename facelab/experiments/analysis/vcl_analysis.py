@@ -305,8 +305,7 @@ def attribute_differences(
     for name, difference in record.metrics.items():
         parts = name.split("/")
         if parts[2:3] == [f"{one} less {other}"] and parts[-1] == metric:
-            said = f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-            asked[f"{parts[0]}, {parts[1]}, {float(parts[3]):.0%}: {said}"] = difference
+            asked[f"{parts[0]}, {parts[1]}, {float(parts[3]):.0%}: {difference.as_points()}"] = difference
     if not asked:
         raise BadParameterError(f"{record.name} has no {metric!r} of {one!r} less {other!r}.", "Ask for another pair.")
     found: dict[str, list[str]] = {"above": [], "below": [], "not certain": []}

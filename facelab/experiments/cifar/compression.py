@@ -7,7 +7,7 @@ loss, its photographs can be encoded again, and one training be run on both vers
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import mean_over_seeds
-from facelab.experiments.cifar.margins import WHITENED, Training, predict_mirrored
+from facelab.experiments.cifar.margins import Training, predict_mirrored
 from facelab.experiments.cifar.transfer import load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.paths import runs_root
@@ -48,7 +48,7 @@ def load_apart() -> tuple[FaceSet, FaceSet]:
 
 def grid(seeds: int) -> list[Cell]:
     """Both versions under every seed."""
-    settings = {"training": asdict(TRAINING), "whitened": WHITENED, "precision": BF16, "quality": QUALITY}
+    settings = {"training": TRAINING.describe(), "quality": QUALITY}
     return [Cell((version, seed), settings) for seed in range(seeds) for version in (AS_READ, ENCODED)]
 
 
@@ -59,7 +59,7 @@ def run(cell: Cell) -> Figures:
     if version == ENCODED:
         train, test = encode_again(train), encode_again(test)
     assert_disjoint(train, test, kinds=("file", "hash"))
-    method, plan = TRAINING.build_method(train, seed), replace(TRAINING.plan, seed=seed)
+    method, plan = TRAINING.build_method(len(train.people), seed), replace(TRAINING.plan, seed=seed)
     folder = runs_root() / NAME / f"{version}-{seed}"
     fit(method, train, plan, folder=folder, fabric=single_process_fabric(BF16))
     right = predict_mirrored(method, test) == test.labels()
@@ -81,7 +81,7 @@ def summarise(results: Results) -> dict[str, Metric]:
 
 def parameters(seeds: int) -> dict[str, object]:
     """Of the record."""
-    return {"dataset": "cifar100", "seeds": seeds, "training": asdict(TRAINING), "quality": QUALITY}
+    return {"dataset": "cifar100", "seeds": seeds, "training": TRAINING.describe(), "quality": QUALITY}
 
 
 def data() -> dict[str, dict[str, object]]:

@@ -9,8 +9,7 @@ time to it, and decides nothing.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -22,9 +21,10 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix, mean_over_seeds
+from facelab.experiments.cifar.stopwatch import Stopwatch
 from facelab.experiments.cifar.transfer import SIZE, load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.methods import Margin, Method
+from facelab.methods import Margin
 from facelab.paths import runs_root
 from facelab.protocols.few_labels import confusion_metrics, metrics_over_seeds
 from facelab.records import Metric
@@ -44,10 +44,9 @@ class WholePixelViews(Augmentation):
 
 #: The mirror image and shifts of up to two pixels, as airbench has them; mean and deviation of the training photographs.
 VIEWS = WholePixelViews(flip_p=0.5, translate=2.5 / SIZE, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+NETWORK = "airbench"
 PLAN = Plan(epochs=4, batch_size=500, lr=2e-2, optimizer="muon", momentum=0.6, warmup_epochs=0.5)
 HELD_OUT = 5_000  #: of the training photographs, to choose settings by
-WHITENED = 10  #: one of so many training photographs has its patches in the first layer
-
 
 #: What was measured on the 5,000 photographs held out, in per cent, one seed each: a standard error of about half a per cent.
 TRIED = {
@@ -62,10 +61,7 @@ TRIED = {
         *(68.7, 80.1, 84.0, 85.0, 86.7, 88.3, 89.0, 88.9),
     ],
     "width 64, 20 epochs, shifts of up to 4 pixels and a hole of 8 by 8: after 8, 12, 16, 20 epochs": [
-        86.0,
-        88.1,
-        89.0,
-        89.5,
+        *(86.0, 88.1, 89.0, 89.5),
     ],
 }
 
@@ -79,78 +75,40 @@ class Training:
         options: of it.
         width: of the network; 64 is the published one.
         plan: the seed is filled in.
-        views: of the training photographs.
     """
 
     loss: str
     options: Mapping[str, float] = field(default_factory=dict)
     width: int = 32
     plan: Plan = PLAN
-    views: WholePixelViews = VIEWS
 
-    def build_method(self, train: FaceSet, seed: int) -> Margin:
-        """The network untrained, but for the first layer, which is computed of the training photographs."""
+    def build_method(self, classes: int, seed: int) -> Margin:
+        """The network untrained."""
         torch.manual_seed(seed)
-        network = backbone("airbench", in_channels=3, width=self.width)
-        network.body.whitening.fit(self.views.preprocess(train.images[::WHITENED]))
-        return Margin(network, self.views, classes=len(train.people), loss=self.loss, **self.options)
+        network = backbone(NETWORK, in_channels=3, width=self.width)
+        return Margin(network, VIEWS, classes, loss=self.loss, **self.options)
+
+    def describe(self) -> dict[str, object]:
+        """Everything that decides it but the seed, for cells and record."""
+        return asdict(self) | {"views": asdict(VIEWS), "network": NETWORK, "precision": BF16}
 
 
-COSFACE = {"scale": 16.0, "margin": 0.2}
+COSINE_MARGIN = {"scale": 16.0, "margin": 0.2}
 LOSSES = {
     "softmax": Training("softmax"),
     "ring": Training("ring"),
     "sphereface": Training("sphereface", {"annealing": PLAN.epochs * (50_000 // PLAN.batch_size) * 2 // 3}),
-    "arcface": Training("arcface", {"scale": 16.0, "margin": 0.2}),
-    "cosface": Training("cosface", COSFACE),
+    "arcface": Training("arcface", COSINE_MARGIN),
+    "cosface": Training("cosface", COSINE_MARGIN),
 }
-LONG = "cosface, long"  #: the published width and number of epochs
-TRAININGS = LOSSES | {LONG: Training("cosface", COSFACE, width=64, plan=replace(PLAN, epochs=8))}
+LONG = "cosface, long"  #: the published width, and the eight epochs that its authors need with Muon
+TRAININGS = LOSSES | {LONG: Training("cosface", COSINE_MARGIN, width=64, plan=replace(PLAN, epochs=8))}
 CONFUSED = ("ring", "sphereface")  #: those whose confusion matrices the earlier project drew
 
 
-class Stopwatch:
-    """A monitor: the processor time of a training, and its accuracy after each epoch until a target is reached.
-
-    What it takes to look is not counted. Each epoch gets ``processor seconds``, since the start, and while the target was not
-    reached before, ``accuracy``.
-
-    Args:
-        measure: gives the accuracy of a method.
-        target: from which on nobody looks any more.
-    """
-
-    def __init__(self, measure: Callable[[Method], float], target: float) -> None:
-        self.measure, self.target = measure, target
-        self.reached, self.before, self.started = False, 0.0, time.process_time()
-
-    @property
-    def seconds(self) -> float:
-        """Of processor time, of all pieces of the training."""
-        return self.before + time.process_time() - self.started
-
-    def __call__(self, method: Method) -> dict[str, float]:
-        """Called by ``fit`` after each epoch."""
-        said = {"processor seconds": self.seconds}
-        if not self.reached:
-            said["accuracy"] = self.measure(method)
-            self.reached = said["accuracy"] >= self.target
-            self.before, self.started = said["processor seconds"], time.process_time()
-        return said
-
-    def state_dict(self) -> dict[str, float | bool]:
-        """For the checkpoint."""
-        return {"seconds": self.seconds, "reached": self.reached}
-
-    def load_state_dict(self, state: Mapping[str, float | bool]) -> None:
-        """Go on from a checkpoint."""
-        self.before, self.reached, self.started = state["seconds"], state["reached"], time.process_time()
-
-
 def describe_training(name: str) -> dict[str, object]:
-    """Everything that decides a training but its seed, for cells and record."""
-    fixed = {"network": "airbench", "whitened": WHITENED, "precision": BF16, "target": TARGET}
-    return asdict(TRAININGS[name]) | fixed
+    """Everything that decides a training of ``TRAININGS`` and its time but the seed, for cells and record."""
+    return TRAININGS[name].describe() | {"target": TARGET}
 
 
 def grid(seeds: int) -> list[Cell]:
@@ -188,7 +146,7 @@ def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet, folder: 
     """
     assert_disjoint(train, test, kinds=("file", "hash"))
     training, labels = TRAININGS[name], test.labels()
-    method = training.build_method(train, seed)
+    method = training.build_method(len(train.people), seed)
     stopwatch = Stopwatch(lambda own: float((own.predict(test).argmax(axis=1) == labels).mean()), TARGET)
     plan, fabric = replace(training.plan, seed=seed), single_process_fabric(BF16)
     history = fit(method, train, plan, monitors=[stopwatch], folder=folder, fabric=fabric)
@@ -203,8 +161,7 @@ def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet, folder: 
 
 def predict_mirrored(method: Margin, faces: FaceSet) -> np.ndarray:
     """The class of each photograph by the sum of what is predicted for it and for its mirror image: int64 (N,)."""
-    mirrored = replace(faces, images=faces.images[:, :, ::-1])
-    return (method.predict(faces) + method.predict(mirrored)).argmax(axis=1)
+    return (method.predict(faces) + method.predict(faces.mirrored())).argmax(axis=1)
 
 
 def summarise(results: Results) -> dict[str, Metric]:

@@ -70,8 +70,7 @@ class Network:
         fit(method, train, replace(self.plan, seed=seed), folder=folder, fabric=single_process_fabric(BF16))
 
         def embed(faces: FaceSet) -> np.ndarray:
-            turned = replace(faces, images=faces.images[:, :, ::-1])
-            return normalize(embed_faces(method, faces)) + normalize(embed_faces(method, turned))
+            return normalize(embed_faces(method, faces)) + normalize(embed_faces(method, faces.mirrored()))
 
         return embed
 

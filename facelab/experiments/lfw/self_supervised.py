@@ -115,8 +115,7 @@ def score_ways(method: Method, train: FaceSet, tested: FaceSet, pairs: Pairs) ->
 def _mirrored_features(method: Method, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
     """Features of unit norm, and their sum with those of the mirror images, of unit norm again: float32 (N, D) each."""
     straight, mirrored = (
-        normalize(apply_in_batches(method, method.backbone, replace(faces, images=images)))
-        for images in (faces.images, faces.images[:, :, ::-1])
+        normalize(apply_in_batches(method, method.backbone, shown)) for shown in (faces, faces.mirrored())
     )
     return straight, normalize(straight + mirrored)
 
@@ -165,12 +164,11 @@ def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> dict[str, View2Result]:
     for train, mask in training_rounds(faces, pairs):
         tested, own = restrict_to_pairs(faces, pairs.subset(mask))
         parts.append(own)
-        mirrored = replace(tested, images=tested.images[:, :, ::-1])
         for name, fit_on in BESIDE.items():
             embed = fit_on(train.images)
             straight = embed(tested.images)
             halves[name].append(cosine_scores(straight, own))
-            halves[f"{name}, mirror image"].append(cosine_scores(straight + embed(mirrored.images), own))
+            halves[f"{name}, mirror image"].append(cosine_scores(straight + embed(tested.mirrored().images), own))
         start = fit_embedder(train, "simclr", seed=0, epochs=0)
         for way, scores in score_ways(start, train, tested, own).items():
             halves[f"random network, {way}"].append(scores)

@@ -38,6 +38,7 @@ from facelab.records import Metric
 from facelab.training import Plan, fit
 
 SIZE, FRAME = 48, 80  #: side that the networks see; it shows the centre 80 of LFW's 112 pixels, a tighter crop
+LEAST = 2  #: photographs that a person must have to be in training
 #: label, as keys of cells have it -> folds that one training is tested on
 HALVES = {"folds 1-5": (1, 2, 3, 4, 5), "folds 6-10": (6, 7, 8, 9, 10)}
 BASELINE_CELL = "baselines"  #: in the key of the cell that trains nothing
@@ -52,16 +53,12 @@ class Recipe:
         views: its augmentation.
         plan: its training; the seed is filled in.
         options: of the method.
-        least: photographs that a person must have to be in training.
-        size: side of the photographs that the network sees, in pixels.
     """
 
     method: str
     views: Augmentation
     plan: Plan
     options: dict[str, object] = field(default_factory=dict)
-    least: int = 1
-    size: int = SIZE
 
     def build_untrained(self, seed: int, people: int) -> Method:
         """The method with weights drawn from the seed, to tell so many people apart where it does that."""
@@ -73,13 +70,13 @@ class Recipe:
         """Everything that decides a training but the seed, for the record."""
         plan = {name: value for name, value in asdict(self.plan).items() if name != "seed"}
         rest = {name: value for name, value in vars(self).items() if name not in ("plan", "views")}
-        return plan | rest | {"views": asdict(self.views)}
+        return plan | rest | {"views": asdict(self.views), "least": LEAST, "size": SIZE}
 
 
 #: SupCon's views were chosen on View 1 between these and larger crops (82.2 against 80.9 % after eight epochs). It learns
 #: nothing from a person with one photograph that the views do not tell it; a batch of 128 holds four of most others together.
 RECIPES = {
-    "supcon": Recipe("supcon", CLASSIFIER, Plan(epochs=20, batch_size=128, lr=4e-3, per_class=4), least=2),
+    "supcon": Recipe("supcon", CLASSIFIER, Plan(epochs=20, batch_size=128, lr=4e-3, per_class=4)),
 }
 
 #: The margin losses: one plan for all. A thousand people are too few for the papers' s = 64: on View 1 and after 12 epochs,
@@ -95,7 +92,7 @@ MARGINS = {
     "ring": {},
 }
 RECIPES |= {
-    loss: Recipe("margin", CLASSIFIER, Plan(20, 128, lr=3e-3), {"loss": loss, "dimension": 256, **options}, least=2)
+    loss: Recipe("margin", CLASSIFIER, Plan(20, 128, lr=3e-3), {"loss": loss, "dimension": 256, **options})
     for loss, options in MARGINS.items()
 }
 
@@ -132,9 +129,9 @@ def crop_center(faces: FaceSet, size: int, gray: bool = False, frame: int = FRAM
     return replace(faces, images=images, source=f"lfw@{size}, centre {frame} of 112{', grey' if gray else ''}")
 
 
-def load_cropped_lfw(size: int = SIZE) -> FaceSet:
+def load_cropped_lfw() -> FaceSet:
     """All of LFW as the recipes see it."""
-    return crop_center(load("lfw", 112), size)
+    return crop_center(load("lfw", 112), SIZE)
 
 
 def training_rounds(
@@ -158,7 +155,7 @@ def train_recipe(faces: FaceSet, name: str, seed: int) -> tuple[Method, float]:
     """A method trained by its recipe, and the seconds that took. What was stopped goes on; what is done is read."""
     recipe = get_recipe(name)
     photographs = np.bincount(faces.identity)
-    train = faces.subset(photographs[faces.identity] >= recipe.least)
+    train = faces.subset(photographs[faces.identity] >= LEAST)
     method = recipe.build_untrained(seed, len(train.people))
     folder = runs_root() / "lfw_view2" / f"{name}-{seed}-{train.sha256[:12]}"
     history = fit(method, train, replace(recipe.plan, seed=seed), folder=folder)
@@ -202,8 +199,7 @@ def score_folds(name: str, seed: int, folds: tuple[int, ...]) -> Figures:
     Returns:
         ``scores``, ``same`` and ``fold`` of each pair, and ``seconds`` of the training.
     """
-    recipe = get_recipe(name)
-    faces = load_cropped_lfw(recipe.size)
+    faces = load_cropped_lfw()
     pairs = lfw_pairs(faces)
     ((train, tested),) = training_rounds(faces, pairs, (folds,))
     method, seconds = train_recipe(train, name, seed)
@@ -214,9 +210,8 @@ def score_folds(name: str, seed: int, folds: tuple[int, ...]) -> Figures:
 
 def score_baselines(name: str) -> Figures:
     """What needs no training, and the recipe's network before it: name -> ``Estimate`` over the folds."""
-    recipe = get_recipe(name)
-    faces = load_cropped_lfw(recipe.size)
-    pairs, start = lfw_pairs(faces), recipe.build_untrained(0, 2)
+    faces = load_cropped_lfw()
+    pairs, start = lfw_pairs(faces), get_recipe(name).build_untrained(0, 2)
     results = evaluate_baselines(faces, pairs)
     results["random network"] = evaluate_view2(faces, pairs, lambda train, all_: embed_faces(start, all_))
     return {label: result.estimate.as_dict() for label, result in results.items()}
@@ -266,9 +261,9 @@ def parameters(name: str, seeds: int) -> dict[str, object]:
     return {"dataset": "lfw", "frame": FRAME, "seeds": seeds, **get_recipe(name).describe()}
 
 
-def data(name: str) -> dict[str, dict[str, object]]:
+def data() -> dict[str, dict[str, object]]:
     """Of the record: all photographs."""
-    return {"faces": load_cropped_lfw(get_recipe(name).size).describe()}
+    return {"faces": load_cropped_lfw().describe()}
 
 
 def _experiment(name: str, notebook: str, title: str) -> Experiment:
@@ -281,7 +276,7 @@ def _experiment(name: str, notebook: str, title: str) -> Experiment:
         run=run,
         summarise=summarise,
         parameters=partial(parameters, name),
-        data=partial(data, name),
+        data=data,
     )
 
 

@@ -1,0 +1,46 @@
+"""How long a training takes to an accuracy, without the time that looking at it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from facelab.methods import Method
+
+
+class Stopwatch:
+    """A monitor: the processor time of a training, and its accuracy after each epoch until a target is reached.
+
+    What it takes to look is not counted. Each epoch gets ``processor seconds``, since the start, and while the target was not
+    reached before, ``accuracy``.
+
+    Args:
+        measure: gives the accuracy of a method.
+        target: from which on nobody looks any more.
+    """
+
+    def __init__(self, measure: Callable[[Method], float], target: float) -> None:
+        self.measure, self.target = measure, target
+        self.reached, self.before, self.started = False, 0.0, time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """Of processor time, of all pieces of the training."""
+        return self.before + time.process_time() - self.started
+
+    def __call__(self, method: Method) -> dict[str, float]:
+        """Called by ``fit`` after each epoch."""
+        said = {"processor seconds": self.seconds}
+        if not self.reached:
+            said["accuracy"] = self.measure(method)
+            self.reached = said["accuracy"] >= self.target
+            self.before, self.started = said["processor seconds"], time.process_time()
+        return said
+
+    def state_dict(self) -> dict[str, float | bool]:
+        """For the checkpoint."""
+        return {"seconds": self.seconds, "reached": self.reached}
+
+    def load_state_dict(self, state: Mapping[str, float | bool]) -> None:
+        """Go on from a checkpoint."""
+        self.before, self.reached, self.started = state["seconds"], state["reached"], time.process_time()
