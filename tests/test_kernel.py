@@ -1,6 +1,7 @@
 """The kernel of a run: always this interpreter's; what ends it is one line, and nothing is left behind."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import time
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from facelab.errors import DataMissingError, FacelabError
 from facelab.labs import batch, build, kernel
@@ -184,23 +186,67 @@ def test_a_data_set_that_is_not_here_is_said_before_a_kernel_starts(new_source, 
             batch.run_notebook(new_source("1\n", first), {"dataset": name})
 
 
-def test_ctrl_c_leaves_nothing_that_tells_of_a_dead_kernel_later(new_source, monkeypatch, caplog):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C means what it does in a terminal, also where a shell started the tests behind it and ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def told_by_asyncio(caplog):
+    gc.collect()
+    return [record for record in caplog.records if record.name == "asyncio"]
+
+
+def test_ctrl_c_leaves_nothing_that_tells_of_a_dead_kernel_later(new_source, monkeypatch, caplog, ctrl_c):
     class SlowManager(kernel.OwnKernelManager):
         async def cleanup_resources(self, restart=False):
             await asyncio.sleep(1.5)  # longer than from one look at the kernel to the next
             await super().cleanup_resources(restart)
 
     monkeypatch.setattr(kernel, "OwnKernelManager", SlowManager)
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where a shell started the tests behind it
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            batch.run_notebook(new_source("os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"), {})
-    finally:
-        signal.signal(signal.SIGINT, before)
-    gc.collect()
-    assert not [record for record in caplog.records if record.name == "asyncio"]
+    with pytest.raises(KeyboardInterrupt):
+        batch.run_notebook(new_source("os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"), {})
+    assert not told_by_asyncio(caplog)
+
+
+def test_ctrl_c_that_meets_a_look_at_the_kernel_is_told_of_once(new_source, monkeypatch, caplog, ctrl_c):
+    """The signal may come at any moment, also while the task that looks whether the kernel lives is at work."""
+
+    async def look(client):
+        await asyncio.sleep(0.1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NotebookClient, "_async_poll_kernel_alive", look)
+    with pytest.raises(KeyboardInterrupt):
+        batch.run_notebook(new_source("time.sleep(60)\n"), {})
+    assert not told_by_asyncio(caplog)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_all_but_ctrl_c_is_told_of_as_before(caplog, own, error):
+    told = []
+
+    async def fail():
+        raise error("mine")
+
+    async def forget_a_task():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(kernel.without_ctrl_c((lambda _, context: told.append(context)) if own else None))
+        asyncio.create_task(fail())
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyboardInterrupt) if error is KeyboardInterrupt else contextlib.nullcontext():
+        loop.run_until_complete(forget_a_task())
+    said = [record.exc_info[1] for record in told_by_asyncio(caplog)]
+    loop.close()
+    said += [context["exception"] for context in told]
+    assert [str(problem) for problem in said] == ["mine"] * (error is ValueError) and len(told) == (
+        own and error is ValueError
+    )
 
 
 _RUN = """
