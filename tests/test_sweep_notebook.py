@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 from test_sweep_trials import SPACE, Parabola, study_at
 
@@ -14,6 +15,7 @@ from facelab import cli, records
 from facelab.errors import BadParameterError, TrainingError
 from facelab.labs import batch, parameters
 from facelab.labs.notebook import record_path
+from facelab.plots import use_course_style
 from facelab.sweeps import ObjectiveError, run_trials, trial_table, write_report
 from facelab.sweeps.notebook import NotebookObjective
 
@@ -123,6 +125,7 @@ class SometimesFaulty(Parabola):
         return value
 
 
+@pytest.mark.filterwarnings("error:This figure was using a layout engine")
 @pytest.mark.parametrize("maximize", [True, False])
 def test_the_report_has_every_trial_and_three_pictures(tmp_path, maximize):
     objective = SometimesFaulty()
@@ -139,7 +142,9 @@ def test_the_report_has_every_trial_and_three_pictures(tmp_path, maximize):
     good = table["value"].dropna()
     assert len(good) == 7 and good.is_monotonic_decreasing == maximize and good.is_monotonic_increasing != maximize
     assert table["error"].tolist() == [""] * 7 + ["Epoch 1, step 1: nan. Lower the learning rate."] * 2
-    files = write_report(study, SPACE, objective, tmp_path / "out")
+    with plt.rc_context():
+        use_course_style()  # as in a notebook: it has a way of its own to find margins
+        files = write_report(study, SPACE, objective, tmp_path / "out")
     assert {file.name for file in files} == {path.name for path in (tmp_path / "out").iterdir()}
     for name in ("history", "importance", "parallel_coordinates"):
         with Image.open(tmp_path / "out" / f"{name}.png") as picture:

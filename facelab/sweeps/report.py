@@ -71,7 +71,8 @@ def write_report(study: Study, space: Space, objective: Objective, folder: Path)
     if differ and len(varied) > 1:
         pictures["importance"] = _importance
     written = [path]
-    with plt.rc_context():  # Optuna sets a style for the whole process
+    # Optuna sets a style for the whole process; and the course's way of finding margins would overrule those of these pictures
+    with plt.rc_context({"figure.constrained_layout.use": False}):
         for name, draw in pictures.items():
             figure = draw(study, objective.metric, varied)
             written.append(_save(figure, folder / f"{name}.png"))
