@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from types import ModuleType
 
-from benchmarks import end_to_end, losses, memory, network, notebooks, search, steps, verification, views
+from benchmarks import end_to_end, learning, losses, memory, network, notebooks, search, steps, verification, views
 from benchmarks.machine import LoadWatch, begin_with_one_thread
-from benchmarks.results import Measured, Results, results_to_complete
+from benchmarks.results import Measured, Results, results_to_begin, results_to_complete
 from benchmarks.table import table, write_readme
 from benchmarks.timing import Effort
 from facelab.heap import kept_memory
@@ -16,8 +17,11 @@ from facelab.paths import project_root
 #: in the order of the table
 PARTS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (views, steps, end_to_end, network, losses, memory, verification, search, notebooks)
+    for module in (views, steps, end_to_end, learning, network, losses, memory, verification, search, notebooks)
 }
+BY_NAME = (
+    "learning",
+)  #: parts that take hours and a data set: measured where they are named, kept on the same machine
 
 
 def measure_part(name: str, effort: Effort) -> Measured:
@@ -30,14 +34,16 @@ def measure_part(name: str, effort: Effort) -> Measured:
 def main(arguments: list[str] | None = None) -> None:
     """Measure parts, one after the other; what is done is kept where a later one fails."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all but {', '.join(BY_NAME)} by default")
     parser.add_argument("--small", action="store_true", help="only see that the parts work; nothing is kept")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     begin_with_one_thread()
-    results = results_to_complete() if chosen.parts and not chosen.small else Results()
-    for name in chosen.parts or PARTS:
+    names = chosen.parts or [name for name in PARTS if name not in BY_NAME]
+    begin = results_to_complete if chosen.parts else functools.partial(results_to_begin, BY_NAME)
+    results = Results() if chosen.small else begin()
+    for name in names:
         print(f"{name} ...", flush=True)
         with kept_memory():  # as in ``fit``: for all contenders alike
             results.parts[name] = measure_part(name, Effort(chosen.small))

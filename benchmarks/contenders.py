@@ -29,12 +29,17 @@ class Contender(nn.Module):
 
 
 class LightlySimCLR(Contender):
-    """SimCLR of lightly."""
+    """SimCLR of lightly.
 
-    def __init__(self, backbone: nn.Module) -> None:
+    Args:
+        backbone: the network.
+        temperature: of the loss.
+    """
+
+    def __init__(self, backbone: nn.Module, temperature: float = 0.1) -> None:
         features = backbone.num_features
         super().__init__(backbone, SimCLRProjectionHead(features, features, 128))
-        self.loss = NTXentLoss(temperature=0.1)
+        self.loss = NTXentLoss(temperature=temperature)
 
     def forward(self, views: list[Tensor], labels: Tensor) -> Tensor:
         """The loss of two views."""
@@ -42,15 +47,20 @@ class LightlySimCLR(Contender):
 
 
 class LightlyMoCo(Contender):
-    """MoCo v2 of lightly, with a memory bank of 4096 keys; the moving average comes before the step, as in its examples."""
+    """MoCo v2 of lightly, with a memory bank of 4096 keys; the moving average comes before the step, as in its examples.
 
-    def __init__(self, backbone: nn.Module) -> None:
+    Args:
+        backbone: the network.
+        temperature: of the loss.
+    """
+
+    def __init__(self, backbone: nn.Module, temperature: float = 0.2) -> None:
         features = backbone.num_features
         super().__init__(backbone, MoCoProjectionHead(features, features, 128))
         self.key_backbone, self.key_head = copy.deepcopy(backbone), copy.deepcopy(self.head)
         for module in (self.key_backbone, self.key_head):
             deactivate_requires_grad(module)
-        self.loss = NTXentLoss(temperature=0.2, memory_bank_size=(4096, 128))
+        self.loss = NTXentLoss(temperature=temperature, memory_bank_size=(4096, 128))
 
     def forward(self, views: list[Tensor], labels: Tensor) -> Tensor:
         """The loss of queries and keys."""

@@ -12,7 +12,7 @@ from benchmarks.contenders import LightlySimCLR
 from benchmarks.laptop import BATCH, NETWORK, SIDE, WIDTH, epoch_clock, network_step, new_network, photographs
 from benchmarks.timing import OURS, Clock, Effort, Row, compare, single_call
 from benchmarks.views import lightly_transform
-from facelab.augment import SIMCLR
+from facelab.augment import SIMCLR, Augmentation
 from facelab.datasets import FaceSet
 from facelab.methods import SimCLR
 
@@ -22,9 +22,9 @@ TITLE = "A training of SimCLR, from photographs to weights"
 class Pictures(Dataset):
     """Photographs as a loader of lightly gets them: pictures of PIL, two views of each."""
 
-    def __init__(self, faces: FaceSet) -> None:
+    def __init__(self, faces: FaceSet, preset: Augmentation, side: int) -> None:
         self.pictures = [Image.fromarray(image) for image in faces.images]
-        self.transform = lightly_transform(SIMCLR, SIDE)
+        self.transform = lightly_transform(preset, side)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -55,7 +55,12 @@ def _cores() -> int:
 def _lightly_clock(width: int, faces: FaceSet, batch: int, workers: int) -> Clock:
     """Seconds of an epoch. Its workers live on between two of them, so that their start is not counted, as ours is not."""
     loader = DataLoader(
-        Pictures(faces), batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        Pictures(faces, SIMCLR, SIDE),
+        batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
     contender, views = LightlySimCLR(new_network(width)), []
     step = network_step(contender, lambda: contender(views, torch.empty(0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -74,8 +75,23 @@ def results_to_complete(path: Path = FILE) -> Results:
     """
     if not path.is_file():
         return Results()
-    found, here = read_results(path), describe_machine()
-    other = [name for name in here if here[name] != found.machine.get(name)]
-    if other:
+    found = read_results(path)
+    if other := _differences(found):
         raise FacelabError(f"{path} is of another machine ({', '.join(other)}).", "Measure all parts: make bench.")
     return found
+
+
+def results_to_begin(kept: Collection[str], path: Path = FILE) -> Results:
+    """The parts of the file that are to be ``kept``, where they are of this machine and these versions; otherwise none, and
+    it is said which are lost."""
+    found = read_results(path) if path.is_file() else Results()
+    parts = {name: part for name, part in found.parts.items() if name in kept}
+    if parts and (other := _differences(found)):
+        print(f"Not kept: {', '.join(parts)}, of another machine ({', '.join(other)}).", flush=True)
+        return Results()
+    return Results(parts=parts)
+
+
+def _differences(found: Results) -> list[str]:
+    here = describe_machine()
+    return [name for name in here if here[name] != found.machine.get(name)]

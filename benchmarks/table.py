@@ -30,7 +30,8 @@ def _caption(results: Results) -> str:
         f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {machine['processor']} "
         f"({machine['instructions']}, {machine['cores']} cores, {machine['memory in GB']} GB, {machine['system']}), "
         f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}; {versions}. "
-        "Medians, with quartiles in brackets. Contenders took turns, and what they are compared by is the ratio within a turn."
+        "Medians, with quartiles in brackets. Contenders took turns, and what they are compared by is the ratio within a turn; "
+        "what is in per cent has no ratio."
     )
     most = max(part.others for part in parts)
     if most > BUSY:
@@ -39,10 +40,12 @@ def _caption(results: Results) -> str:
 
 
 def _line(row: Row) -> str:
-    others = [
-        f"{name} {number(row.values[name].median)}: **{number(ratio.median)}**{_quartiles(ratio)}"
-        for name, ratio in row.ratios.items()
-    ]
+    others = []
+    for name, value in row.values.items():
+        if ratio := row.ratios.get(name):
+            others.append(f"{name} {number(value.median)}: **{number(ratio.median)}**{_quartiles(ratio)}")
+        elif name != OURS:
+            others.append(f"{name} {number(value.median)}{_quartiles(value)}")
     ours = row.values[OURS]
     return f"| {row.name}, {row.unit} | {number(ours.median)}{_quartiles(ours)} | {'; '.join(others)} |"
 

@@ -39,7 +39,8 @@ class Row:
         name: what was measured.
         unit: of the values: ``"photographs/s"``, ``"s"``.
         values: contender -> value, ours first.
-        ratios: other contender -> how many times as fast as it facelab is, from both times of each round.
+        ratios: other contender -> how many times as fast as it facelab is, from both times of each round; none where the
+            values are no times or rates.
     """
 
     name: str

@@ -8,15 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from trainings import cifar_of_noise
 
-from benchmarks import table, timing, views
-from benchmarks.__main__ import PARTS, main, measure_part
-from benchmarks.results import FILE, Results, read_results, results_to_complete
+from benchmarks import learning, table, timing, views
+from benchmarks.__main__ import BY_NAME, PARTS, main, measure_part
+from benchmarks.contenders import LightlyMoCo
+from benchmarks.results import FILE, Results, read_results, results_to_begin, results_to_complete
 from benchmarks.steps import METHODS, new_pair
 from benchmarks.timing import OURS, Effort, Spread, compare
 from benchmarks.verification import simulated_pairs
 from facelab.augment import SIMCLR
+from facelab.backbones.airbench import Whitening
 from facelab.errors import FacelabError
+from facelab.experiments.cifar import self_supervised, splits
 from facelab.paths import project_root
 
 
@@ -103,7 +107,7 @@ def test_simulated_pairs_are_what_they_say():
 @pytest.fixture(scope="module")
 def small():
     """Every part, the quick way."""
-    return Results(parts={name: measure_part(name, Effort(small=True)) for name in PARTS})
+    return Results(parts={name: measure_part(name, Effort(small=True)) for name in PARTS if name not in BY_NAME})
 
 
 def test_every_part_works(small):
@@ -147,7 +151,9 @@ def test_results_of_another_machine_are_not_completed(small, tmp_path):
     small.write(path)
     content = json.loads(path.read_text(encoding="utf-8"))
     content["machine"]["processor"] = "Z80"
+    assert results_to_begin(("views",), path) == Results(parts={"views": small.parts["views"]})
     path.write_text(json.dumps(content), encoding="utf-8")
+    assert results_to_begin(("views",), path).parts == {}
     with pytest.raises(FacelabError, match=r"another machine \(processor\)"):
         results_to_complete(path)
 
@@ -157,6 +163,66 @@ def test_a_busy_machine_is_called_provisional(small):
     shown = {others: table.table(Results(small.machine, {"a": replace(part, others=others)})) for others in (0.01, 0.4)}
     assert "Provisional" not in shown[0.01]
     assert "up to 40 %" in re.search(r"\*\*Provisional\*\*.*", shown[0.4])[0]
+
+
+def test_what_is_no_time_is_shown_without_a_ratio(small):
+    row = timing.Row("SimCLR", "%", {"facelab": Spread(61.0, 60.0, 62.0, 3), "other": Spread(55.0, 54.0, 56.0, 3)})
+    part = replace(next(iter(small.parts.values())), rows=[row])
+    line = table.table(Results(small.machine, {"a": part})).splitlines()[-1]
+    assert line == "| SimCLR, % | 61.0 (60.0 to 62.0) | other 55.0 (54.0 to 56.0) |"
+
+
+@pytest.fixture
+def cifar(monkeypatch, tmp_path):
+    """Noise in place of CIFAR-10, trainings of an epoch, and networks of width 8."""
+    faces = cifar_of_noise("cifar10")
+    monkeypatch.setenv("FACELAB_RUNS", str(tmp_path))
+    monkeypatch.setattr(splits, "load", lambda name, *_: faces)
+    values = {"NETWORK": {"name": "airbench", "width": 8}, "BF16": "32-true", "BATCH": 50, "NEIGHBORS": 20}
+    for name, value in values.items():
+        monkeypatch.setattr(self_supervised, name, value)
+    for name in learning.METHODS:
+        recipe = replace(self_supervised.RECIPES[name], epochs=2)
+        monkeypatch.setitem(self_supervised.RECIPES, name, recipe)
+    monkeypatch.setattr(learning, "BATCH", 50)
+    monkeypatch.setattr(learning, "SMALL", 200)
+    return faces.subset(np.arange(200)), faces.subset(np.arange(200, 230))
+
+
+def test_what_is_learned_is_compared_after_the_same_time(cifar, monkeypatch, tmp_path):
+    asked = []
+    learn = learning.learn
+    monkeypatch.setattr(learning, "learn", lambda *given: asked.append((given, learn(*given))))
+    rows = learning.measure(Effort(small=True))
+    assert [row.name.partition(",")[0] for row in rows] == ["SimCLR", "MoCo v2", "VICReg"]
+    assert all(set(row.values) == {OURS, "lightly"} and not row.ratios for row in rows)
+    assert all(0 <= one.median <= 100 and one.n == 1 for row in rows for one in row.values.values())
+    for (contender, faces, seconds, seed), steps in asked:
+        assert faces.sha256 == cifar[0].sha256 and seconds > 0 and seed == 0 and steps >= 1
+        layers = [module for module in contender.modules() if isinstance(module, Whitening)]
+        assert len(layers) == 1 + isinstance(contender, LightlyMoCo) and all(layer.seen > 0 for layer in layers)
+        assert all(torch.equal(layer.kernels, layers[0].kernels) for layer in layers), "the keys' network too"
+    assert not list(tmp_path.iterdir()), "nothing is kept of a small run"
+    monkeypatch.setattr(learning, "SEEDS", 1)
+    for _ in range(2):
+        learning.measure(Effort())
+    times = [seconds for (_, _, seconds, _), _ in asked]
+    assert times[3:6] == times[6:9] and times[3:6] != times[:3], "ours are not trained again"
+
+
+def test_lightly_learns_by_what_its_own_benchmark_does(cifar, monkeypatch):
+    """SGD whose rate falls from .06 along half a cosine; one step where there is no time."""
+    contender = learning.METHODS["simclr"](self_supervised.RECIPES["simclr"].build_method(0).backbone)
+    assert contender.loss.temperature == 0.5
+    now, rates = itertools.count(), []
+    monkeypatch.setattr(learning.time, "process_time", lambda: float(next(now)))
+    step = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda own: rates.append(own.param_groups[0]["lr"]) or step(own))
+    before = contender.backbone.body.groups[0].first.weight.clone()
+    assert learning.learn(contender, cifar[0], 5.0, 0) == 5
+    np.testing.assert_allclose(rates, 0.03 * (1 + np.cos(np.pi * np.arange(5) / 5)))
+    assert not torch.equal(before, contender.backbone.body.groups[0].first.weight)
+    assert learning.learn(contender, cifar[0], 0.0, 0) == 1
 
 
 def test_the_readme_shows_the_results_that_are_kept():

@@ -64,6 +64,14 @@ def test_lfw_is_read_from_the_records():
     assert found["SupCon"].n == 3 and found["whitened PCA"].n == 10
 
 
+def test_accuracies_on_cifar_come_from_both_chapters():
+    unlearned, without, labelled = lab.cifar_accuracies().values()
+    assert set(unlearned) == {"pixels", "random start"} and set(without) == {"SimCLR", "MoCo v2", "VICReg", "VCL"}
+    assert set(labelled) == {"softmax", "Ring", "A-Softmax", "ArcFace", "CosFace"}
+    random, least = unlearned["random start"].value, min(one.value for one in labelled.values())
+    assert all(random < one.value < least and one.n == 3 for one in without.values())
+
+
 def test_the_founding_projects_figures():
     assert {name: one.value for name, one in lab.founding_accuracies().items()} == {
         "CNN + MLP": 0.89, "SupCon": 0.8415, "MoCo v2": 0.5094,

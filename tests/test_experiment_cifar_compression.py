@@ -10,7 +10,7 @@ from trainings import Spy, cifar_of_noise, compute, equal, short
 
 from facelab.datasets import FaceSet
 from facelab.evaluation import mean_over_seeds
-from facelab.experiments.cifar import compression, transfer
+from facelab.experiments.cifar import compression, splits
 from facelab.experiments.cifar.compression import EXPERIMENTS, encode_again, load_apart, summarise
 
 (EXPERIMENT,) = EXPERIMENTS
@@ -21,7 +21,7 @@ def cifar(monkeypatch) -> FaceSet:
     """20 training and 3 test pictures of each of ten classes; one of the test is a copy of one of the training."""
     faces = cifar_of_noise("cifar100")
     faces.images[211] = faces.images[31]
-    monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
+    monkeypatch.setattr(splits, "load", lambda name, *_: faces)
     monkeypatch.setattr(compression, "BF16", "32-true")
     monkeypatch.setattr(
         compression, "TRAINING", replace(compression.TRAINING, width=8, plan=short(compression.TRAINING.plan, 50))

@@ -11,7 +11,7 @@ from trainings import Spy, cifar_of_noise, compute, equal, noise, pictures, shor
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
 from facelab.evaluation import mean_over_seeds
-from facelab.experiments.cifar import margins, transfer
+from facelab.experiments.cifar import margins, splits
 from facelab.experiments.cifar.margins import (
     EXPERIMENTS,
     LONG,
@@ -32,7 +32,7 @@ from facelab.paths import project_data
 def cifar(monkeypatch) -> FaceSet:
     """20 training and 3 test pictures of each of ten classes, and small networks."""
     faces = cifar_of_noise("cifar10")
-    monkeypatch.setattr(transfer, "load", lambda name, *_: faces)
+    monkeypatch.setattr(splits, "load", lambda name, *_: faces)
     monkeypatch.setattr(margins, "BF16", "32-true")
     small = {name: replace(own, width=8, plan=short(own.plan, 50)) for name, own in TRAININGS.items()}
     monkeypatch.setattr(margins, "TRAININGS", small)
@@ -89,7 +89,7 @@ def test_a_test_picture_in_training_is_refused(cifar):
 
 
 def test_settings_are_chosen_by_training_pictures_alone(cifar, monkeypatch):
-    monkeypatch.setattr(margins, "HELD_OUT", 50)
+    monkeypatch.setattr(splits, "HELD_OUT", 50)
     spy = Spy(monkeypatch, margins)
     figures = margins.evaluate_held_out("cosface")
     known, [call] = pictures(cifar.subset(np.arange(200))), spy.calls

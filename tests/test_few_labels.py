@@ -30,6 +30,7 @@ from facelab.protocols.few_labels import (
     fine_tune,
     metrics_over_seeds,
     pixel_features,
+    predict_from_features,
     predict_with_few_labels,
     read_confusion_matrix,
     replace_backbone,
@@ -129,7 +130,9 @@ def test_pixels_are_the_means_of_blocks(channels):
     np.testing.assert_allclose(pixel_features(faces), blocks.reshape(5, -1), atol=0.51 / 255)
 
 
-@pytest.mark.parametrize(("fraction", "chosen"), [(0.2, False), (0.6, True)], ids=["6 of each", "18 of each"])
+@pytest.mark.parametrize(
+    ("fraction", "chosen"), [(0.2, False), (0.6, True), (1, True)], ids=["6 of each", "18 of each", "all"]
+)
 def test_linear_answers_are_those_of_logistic_regression(hard, monkeypatch, fraction, chosen):
     probes = []
     monkeypatch.setattr(few_labels, "fit_probe", lambda *a, **k: probes.append(fit_probe(*a, **k)) or probes[-1])
@@ -138,10 +141,12 @@ def test_linear_answers_are_those_of_logistic_regression(hard, monkeypatch, frac
     assert list(found) == ["pixels, linear", "one, linear", "two, linear"]
     rows = hard.draw_labeled_rows(fraction, 4)
     seen = [(pixel_features(hard.pool)[rows], pixel_features(hard.test), few_labels.STRENGTHS["pixels"])]
-    for method in networks.values():
+    for name, method in networks.items():
         z = [embed_faces(method, part) for part in (hard.pool, hard.test)]
+        given = predict_from_features(hard, *z, fraction, 4)
+        assert given.tolist() == found[f"{name}, linear"].tolist()
         seen.append((z[0][rows], z[1], few_labels.STRENGTHS["features"]))
-    for given, probe, (z, test_z, strengths) in zip(found.values(), probes, seen, strict=True):
+    for given, probe, (z, test_z, strengths) in zip(found.values(), probes[:3], seen, strict=True):
         assert set(probe.validation) == (set(strengths) if chosen else set())
         assert probe.c in strengths if chosen else probe.c == strengths[1]
         oracle = make_pipeline(StandardScaler(), LogisticRegression(C=probe.c, max_iter=2000))

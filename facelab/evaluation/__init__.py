@@ -57,6 +57,7 @@ from facelab.evaluation.identification import (
 from facelab.evaluation.intervals import Estimate, mean_over_seeds, rate_by_group, wilson, wilson_of_fraction
 from facelab.evaluation.multi_label import ATTRIBUTE_METRICS, attribute_metrics
 from facelab.evaluation.multiple_comparisons import holm, p_value_from_t_interval, significant_means
+from facelab.evaluation.neighbor_vote import predict_by_vote
 from facelab.evaluation.open_set import (
     OpenSetCurve,
     false_negatives,
@@ -149,6 +150,7 @@ __all__ = [
     "pair_accuracy",
     "paired_bootstrap",
     "per_dimension_std",
+    "predict_by_vote",
     "predicted_class_shares",
     "rate_by_group",
     "rate_over_people",

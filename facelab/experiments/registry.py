@@ -19,7 +19,7 @@ MODULES = (
     "moco",
     "lars",
     "utkface_labels",
-    "cifar.transfer",
+    "cifar.self_supervised",
     "lfw.finetuning",
     "search_times",
     "lfw.view2",

@@ -74,7 +74,9 @@ class LabelTask:
         return cls(column, names, pool, test, *labels)
 
     def draw_labeled_rows(self, fraction: float, draw: int) -> np.ndarray:
-        """Rows of the pool whose labels may be seen: equally many of each class, a fixed list for each draw."""
+        """Rows of the pool whose labels may be seen: equally many of each class, a fixed list for each draw; with 1 all."""
+        if fraction == 1:
+            return np.arange(len(self.pool))
         return select_label_fraction(self.pool, fraction, draw, column=self.column).rows
 
 
@@ -114,7 +116,7 @@ def predict_with_few_labels(
     Args:
         task: what is asked.
         networks: name -> method, trained or not, that has seen nobody of the test; they stay as they are.
-        fraction: share of the pool that is labelled.
+        fraction: share of the pool that is labelled, up to 1.
         draw: number of the draw of labels, and the seed of the fine-tuning.
         tuning: of each network; None: no fine-tuning.
         folder: where the checkpoints of the fine-tuning are kept, below the name of each network; None: nowhere.
@@ -123,9 +125,9 @@ def predict_with_few_labels(
         ``pixels, linear`` (logistic regression on 24 x 24 pixels), and of each network ``NAME, linear`` (the same on its
         embeddings) and ``NAME, fine-tuned``: int64 (N,) each.
     """
+    found = {"pixels, linear": predict_from_pixels(task, fraction, draw)}
     rows = task.draw_labeled_rows(fraction, draw)
     pool, labels = task.pool.subset(rows), task.pool_labels[rows]
-    found = {"pixels, linear": _probed(pixel_features(pool), labels, pixel_features(task.test), "pixels", draw)}
     for name, method in networks.items():
         z = [embed_faces(method, part) for part in (pool, task.test)]
         found[f"{name}, linear"] = _probed(z[0], labels, z[1], "features", draw)
@@ -134,6 +136,28 @@ def predict_with_few_labels(
             classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw, own)
             found[f"{name}, fine-tuned"] = classifier.predict(task.test).argmax(axis=1)
     return found
+
+
+def predict_from_pixels(task: LabelTask, fraction: float, draw: int) -> np.ndarray:
+    """Classes by logistic regression on 24 x 24 pixels: int64 (N,) of the test; see ``predict_with_few_labels``."""
+    rows = task.draw_labeled_rows(fraction, draw)
+    known, asked = pixel_features(task.pool.subset(rows)), pixel_features(task.test)
+    return _probed(known, task.pool_labels[rows], asked, "pixels", draw)
+
+
+def predict_from_features(
+    task: LabelTask, pool_z: np.ndarray, test_z: np.ndarray, fraction: float, draw: int
+) -> np.ndarray:
+    """Classes by logistic regression on features that are known already: int64 (N,); see ``predict_with_few_labels``.
+
+    Args:
+        task: what is asked.
+        pool_z, test_z: float (P, D) and (N, D), of the whole pool and of the test.
+        fraction: share of the pool that is labelled, up to 1.
+        draw: number of the draw of labels.
+    """
+    rows = task.draw_labeled_rows(fraction, draw)
+    return _probed(pool_z[rows], task.pool_labels[rows], test_z, "features", draw)
 
 
 def fine_tune(

@@ -45,6 +45,7 @@ from facelab.exercises import chapter_06_forest as forest_exercises
 from facelab.exercises import chapter_06_search as search_exercises
 from facelab.exercises import faults
 from facelab.experiments import search_times
+from facelab.experiments.cifar import self_supervised
 from facelab.labs import references
 from facelab.losses.vicreg import covariance, invariance, variance
 from facelab.methods import VICReg, embed_faces
@@ -293,38 +294,34 @@ if top1:
 #
 # ## From CIFAR-100 to CIFAR-10
 #
-# This repeats an experiment of the earlier project with several seeds. VICReg learns on the photographs of CIFAR-100; then
-# 1 % and 10 % of the labels of CIFAR-10 are used. The same network with random weights is the baseline.
+# This repeats an experiment of the earlier project with several seeds. VICReg learns on the photographs of CIFAR-100, which
+# show other things than those of CIFAR-10; then labels of CIFAR-10 are used. Beside it stands VICReg that learned on CIFAR-10
+# itself, for the same time, and the same network with random weights. (Notebook 05 explains the ways to ask.)
 
 # %%
-cifar = records.read_record(project_data("results", "06_cifar.json"))
-print(
-    cifar.command,
-    "|",
-    cifar.data["pretraining"]["images"],
-    "photographs of CIFAR-100,",
-    cifar.parameters["seeds"],
-    "seeds",
+cifar = records.read_record(project_data("results", f"{self_supervised.NAME}.json"))
+print(cifar.command, "|", cifar.parameters["seeds"], "seeds")
+rows = self_supervised.rows_to_show(cifar)
+names = ("pixels", "random start", "VICReg", "VICReg of CIFAR-100")
+shown = ("linear", "neighbours", "linear, 1 %", "fine-tuned, 1 %")
+panels = {way: {name: rows[way][name] for name in names if name in rows[way]} for way in shown}
+figure = plots.interval_panels(panels, "accuracy on CIFAR-10's test; intervals over seeds")
+plots.describe(
+    figure, "Pixels, the random start, and VICReg that learned on either CIFAR; one panel for each way to ask."
 )
-rows = {
-    f"{100 * share:.0f} % of the labels": {
-        name: cifar.metrics[f"accuracy/{share:g}/{name}"]
-        for name in (
-            "pixels, linear",
-            "random start, linear",
-            "VICReg, linear",
-            "random start, fine-tuned",
-            "VICReg, fine-tuned",
-        )
-    }
-    for share in (0.01, 0.1)
-}
-plots.intervals(rows, "accuracy on CIFAR-10's test, per cent", "learned on CIFAR-100", chance=0.1)
 plt.show()
-for share, found in rows.items():
-    for how in ("linear", "fine-tuned"):
-        apart = found[f"VICReg, {how}"].low > found[f"random start, {how}"].high
-        print(f"{share}, {how}: above the random start, intervals apart: {apart}")
+for way, found in rows.items():
+    above, start = found["VICReg of CIFAR-100"], found["random start"]
+    print(f"{way:16} {100 * (above.value - start.value):+5.1f} points over the random start", end="")
+    print(
+        f" (intervals apart: {above.low > start.high}), {100 * (above.value - found['VICReg'].value):+5.1f} over VICReg"
+    )
+
+# %% [markdown]
+# What VICReg learned on CIFAR-100 serves on CIFAR-10: it is above the random start in each way, though not beyond doubt where
+# the network is fine-tuned on 10 % of the labels. But it is behind what VICReg learned in the same time on photographs of the
+# ten classes themselves: by six to twelve points as long as the network stays as it is, and by one to three after fine-tuning.
+# Nobody labelled either; but which photographs are learned from is a choice that carries information, too.
 
 # %% [markdown]
 # ## Searching faces

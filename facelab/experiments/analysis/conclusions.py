@@ -11,6 +11,7 @@ from facelab.datasets import FaceSet
 from facelab.datasets.text_files import read_table
 from facelab.errors import BadParameterError
 from facelab.evaluation import significant_means
+from facelab.experiments.cifar import self_supervised as cifar
 from facelab.experiments.comparison import FIGURES
 from facelab.experiments.lfw import self_supervised
 from facelab.paths import project_data
@@ -29,6 +30,8 @@ LFW_NAMES = {
     "arcface": "ArcFace",
     "cosface": "CosFace",
 }
+#: training of ``07_cifar`` -> name here; four epochs each
+CIFAR_NAMES = {name: LFW_NAMES[name] for name in ("softmax", "ring", "sphereface", "arcface", "cosface")}
 
 
 def significance_table(record: Record, reference: str, names: Sequence[str], level: float = 0.05) -> pd.DataFrame:
@@ -75,6 +78,21 @@ def lfw_accuracies() -> dict[str, Metric]:
     found |= {f"{name}, no names": metric for name, metric in unnamed["without names, whitened"].items()}
     losses = {name: read_record(project_data("results", f"lfw_view2_{name}.json")) for name in LFW_NAMES}
     return found | {shown: losses[name].metrics[f"accuracy/{name}"] for name, shown in LFW_NAMES.items()}
+
+
+def cifar_accuracies() -> dict[str, dict[str, Metric]]:
+    """Accuracy on CIFAR-10's test of one network, by the records of notebooks 05 and 07: chapter -> name -> mean over seeds.
+
+    What learned without labels is asked by a linear probe that sees all of them; what learned with them, about each photograph
+    and its mirror image.
+    """
+    shown = cifar.rows_to_show(read_record(project_data("results", f"{cifar.NAME}.json")))["linear"]
+    unlearned = {name: shown[name] for name in ("pixels", cifar.RECIPES[cifar.RANDOM].title)}
+    titles = [recipe.title for recipe in cifar.RECIPES.values() if recipe.epochs and recipe.dataset == "cifar10"]
+    rows = {title: shown[title] for title in titles}
+    margins = read_record(project_data("results", "07_cifar.json"))
+    learned = {shown: margins.metrics[f"accuracy/{name}"] for name, shown in CIFAR_NAMES.items()}
+    return {"nothing learned": unlearned, "without labels": rows, "with labels": learned}
 
 
 def founding_accuracies() -> dict[str, Metric]:

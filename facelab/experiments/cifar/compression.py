@@ -16,7 +16,7 @@ from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import mean_over_seeds
 from facelab.experiments.cifar.margins import Training, predict_mirrored
-from facelab.experiments.cifar.transfer import load_split
+from facelab.experiments.cifar.splits import load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.paths import runs_root
 from facelab.records import Metric

@@ -21,8 +21,8 @@ from facelab.backbones import backbone
 from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix, mean_over_seeds
+from facelab.experiments.cifar.splits import MEAN, SIZE, STD, hold_out, load_split
 from facelab.experiments.cifar.stopwatch import Stopwatch
-from facelab.experiments.cifar.transfer import SIZE, load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.methods import Margin
 from facelab.paths import runs_root
@@ -43,10 +43,9 @@ class WholePixelViews(Augmentation):
 
 
 #: The mirror image and shifts of up to two pixels, as airbench has them; mean and deviation of the training photographs.
-VIEWS = WholePixelViews(flip_p=0.5, translate=2.5 / SIZE, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+VIEWS = WholePixelViews(flip_p=0.5, translate=2.5 / SIZE, mean=MEAN, std=STD)
 NETWORK = "airbench"
 PLAN = Plan(epochs=4, batch_size=500, lr=2e-2, optimizer="muon", momentum=0.6, warmup_epochs=0.5)
-HELD_OUT = 5_000  #: of the training photographs, to choose settings by
 
 #: What was measured on the 5,000 photographs held out, in per cent, one seed each: a standard error of about half a per cent.
 TRIED = {
@@ -125,9 +124,7 @@ def run(cell: Cell) -> Figures:
 
 def evaluate_held_out(name: str, seed: int = 0) -> Figures:
     """A training by 45,000 of the training photographs, tested by the other 5,000: what settings are chosen by."""
-    faces = load_split("cifar10", "train")
-    order = np.random.default_rng(123).permutation(len(faces))
-    return train_and_test(name, seed, faces.subset(np.sort(order[HELD_OUT:])), faces.subset(np.sort(order[:HELD_OUT])))
+    return train_and_test(name, seed, *hold_out(load_split("cifar10", "train")))
 
 
 def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet, folder: Path | None = None) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,13 +16,13 @@ class Stopwatch:
     reached before, ``accuracy``.
 
     Args:
-        measure: gives the accuracy of a method.
+        measure: gives the accuracy of a method; None: nobody looks.
         target: from which on nobody looks any more.
     """
 
-    def __init__(self, measure: Callable[[Method], float], target: float) -> None:
+    def __init__(self, measure: Callable[[Method], float] | None = None, target: float = math.inf) -> None:
         self.measure, self.target = measure, target
-        self.reached, self.before, self.started = False, 0.0, time.process_time()
+        self.reached, self.before, self.started = measure is None, 0.0, time.process_time()
 
     @property
     def seconds(self) -> float:

@@ -1,0 +1,131 @@
+"""What is learned of CIFAR-10 without labels: the recipes of lightly's benchmark beside ours, in the same processor minutes.
+
+Ours are those of the experiment ``cifar_self_supervised``; what it has trained on this machine is not trained again. Lightly's
+begin with the same weights and draw views of the same parameters, by its own transforms and loader, until the processor time
+of ours is over. Then the nearest training photographs vote for both. So two recipes are compared, and not only two libraries:
+ours was chosen for this network on photographs held out (``TRIED``), lightly's is the published one, for a ResNet-18 and
+hundreds of epochs. Autocast to bfloat16 holds for all of its step, as it would in a training by Lightning.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from lightly.transforms.utils import IMAGENET_NORMALIZE
+from torch.utils.data import DataLoader
+
+from benchmarks import contenders
+from benchmarks.contenders import Contender
+from benchmarks.end_to_end import Pictures
+from benchmarks.timing import OURS, Effort, Row, Spread
+from facelab.augment import Augmentation
+from facelab.backbones import Backbone
+from facelab.backbones.airbench import Whitening
+from facelab.datasets import FaceSet
+from facelab.evaluation import predict_by_vote
+from facelab.experiments.cifar import self_supervised
+from facelab.experiments.cifar.splits import SIZE, load_split
+from facelab.paths import runs_root
+from facelab.progress import progress_bar
+
+TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
+SEEDS, SMALL = 3, 1_000  # photographs, where it is only to be seen that this works
+# docs/source/getting_started/benchmarks/cifar10_benchmark.py of https://github.com/lightly-ai/lightly: SGD along a cosine
+BATCH, LR, MOMENTUM, DECAY = 128, 0.06, 0.9, 5e-4
+EXPANDER = 512
+
+METHODS: dict[str, Callable[[Backbone], Contender]] = {
+    "simclr": lambda network: contenders.LightlySimCLR(network, temperature=0.5),
+    "moco": lambda network: contenders.LightlyMoCo(network, temperature=0.1),
+    "vicreg": lambda network: contenders.LightlyVICReg(network, EXPANDER),
+}
+
+
+def measure(effort: Effort) -> list[Row]:
+    """Per cent right on the test, of each method under each seed."""
+    train, test = (load_split("cifar10", part) for part in ("train", "test"))
+    if effort.small:
+        train, test = (part.subset(np.arange(min(SMALL, len(part)))) for part in (train, test))
+    return [_measure(name, train, test, effort) for name in METHODS]
+
+
+def _measure(name: str, train: FaceSet, test: FaceSet, effort: Effort) -> Row:
+    recipe, ours, theirs, minutes = self_supervised.RECIPES[name], [], [], []
+    recipe = effort.choose(replace(recipe, epochs=2), recipe)  # the warm-up takes one
+    for seed in range(effort.choose(1, SEEDS)):
+        method = recipe.build_method(seed)
+        folder = effort.choose(None, runs_root() / self_supervised.NAME / f"{name}-{seed}")
+        seconds = recipe.learn(method, train, seed, folder)
+        ours.append((self_supervised.predict_by_neighbors(method, train, test) == test.labels()).mean())
+        contender = METHODS[name](recipe.build_method(seed).backbone)
+        learn(contender, train, seconds, seed)
+        theirs.append((predict(contender, train, test) == test.labels()).mean())
+        minutes.append(seconds / 60)
+        print(f"{recipe.title}, seed {seed}: {100 * ours[-1]:.1f}, lightly {100 * theirs[-1]:.1f} %", flush=True)
+    values = {OURS: Spread.of(100 * np.array(ours)), "lightly": Spread.of(100 * np.array(theirs))}
+    return Row(f"{recipe.title}, {np.mean(minutes):.1f} minutes", "%", values)
+
+
+def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> int:
+    """Train a contender in place, its rate falling as half a cosine over the time that it has.
+
+    Args:
+        contender: what learns; a layer of its networks that is computed from photographs is computed first.
+        faces: what it learns from.
+        seconds: processor time of this process that it may take, the making of views included.
+        seed: of order and views.
+
+    Returns:
+        How many steps were taken: one at least.
+    """
+    torch.manual_seed(seed)
+    shown = clean_views().preprocess(faces.images[::10])
+    for module in contender.modules():
+        if isinstance(module, Whitening):
+            module.fit(shown)
+    contender.to(memory_format=torch.channels_last).train()
+    loader = DataLoader(Pictures(faces, self_supervised.VIEWS, SIZE), BATCH, shuffle=True, drop_last=True)
+    weights = [weight for weight in contender.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(weights, LR, momentum=MOMENTUM, weight_decay=DECAY)
+    started, steps, gone = time.process_time(), 0, 0.0
+    with progress_bar("lightly, seconds", math.ceil(seconds)) as bar:
+        while gone < 1:
+            for views in loader:
+                for group in optimizer.param_groups:
+                    group["lr"] = LR * (1 + math.cos(math.pi * gone)) / 2
+                optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss = contender([view.contiguous(memory_format=torch.channels_last) for view in views], None)
+                loss.backward()
+                optimizer.step()
+                steps, before = steps + 1, gone
+                gone = min(1.0, (time.process_time() - started) / max(seconds, 1e-9))
+                bar.advance((gone - before) * seconds)
+                if gone == 1:
+                    break
+    return steps
+
+
+def predict(contender: Contender, known: FaceSet, asked: FaceSet) -> np.ndarray:
+    """Classes by the votes of the nearest known photographs, as lightly's networks see them: int64 (N,)."""
+    z = [embed(contender, faces) for faces in (known, asked)]
+    return predict_by_vote(z[0], known.labels(), z[1], self_supervised.NEIGHBORS)
+
+
+@torch.no_grad()
+def embed(contender: Contender, faces: FaceSet, batch: int = 500) -> np.ndarray:
+    """Features of clean photographs: float32 (N, D)."""
+    contender.eval()
+    views = clean_views()
+    parts = (views.preprocess(faces.images[start : start + batch]) for start in range(0, len(faces), batch))
+    return torch.cat([contender.backbone(part) for part in parts]).numpy()
+
+
+def clean_views() -> Augmentation:
+    """Photographs unchanged but for mean and deviation, those that lightly's transforms take."""
+    return Augmentation(mean=tuple(IMAGENET_NORMALIZE["mean"]), std=tuple(IMAGENET_NORMALIZE["std"]))
