@@ -11,6 +11,7 @@ from benchmarks.machine import LoadWatch, begin_with_one_thread
 from benchmarks.results import Measured, Results, results_to_begin, results_to_complete
 from benchmarks.table import table, write_readme
 from benchmarks.timing import Effort
+from facelab.errors import FacelabError
 from facelab.heap import kept_memory
 from facelab.paths import project_root
 
@@ -19,9 +20,8 @@ PARTS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (views, steps, end_to_end, learning, network, losses, memory, verification, search, notebooks)
 }
-BY_NAME = (
-    "learning",
-)  #: parts that take hours and a data set: measured where they are named, kept on the same machine
+#: parts that take hours and a data set: measured where they are named, kept on the same machine
+BY_NAME = ("learning",)
 
 
 def measure_part(name: str, effort: Effort) -> Measured:
@@ -40,18 +40,29 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     begin_with_one_thread()
-    names = chosen.parts or [name for name in PARTS if name not in BY_NAME]
-    begin = results_to_complete if chosen.parts else functools.partial(results_to_begin, BY_NAME)
-    results = Results() if chosen.small else begin()
-    for name in names:
+    try:
+        measure_and_show(chosen.parts, Effort(chosen.small))
+    except FacelabError as error:  # a data set that is not here, results of another machine
+        parser.exit(1, f"{parser.prog}: {error}\n")
+
+
+def measure_and_show(named: list[str], effort: Effort) -> None:
+    """Measure the named parts, or without names all but ``BY_NAME``; print the table, and keep both unless it is small.
+
+    Raises:
+        FacelabError: a part cannot be measured here, or parts were named and the others are of another machine.
+    """
+    begin = results_to_complete if named else functools.partial(results_to_begin, BY_NAME)
+    results = Results() if effort.small else begin()
+    for name in named or [name for name in PARTS if name not in BY_NAME]:
         print(f"{name} ...", flush=True)
         with kept_memory():  # as in ``fit``: for all contenders alike
-            results.parts[name] = measure_part(name, Effort(chosen.small))
+            results.parts[name] = measure_part(name, effort)
         results.parts = {part: results.parts[part] for part in PARTS if part in results.parts}
-        if not chosen.small:
+        if not effort.small:
             results.write()
     print(table(results))
-    if not chosen.small:
+    if not effort.small:
         write_readme(project_root() / "README.md", results)
 
 

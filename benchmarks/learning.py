@@ -25,16 +25,16 @@ from benchmarks.end_to_end import Pictures
 from benchmarks.timing import OURS, Effort, Row, Spread
 from facelab.augment import Augmentation
 from facelab.backbones import Backbone
-from facelab.backbones.airbench import Whitening
 from facelab.datasets import FaceSet
-from facelab.evaluation import predict_by_vote
 from facelab.experiments.cifar import self_supervised
 from facelab.experiments.cifar.splits import SIZE, load_split
+from facelab.methods import Method
 from facelab.paths import runs_root
 from facelab.progress import progress_bar
 
 TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
-SEEDS, SMALL = 3, 1_000  # photographs, where it is only to be seen that this works
+SEEDS = 3
+SMALL = 1_000  #: photographs, where it is only to be seen that this works
 # docs/source/getting_started/benchmarks/cifar10_benchmark.py of https://github.com/lightly-ai/lightly: SGD along a cosine
 BATCH, LR, MOMENTUM, DECAY = 128, 0.06, 0.9, 5e-4
 EXPANDER = 512
@@ -62,20 +62,29 @@ def _measure(name: str, train: FaceSet, test: FaceSet, effort: Effort) -> Row:
         folder = effort.choose(None, runs_root() / self_supervised.NAME / f"{name}-{seed}")
         seconds = recipe.learn(method, train, seed, folder)
         ours.append((self_supervised.predict_by_neighbors(method, train, test) == test.labels()).mean())
-        contender = METHODS[name](recipe.build_method(seed).backbone)
-        learn(contender, train, seconds, seed)
-        theirs.append((predict(contender, train, test) == test.labels()).mean())
+        other = new_start(recipe, train, seed)
+        learn(METHODS[name](other.backbone), train, seconds, seed)
+        theirs.append((self_supervised.predict_by_neighbors(other, train, test) == test.labels()).mean())
         minutes.append(seconds / 60)
         print(f"{recipe.title}, seed {seed}: {100 * ours[-1]:.1f}, lightly {100 * theirs[-1]:.1f} %", flush=True)
     values = {OURS: Spread.of(100 * np.array(ours)), "lightly": Spread.of(100 * np.array(theirs))}
     return Row(f"{recipe.title}, {np.mean(minutes):.1f} minutes", "%", values)
 
 
+def new_start(recipe: self_supervised.Recipe, faces: FaceSet, seed: int) -> Method:
+    """The network of a recipe before it learns, around which a contender is built, and which sees photographs with the mean
+    and deviation of lightly's transforms. Its first layer is computed from these faces."""
+    method = recipe.build_method(seed)
+    method.augmentation = Augmentation(mean=tuple(IMAGENET_NORMALIZE["mean"]), std=tuple(IMAGENET_NORMALIZE["std"]))
+    method.prepare(faces)
+    return method
+
+
 def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> int:
     """Train a contender in place, its rate falling as half a cosine over the time that it has.
 
     Args:
-        contender: what learns; a layer of its networks that is computed from photographs is computed first.
+        contender: what learns.
         faces: what it learns from.
         seconds: processor time of this process that it may take, the making of views included.
         seed: of order and views.
@@ -84,10 +93,6 @@ def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> in
         How many steps were taken: one at least.
     """
     torch.manual_seed(seed)
-    shown = clean_views().preprocess(faces.images[::10])
-    for module in contender.modules():
-        if isinstance(module, Whitening):
-            module.fit(shown)
     contender.to(memory_format=torch.channels_last).train()
     loader = DataLoader(Pictures(faces, self_supervised.VIEWS, SIZE), BATCH, shuffle=True, drop_last=True)
     weights = [weight for weight in contender.parameters() if weight.requires_grad]
@@ -109,23 +114,3 @@ def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> in
                 if gone == 1:
                     break
     return steps
-
-
-def predict(contender: Contender, known: FaceSet, asked: FaceSet) -> np.ndarray:
-    """Classes by the votes of the nearest known photographs, as lightly's networks see them: int64 (N,)."""
-    z = [embed(contender, faces) for faces in (known, asked)]
-    return predict_by_vote(z[0], known.labels(), z[1], self_supervised.NEIGHBORS)
-
-
-@torch.no_grad()
-def embed(contender: Contender, faces: FaceSet, batch: int = 500) -> np.ndarray:
-    """Features of clean photographs: float32 (N, D)."""
-    contender.eval()
-    views = clean_views()
-    parts = (views.preprocess(faces.images[start : start + batch]) for start in range(0, len(faces), batch))
-    return torch.cat([contender.backbone(part) for part in parts]).numpy()
-
-
-def clean_views() -> Augmentation:
-    """Photographs unchanged but for mean and deviation, those that lightly's transforms take."""
-    return Augmentation(mean=tuple(IMAGENET_NORMALIZE["mean"]), std=tuple(IMAGENET_NORMALIZE["std"]))

@@ -212,7 +212,7 @@ def test_what_is_learned_is_compared_after_the_same_time(cifar, monkeypatch, tmp
 
 def test_lightly_learns_by_what_its_own_benchmark_does(cifar, monkeypatch):
     """SGD whose rate falls from .06 along half a cosine; one step where there is no time."""
-    contender = learning.METHODS["simclr"](self_supervised.RECIPES["simclr"].build_method(0).backbone)
+    contender = learning.METHODS["simclr"](learning.new_start(self_supervised.RECIPES["simclr"], cifar[0], 0).backbone)
     assert contender.loss.temperature == 0.5
     now, rates = itertools.count(), []
     monkeypatch.setattr(learning.time, "process_time", lambda: float(next(now)))
@@ -244,3 +244,12 @@ def test_an_unknown_part_is_named(capsys):
     with pytest.raises(SystemExit):
         main(["viewz"])
     assert "viewz" in capsys.readouterr().err
+
+
+def test_a_part_whose_data_set_is_not_here_is_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("FACELAB_DATA", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["learning", "--small"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.count("\n") == 1
+    assert said.startswith("python -m benchmarks: The data set 'cifar10' is not on this machine.")

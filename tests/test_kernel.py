@@ -224,29 +224,38 @@ def test_ctrl_c_that_meets_a_look_at_the_kernel_is_told_of_once(new_source, monk
     assert not told_by_asyncio(caplog)
 
 
-@pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_all_but_ctrl_c_is_told_of_as_before(caplog, own, error):
-    told = []
-
+def test_all_but_ctrl_c_is_told_of_as_before(caplog, error):
     async def fail():
         raise error("mine")
 
     async def forget_a_task():
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(kernel.without_ctrl_c((lambda _, context: told.append(context)) if own else None))
         asyncio.create_task(fail())
         await asyncio.sleep(0.01)
 
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(kernel.tell_all_but_ctrl_c)
     with pytest.raises(KeyboardInterrupt) if error is KeyboardInterrupt else contextlib.nullcontext():
         loop.run_until_complete(forget_a_task())
-    said = [record.exc_info[1] for record in told_by_asyncio(caplog)]
+    said = [str(record.exc_info[1]) for record in told_by_asyncio(caplog)]
     loop.close()
-    said += [context["exception"] for context in told]
-    assert [str(problem) for problem in said] == ["mine"] * (error is ValueError) and len(told) == (
-        own and error is ValueError
-    )
+    assert said == ["mine"] * (error is ValueError)
+
+
+@pytest.mark.parametrize("theirs", [None, lambda loop, context: None], ids=["no handler", "somebody else's"])
+def test_a_loop_keeps_the_handler_that_it_has(monkeypatch, theirs):
+    async def start(manager, **options):
+        pass
+
+    async def start_two():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(theirs)
+        for _ in range(2):
+            await kernel.OwnKernelManager().start_kernel()
+        return loop.get_exception_handler()
+
+    monkeypatch.setattr(kernel.AsyncKernelManager, "start_kernel", start)
+    assert asyncio.run(start_two()) is (theirs or kernel.tell_all_but_ctrl_c)
 
 
 _RUN = """

@@ -31,3 +31,13 @@ def test_the_stopwatch_does_not_count_looking_and_goes_on_where_it_was_stopped(m
     again.load_state_dict(stopwatch.state_dict())
     clock[0] += 1
     assert again(None) == {"processor seconds": 27}
+
+
+def test_without_a_measure_only_the_time_is_told(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "process_time", lambda: clock[0])
+    stopwatch = Stopwatch()
+    clock[0] += 3
+    assert stopwatch(None) == {"processor seconds": 3}
+    clock[0] += 4
+    assert stopwatch(None) == {"processor seconds": 7}

@@ -14,9 +14,8 @@ from facelab.errors import BadParameterError
 
 PATCH = 2  #: side of the patches that the first layer whitens
 FLOOR = 5e-4  #: added to the eigenvalues: directions without variance are not blown up
-PATCHES = (
-    5_000 * 31**2
-)  #: so many are looked at, or a few more: the authors take those of 5,000 photographs of CIFAR-10
+#: so many are looked at, or a few more: the authors take those of 5,000 photographs of CIFAR-10
+PATCHES = 5_000 * 31**2
 
 
 class Airbench(nn.Module):

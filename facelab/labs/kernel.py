@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -23,7 +23,6 @@ START_SECONDS = 300  #: that a kernel may take to start: many at once, from a ne
 _MOST_OF_SOCKET = 100  # bytes of a socket's path; Linux takes 107, macOS 103
 # no word on encryption (it talks to this machine alone) nor on being stopped when done
 _QUIET = "--IPKernelApp.log_level=50"
-LoopHandler = Callable[[asyncio.AbstractEventLoop, dict[str, object]], object]  #: as asyncio calls it
 
 
 class OwnKernelManager(AsyncKernelManager):
@@ -36,9 +35,10 @@ class OwnKernelManager(AsyncKernelManager):
     relay: SignalRelay | None = None
 
     async def start_kernel(self, **options: object) -> None:
-        """As jupyter_client does; and Ctrl-C is told of once."""
+        """As jupyter_client does; and Ctrl-C is told of once, where the loop has no handler of somebody else."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(without_ctrl_c(loop.get_exception_handler()))
+        if loop.get_exception_handler() is None:
+            loop.set_exception_handler(tell_all_but_ctrl_c)
         await super().start_kernel(**options)
         if self.relay is not None:
             self.relay.kernel = self.provisioner.pid
@@ -56,18 +56,11 @@ class OwnKernelManager(AsyncKernelManager):
         await super().shutdown_kernel(now=now, restart=restart)
 
 
-def without_ctrl_c(handler: LoopHandler | None) -> LoopHandler:
-    """A loop's handler, or asyncio's own, that is not told of Ctrl-C: where that meets a task at work, it ends the task and is
-    raised from the loop as well, so that the task would tell of it a second time."""
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        if not isinstance(context.get("exception"), KeyboardInterrupt):
-            if handler is not None:
-                handler(loop, context)
-            else:
-                loop.default_exception_handler(context)
-
-    return handle
+def tell_all_but_ctrl_c(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What asyncio does with an error that nobody asked for, except for Ctrl-C: where that meets a task at work, it ends the
+    task and is raised from the loop as well, so that the task would tell of it a second time."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
 
 
 def fix_folders() -> dict[str, str]:

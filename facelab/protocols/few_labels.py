@@ -133,8 +133,7 @@ def predict_with_few_labels(
         found[f"{name}, linear"] = _probed(z[0], labels, z[1], "features", draw)
         if tuning is not None:
             own = None if folder is None else folder / name
-            classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw, own)
-            found[f"{name}, fine-tuned"] = classifier.predict(task.test).argmax(axis=1)
+            found[f"{name}, fine-tuned"] = predict_fine_tuned(task, method, fraction, draw, tuning, own)
     return found
 
 
@@ -158,6 +157,22 @@ def predict_from_features(
     """
     rows = task.draw_labeled_rows(fraction, draw)
     return _probed(pool_z[rows], task.pool_labels[rows], test_z, "features", draw)
+
+
+def predict_fine_tuned(
+    task: LabelTask,
+    method: Method,
+    fraction: float,
+    draw: int,
+    tuning: FineTuning,
+    folder: CheckpointFolder | None = None,
+) -> np.ndarray:
+    """Classes by a copy of a network that goes on learning from the labels: int64 (N,) of the test; see
+    ``predict_with_few_labels``."""
+    rows = task.draw_labeled_rows(fraction, draw)
+    pool, labels = task.pool.subset(rows), task.pool_labels[rows]
+    classifier = fine_tune(method, pool, labels, len(task.names), tuning, draw, folder)
+    return classifier.predict(task.test).argmax(axis=1)
 
 
 def fine_tune(

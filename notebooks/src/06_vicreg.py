@@ -301,10 +301,8 @@ if top1:
 # %%
 cifar = records.read_record(project_data("results", f"{self_supervised.NAME}.json"))
 print(cifar.command, "|", cifar.parameters["seeds"], "seeds")
-rows = self_supervised.rows_to_show(cifar)
-names = ("pixels", "random start", "VICReg", "VICReg of CIFAR-100")
-shown = ("linear", "neighbours", "linear, 1 %", "fine-tuned, 1 %")
-panels = {way: {name: rows[way][name] for name in names if name in rows[way]} for way in shown}
+rows = self_supervised.rows_to_show(cifar, (*self_supervised.UNLEARNED, "VICReg", "VICReg of CIFAR-100"))
+panels = {way: rows[way] for way in self_supervised.DRAWN}
 figure = plots.interval_panels(panels, "accuracy on CIFAR-10's test; intervals over seeds")
 plots.describe(
     figure, "Pixels, the random start, and VICReg that learned on either CIFAR; one panel for each way to ask."

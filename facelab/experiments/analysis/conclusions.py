@@ -86,13 +86,12 @@ def cifar_accuracies() -> dict[str, dict[str, Metric]]:
     What learned without labels is asked by a linear probe that sees all of them; what learned with them, about each photograph
     and its mirror image.
     """
-    shown = cifar.rows_to_show(read_record(project_data("results", f"{cifar.NAME}.json")))["linear"]
-    unlearned = {name: shown[name] for name in ("pixels", cifar.RECIPES[cifar.RANDOM].title)}
-    titles = [recipe.title for recipe in cifar.RECIPES.values() if recipe.epochs and recipe.dataset == "cifar10"]
-    rows = {title: shown[title] for title in titles}
-    margins = read_record(project_data("results", "07_cifar.json"))
-    learned = {shown: margins.metrics[f"accuracy/{name}"] for name, shown in CIFAR_NAMES.items()}
-    return {"nothing learned": unlearned, "without labels": rows, "with labels": learned}
+    record, margins = (read_record(project_data("results", f"{name}.json")) for name in (cifar.NAME, "07_cifar"))
+    return {
+        "nothing learned": cifar.rows_to_show(record, cifar.UNLEARNED)["linear"],
+        "without labels": cifar.rows_to_show(record, cifar.LEARNED)["linear"],
+        "with labels": {shown: margins.metrics[f"accuracy/{name}"] for name, shown in CIFAR_NAMES.items()},
+    }
 
 
 def founding_accuracies() -> dict[str, Metric]:

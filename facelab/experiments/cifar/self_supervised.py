@@ -9,7 +9,7 @@ The fine-tuning was chosen so for a ResNet-10, and stayed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -31,8 +31,8 @@ from facelab.protocols.few_labels import (
     FineTuning,
     LabelTask,
     confusion_metrics,
-    fine_tune,
     metrics_over_seeds,
+    predict_fine_tuned,
     predict_from_features,
     predict_from_pixels,
 )
@@ -48,8 +48,8 @@ STEPS = {1.0: 0, 0.1: 1000, 0.01: 600}
 LR = 3e-3  #: of the fine-tuning
 #: what a notebook calls a way to ask -> share of the labels and name of the way in the record
 WAYS = {
-    "neighbours": ("1", "neighbours"),
     "linear": ("1", "linear"),
+    "neighbours": ("1", "neighbours"),
     "linear, 10 %": ("0.1", "linear"),
     "linear, 1 %": ("0.01", "linear"),
     "fine-tuned, 10 %": ("0.1", "fine-tuned"),
@@ -121,6 +121,10 @@ RECIPES = {
     "vcl": Recipe("VCL", "vcl", 6, {"temperature": 0.2}),
     "vicreg-cifar100": Recipe("VICReg of CIFAR-100", "vicreg", 6, EXPANDER, "cifar100"),
 }
+UNLEARNED = ("pixels", RECIPES[RANDOM].title)  #: what has learned nothing, and a notebook shows
+#: titles of what learned on CIFAR-10 itself
+LEARNED = tuple(recipe.title for recipe in RECIPES.values() if recipe.epochs and recipe.dataset == "cifar10")
+DRAWN = ("linear", "neighbours", "linear, 1 %", "fine-tuned, 1 %")  #: of ``WAYS``, those that a chart has a panel for
 #: What was measured on the 5,000 photographs held out, in per cent right by the votes of neighbours, one seed each: a standard
 #: error of about .7. After each epoch where there are several numbers: a monitor asked them.
 TRIED = {
@@ -178,11 +182,13 @@ def run(cell: Cell) -> Figures:
     method = recipe.build_method(seed)
     seconds = recipe.learn(method, unlabelled, seed, runs_root() / NAME / f"{name}-{seed}")
     z, asked = (embed_faces(method, part) for part in (task.pool, task.test))
-    given = {f"1/{recipe.title}, neighbours": predict_by_vote(z, task.pool_labels, asked, NEIGHBORS, TEMPERATURE)}
-    for share in STEPS:
+    given = {f"1/{recipe.title}, neighbours": _vote(z, task.pool_labels, asked)}
+    for share, steps in STEPS.items():
         given[f"{share:g}/{recipe.title}, linear"] = predict_from_features(task, z, asked, share, seed)
-        if STEPS[share]:
-            given[f"{share:g}/{recipe.title}, fine-tuned"] = predict_fine_tuned(task, method, share, seed)
+        if steps:
+            given[f"{share:g}/{recipe.title}, fine-tuned"] = predict_fine_tuned(
+                task, method, share, seed, tuning(share)
+            )
         if name == RANDOM:
             given[f"{share:g}/pixels, linear"] = predict_from_pixels(task, share, seed)
     matrices = {
@@ -191,18 +197,13 @@ def run(cell: Cell) -> Figures:
     return {"matrices": matrices, "names": list(task.names), "processor seconds": seconds}
 
 
-def predict_fine_tuned(task: LabelTask, method: Method, share: float, seed: int) -> np.ndarray:
-    """Classes of the test, int64 (N,), by a copy of a network that went on learning from a share of the labels."""
-    rows = task.draw_labeled_rows(share, seed)
-    labels, classes = task.pool_labels[rows], len(task.names)
-    return fine_tune(method, task.pool.subset(rows), labels, classes, tuning(share), seed).predict(task.test).argmax(1)
-
-
 def predict_by_neighbors(method: Method, known: FaceSet, asked: FaceSet) -> np.ndarray:
     """Classes by the votes of the nearest known photographs: int64 (N,), of equal numbers as ``known.labels()``."""
-    return predict_by_vote(
-        embed_faces(method, known), known.labels(), embed_faces(method, asked), NEIGHBORS, TEMPERATURE
-    )
+    return _vote(embed_faces(method, known), known.labels(), embed_faces(method, asked))
+
+
+def _vote(z: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    return predict_by_vote(z, labels, asked, NEIGHBORS, TEMPERATURE)
 
 
 def evaluate_held_out(name: str, seed: int = 0) -> float:
@@ -234,15 +235,18 @@ def summarise(results: Results) -> dict[str, Metric]:
     return metrics | confusion_metrics(by_seed[0][SHOWN], names, f"seed 0/{SHOWN}")
 
 
-def rows_to_show(record: Record) -> dict[str, dict[str, Metric]]:
-    """What a notebook shows: way to ask and labels -> pixels, random start or title of a recipe -> accuracy on the test."""
-    names = ("pixels", *(recipe.title for recipe in RECIPES.values()))
-    columns = {
-        column: {name: f"accuracy/{share}/{name}, {way}" for name in names} for column, (share, way) in WAYS.items()
-    }
+def rows_to_show(record: Record, names: Sequence[str]) -> dict[str, dict[str, Metric]]:
+    """What a notebook shows: name of a way to ask -> name -> accuracy on the test, where there is one.
+
+    Args:
+        record: of this experiment.
+        names: "pixels", or titles of recipes.
+    """
     return {
-        column: {name: record.metrics[key] for name, key in keys.items() if key in record.metrics}
-        for column, keys in columns.items()
+        column: {
+            name: record.metrics[key] for name in names if (key := f"accuracy/{share}/{name}, {way}") in record.metrics
+        }
+        for column, (share, way) in WAYS.items()
     }
 
 
