@@ -44,8 +44,13 @@ def test_help_tells_of_every_command():
         assert command in done.stdout
 
 
-def test_what_takes_long_to_import_waits_for_the_command_that_needs_it():
-    code = "import sys, facelab.cli; print({'torch', 'pandas', 'cv2', 'papermill', 'fastapi'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [("facelab.cli", {"torch", "pandas", "cv2", "papermill", "fastapi"}), ("facelab.labs", {"nbformat", "papermill"})],
+    ids=["every command", "every notebook"],
+)
+def test_what_takes_long_to_import_waits_for_whoever_needs_it(module, absent):
+    code = f"import sys, {module}; print({absent} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

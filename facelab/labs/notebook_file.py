@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from facelab.errors import BadParameterError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 NOTEBOOK_SUFFIX = ".ipynb"
 
@@ -18,6 +19,8 @@ def read_notebook(path: Path) -> NotebookNode:
     Raises:
         BadParameterError: there is no such file, or it is not a notebook that Jupyter can open.
     """
+    import nbformat  # takes more than a second to load, and each notebook of the course imports this module
+
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)
