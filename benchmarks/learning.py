@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from joblib import delayed
 from lightly.transforms.utils import IMAGENET_NORMALIZE
 from torch.utils.data import DataLoader
 
@@ -23,14 +24,17 @@ from benchmarks import contenders
 from benchmarks.contenders import Contender
 from benchmarks.end_to_end import Pictures
 from benchmarks.timing import OURS, Effort, Row, Spread
+from facelab import progress
 from facelab.augment import Augmentation
 from facelab.backbones import Backbone
 from facelab.datasets import FaceSet
 from facelab.experiments.cifar import self_supervised
 from facelab.experiments.cifar.splits import SIZE, load_split
+from facelab.heap import kept_memory
 from facelab.methods import Method
 from facelab.paths import runs_root
-from facelab.progress import progress_bar
+from facelab.processes import single_thread_processes
+from facelab.threads import most_threads
 
 TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
 SEEDS = 3
@@ -46,29 +50,63 @@ METHODS: dict[str, Callable[[Backbone], Contender]] = {
 }
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """One method under one seed.
+
+    Attributes:
+        title: of the recipe.
+        seconds: processor time that each had.
+        ours, theirs: way of asking neighbours -> share of the test that is named rightly.
+    """
+
+    title: str
+    seconds: float
+    ours: dict[str, float]
+    theirs: dict[str, float]
+
+    def __str__(self) -> str:
+        ways = (f"{100 * self.ours[way]:.1f}, lightly {100 * self.theirs[way]:.1f} % ({way})" for way in self.ours)
+        return f"{self.title}: {'; '.join(ways)}"
+
+
 def measure(effort: Effort) -> list[Row]:
-    """Per cent right on the test, of each method under each seed."""
+    """Per cent right on the test, of each method under each seed; as many at once as there are cores, a thread each."""
+    seeds = range(effort.choose(1, SEEDS))
+    found: dict[str, list[Comparison]] = {name: [] for name in METHODS}
+    with single_thread_processes(most_threads(), progress.silence, ordered=False) as parallel:
+        for name, one in parallel(delayed(compare)(name, seed, effort) for name in METHODS for seed in seeds):
+            print(one, flush=True)
+            found[name].append(one)
+    return [_row(comparisons, way) for comparisons in found.values() for way in comparisons[0].ours]
+
+
+def _row(comparisons: list[Comparison], way: str) -> Row:
+    of = {OURS: [one.ours[way] for one in comparisons], "lightly": [one.theirs[way] for one in comparisons]}
+    minutes = np.mean([one.seconds for one in comparisons]) / 60
+    values = {name: Spread.of(100 * np.array(shares)) for name, shares in of.items()}
+    return Row(f"{comparisons[0].title}, {minutes:.1f} minutes, {way}", "%", values)
+
+
+def compare(name: str, seed: int, effort: Effort) -> tuple[str, Comparison]:
+    """A recipe of the course, and then lightly's for as long; the name too."""
     train, test = (load_split("cifar10", part) for part in ("train", "test"))
     if effort.small:
         train, test = (part.subset(np.arange(min(SMALL, len(part)))) for part in (train, test))
-    return [_measure(name, train, test, effort) for name in METHODS]
-
-
-def _measure(name: str, train: FaceSet, test: FaceSet, effort: Effort) -> Row:
-    recipe, ours, theirs, minutes = self_supervised.RECIPES[name], [], [], []
+    recipe = self_supervised.RECIPES[name]
     recipe = effort.choose(replace(recipe, epochs=2), recipe)  # the warm-up takes one
-    for seed in range(effort.choose(1, SEEDS)):
-        method = recipe.build_method(seed)
-        folder = effort.choose(None, runs_root() / self_supervised.NAME / f"{name}-{seed}")
-        seconds = recipe.learn(method, train, seed, folder)
-        ours.append((self_supervised.predict_by_neighbors(method, train, test) == test.labels()).mean())
-        other = new_start(recipe, train, seed)
-        learn(METHODS[name](other.backbone), train, seconds, seed)
-        theirs.append((self_supervised.predict_by_neighbors(other, train, test) == test.labels()).mean())
-        minutes.append(seconds / 60)
-        print(f"{recipe.title}, seed {seed}: {100 * ours[-1]:.1f}, lightly {100 * theirs[-1]:.1f} %", flush=True)
-    values = {OURS: Spread.of(100 * np.array(ours)), "lightly": Spread.of(100 * np.array(theirs))}
-    return Row(f"{recipe.title}, {np.mean(minutes):.1f} minutes", "%", values)
+    ours = recipe.build_method(seed)
+    folder = effort.choose(None, runs_root() / self_supervised.NAME / f"{name}-{seed}")
+    seconds = recipe.learn(ours, train, seed, folder)
+    theirs = new_start(recipe, train, seed)
+    with kept_memory():  # as in ``fit``
+        learn(METHODS[name](theirs.backbone), train, seconds, seed)
+    return name, Comparison(recipe.title, seconds, *(_shares(method, train, test) for method in (ours, theirs)))
+
+
+def _shares(method: Method, train: FaceSet, test: FaceSet) -> dict[str, float]:
+    found = self_supervised.ask_neighbors_by(method, train, test)
+    return {way: float((classes == test.labels()).mean()) for way, classes in found.items()}
 
 
 def new_start(recipe: self_supervised.Recipe, faces: FaceSet, seed: int) -> Method:
@@ -98,7 +136,7 @@ def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> in
     weights = [weight for weight in contender.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(weights, LR, momentum=MOMENTUM, weight_decay=DECAY)
     started, steps, gone = time.process_time(), 0, 0.0
-    with progress_bar("lightly, seconds", math.ceil(seconds)) as bar:
+    with progress.progress_bar("lightly, seconds", math.ceil(seconds)) as bar:
         while gone < 1:
             for views in loader:
                 for group in optimizer.param_groups:

@@ -10,6 +10,7 @@ from trainings import Spy, cifar_of_noise, compute, equal, kept, pictures, weigh
 
 from facelab.datasets import FaceSet
 from facelab.errors import LeakageError
+from facelab.evaluation import raw_pixels, whitened_pca
 from facelab.experiments.cifar import self_supervised, splits
 from facelab.experiments.cifar.self_supervised import EXPERIMENTS, NAME, RANDOM, RECIPES, STEPS
 from facelab.experiments.experiment import Cell
@@ -77,22 +78,31 @@ def test_figures_are_those_of_the_networks(cifar, monkeypatch, probed):
     results = compute(EXPERIMENT, 3)
     metrics = EXPERIMENT.summarise(results)
     pool, test = (cifar["cifar10"].subset(rows) for rows in (TRAIN, TEST))
-    right = {name: [] for name in RECIPES}
+    right, whitened = {name: [] for name in RECIPES}, {name: [] for name in RECIPES}
     assert [given[3:] for given in probed] == [(share, seed) for _, seed in results for share in STEPS]
     for at, ((name, _), method) in enumerate(zip(results, methods, strict=True)):
         for _, z, asked, *_ in probed[3 * at : 3 * at + 3]:
             np.testing.assert_allclose(z, embed_faces(method, pool), atol=1e-5)
             np.testing.assert_allclose(asked, embed_faces(method, test), atol=1e-5)
-        vote = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp(-distance / 0.1))
-        vote.fit(embed_faces(method, pool), pool.labels())
-        right[name].append(vote.score(embed_faces(method, test), test.labels()))
+        z, asked = embed_faces(method, pool), embed_faces(method, test)
+        right[name].append(share_right(z, pool.labels(), asked, test.labels()))
+        whitened[name].append(share_right(whiten(z, z), pool.labels(), whiten(z, asked), test.labels()))
     for name, recipe in RECIPES.items():
         assert metrics[f"accuracy/1/{recipe.title}, neighbours"].value == pytest.approx(np.mean(right[name]))
+        found = metrics[f"accuracy/1/{recipe.title}, neighbours, whitened"].value
+        assert found == pytest.approx(np.mean(whitened[name]), abs=1e-9)
         assert ((f"processor seconds/{recipe.title}") in metrics) == (name != RANDOM)
+    assert right != whitened
+    pixels = [raw_pixels(pool.images)(part.images) for part in (pool, test)]
+    share = share_right(pixels[0], pool.labels(), pixels[1], test.labels())
+    assert metrics["accuracy/1/pixels, neighbours"].value == pytest.approx(share)
+    pixels = [whitened_pca(pool.images, 128)(part.images) for part in (pool, test)]
+    share = share_right(pixels[0], pool.labels(), pixels[1], test.labels())
+    assert metrics["accuracy/1/pixels, neighbours, whitened"].value == pytest.approx(share)
     ways = {key.partition("/")[2] for key in metrics if key.startswith("accuracy/")}
     titles = [recipe.title for recipe in RECIPES.values()]
     assert ways == {
-        *(f"1/{title}, neighbours" for title in titles),
+        *(f"1/{title}, neighbours{how}" for title in (*titles, "pixels") for how in ("", ", whitened")),
         *(f"{share}/{title}, linear" for share in ("1", "0.1", "0.01") for title in (*titles, "pixels")),
         *(f"{share}/{title}, fine-tuned" for share in ("0.1", "0.01") for title in titles),
     }
@@ -100,13 +110,24 @@ def test_figures_are_those_of_the_networks(cifar, monkeypatch, probed):
         matrices = [np.array(figures["matrices"][way]) for figures in results.values() if way in figures["matrices"]]
         assert len(matrices) == 3 and all(matrix.sum(axis=1).tolist() == [3] * 10 for matrix in matrices)
         mean, shown = np.mean([matrix.trace() / 30 for matrix in matrices]), metrics[f"accuracy/{way}"]
-        assert shown.value == pytest.approx(mean) and shown.n == (30 if way == "1/pixels, linear" else 3)
+        assert shown.value == pytest.approx(mean) and shown.n == (30 if way.startswith("1/pixels") else 3)
     seconds = [figures["processor seconds"] for (name, _), figures in results.items() if name == "vcl"]
     assert metrics["processor seconds/VCL"].value == pytest.approx(np.mean(seconds)) and min(seconds) > 0
     assert sum(" taken for " in name for name in metrics) == 100
     described = EXPERIMENT.data()
     assert described["cifar100, train"]["sha256"] == cifar["cifar100"].subset(TRAIN).sha256
     assert [described[f"cifar10, {part}"]["sha256"] for part in ("train", "test")] == [pool.sha256, test.sha256]
+
+
+def share_right(z, labels, asked, asked_labels) -> float:
+    vote = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp(-distance / 0.1))
+    return vote.fit(z, labels).score(asked, asked_labels)
+
+
+def whiten(z, rows) -> np.ndarray:
+    """Rows in the eigenvectors of the covariance of z, each over the root of its eigenvalue."""
+    values, vectors = np.linalg.eigh(np.cov(z.astype(float).T))
+    return (rows - z.mean(axis=0)) @ vectors / np.sqrt(values)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
@@ -118,9 +139,9 @@ def test_a_test_picture_in_either_training_is_refused(cifar, name):
 
 def test_recipes_are_compared_on_photographs_held_out(cifar, monkeypatch):
     spy, calls = Spy(monkeypatch, self_supervised), []
-    predict = self_supervised.predict_by_neighbors
+    ask = self_supervised.ask_neighbors_by
     monkeypatch.setattr(
-        self_supervised, "predict_by_neighbors", lambda *given: calls.append((given, predict(*given))) or calls[-1][1]
+        self_supervised, "ask_neighbors_by", lambda *given: calls.append((given, ask(*given))) or calls[-1][1]
     )
     shares = [self_supervised.evaluate_held_out(name) for name in ("simclr", "vicreg-cifar100")]
     train = pictures(cifar["cifar10"].subset(TRAIN))
@@ -128,7 +149,7 @@ def test_recipes_are_compared_on_photographs_held_out(cifar, monkeypatch):
     assert own < train and len(own) == 150 and other == pictures(cifar["cifar100"].subset(TRAIN))
     for ((_, known, asked), given), share in zip(calls, shares, strict=True):
         assert pictures(known) == own and pictures(asked) == train - own
-        assert share == (given == asked.labels()).mean()
+        assert share == {way: (classes == asked.labels()).mean() for way, classes in given.items()}
 
 
 def test_methods_differ_in_nothing_but_the_method():
