@@ -10,6 +10,8 @@ from facelab.errors import FacelabError
 from facelab.files import write_text
 
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
+#: units of what other programs hardly change: memory, and what is learned in so much time of the processor
+UNDISTURBED = ("MB", "%")
 BUSY = 0.05  #: share of all cores that other programs may take before the figures are called provisional
 
 
@@ -33,7 +35,7 @@ def _caption(results: Results) -> str:
         "Medians, with quartiles in brackets. Contenders took turns, and what they are compared by is the ratio within a turn; "
         "what is in per cent has no ratio."
     )
-    most = max(part.others for part in parts)
+    most = max((part.others for part in parts if any(row.unit not in UNDISTURBED for row in part.rows)), default=0)
     if most > BUSY:
         text += f" **Provisional**: other programs took up to {100 * most:.0f} % of the processor meanwhile."
     return text

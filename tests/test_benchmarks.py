@@ -164,6 +164,11 @@ def test_a_busy_machine_is_called_provisional(small):
     shown = {others: table.table(Results(small.machine, {"a": replace(part, others=others)})) for others in (0.01, 0.4)}
     assert "Provisional" not in shown[0.01]
     assert "up to 40 %" in re.search(r"\*\*Provisional\*\*.*", shown[0.4])[0]
+    for unit in ("MB", "%"):
+        undisturbed = replace(part, others=0.4, rows=[replace(row, unit=unit) for row in part.rows])
+        assert "Provisional" not in table.table(Results(small.machine, {"a": undisturbed}))
+        both = {"a": undisturbed, "b": replace(part, others=0.2)}
+        assert "up to 20 %" in table.table(Results(small.machine, both))
 
 
 def test_what_is_no_time_is_shown_without_a_ratio(small):
