@@ -20,7 +20,7 @@ PARTS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (views, steps, end_to_end, learning, network, losses, memory, verification, search, notebooks)
 }
-#: parts that take hours and a data set: measured where they are named, kept on the same machine
+#: parts that take an hour or more and a data set: measured where they are named, kept on the same machine
 BY_NAME = ("learning",)
 
 

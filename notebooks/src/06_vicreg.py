@@ -310,7 +310,7 @@ plots.describe(
 plt.show()
 for way, found in rows.items():
     above, start = found["VICReg of CIFAR-100"], found["random start"]
-    print(f"{way:16} {100 * (above.value - start.value):+5.1f} points over the random start", end="")
+    print(f"{way:20} {100 * (above.value - start.value):+5.1f} points over the random start", end="")
     print(
         f" (intervals apart: {above.low > start.high}), {100 * (above.value - found['VICReg'].value):+5.1f} over VICReg"
     )
@@ -318,7 +318,7 @@ for way, found in rows.items():
 # %% [markdown]
 # What VICReg learned on CIFAR-100 serves on CIFAR-10: it is above the random start in each way, though not beyond doubt where
 # the network is fine-tuned on 10 % of the labels. But it is behind what VICReg learned in the same time on photographs of the
-# ten classes themselves: by six to twelve points as long as the network stays as it is, and by one to three after fine-tuning.
+# ten classes themselves: by five to twelve points as long as the network stays as it is, and by one to three after fine-tuning.
 # Nobody labelled either; but which photographs are learned from is a choice that carries information, too.
 
 # %% [markdown]

@@ -211,7 +211,7 @@ def ask_neighbors(z: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> dict[
     """Classes by the votes of the nearest known photographs, by cosine of their features as they are, and whitened.
 
     Whitened features are the principal components over the known photographs, each of unit variance: without it, the few
-    directions in which features vary most decide who is near.
+    directions in which features vary most decide who is near. Notebook 05 shows what it gains.
 
     Args:
         z: float (G, D), features of the known photographs.
