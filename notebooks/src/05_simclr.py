@@ -509,16 +509,16 @@ plt.show()
 # %% [markdown]
 # What learned without labels is far above the random start wherever the network stays as it is, and the four methods differ by
 # a few points. But look at the pixels: their neighbours are right more often than those of the random start, and whitened
-# pixels come close to what the methods reach without whitening. Whitening gives six points or more to everybody. Without it,
-# the few directions in which features vary most decide who is near, whether they tell anything about the class or not. So
-# compare like with like: SimCLR is 18 points above pixels as they are, and 11 above whitened ones. Its whitened neighbours are
-# even right more often than the linear probe that knows all labels, which has only one plane for each class. Four times as many
-# epochs bring SimCLR another three points in each of these ways.
+# pixels come close to what the methods reach without whitening. Whitening gives every network some six points or more, and
+# pixels 13. Without it, the few directions in which features vary most decide who is near, whether they tell anything about
+# the class or not. So compare like with like: SimCLR is 18 points above pixels as they are, and 11 above whitened ones. Its
+# whitened neighbours are even right more often than the linear probe that knows all labels, which has only one plane for each
+# class. Four times as many epochs bring SimCLR another three points in each of these ways.
 #
 # With 1 % of the labels a linear probe on top comes within a few points of fine-tuning all layers, and a random start is
-# behind both. With 10 %, fine-tuning is well ahead of the probe, and the random start comes within six points. With all labels,
-# the same network learns more in a third of the time (notebook 07). So labels, where there are enough of them, tell more than
-# two views of one photograph.
+# behind both. With 10 %, fine-tuning is well ahead of the probe, and the random start is only three to six points behind. With
+# all labels, the same network learns more in a third of the time (notebook 07). So labels, where there are enough of them,
+# tell more than two views of one photograph.
 #
 # Nor is this what the methods can reach. Half an hour on one core is 24 epochs of a small network. Lightly's benchmark gives
 # SimCLR with a ResNet-18 82 % by the votes of neighbours, not whitened, after 200 epochs, which took three hours of a GPU. And
