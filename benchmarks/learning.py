@@ -9,27 +9,36 @@ hundreds of epochs. Autocast to bfloat16 holds for all of its step, as it would 
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from joblib import delayed
 from lightly.transforms.utils import IMAGENET_NORMALIZE
+from lightly.utils.lars import LARS
+from torch import nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from benchmarks import contenders
 from benchmarks.contenders import Contender
 from benchmarks.end_to_end import Pictures
+from benchmarks.machine import describe_machine
 from benchmarks.timing import OURS, Effort, Row, Spread
 from facelab import progress
 from facelab.augment import Augmentation
 from facelab.backbones import Backbone
 from facelab.datasets import FaceSet
+from facelab.errors import FacelabError
 from facelab.experiments.cifar import self_supervised
 from facelab.experiments.cifar.splits import SIZE, load_split
+from facelab.files import read_json_object, write_json
 from facelab.heap import kept_memory
 from facelab.methods import Method
 from facelab.paths import runs_root
@@ -39,14 +48,39 @@ from facelab.threads import most_threads
 TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
 SEEDS = 3
 SMALL = 1_000  #: photographs, where it is only to be seen that this works
-# docs/source/getting_started/benchmarks/cifar10_benchmark.py of https://github.com/lightly-ai/lightly: SGD along a cosine
-BATCH, LR, MOMENTUM, DECAY = 128, 0.06, 0.9, 5e-4
-EXPANDER = 512
+BATCH = 128
 
-METHODS: dict[str, Callable[[Backbone], Contender]] = {
-    "simclr": lambda network: contenders.LightlySimCLR(network, temperature=0.5),
-    "moco": lambda network: contenders.LightlyMoCo(network, temperature=0.1),
-    "vicreg": lambda network: contenders.LightlyVICReg(network, EXPANDER),
+
+@dataclass(frozen=True)
+class Recipe:
+    """How lightly trains a method.
+
+    Attributes:
+        build: the method around a network.
+        optimizer: of weights.
+        warmup: share of the time in which the rate rises; then it falls along half a cosine.
+    """
+
+    build: Callable[[Backbone], Contender]
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    warmup: float = 0.0
+
+    def rate(self, gone: float) -> float:
+        """What the optimiser's rate is multiplied by when a share of the time is gone."""
+        if gone < self.warmup:
+            return gone / self.warmup
+        return (1 + math.cos(math.pi * (gone - self.warmup) / (1 - self.warmup))) / 2
+
+
+# cifar10_benchmark.py and imagenette_benchmark.py in docs/source/getting_started/benchmarks of
+# https://github.com/lightly-ai/lightly. VICReg diverges there without LARS (here too: tried); .3 for a batch of 256.
+SGD = partial(torch.optim.SGD, lr=0.06, momentum=0.9, weight_decay=5e-4)
+VICREG_LARS = partial(LARS, lr=0.3 * BATCH / 256, momentum=0.9, weight_decay=1e-4)
+EXPANDER = 512
+RECIPES = {
+    "simclr": Recipe(partial(contenders.LightlySimCLR, temperature=0.5), SGD),
+    "moco": Recipe(partial(contenders.LightlyMoCo, temperature=0.1), SGD),
+    "vicreg": Recipe(partial(contenders.LightlyVICReg, width=EXPANDER), VICREG_LARS, warmup=0.1),
 }
 
 
@@ -73,9 +107,9 @@ class Comparison:
 def measure(effort: Effort) -> list[Row]:
     """Per cent right on the test, of each method under each seed; as many at once as there are cores, a thread each."""
     seeds = range(effort.choose(1, SEEDS))
-    found: dict[str, list[Comparison]] = {name: [] for name in METHODS}
+    found: dict[str, list[Comparison]] = {name: [] for name in RECIPES}
     with single_thread_processes(most_threads(), progress.silence, ordered=False) as parallel:
-        for name, one in parallel(delayed(compare)(name, seed, effort) for name in METHODS for seed in seeds):
+        for name, one in parallel(delayed(compare)(name, seed, effort) for name in RECIPES for seed in seeds):
             print(one, flush=True)
             found[name].append(one)
     return [_row(comparisons, way) for comparisons in found.values() for way in comparisons[0].ours]
@@ -89,19 +123,36 @@ def _row(comparisons: list[Comparison], way: str) -> Row:
 
 
 def compare(name: str, seed: int, effort: Effort) -> tuple[str, Comparison]:
-    """A recipe of the course, and then lightly's for as long; the name too."""
+    """A recipe of the course, and then lightly's for as long; the name too. What is done is kept below ``runs`` and not done
+    again, as long as nothing that decides it has changed."""
     train, test = (load_split("cifar10", part) for part in ("train", "test"))
     if effort.small:
         train, test = (part.subset(np.arange(min(SMALL, len(part)))) for part in (train, test))
     recipe = self_supervised.RECIPES[name]
     recipe = effort.choose(replace(recipe, epochs=2), recipe)  # the warm-up takes one
+    if effort.small:
+        return name, _compare(name, recipe, seed, train, test, None)
+    path = runs_root() / "benchmarks" / f"learning-{name}-{seed}.json"
+    described = {"ours": self_supervised.describe_recipe(name), "theirs": repr(RECIPES[name]), "batch": BATCH}
+    described |= {"photographs": [train.sha256, test.sha256], "versions": describe_machine()["versions"]}
+    settings = json.loads(json.dumps(described))
+    kept = read_json_object(path) if path.is_file() else {}
+    if kept.get("settings") != settings:
+        folder = runs_root() / self_supervised.NAME / f"{name}-{seed}"
+        kept = {"settings": settings, "comparison": asdict(_compare(name, recipe, seed, train, test, folder))}
+        write_json(path, kept)
+    return name, Comparison(**kept["comparison"])
+
+
+def _compare(
+    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet, folder: Path | None
+) -> Comparison:
     ours = recipe.build_method(seed)
-    folder = effort.choose(None, runs_root() / self_supervised.NAME / f"{name}-{seed}")
     seconds = recipe.learn(ours, train, seed, folder)
     theirs = new_start(recipe, train, seed)
     with kept_memory():  # as in ``fit``
-        learn(METHODS[name](theirs.backbone), train, seconds, seed)
-    return name, Comparison(recipe.title, seconds, *(_shares(method, train, test) for method in (ours, theirs)))
+        learn(RECIPES[name], theirs.backbone, train, seconds, seed)
+    return Comparison(recipe.title, seconds, *(_shares(method, train, test) for method in (ours, theirs)))
 
 
 def _shares(method: Method, train: FaceSet, test: FaceSet) -> dict[str, float]:
@@ -118,32 +169,42 @@ def new_start(recipe: self_supervised.Recipe, faces: FaceSet, seed: int) -> Meth
     return method
 
 
-def learn(contender: Contender, faces: FaceSet, seconds: float, seed: int) -> int:
-    """Train a contender in place, its rate falling as half a cosine over the time that it has.
+def learn(recipe: Recipe, network: Backbone, faces: FaceSet, seconds: float, seed: int) -> int:
+    """Train a network in place, by a method of lightly.
 
     Args:
-        contender: what learns.
+        recipe: how.
+        network: what learns; its first layer is computed already.
         faces: what it learns from.
         seconds: processor time of this process that it may take, the making of views included.
-        seed: of order and views.
+        seed: of order and views, and of the method's own layers.
 
     Returns:
         How many steps were taken: one at least.
+
+    Raises:
+        FacelabError: the loss is not finite.
     """
     torch.manual_seed(seed)
+    contender = recipe.build(network)
     contender.to(memory_format=torch.channels_last).train()
     loader = DataLoader(Pictures(faces, self_supervised.VIEWS, SIZE), BATCH, shuffle=True, drop_last=True)
     weights = [weight for weight in contender.parameters() if weight.requires_grad]
-    optimizer = torch.optim.SGD(weights, LR, momentum=MOMENTUM, weight_decay=DECAY)
+    optimizer = recipe.optimizer(weights)
+    peak = optimizer.defaults["lr"]
     started, steps, gone = time.process_time(), 0, 0.0
     with progress.progress_bar("lightly, seconds", math.ceil(seconds)) as bar:
         while gone < 1:
             for views in loader:
                 for group in optimizer.param_groups:
-                    group["lr"] = LR * (1 + math.cos(math.pi * gone)) / 2
+                    group["lr"] = peak * recipe.rate(gone)
                 optimizer.zero_grad()
                 with torch.autocast("cpu", torch.bfloat16):
                     loss = contender([view.contiguous(memory_format=torch.channels_last) for view in views], None)
+                if not math.isfinite(loss.item()):
+                    raise FacelabError(
+                        f"The loss of {type(contender).__name__} is {loss.item()} in step {steps}.", "Lower its rate."
+                    )
                 loss.backward()
                 optimizer.step()
                 steps, before = steps + 1, gone

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lightly.utils.lars import LARS
 from trainings import cifar_of_noise
 
 from benchmarks import learning, table, timing, views
@@ -193,7 +194,7 @@ def cifar(monkeypatch, tmp_path):
     values = {"NETWORK": {"name": "airbench", "width": 8}, "BF16": "32-true", "BATCH": 50, "NEIGHBORS": 20}
     for name, value in values.items():
         monkeypatch.setattr(self_supervised, name, value)
-    for name in learning.METHODS:
+    for name in learning.RECIPES:
         recipe = replace(self_supervised.RECIPES[name], epochs=2)
         monkeypatch.setitem(self_supervised.RECIPES, name, recipe)
     monkeypatch.setattr(learning, "single_thread_processes", in_this_process)
@@ -211,32 +212,52 @@ def test_what_is_learned_is_compared_after_the_same_time(cifar, monkeypatch, tmp
     assert [row.name.partition(" minutes, ")[2] for row in rows] == ["neighbours", "neighbours, whitened"] * 3
     assert all(set(row.values) == {OURS, "lightly"} and not row.ratios for row in rows)
     assert all(0 <= one.median <= 100 and one.n == 1 for row in rows for one in row.values.values())
-    for (contender, faces, seconds, seed), steps in asked:
+    for (recipe, network, faces, seconds, seed), steps in asked:
         assert faces.sha256 == cifar[0].sha256 and seconds > 0 and seed == 0 and steps >= 1
+        contender = recipe.build(network)
         layers = [module for module in contender.modules() if isinstance(module, Whitening)]
         assert len(layers) == 1 + isinstance(contender, LightlyMoCo) and all(layer.seen > 0 for layer in layers)
         assert all(torch.equal(layer.kernels, layers[0].kernels) for layer in layers), "the keys' network too"
     assert not list(tmp_path.iterdir()), "nothing is kept of a small run"
     monkeypatch.setattr(learning, "SEEDS", 1)
-    for _ in range(2):
-        learning.measure(Effort())
-    times = [seconds for (_, _, seconds, _), _ in asked]
-    assert times[3:6] == times[6:9] and times[3:6] != times[:3], "ours are not trained again"
+    found = [learning.measure(Effort())]
+    times = [seconds for (*_, seconds, _), _ in asked]
+    found.append(learning.measure(Effort()))
+    assert len(asked) == 6 and found[0] == found[1], "what is done is kept"
+    monkeypatch.setattr(learning, "BATCH", 40)
+    found.append(learning.measure(Effort()))
+    assert [seconds for (*_, seconds, _), _ in asked[6:]] == times[3:], "ours are not trained again"
 
 
 def test_lightly_learns_by_what_its_own_benchmark_does(cifar, monkeypatch):
     """SGD whose rate falls from .06 along half a cosine; one step where there is no time."""
-    contender = learning.METHODS["simclr"](learning.new_start(self_supervised.RECIPES["simclr"], cifar[0], 0).backbone)
-    assert contender.loss.temperature == 0.5
+    network = learning.new_start(self_supervised.RECIPES["simclr"], cifar[0], 0).backbone
+    recipe = learning.RECIPES["simclr"]
+    assert recipe.build(network).loss.temperature == 0.5
     now, rates = itertools.count(), []
     monkeypatch.setattr(learning.time, "process_time", lambda: float(next(now)))
     step = torch.optim.SGD.step
     monkeypatch.setattr(torch.optim.SGD, "step", lambda own: rates.append(own.param_groups[0]["lr"]) or step(own))
-    before = contender.backbone.body.groups[0].first.weight.clone()
-    assert learning.learn(contender, cifar[0], 5.0, 0) == 5
+    before = network.body.groups[0].first.weight.clone()
+    assert learning.learn(recipe, network, cifar[0], 5.0, 0) == 5
     np.testing.assert_allclose(rates, 0.03 * (1 + np.cos(np.pi * np.arange(5) / 5)))
-    assert not torch.equal(before, contender.backbone.body.groups[0].first.weight)
-    assert learning.learn(contender, cifar[0], 0.0, 0) == 1
+    assert not torch.equal(before, network.body.groups[0].first.weight)
+    assert learning.learn(recipe, network, cifar[0], 0.0, 0) == 1
+
+
+def test_the_rate_of_vicreg_rises_for_a_tenth_of_the_time(cifar, monkeypatch):
+    recipe = learning.RECIPES["vicreg"]
+    np.testing.assert_allclose([recipe.rate(gone) for gone in (0, 0.05, 0.1, 0.55, 1)], [0, 0.5, 1, 0.5, 0], atol=1e-12)
+    optimizer = recipe.optimizer([torch.nn.Parameter(torch.zeros(2, 2))])
+    assert isinstance(optimizer, LARS) and optimizer.defaults["lr"] == 0.15
+
+
+def test_a_loss_that_is_not_finite_ends_it_by_name(cifar):
+    network = learning.new_start(self_supervised.RECIPES["simclr"], cifar[0], 0).backbone
+    with torch.no_grad():
+        network.body.groups[0].first.weight.fill_(torch.nan)
+    with pytest.raises(FacelabError, match="loss of LightlySimCLR is nan in step 0"):
+        learning.learn(learning.RECIPES["simclr"], network, cifar[0], 5.0, 0)
 
 
 def test_the_readme_shows_the_results_that_are_kept():
