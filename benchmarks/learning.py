@@ -9,17 +9,15 @@ hundreds of epochs. Autocast to bfloat16 holds for all of its step, as it would 
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import delayed
 from lightly.transforms.utils import IMAGENET_NORMALIZE
 from lightly.utils.lars import LARS
 from torch import nn
@@ -29,7 +27,6 @@ from torch.utils.data import DataLoader
 from benchmarks import contenders
 from benchmarks.contenders import Contender
 from benchmarks.end_to_end import Pictures
-from benchmarks.machine import describe_machine
 from benchmarks.timing import OURS, Effort, Row, Spread
 from facelab import progress
 from facelab.augment import Augmentation
@@ -38,12 +35,11 @@ from facelab.datasets import FaceSet
 from facelab.errors import FacelabError
 from facelab.experiments.cifar import self_supervised
 from facelab.experiments.cifar.splits import SIZE, load_split
-from facelab.files import read_json_object, write_json
+from facelab.experiments.experiment import Cell, Experiment, Figures
+from facelab.experiments.grid import run_experiment
 from facelab.heap import kept_memory
 from facelab.methods import Method
 from facelab.paths import runs_root
-from facelab.processes import single_thread_processes
-from facelab.threads import most_threads
 
 TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
 SEEDS = 3
@@ -84,75 +80,40 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One method under one seed.
-
-    Attributes:
-        title: of the recipe.
-        seconds: processor time that each had.
-        ours, theirs: way of asking neighbours -> share of the test that is named rightly.
-    """
-
-    title: str
-    seconds: float
-    ours: dict[str, float]
-    theirs: dict[str, float]
-
-    def __str__(self) -> str:
-        ways = (f"{100 * self.ours[way]:.1f}, lightly {100 * self.theirs[way]:.1f} % ({way})" for way in self.ours)
-        return f"{self.title}: {'; '.join(ways)}"
-
-
 def measure(effort: Effort) -> list[Row]:
-    """Per cent right on the test, of each method under each seed; as many at once as there are cores, a thread each."""
-    seeds = range(effort.choose(1, SEEDS))
-    found: dict[str, list[Comparison]] = {name: [] for name in RECIPES}
-    with single_thread_processes(most_threads(), progress.silence, ordered=False) as parallel:
-        for name, one in parallel(delayed(compare)(name, seed, effort) for name in RECIPES for seed in seeds):
-            print(one, flush=True)
-            found[name].append(one)
-    return [_row(comparisons, way) for comparisons in found.values() for way in comparisons[0].ours]
-
-
-def _row(comparisons: list[Comparison], way: str) -> Row:
-    of = {OURS: [one.ours[way] for one in comparisons], "lightly": [one.theirs[way] for one in comparisons]}
-    minutes = np.mean([one.seconds for one in comparisons]) / 60
-    values = {name: Spread.of(100 * np.array(shares)) for name, shares in of.items()}
-    return Row(f"{comparisons[0].title}, {minutes:.1f} minutes, {way}", "%", values)
-
-
-def compare(name: str, seed: int, effort: Effort) -> tuple[str, Comparison]:
-    """A recipe of the course, and then lightly's for as long; the name too. What is done is kept below ``runs`` and not done
-    again, as long as nothing that decides it has changed."""
-    train, test = (load_split("cifar10", part) for part in ("train", "test"))
+    """Per cent right on the test, of each method under each seed. What is done is kept as the cells of an experiment are."""
     if effort.small:
-        train, test = (part.subset(np.arange(min(SMALL, len(part)))) for part in (train, test))
-    recipe = self_supervised.RECIPES[name]
-    recipe = effort.choose(replace(recipe, epochs=2), recipe)  # the warm-up takes one
-    if effort.small:
-        return name, _compare(name, recipe, seed, train, test, None)
-    path = runs_root() / "benchmarks" / f"learning-{name}-{seed}.json"
-    described = {"ours": self_supervised.describe_recipe(name), "theirs": repr(RECIPES[name]), "batch": BATCH}
-    described |= {"photographs": [train.sha256, test.sha256], "versions": describe_machine()["versions"]}
-    settings = json.loads(json.dumps(described))
-    kept = read_json_object(path) if path.is_file() else {}
-    if kept.get("settings") != settings:
-        folder = runs_root() / self_supervised.NAME / f"{name}-{seed}"
-        kept = {"settings": settings, "comparison": asdict(_compare(name, recipe, seed, train, test, folder))}
-        write_json(path, kept)
-    return name, Comparison(**kept["comparison"])
+        train, test = (part.subset(np.arange(min(SMALL, len(part)))) for part in _photographs())
+        short = {name: replace(self_supervised.RECIPES[name], epochs=2) for name in RECIPES}  # the warm-up takes one
+        found = {name: [compare(name, recipe, 0, train, test)] for name, recipe in short.items()}
+    else:
+        kept, _ = run_experiment(BESIDE_LIGHTLY, SEEDS, only="")
+        found = {name: [kept[f"{name}/{seed}"].figures for seed in range(SEEDS)] for name in RECIPES}
+    return [_row(name, figures, way) for name, figures in found.items() for way in figures[0]["ours"]]
 
 
-def _compare(
-    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet, folder: Path | None
-) -> Comparison:
+def _row(name: str, figures: Sequence[Figures], way: str) -> Row:
+    minutes = np.mean([one["seconds"] for one in figures]) / 60
+    shares = {OURS: [one["ours"][way] for one in figures], "lightly": [one["theirs"][way] for one in figures]}
+    values = {contender: Spread.of(100 * np.array(found)) for contender, found in shares.items()}
+    return Row(f"{self_supervised.RECIPES[name].title}, {minutes:.1f} minutes, {way}", "%", values)
+
+
+def compare(
+    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet, folder: Path | None = None
+) -> Figures:
+    """A recipe of the course, and then lightly's for as long.
+
+    Returns:
+        ``seconds`` of the processor that each had; of ``ours`` and ``theirs``, way of asking neighbours -> share of the test
+        that is named rightly.
+    """
     ours = recipe.build_method(seed)
     seconds = recipe.learn(ours, train, seed, folder)
     theirs = new_start(recipe, train, seed)
     with kept_memory():  # as in ``fit``
         learn(RECIPES[name], theirs.backbone, train, seconds, seed)
-    return Comparison(recipe.title, seconds, *(_shares(method, train, test) for method in (ours, theirs)))
+    return {"seconds": seconds, "ours": _shares(ours, train, test), "theirs": _shares(theirs, train, test)}
 
 
 def _shares(method: Method, train: FaceSet, test: FaceSet) -> dict[str, float]:
@@ -213,3 +174,33 @@ def learn(recipe: Recipe, network: Backbone, faces: FaceSet, seconds: float, see
                 if gone == 1:
                     break
     return steps
+
+
+def _photographs() -> tuple[FaceSet, FaceSet]:
+    return load_split("cifar10", "train"), load_split("cifar10", "test")
+
+
+def _describe(name: str) -> dict[str, object]:
+    theirs = {"recipe": repr(RECIPES[name]), "batch": BATCH}
+    return {"ours": self_supervised.describe_recipe(name), "theirs": theirs}
+
+
+def _run(cell: Cell) -> Figures:
+    name, seed = cell.key
+    folder = runs_root() / self_supervised.NAME / f"{name}-{seed}"  # where that experiment has trained it
+    return compare(name, self_supervised.RECIPES[name], seed, *_photographs(), folder)
+
+
+#: Its cells; it has no record, but rows of ``results.json``.
+BESIDE_LIGHTLY = Experiment(
+    name="beside_lightly",
+    notebook="",
+    shows=TITLE,
+    datasets=("cifar10",),
+    grid=lambda seeds: [Cell((name, seed), _describe(name)) for name in RECIPES for seed in range(seeds)],
+    run=_run,
+    summarise=lambda results: {},
+    parameters=lambda seeds: {},
+    data=lambda: {role: faces.describe() for role, faces in zip(("train", "test"), _photographs(), strict=True)},
+    packages=("lightly",),
+)

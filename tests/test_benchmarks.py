@@ -1,6 +1,5 @@
 """``make bench``: turns, ratios, contenders that compute what ours compute, every part once, and the table of the README."""
 
-import contextlib
 import itertools
 import json
 import re
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lightly.utils.lars import LARS
-from trainings import cifar_of_noise
+from trainings import cifar_of_noise, compute
 
 from benchmarks import learning, table, timing, views
 from benchmarks.__main__ import BY_NAME, PARTS, main, measure_part
@@ -22,6 +21,7 @@ from benchmarks.verification import simulated_pairs
 from facelab.augment import SIMCLR
 from facelab.backbones.airbench import Whitening
 from facelab.errors import FacelabError
+from facelab.experiments.cells import CellResult, cell_path
 from facelab.experiments.cifar import self_supervised, splits
 from facelab.paths import project_root
 
@@ -179,12 +179,6 @@ def test_what_is_no_time_is_shown_without_a_ratio(small):
     assert line == "| SimCLR, % | 61.0 (60.0 to 62.0) | other 55.0 (54.0 to 56.0) |"
 
 
-@contextlib.contextmanager
-def in_this_process(count, begin, *, ordered):
-    """As ``single_thread_processes``, whose processes would know nothing of what a test replaces."""
-    yield lambda calls: (function(*given, **named) for function, given, named in calls)
-
-
 @pytest.fixture
 def cifar(monkeypatch, tmp_path):
     """Noise in place of CIFAR-10, trainings of an epoch, and networks of width 8."""
@@ -197,7 +191,6 @@ def cifar(monkeypatch, tmp_path):
     for name in learning.RECIPES:
         recipe = replace(self_supervised.RECIPES[name], epochs=2)
         monkeypatch.setitem(self_supervised.RECIPES, name, recipe)
-    monkeypatch.setattr(learning, "single_thread_processes", in_this_process)
     monkeypatch.setattr(learning, "BATCH", 50)
     monkeypatch.setattr(learning, "SMALL", 200)
     return faces.subset(np.arange(200)), faces.subset(np.arange(200, 230))
@@ -219,14 +212,40 @@ def test_what_is_learned_is_compared_after_the_same_time(cifar, monkeypatch, tmp
         assert len(layers) == 1 + isinstance(contender, LightlyMoCo) and all(layer.seen > 0 for layer in layers)
         assert all(torch.equal(layer.kernels, layers[0].kernels) for layer in layers), "the keys' network too"
     assert not list(tmp_path.iterdir()), "nothing is kept of a small run"
-    monkeypatch.setattr(learning, "SEEDS", 1)
-    found = [learning.measure(Effort())]
+
+    def run_here(experiment, seeds, *, only):
+        """As ``run_experiment``, whose processes would know nothing of what is replaced here."""
+        results = compute(experiment, seeds)
+        return {"/".join(map(str, key)): CellResult(figures, 1.0, "") for key, figures in results.items()}, None
+
+    monkeypatch.setattr(learning, "run_experiment", run_here)
+    for _ in range(2):
+        rows = learning.measure(Effort())
+        assert len(rows) == 6 and all(one.n == 3 for row in rows for one in row.values.values())
+    assert [seed for (*_, seed), _ in asked[3:]] == [0, 1, 2] * 6
     times = [seconds for (*_, seconds, _), _ in asked]
-    found.append(learning.measure(Effort()))
-    assert len(asked) == 6 and found[0] == found[1], "what is done is kept"
-    monkeypatch.setattr(learning, "BATCH", 40)
-    found.append(learning.measure(Effort()))
-    assert [seconds for (*_, seconds, _), _ in asked[6:]] == times[3:], "ours are not trained again"
+    assert times[3:12] == times[12:], "ours are not trained again"
+    named = [row.name.split(", ")[1] for row in rows[::2]]
+    assert named == [f"{np.mean(times[at : at + 3]) / 60:.1f} minutes" for at in (3, 6, 9)]
+
+
+def test_a_comparison_is_made_again_when_what_decides_it_changes(cifar, monkeypatch):
+    data = learning.BESIDE_LIGHTLY.data()
+    assert [entry["sha256"] for entry in data.values()] == [part.sha256 for part in cifar]
+
+    def path(name="vicreg"):
+        cells = {cell.label: cell for cell in learning.BESIDE_LIGHTLY.grid(1)}
+        return cell_path(learning.BESIDE_LIGHTLY, cells[f"{name}/0"], data)
+
+    before = path()
+    assert before == path() != path("moco")
+    changed = replace(learning.RECIPES["vicreg"], warmup=0.2)
+    with monkeypatch.context() as patch:
+        patch.setitem(learning.RECIPES, "vicreg", changed)
+        assert path() != before
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "BATCH", 40)
+        assert path() != before
 
 
 def test_lightly_learns_by_what_its_own_benchmark_does(cifar, monkeypatch):
@@ -245,7 +264,7 @@ def test_lightly_learns_by_what_its_own_benchmark_does(cifar, monkeypatch):
     assert learning.learn(recipe, network, cifar[0], 0.0, 0) == 1
 
 
-def test_the_rate_of_vicreg_rises_for_a_tenth_of_the_time(cifar, monkeypatch):
+def test_the_rate_of_vicreg_rises_for_a_tenth_of_the_time():
     recipe = learning.RECIPES["vicreg"]
     np.testing.assert_allclose([recipe.rate(gone) for gone in (0, 0.05, 0.1, 0.55, 1)], [0, 0.5, 1, 0.5, 0], atol=1e-12)
     optimizer = recipe.optimizer([torch.nn.Parameter(torch.zeros(2, 2))])

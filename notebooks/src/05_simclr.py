@@ -483,9 +483,11 @@ plt.show()
 #   trained, so this says most about the embedding itself;
 # - *neighbours, whitened:* the same, after the features of all photographs were turned into principal components and divided
 #   by their standard deviation (both computed from the training photographs, without labels). For pixels that is whitened PCA;
-# - *linear:* a linear probe with all labels, with 10 % or with 1 % of them (no seed changes anything for pixels with all
-#   labels: their interval is over the photographs of the test);
+# - *linear:* a linear probe with all labels, with 10 % or with 1 % of them;
 # - *fine-tuned:* all layers go on learning, from 10 % or 1 % of the labels.
+#
+# No seed changes what is said of pixels by neighbours, or by a probe with all labels: these intervals are over the photographs
+# of the test.
 
 # %%
 cifar = records.read_record(project_data("results", f"{self_supervised.NAME}.json"))
