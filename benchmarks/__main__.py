@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
         measure_and_show(chosen.parts, Effort(chosen.small))
     except FacelabError as error:  # a data set that is not here, results of another machine
         parser.exit(1, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"{parser.prog}: stopped\n")
 
 
 def measure_and_show(named: list[str], effort: Effort) -> None:

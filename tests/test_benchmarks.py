@@ -307,3 +307,13 @@ def test_a_part_whose_data_set_is_not_here_is_one_line(monkeypatch, tmp_path, ca
     said = capsys.readouterr().err
     assert ended.value.code == 1 and said.count("\n") == 1
     assert said.startswith("python -m benchmarks: The data set 'cifar10' is not on this machine.")
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def interrupted(name, effort):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.__main__.measure_part", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["views", "--small"])
+    assert ended.value.code == 130 and capsys.readouterr().err == "python -m benchmarks: stopped\n"
