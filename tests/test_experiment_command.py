@@ -24,7 +24,7 @@ def test_the_list_names_every_experiment_and_what_it_needs(monkeypatch, capsys):
     ("words", "told"),
     [
         (["nonsense"], "No experiment is called 'nonsense'."),
-        (["05_lars", "--seeds", "2"], "2 seeds are too few for 05_lars."),
+        (["05_lars", "--seeds", "2"], "--seeds 2 is too few for 05_lars."),
         (["06_search_times", "--seeds", "3"], "06_search_times draws nothing that has a seed."),
         (["06_search_times", "--workers", "2"], "06_search_times measures time: its cells run alone."),
         (["06_search_times", "--only", "77"], "No cell's label contains '77'."),

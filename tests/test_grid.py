@@ -175,7 +175,7 @@ def test_only_some_cells_make_no_record(experiment, tmp_path):
 
 
 def test_wrong_numbers_are_refused_before_anything_runs(experiment, tmp_path):
-    with pytest.raises(BadParameterError, match="2 seeds are too few for 99_test. Give --seeds 3"):
+    with pytest.raises(BadParameterError, match="--seeds 2 is too few for 99_test. Give --seeds 3"):
         run_experiment(experiment, seeds=2)
     with pytest.raises(BadParameterError, match="draws nothing that has a seed"):
         run_experiment(replace(experiment, seeds=0), seeds=3)

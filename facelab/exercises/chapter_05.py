@@ -137,7 +137,7 @@ NT_XENT_LOSS = Exercise(
     difficulty=3,
     importance=5,
     hints=(
-        "The section *Find your partner* computes this for three photographs. There the rows had norm 1 already.",
+        "The section *Find the partner* computes this for three photographs. There the rows had norm 1 already.",
         "Put both views below each other and normalise: 2N rows. Divide their cosines by the temperature, put minus infinity "
         "on the diagonal, and take `cross_entropy`. The right class of row i is i + N, and of row i + N it is i: `roll`.",
     ),

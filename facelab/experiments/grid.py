@@ -147,7 +147,7 @@ def _checked_seeds(experiment: Experiment, seeds: int | None) -> int:
         raise BadParameterError(f"{experiment.name} draws nothing that has a seed.", "Leave --seeds out.")
     if seeds < experiment.least_seeds:
         raise BadParameterError(
-            f"{seeds} seeds are too few for {experiment.name}.", f"Give --seeds {experiment.least_seeds} or more."
+            f"--seeds {seeds} is too few for {experiment.name}.", f"Give --seeds {experiment.least_seeds} or more."
         )
     return seeds
 

@@ -383,11 +383,11 @@ cross = pd.DataFrame(
 cross
 
 # %% [markdown]
-# Read down the columns, where the test is the same. With fewer photographs the accuracy falls. The network that was trained
-# on all photographs is at least as good on frontal faces as the one that was trained on frontal faces alone: it learns from
-# photographs with scarves and shadows too. The reverse does not hold. A network that was trained on frontal faces does not
-# recognise turned and covered faces well. The founding project suspected both. Its table could not show either, because the
-# test changed with the training.
+# Read down the columns, where the test is the same. The network that was trained on frontal faces alone is worse in every
+# column, even on frontal faces: from photographs with scarves and shadows it learns too. The network that was trained
+# without occlusions is worse only where covered faces are tested. So it is not the number of photographs alone that counts,
+# but whether they show what will be asked. The founding project suspected as much, but its table could not show it, because
+# the test changed with the training.
 #
 # ## People whom it never saw
 #
@@ -546,7 +546,8 @@ pd.Series(rows, name="LFW").to_frame()
 #
 # - A closed-set accuracy means something only beside baselines, with its interval, and on a split that keeps all renderings
 #   of a photograph on one side.
-# - Fewer photographs, and fewer kinds of photographs, lower the accuracy. Only one common test set can show it.
+# - Fewer kinds of photographs lower the accuracy on the kinds that are missing, and few photographs lower it on all. Only
+#   one common test set can show it.
 # - A network that recognises the people of its training does not yet recognise others. The error rate on people never seen
 #   is the figure to improve.
 #

@@ -402,7 +402,7 @@ if stored:
 
 # %% [markdown]
 # Chance enters in two ways: by the seed of the training, and by the choice of the 20 people who are tested. Over seeds,
-# SupCon is better than every baseline. Over people the interval is wider, and in some runs it overlaps that of whitened PCA.
+# SupCon is better than every baseline. Over people the interval is wider, and in most runs it overlaps that of a baseline.
 # More people in the test would decide the question, as LFW does below. Which pairs are decided wrongly at the threshold of
 # the equal error rate? The worst errors of both kinds:
 
@@ -527,10 +527,10 @@ pd.DataFrame(
 # %% [markdown]
 # Each training of this record is short, about 750 steps. In that time SupCon on 40 people does not reach the CNN + MLP. With
 # one photograph of each person the two are level; the only positive of a view is then the other view of the same photograph.
-# Now read the table down its columns: trained on clear faces alone, SupCon did better in this time even on all conditions,
-# while the CNN + MLP of notebook 02 did worse. The founding project trained for 3000 epochs on 1756 photographs. Its figures
-# fell from the largest to the smallest set, with a different test for each. A result holds for the length of its training:
-# change `EPOCHS` in `facelab/experiments/data_size.py` and see.
+# Now read the table down its columns: trained on clear faces alone, SupCon did better in this time on clear faces, and on
+# all conditions not clearly worse, while the CNN + MLP of notebook 02 did worse. The founding project trained for 3000
+# epochs on 1756 photographs. Its figures were lowest on the smallest set, with a different test for each. A result holds for
+# the length of its training: change `EPOCHS` in `facelab/experiments/data_size.py` and see.
 #
 # ## On LFW
 #

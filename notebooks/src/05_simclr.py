@@ -179,9 +179,10 @@ plt.show()
 run.record_metric("largest to smallest ratio", max(ratio) / min(ratio))
 
 # %% [markdown]
-# One learning rate for all layers is too large for those at the bottom of this curve and too small for those at its top. LARS
-# multiplies the step of each layer by $\eta\,|w| / |g + \beta w|$, so that every layer moves by the same share of its own
-# norm. Biases and the weights of norm layers are exempt from this and from weight decay. One step from the start:
+# One learning rate for all layers is too large for those at the bottom of this curve and too small for those at its top.
+# LARS multiplies the step of each layer by $\eta\,|w| / |g + \beta w|$, so that every layer moves by the same share of its
+# own norm. (So it is in SimCLR's code; the paper of LARS divides by $|g| + \beta |w|$.) Biases and the weights of norm
+# layers are exempt from this and from weight decay. One step from the start:
 
 # %%
 before = {name: p.detach().clone() for name, p in kernels.items()}
@@ -190,14 +191,14 @@ moved = [((p - before[name]).norm() / before[name].norm()).item() for name, p in
 print("every kernel moved by one part in a thousand:", np.allclose(moved, 1e-3, rtol=1e-3))
 
 # %% [markdown]
-# Does it help? Here is SimCLR on the same people, with 20 epochs and three seeds. SGD and LARS have the learning rate that the
-# paper gives for their batch, and the large batches are computed in chunks:
+# Does it help? Here is SimCLR on the same people. LARS has the learning rate that SimCLR's paper gives for this batch, and
+# SGD has the same rate, which was not chosen for it. The large batches are computed in chunks:
 
 # %%
 optimisers = records.read_record(project_data("results", "05_lars.json"))
 print(optimisers.command)
 rows = {name.removeprefix("eer/"): metric for name, metric in optimisers.metrics.items()}
-figure = plots.intervals({"": rows}, "EER on strangers, per cent, mean over 3 seeds (lower is better)")
+figure = plots.intervals({"": rows}, f"EER on strangers, per cent, mean over {optimisers.parameters['seeds']} seeds (lower is better)")
 plots.describe(figure, "The small batch has the lowest error; the three large batches do not differ clearly.")
 plt.show()
 large = {name: metric for name, metric in rows.items() if "256" in name}
@@ -208,9 +209,10 @@ print(
 )
 
 # %% [markdown]
-# With 800 photographs, a batch of 256 means three steps an epoch. What matters here is the number of steps, and in the same
-# number of epochs the small batch takes four times as many. LARS was made for the other case: so many photographs that a
-# training in reasonable time needs large batches.
+# With 800 photographs, a batch of 256 means three steps an epoch. In the same number of epochs the small batch takes four
+# times as many steps. So this record cannot tell what the size of the batch does from what the number of steps does; but it
+# can say which of the two is the better use of one's time on so few photographs. LARS was made for the other case: so many
+# photographs that a training in reasonable time needs large batches.
 #
 # ## Pretraining, without labels
 #
@@ -440,7 +442,7 @@ for column in ("race", "gender"):
     }
     chance = {"race": 0.2, "gender": 0.5}[column]
     figure = plots.intervals(
-        rows, "balanced accuracy, per cent, mean over 3 seeds", f"UTKFace, {column}", chance=chance
+        rows, f"balanced accuracy, per cent, mean over {utkface.parameters['seeds']} seeds", f"UTKFace, {column}", chance=chance
     )
     plots.describe(figure, "Pixels, the random start and SimCLR, for each number of labels. The line marks chance.")
     plt.show()
@@ -500,6 +502,11 @@ plots.describe(figure, "One panel for each of four ways to ask; pixels and the r
 plt.show()
 for name in self_supervised.LEARNED:
     print(f"{name:17} learned for {cifar.metrics[f'processor seconds/{name}'].value / 60:.1f} processor minutes")
+vote, whitened = rows[self_supervised.VOTE], rows[self_supervised.WHITENED_VOTE]
+print("points that whitening adds to the votes of neighbours:")
+print(*[f"  {name:17} {100 * (whitened[name].value - vote[name].value):+5.1f}" for name in vote], sep="\n")
+for way, found in {"as they are": vote, "whitened": whitened}.items():
+    print(f"SimCLR over pixels, both {way}: {100 * (found['SimCLR'].value - found['pixels'].value):+.1f} points")
 pd.DataFrame({way: {name: str(rows[way].get(name, "")).partition(", n")[0] for name in names} for way in rows})
 
 # %%
@@ -509,13 +516,13 @@ plots.describe(figure, "The diagonal holds the pictures that were given their ow
 plt.show()
 
 # %% [markdown]
-# What learned without labels is far above the random start wherever the network stays as it is, and the four methods differ by
-# a few points. But look at the pixels: their neighbours are right more often than those of the random start, and whitened
-# pixels come close to what the methods reach without whitening. Whitening gives every network some six points or more, and
-# pixels 13. Without it, the few directions in which features vary most decide who is near, whether they tell anything about
-# the class or not. So compare like with like: SimCLR is 18 points above pixels as they are, and 11 above whitened ones. Its
-# whitened neighbours are even right more often than the linear probe that knows all labels, which has only one plane for each
-# class. Four times as many epochs bring SimCLR another three points in each of these ways.
+# What learned without labels is far above the random start wherever the network stays as it is, and the four methods differ
+# by a few points. But look at the pixels: their neighbours are right more often than those of the random start, and whitened
+# pixels come close to what the methods reach without whitening. Whitening helps every network, and pixels most of all.
+# Without it, the few directions in which features vary most decide who is near, whether they tell anything about the class
+# or not. So compare like with like: SimCLR's lead over pixels is smaller where both are whitened. Its whitened neighbours
+# are even right more often than the linear probe, which uses the same labels but has only one plane for each class. Four
+# times as many epochs bring SimCLR another three points in each of these ways.
 #
 # With 1 % of the labels a linear probe on top comes within a few points of fine-tuning all layers, and a random start is
 # behind both. With 10 %, fine-tuning is well ahead of the probe, and the random start is only three to six points behind. With
@@ -532,8 +539,9 @@ plt.show()
 #   Gradient caching makes it independent of the memory.
 # - LARS moves every layer by the same share of its norm, which makes large learning rates safe for large batches. With few
 #   photographs, take a small batch and many steps instead.
-# - With a handful of labels use a linear probe on the frozen network. With more labels fine-tuning is as good or better. The
-#   random start stays behind both.
+# - Fine-tuning is as good as a linear probe or better with any number of labels here, and well ahead with many. The fewer
+#   the labels, the more it is worth that the network has learned without any: a random start that is fine-tuned stays behind
+#   it, but passes a linear probe on it from 10 % of the labels on.
 # - Report no accuracy without the counts of the predicted classes, and no split without the count of each class in each part.
 #
 # Not to conclude: that a face shows race or gender. The network agrees with labels that somebody guessed from the same

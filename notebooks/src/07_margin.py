@@ -89,8 +89,9 @@ print(train, test, sep="\n")
 # $$L = -\frac1N \sum_i \log \frac{e^{s\, f(\cos\theta_{y})}}{e^{s\, f(\cos\theta_{y})} + \sum_{j \neq y} e^{s
 # \cos\theta_j}}, \qquad f(c) = c$$
 #
-# Every margin loss of this notebook is another function $f$. It changes one number, the cosine to the right class $y$, and
-# nothing else. Computed by hand, for four embeddings and three people:
+# Every margin loss of this notebook is another function $f$: it changes one number, the cosine to the right class $y$.
+# CosFace and ArcFace change nothing else. A-Softmax also keeps the length $|x|$ in the place of $s$. Computed by hand, for
+# four embeddings and three people:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -205,8 +206,10 @@ print("sin of cos .6, 1 and 1 + 1.2e-7:", *[f"{v:.2f}" for v in sine(torch.tenso
 # ## The geometry, in the plane
 #
 # Embeddings of two numbers can be drawn. Here are those of a few people. Every loss continues, in two dimensions, from one
-# network that already recognises them. First the losses that differ in what they do to the length, and CosFace. Rays are the
-# class directions $w_j$; the dashed circle is the mean norm.
+# network that already recognises them. First the losses that differ in what they do to the length, and CosFace. Center loss
+# adds $\frac\lambda2 |x_i - c_{y_i}|^2$ to the cross-entropy of each photograph, where $c_j$ is a centre for each person
+# that follows that person's embeddings. Ring loss adds $\frac\lambda2 (|x_i| - R)^2$, where the radius $R$ is learned. Rays
+# are the class directions $w_j$; the dashed circle is the mean norm.
 
 # %%
 few = train.select_people(train.people[: run.choose(4, 8, 8)])
@@ -240,8 +243,9 @@ plt.show()
 
 # %% [markdown]
 # Plain softmax makes embeddings long, since length makes every score larger. Center loss and Ring loss hold them back, each
-# in its own way. The losses of cosines ignore the length. What counts for them are directions: how many photographs of each
-# person point where. Dotted lines lie half-way between two classes, where a photograph changes its class.
+# in its own way. CosFace, ArcFace and normalised softmax ignore the length; in A-Softmax it is the scale. What counts for
+# all of them are directions: how many photographs of each person point where. Dotted lines lie half-way between two classes,
+# where a photograph changes its class.
 
 # %%
 plots.describe(
@@ -381,9 +385,9 @@ for name, found in figures.items():
     print(f"{name:24} EER {found['eer']}")
 
 # %% [markdown]
-# This is a training of a few hundred steps with twenty people. What separates the losses here is mainly how fast each of
-# them starts to learn, and most of the intervals overlap. On LFW, below, there are more people. An earlier project called
-# A-Softmax without annealing "difficult to work with"; its loss shows why:
+# This is a training of a few hundred steps with twenty people. Apart from A-Softmax without annealing, most of the intervals
+# overlap. On LFW, below, there are more people. An earlier project called A-Softmax without annealing "difficult to work
+# with"; its loss shows why:
 
 # %%
 names = ("A-Softmax", "A-Softmax, no annealing")
@@ -808,8 +812,8 @@ rows.assign(value=(100 * rows["value"]).round(2)).rename(columns={"value": "per 
 
 # %% [markdown]
 # In the paper all losses lie within half a per cent of each other, close to the maximum. LFW has 6000 pairs, so that half a
-# per cent is thirty pairs. The number of people, the quality of their photographs and the network matter more; the loss decides
-# how fast one gets there. There is another price: half a million photographs of people who were never asked.
+# per cent is thirty pairs. The number of people, the quality of their photographs and the network matter more than the loss.
+# There is another price: half a million photographs of people who were never asked.
 #
 # ## What to conclude, and what not
 #

@@ -483,7 +483,7 @@ per_person = pairs.same.sum() / len(people_b.people)
 needed = evaluation.trials_needed(missed.mean(), 0.01) * effect / per_person
 print(f"FNMR {missed.mean():.1%}; {per_person:.0f} genuine pairs a person; design effect {effect:.0f}")
 print(
-    f"people in each group to detect one point of FNMR: about {needed:,.0f}; here both groups have {len(people_b.people)}"
+    f"people in each group to detect one point of FNMR: about {needed:,.0f}; here the two groups have {len(people_b.people)} together"
 )
 
 # %% [markdown]
@@ -589,12 +589,12 @@ for figure in ("fnmr", "fmr", "eer"):
 pd.DataFrame.from_dict(rows, orient="index", columns=["points for ten points more", "low", "high"]).round(2)
 
 # %% [markdown]
-# Here is what the closed sets above did not show. A group that is small in training has more *false matches*: its FMR rises as
-# its share falls, for women and for men. The network had few people of the group to distinguish from each other, so that their
-# embeddings lie close together. All their scores are then high, genuine and impostor alike. When women are few, fewer
-# of them are refused as well, since the one threshold is set mainly by the larger group. EER gives each group a threshold of
-# its own and shows less of this: it measures how well a group's people are separated, not what happens at a common
-# threshold.
+# Here is what the closed sets above did not show. A group that is small in training has more *false matches*: its FMR rises
+# as its share falls, for women and for men. The network had few people of the group to distinguish from each other, so that
+# their embeddings lie close together. With women all scores are then higher, those of genuine pairs too, so that fewer women
+# are refused when they are few in training. With men it is not so: when they are few, more of them are refused *and* more
+# are falsely accepted. Why the two differ is not measured here. EER gives each group a threshold of its own and shows less
+# of this: it measures how well a group's people are separated, not what happens at a common threshold.
 #
 # Next the disparity of both groups together, over the share of women. FDR is 1 and GARBE 0 where both are treated alike.
 
@@ -623,8 +623,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# - In closed-set identification the gap between two groups changes little between 10 and 90 %: most slopes are not clear. An
-#   interval that contains 0 does not say that there is no effect. It says how large the effect may be.
+# - In closed-set identification most slopes of a group's accuracy over its share are not clear, and yet the gap may change
+#   by ten points or more from end to end. An interval that contains 0 does not say that there is no effect. It says how
+#   large the effect may be.
 # - The smaller group comes out ahead because it has fewer look-alikes. State how many rivals there are before you compare
 #   groups.
 # - In verification at one threshold, imbalance does what it is suspected of: on LFW the group that is small in training has

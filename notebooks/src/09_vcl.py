@@ -177,7 +177,7 @@ print(f"facelab's, both means equal:   {distribution_similarity(same, narrow, sa
 #
 # $$\log N(z_i; z_j, s^2) = -\tfrac D2\log(2\pi s^2) - \frac{d^2}{2 s^2}$$
 #
-# It falls without bound in $d^2$. A pair that does not belong together is therefore pulled as hard as one that does. The
+# It is a straight line in $d^2$. A pair that does not belong together is therefore pulled as hard as one that does. The
 # beta-divergence bends this line:
 #
 # $$\frac{1 + \beta}{\beta}\left[(2\pi s^2)^{-\beta D / 2} \exp\left(-\frac{\beta d^2}{2 s^2}\right) - 1\right]$$
@@ -192,8 +192,9 @@ for small in (0.1, 1e-3, 1e-5):
     print(f"beta {small:g}: within one part in a thousand of NT-Xent: {off < 1e-3}")
 
 # %% [markdown]
-# What matters for training is the slope: how hard a pair is pulled together, as a function of its distance. Two vectors at a
-# right angle have $d^2 = 2$, opposite ones have 4. The right panel shows this pull, relative to that of a pair that agrees:
+# What matters for training is the slope by $d^2$: by how much a pair's score rises when its squared distance falls. Beta
+# changes the pull on a pair by this factor. Two vectors at a right angle have $d^2 = 2$, opposite ones have 4. The right
+# panel shows it relative to that of a pair that agrees:
 
 # %%
 squared = np.linspace(0, 4, 81)
@@ -234,12 +235,13 @@ pd.DataFrame(
 # it from a right pair that is not learned yet.
 #
 # **A constant that decides.** The factor before the exponential is $(2\pi s^2)^{-\beta D/2}$. With the paper's $s = 0.5$ and
-# $D = 128$ it is harmless at the paper's $\beta$. At a larger $\beta$ it makes the whole contrastive term vanish:
+# $D = 128$ it is harmless at the paper's $\beta$. At a larger $\beta$ it makes all scores nearly equal: the contrastive term
+# stays near $\log(2N - 1)$, whatever the network does, and its gradient fades:
 
 # %%
 for b in betas[1:]:
-    print(f"beta {b:<5g}  sigma .5: {(2 * math.pi * 0.5**2) ** (-b * 128 / 2):.1e}", end="   ")
-    print(f"sigma {UNIT_SIGMA:.3f}: {(2 * math.pi * UNIT_SIGMA**2) ** (-b * 128 / 2):.3f}")
+    print(f"beta {b:<5g}  s = .5: {(2 * math.pi * 0.5**2) ** (-b * 128 / 2):.1e}", end="   ")
+    print(f"s = {UNIT_SIGMA:.3f}: {(2 * math.pi * UNIT_SIGMA**2) ** (-b * 128 / 2):.3f}")
 
 # %% [markdown]
 # So $s = 1/\sqrt{2\pi}$ is used below, where the factor is 1 for every $\beta$ and $D$. At $\beta = 0$ all methods then have
@@ -274,10 +276,11 @@ print("ours is the formula:", torch.allclose(beta_scores(one, others, 0.005, 0.5
 pd.DataFrame(rows, index=shown).T.round(2)
 
 # %% [markdown]
-# Without the square the pull is strongest between draws that agree already, and it grows without bound as their distance goes
-# to 0. This is another loss, and it does not have the limit that the paper derives. Twice the exponent makes all pulls
-# smaller by the same factor, which at the paper's beta is the same as another temperature. Whether the paper's numbers come
-# from its formulas or from its code is not known to us.
+# Without the square the slope by $d^2$ is greatest between draws that agree already, and it grows without bound as their
+# distance goes to 0. (The force on a vector is $2d$ times the slope: with the square it fades as the draws come to agree,
+# without it it stays.) This is another loss, and it does not have the limit that the paper derives. Twice the exponent makes
+# all pulls smaller by the same factor, which at the paper's beta is the same as another temperature. Whether the paper's
+# numbers come from its formulas or from its code is not known to us.
 #
 # ## Pictures that show no face
 #
@@ -608,10 +611,10 @@ for one, other in (("VCL with beta", "VCL without beta"), ("VCL with beta", "Sim
 # On UTKFace with 10 % of the labels, whitened PCA is above every network of this table. These networks are narrow, their
 # trainings short, and the probe is linear: what they have learned without labels is less there than what pixels hold already.
 #
-# At the paper's beta of .005 the score is almost a straight line. Where everything else is equal, temperature included, such a
-# beta has next to nothing to add or to take: look whether the verdicts above say so. Where the beta score takes the place of
-# NT-Xent and $t$ stays, the temperature becomes $t\sigma^2$, a quarter of it at the paper's $\sigma$ of .5: two things change
-# at once.
+# At the paper's beta of .005 the score is almost a straight line. Where everything else is equal, temperature included, such
+# a beta has next to nothing to add or to take: look whether the verdicts above say so. Where the beta score takes the place
+# of NT-Xent and $\tau$ stays, the temperature becomes $\tau s^2$, a quarter of it at the paper's $s$ of .5: two things
+# change at once.
 #
 # ## What the variance knows
 #
