@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -39,7 +38,6 @@ from facelab.experiments.experiment import Cell, Experiment, Figures
 from facelab.experiments.grid import run_experiment
 from facelab.heap import kept_memory
 from facelab.methods import Method
-from facelab.paths import runs_root
 
 TITLE = "CIFAR-10 without labels, right by the votes of neighbours: recipe of the course and recipe of lightly, same minutes"
 SEEDS = 3
@@ -100,7 +98,7 @@ def _row(name: str, figures: Sequence[Figures], way: str) -> Row:
 
 
 def compare(
-    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet, folder: Path | None = None
+    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet
 ) -> Figures:
     """A recipe of the course, and then lightly's for as long.
 
@@ -109,7 +107,7 @@ def compare(
         that is named rightly.
     """
     ours = recipe.build_method(seed)
-    seconds = recipe.learn(ours, train, seed, folder)
+    seconds = recipe.learn(ours, train, seed)  # read, where that experiment has trained it
     theirs = new_start(recipe, train, seed)
     with kept_memory():  # as in ``fit``
         learn(RECIPES[name], theirs.backbone, train, seconds, seed)
@@ -187,8 +185,7 @@ def _describe(name: str) -> dict[str, object]:
 
 def _run(cell: Cell) -> Figures:
     name, seed = cell.key
-    folder = runs_root() / self_supervised.NAME / f"{name}-{seed}"  # where that experiment has trained it
-    return compare(name, self_supervised.RECIPES[name], seed, *_photographs(), folder)
+    return compare(name, self_supervised.RECIPES[name], seed, *_photographs())
 
 
 #: Its cells; it has no record, but rows of ``results.json``.

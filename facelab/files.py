@@ -149,11 +149,12 @@ def lock_folder(folder: Path, command: str) -> Iterator[None]:
 
 
 @contextmanager
-def try_lock_folder(folder: Path) -> Iterator[bool]:
+def try_lock_folder(folder: Path, timeout: float = 0) -> Iterator[bool]:
     """Keep a folder to this process while the block lasts; the system lets go of it however the process ends.
 
     Args:
         folder: made where there is none; the lock is its hidden file ``.lock``.
+        timeout: seconds to wait for another process that has it; -1: until that one has ended.
 
     Yields:
         Whether this process has it; another one may.
@@ -161,7 +162,7 @@ def try_lock_folder(folder: Path) -> Iterator[bool]:
     Raises:
         FacelabError: it cannot be written.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=timeout)
     try:
         make_folder(folder)
         lock.acquire()

@@ -92,9 +92,10 @@ def test_settings_are_chosen_by_training_pictures_alone(cifar, monkeypatch):
     monkeypatch.setattr(splits, "HELD_OUT", 50)
     spy = Spy(monkeypatch, margins)
     figures = margins.evaluate_held_out("cosface")
-    known, [call] = pictures(cifar.subset(np.arange(200))), spy.calls
+    margins.run(Cell(("cosface", 0)))
+    known, (call, tested) = pictures(cifar.subset(np.arange(200))), spy.calls
     assert pictures(call["faces"]) < known and len(call["faces"]) == 150 and np.sum(figures["matrix"]) == 50
-    assert call["folder"] is None, "nothing that the experiment would go on from"
+    assert call["folder"] != tested["folder"], "nothing that the experiment would go on from"
 
 
 def test_the_target_is_what_the_earlier_project_reported():

@@ -187,7 +187,7 @@ def test_the_targets_are_met_and_the_choosing_attacker_is_told():
 @pytest.mark.parametrize("kind", ["none", "passphrase", "passkey"])
 def test_the_consent_quotes_the_measured_rates(kind):
     found = project_liveness()
-    text = " ".join(consent_text(90, kind, project_calibration(), found).paragraphs)
+    text = " ".join(consent_text(90, 365, kind, project_calibration(), found).paragraphs)
     chosen = found.apcer["one photograph, best of all"]
     assert f"{100 * chosen.value:.0f} (95 % interval: {100 * chosen.low:.0f} to {100 * chosen.high:.0f}) were" in text
     assert f"{100 * found.bpcer.value:.0f} (95 %" in text and "a film of you" in text

@@ -124,7 +124,7 @@ GROUP_RATES = Exercise(
 
 def threshold_for_strangers(confidence: np.ndarray, share: float) -> float:
     """The lowest of the values such that at most ``share`` of the strangers are *above* it; ``confidence`` (N,)."""
-    return float(np.quantile(confidence, 1 - share, method="higher"))
+    return float(np.quantile(confidence, 1 - share, method="inverted_cdf"))
 
 
 def _check_strangers(answer) -> None:
@@ -136,6 +136,8 @@ def _check_strangers(answer) -> None:
     passed = np.mean(sure > got)
     require(passed <= share, f"{passed:.1%} of the strangers are above your threshold, at most {share:.0%} may be.")
     require_value(got, threshold_for_strangers(sure, share), "the 5 % of 90 strangers")
+    hundred = np.linspace(0.01, 1, 100)  # five of them may pass, and four are too few
+    require_value(answer(hundred.copy(), share), threshold_for_strangers(hundred, share), "the 5 % of 100 strangers")
 
 
 _STRANGER_MISTAKES = {
@@ -164,14 +166,21 @@ THRESHOLD_FOR_STRANGERS = Exercise(
     "8.2 a threshold for strangers",
     threshold_for_strangers,
     _check_strangers,
-    mistakes=_STRANGER_MISTAKES | {"too low": (lambda sure, share: 0.5, "of the strangers are above your threshold")},
+    mistakes=_STRANGER_MISTAKES
+    | {
+        "too low": (lambda sure, share: 0.5, "of the strangers are above your threshold"),
+        "one too few": (
+            lambda sure, share: float(np.quantile(sure, 1 - share, method="higher")),
+            "the 5 % of 100 strangers",
+        ),
+    },
     minutes=8,
     difficulty=2,
     importance=4,
     hints=(
         "Sort the values. How many of the largest may lie above the threshold, and which value is then the lowest threshold?",
         "`np.quantile` at `1 - share` gives the place; its default interpolates between two values, and may let one too many "
-        'pass. `method="higher"` takes the upper of the two.',
+        'pass. `method="inverted_cdf"` takes the lowest value that at least `1 - share` of all do not exceed.',
     ),
 )
 

@@ -78,11 +78,20 @@ def cell_path(experiment: Experiment, cell: Cell, data: Mapping[str, Mapping[str
         data: of the experiment: the hashes of its photographs count.
     """
     pixels = {role: entry["sha256"] for role, entry in data.items()}
-    packages = {name: version for name, version in records.versions().items() if name not in _NOT_DECIDING}
-    decides = [experiment.name, cell.key, cell.settings, pixels, packages | package_versions(experiment.packages)]
+    packages = deciding_versions() | package_versions(experiment.packages)
+    decides = [experiment.name, cell.key, cell.settings, pixels, packages]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    plain = re.sub(r"[^A-Za-z0-9.,+-]+", "-", cell.label)[:80]
-    return runs_root().resolve() / "experiments" / experiment.name / f"{plain}-{digest}.json"
+    return runs_root().resolve() / "experiments" / experiment.name / f"{plain_label(cell.label)}-{digest}.json"
+
+
+def plain_label(label: str) -> str:
+    """A label as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.,+-]+", "-", label)[:80]
+
+
+def deciding_versions() -> dict[str, str]:
+    """Of the libraries that decide what is computed, by name."""
+    return {name: version for name, version in records.versions().items() if name not in _NOT_DECIDING}
 
 
 @cache

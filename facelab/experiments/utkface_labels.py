@@ -15,8 +15,8 @@ from facelab.datasets import FaceSet, load
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.trainings import training_folder
 from facelab.methods import SimCLR
-from facelab.paths import runs_root
 from facelab.protocols.few_labels import (
     FineTuning,
     LabelTask,
@@ -76,7 +76,9 @@ def pretrain(pool: FaceSet, seed: int) -> tuple[SimCLR, SimCLR]:
     torch.manual_seed(seed)
     start = SimCLR(backbone("resnet10", in_channels=3), VIEWS, **OPTIONS)
     trained = replace_backbone(start, start.backbone)
-    fit(trained, pool, replace(PLAN, seed=seed), folder=runs_root() / "utkface_labels" / f"{pool.sha256[:12]}-{seed}")
+    plan = replace(PLAN, seed=seed)
+    with training_folder("05_utkface", f"SimCLR-{seed}", trained, pool, plan) as folder:
+        fit(trained, pool, plan, folder=folder)
     return trained, start
 
 

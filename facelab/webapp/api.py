@@ -147,6 +147,7 @@ def _add_sign_up(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphr
             embedder=service.calibration.embedder,
             keep_days=service.settings.idle_days,
             visit_days=KEPT_DAYS,
+            log_days=service.settings.audit_days,
             consent={"version": service.consent_text.version, "text": list(service.consent_text.paragraphs)},
             shots=shot_instructions(),
             second_factor=service.settings.second_factor,

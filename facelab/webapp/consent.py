@@ -9,7 +9,7 @@ from facelab.webapp.calibration import Calibration
 from facelab.webapp.liveness import QUOTED_ATTACKS, Liveness
 from facelab.webapp.seen_table import KEPT_DAYS, KEPT_VISITS
 
-EDITION = "3"  #: a change of the meaning raises it
+EDITION = "4"  #: a change of the meaning raises it
 
 #: kind of second factor -> what is kept of it, what it does, what the face adds
 _FACTORS = {
@@ -40,17 +40,20 @@ class ConsentText:
     paragraphs: tuple[str, ...]
 
 
-def consent_text(idle_days: float, second_factor: str, calibration: Calibration, liveness: Liveness) -> ConsentText:
+def consent_text(
+    idle_days: float, audit_days: float, second_factor: str, calibration: Calibration, liveness: Liveness
+) -> ConsentText:
     """The text of a service.
 
     Args:
         idle_days: an account that nobody logged in to for so long is deleted.
+        audit_days: a line of the log is deleted after so long (GDPR, Article 13 (2a): the period has to be told).
         second_factor: its kind, of ``second_factor.KINDS``.
         calibration, liveness: whose measured rates are quoted.
     """
     kept, locked, added = _FACTORS[second_factor]
     return ConsentText(
-        f"{EDITION} ({idle_days:g} days, second factor {second_factor})",
+        f"{EDITION} ({idle_days:g} days, log {audit_days:g} days, second factor {second_factor})",
         (
             "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "
             "that describes your face, your template.",
@@ -62,7 +65,8 @@ def consent_text(idle_days: float, second_factor: str, calibration: Calibration,
             "comes from.",
             "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
             "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
-            f"If you do not log in for {idle_days:g} days it is deleted as well.",
+            f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for "
+            f"{audit_days:g} days; if your account is deleted before, it stays for the rest of them without your name.",
             f"{locked} {added} {_match_rate(calibration)}",
             _photograph_rates(liveness),
             "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "

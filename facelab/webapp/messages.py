@@ -74,6 +74,7 @@ class StateResponse(BaseModel):
     embedder: str
     keep_days: float = Field(description="An account that nobody logs in to for so many days is deleted.")
     visit_days: float = Field(description="Check values of the pictures of a visit are kept for so many days at most.")
+    log_days: float = Field(description="Lines of the log are kept for so many days at most.")
     consent: ConsentSchema
     shots: list[ShotSchema]
     second_factor: str = Field(description="What a sign-up and a log-in carry: none, passphrase or passkey.")

@@ -88,7 +88,9 @@ class FaceIdService:
         rng: random.Random | None = None,
     ) -> None:
         self.settings, self.calibration, self.liveness, self.store = settings, calibration, liveness, store
-        self.consent_text = consent.consent_text(settings.idle_days, settings.second_factor, calibration, liveness)
+        self.consent_text = consent.consent_text(
+            settings.idle_days, settings.audit_days, settings.second_factor, calibration, liveness
+        )
         self._analyser, self._vault, self._clock, self._rng = analyser, vault, clock, rng
         self._fingerprint = analyser.embedder.fingerprint
         limits = settings.limits

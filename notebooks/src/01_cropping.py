@@ -512,8 +512,9 @@ run.check_references(*[f"{verdict}/{name}" for name in results])
 # ### For whom does it fail?
 #
 # One rate for all hides for whom a detector fails. The chart shows the share of photographs in which the face was *not*
-# rightly found, by what is known about the photograph, with 95 % intervals (Wilson). Where the intervals of two groups
-# overlap, this experiment does not show a difference between them.
+# rightly found, by what is known about the photograph, with 95 % intervals (Wilson). Where two intervals do not overlap, the
+# groups differ. Where they overlap a little, only an interval of the difference could tell (notebook 11 has such); where
+# they overlap widely, nothing is shown.
 
 # %%
 groups = {name: about[name].astype(str) for name in ("occlusion", "gender") if name in about}
@@ -587,9 +588,9 @@ plt.show()
 # %% [markdown]
 # On LFW the border finds no more faces, and fewer boxes are right, with the cascade and with YuNet. The intervals overlap,
 # so by themselves they are only a hint. But we looked at the wrong boxes one by one. They belong to other people, whose
-# faces are cut off by the edge of the photograph. With the border the detector finds these faces too, and the largest box
-# is then one of them. A setting that helps on one data set can do harm on another. Look at what is found in your own
-# photographs.
+# faces are cut off by the edge of the photograph. With the border the cascade finds more such faces (column *more than
+# one*), and with either detector the largest box is more often one of them. A setting that helps on one data set can do harm
+# on another. Look at what is found in your own photographs.
 #
 # Nearly every face of LFW is found, but this says little about the detectors: LFW holds only faces that a Haar detector had
 # found. The two photographs of a person are not independent, so the true intervals are somewhat wider than these. Whether

@@ -687,7 +687,9 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 # 3. Fisher vectors of the same crop beside it: the mean of both scores.
 # 4. Both once more, of the whole photograph.
 #
-# People with one photograph, from whom nothing else is learned, are the cohort.
+# People with one photograph, from whom nothing else is learned, are the cohort. The threshold of a fold is the best one on
+# the other nine, each scored by its own training. Those trainings knew the people of the tested fold; that is the only part
+# that these have in its result.
 #
 # Behind the sign ± is the standard error over the ten folds, as papers on LFW have it; the intervals are over the folds, and
 # over the seeds of the networks. The last column says what a step adds, fold by fold. One row has no limit of a quarter of an

@@ -641,7 +641,8 @@ pd.DataFrame(
 # Labels are part of the result. Who wears glasses was recorded photograph by photograph. Gender in LFW is what somebody took
 # a name and a face to be. Race and age in UTKFace are estimates of a network, checked by annotators, of people who were not
 # asked. Error rates by group need such labels on a *test set*, with the consent of the people in it. They do not need a
-# function that guesses the labels of a user, and this course has none.
+# function that guesses the labels of a user, and this course has none: notebook 05 trains classifiers of such labels only to
+# show that they repeat what somebody guessed.
 #
 # ## Exercises
 #

@@ -116,9 +116,10 @@ pd.DataFrame({name: {"numbers in a template": one.dimension} for name, one in em
 #
 # A sign-up takes five shots. Their five directions are averaged, and the mean is brought back to norm 1. That is the
 # template. Apart from a few hundred bits by which a recording is recognised again, nothing else of a face is stored. A
-# photograph would show age, skin, mood and the room to anybody who gets hold of the file. The template serves only one
-# purpose, but it is not harmless: for many networks a face can be reconstructed from a template, and unlike a password a face
-# cannot be changed. So templates are encrypted in the database (AES-256-GCM), and the key is stored elsewhere.
+# photograph would show age, skin, mood and the room to anybody who gets hold of the file. A template shows less, but it is
+# not harmless: it finds the same person in any other collection of the same network, it may tell age or sex, for many
+# networks a face can be reconstructed from it, and unlike a password a face cannot be changed. So templates are encrypted in
+# the database (AES-256-GCM), and the key is stored elsewhere.
 #
 # A log-in compares a new direction with the claimed template, by their cosine.
 
@@ -204,10 +205,10 @@ pd.DataFrame(
 guess.compare(run.record.metrics["fnmr/ours"])
 
 # %% [markdown]
-# The interval is over people, not over comparisons: two people who look alike make dozens of false matches, and another
-# twenty people may have no such pair, or three. A threshold belongs to its network. With the threshold of the other network,
-# a service would accept many impostors or refuse many owners. The file says which network it belongs to, and the service
-# refuses to start with another:
+# The interval is over people, not over comparisons: two people who look alike can make most of the few false matches on
+# which the threshold rests, and another twenty people may have no such pair, or three. A threshold belongs to its network.
+# With the threshold of the other network, a service would accept many impostors or refuse many owners. The file says which
+# network it belongs to, and the service refuses to start with another:
 
 # %%
 calibration.write_calibration(measured["ours"], place / "ours.json")
@@ -241,9 +242,9 @@ plots.describe(plt.gcf(), "The nearer a curve is to the lower left corner, the f
 plt.show()
 
 # %% [markdown]
-# The calibration that the service uses is measured on all people. SFace has seen none of ORL (a celebrity of LFW may have
-# been among the millions). A network of your own may have learned from the first half of the people
-# (`facelab train --people unseen`): its calibration is measured on the other half alone. The calibration is stored in a file:
+# The calibration that the service uses is measured on all people. SFace is not known to have seen ORL (a celebrity of LFW
+# may have been among the millions). A network of your own may have learned from the first half of the people (`facelab train
+# --people unseen`): its calibration is measured on the other half alone. The calibration is stored in a file:
 
 # %%
 judged = faces if embedder == "sface" and run.choose(False, True, True) else people_b
@@ -992,8 +993,9 @@ workplace.cleanup()
 #   that interval wide. And old photographs in even light are not pictures of a webcam in a kitchen: a service should be
 #   calibrated on its own camera and its own users, and again when either changes.
 # - The false match rate of random impostors is the lowest of the rates that matter. Those within a group and among relatives
-#   are higher, and that of attackers is higher still. That twins are accepted for each other is no fault of the threshold:
-#   their faces do look alike.
+#   are higher. Of attackers who have one photograph most succeed hardly ever, but one who edits it, and sends what passed
+#   before, succeeds more often than not. That twins are accepted for each other is no fault of the threshold: their faces do
+#   look alike.
 # - Nobody can climb by a score that is not told. Hence one decision for each challenge, one text for all refusals, and
 #   growing delays.
 # - A head turn stops a print that is held straight. A check of how the skin moves stops nearly everything that was made from
@@ -1005,8 +1007,9 @@ workplace.cleanup()
 #
 # Not to conclude: that this door is safe. It stops careless attackers, and the tables above show what a careful one would
 # try. Nor that a face should be used wherever it can be: a face is visible to everybody, cannot be changed, and can be
-# captured without a word. The law of many countries protects templates in particular (in the EU, Article 9 of the GDPR) and
-# asks for free consent, a purpose and an end. Hence the text before the sign-up, the number of days after which an unused
+# captured without a word. The law of many countries protects templates in particular. In the EU, Article 9 of the GDPR
+# forbids to identify people by them except in listed cases, such as explicit consent; consent has to be free (Article 7),
+# and purpose and time are limited (Article 5). Hence the text before the sign-up, the number of days after which an unused
 # account is deleted, and the button that deletes it at once.
 #
 # ## Exercises
@@ -1110,7 +1113,7 @@ calibrate_threshold = labs.check_answer(calibration_exercises.CALIBRATE_THRESHOL
 # - M. Mitchell, S. Wu, A. Zaldivar et al., *Model Cards for Model Reporting*, FAT* 2019.
 # - B. Jacob, S. Kligys, B. Chen et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 #   Inference*, CVPR 2018: the scale and the zero of each tensor.
-# - Regulation (EU) 2016/679 (GDPR), Articles 4 (14), 9 and 17.
+# - Regulation (EU) 2016/679 (GDPR), Articles 4 (11, 14), 5, 7, 9, 13 and 17.
 
 # %% tags=["nbval-ignore-output"]
 run.finish()

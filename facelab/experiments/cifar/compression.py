@@ -18,7 +18,7 @@ from facelab.evaluation import mean_over_seeds
 from facelab.experiments.cifar.margins import Training, predict_mirrored
 from facelab.experiments.cifar.splits import load_split
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.paths import runs_root
+from facelab.experiments.trainings import training_folder
 from facelab.records import Metric
 from facelab.training import BF16, fit, single_process_fabric
 
@@ -60,8 +60,8 @@ def run(cell: Cell) -> Figures:
         train, test = encode_again(train), encode_again(test)
     assert_disjoint(train, test, kinds=("file", "hash"))
     method, plan = TRAINING.build_method(len(train.people), seed), replace(TRAINING.plan, seed=seed)
-    folder = runs_root() / NAME / f"{version}-{seed}"
-    fit(method, train, plan, folder=folder, fabric=single_process_fabric(BF16))
+    with training_folder(NAME, f"{version}-{seed}", method, train, plan) as folder:
+        fit(method, train, plan, folder=folder, fabric=single_process_fabric(BF16))
     right = predict_mirrored(method, test) == test.labels()
     return {"accuracy": float(right.mean()), "n": len(right)}
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,12 +23,13 @@ from facelab.evaluation import confusion_matrix, mean_over_seeds
 from facelab.experiments.cifar.splits import MEAN, SIZE, STD, hold_out, load_split
 from facelab.experiments.cifar.stopwatch import Stopwatch
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Margin
-from facelab.paths import runs_root
 from facelab.protocols.few_labels import confusion_metrics, metrics_over_seeds
 from facelab.records import Metric
 from facelab.training import BF16, Plan, fit, single_process_fabric
 
+NAME = "07_cifar"
 TARGET = 0.794  #: what the earlier project reached by Ring loss: its time is measured
 
 
@@ -119,7 +119,7 @@ def run(cell: Cell) -> Figures:
     """One training, tested by the official test: see ``train_and_test``."""
     name, seed = cell.key
     train, test = load_split("cifar10", "train"), load_split("cifar10", "test")
-    return train_and_test(name, seed, train, test, runs_root() / "cifar_margins" / f"{name}-{seed}")
+    return train_and_test(name, seed, train, test)
 
 
 def evaluate_held_out(name: str, seed: int = 0) -> Figures:
@@ -127,14 +127,13 @@ def evaluate_held_out(name: str, seed: int = 0) -> Figures:
     return train_and_test(name, seed, *hold_out(load_split("cifar10", "train")))
 
 
-def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet, folder: Path | None = None) -> Figures:
-    """One training.
+def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet) -> Figures:
+    """One training. What was stopped goes on; what is done is read.
 
     Args:
         name: a key of ``TRAININGS``.
         seed: of weights and plan.
         train, test: photographs of the same ten classes, none of them in both.
-        folder: of the checkpoint; a training that is found there goes on.
 
     Returns:
         ``matrix``, its confusion matrix (10, 10) over the test, a photograph asked about twice, as it is and mirrored, and
@@ -146,7 +145,8 @@ def train_and_test(name: str, seed: int, train: FaceSet, test: FaceSet, folder: 
     method = training.build_method(len(train.people), seed)
     stopwatch = Stopwatch(lambda own: float((own.predict(test).argmax(axis=1) == labels).mean()), TARGET)
     plan, fabric = replace(training.plan, seed=seed), single_process_fabric(BF16)
-    history = fit(method, train, plan, monitors=[stopwatch], folder=folder, fabric=fabric)
+    with training_folder(NAME, f"{name}-{seed}", method, train, plan) as folder:
+        history = fit(method, train, plan, monitors=[stopwatch], folder=folder, fabric=fabric)
     names = [test.names[number] for number in np.unique(test.identity)]
     return {
         "matrix": confusion_matrix(labels, predict_mirrored(method, test), len(names)).tolist(),
@@ -206,7 +206,7 @@ def data() -> dict[str, dict[str, object]]:
 
 EXPERIMENTS = (
     Experiment(
-        name="07_cifar",
+        name=NAME,
         notebook="07",
         shows="margin losses on CIFAR-10, one network and one budget, and the time to 79.4 %",
         datasets=("cifar10",),

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,8 +25,8 @@ from facelab.evaluation.neighbor_vote import NEIGHBORS, TEMPERATURE
 from facelab.experiments.cifar.splits import MEAN, STD, hold_out, load_split
 from facelab.experiments.cifar.stopwatch import Stopwatch
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, embed_faces, new_method
-from facelab.paths import runs_root
 from facelab.protocols.few_labels import (
     FineTuning,
     LabelTask,
@@ -93,14 +92,14 @@ class Recipe:
         network = backbone(in_channels=3, **NETWORK)
         return new_method(self.method, network, VIEWS, dict(self.options), 0)
 
-    def learn(self, method: Method, faces: FaceSet, seed: int, folder: Path | None = None) -> float:
-        """Train a method in place; one that is not trained gets what its network computes from the photographs.
+    def learn(self, method: Method, faces: FaceSet, seed: int) -> float:
+        """Train a method in place; one that is not trained gets what its network computes from the photographs. What was
+        stopped goes on; what is done is read.
 
         Args:
             method: by ``build_method``.
             faces: what it learns from.
             seed: of order and views.
-            folder: of the checkpoint; a training that is found there goes on.
 
         Returns:
             Processor time of the training in seconds.
@@ -109,7 +108,8 @@ class Recipe:
             method.prepare(faces)
             return 0.0
         plan, fabric = replace(self.plan, seed=seed), single_process_fabric(BF16)
-        history = fit(method, faces, plan, monitors=[Stopwatch()], folder=folder, fabric=fabric)
+        with training_folder(NAME, f"{self.title}-{seed}", method, faces, plan) as folder:
+            history = fit(method, faces, plan, monitors=[Stopwatch()], folder=folder, fabric=fabric)
         return history.series("processor seconds")[-1]
 
 
@@ -190,7 +190,7 @@ def run(cell: Cell) -> Figures:
     unlabelled = load_split(recipe.dataset, "train")
     assert_disjoint(unlabelled, task.test, kinds=("hash",))
     method = recipe.build_method(seed)
-    seconds = recipe.learn(method, unlabelled, seed, runs_root() / NAME / f"{name}-{seed}")
+    seconds = recipe.learn(method, unlabelled, seed)
     z, asked = (embed_faces(method, part) for part in (task.pool, task.test))
     given = {f"1/{recipe.title}, {way}": found for way, found in ask_neighbors(z, task.pool_labels, asked).items()}
     for share, steps in STEPS.items():

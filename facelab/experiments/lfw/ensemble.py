@@ -18,17 +18,21 @@ from facelab.evaluation import View2Result, cosine_scores, lfw_view2, mean_over_
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.comparison import CEILING, load_sface
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.lfw.members import MEMBERS, TRIED, describe_member, load_for_member, score_pairs
+from facelab.experiments.lfw.members import MEMBERS, NAME, TRIED, describe_member, load_for_member, score_pairs
 from facelab.experiments.lfw.view2 import evaluate_baselines
 from facelab.records import Metric
 from facelab.scoring import fuse
 
-NAME = "lfw_view2_ensemble"
 #: label of a training, as keys of cells have it -> the fold that it is tested on
 FOLDS = {f"fold {fold}": fold for fold in range(1, 11)}
 BASELINES, SFACE = "baselines", "SFace"  #: keys of the cells that train nothing
 SFACE_SIDE = 112  #: of the photographs in which SFace's detector looks for a face
 
+#: How a fold's threshold is found, for the record: the one way in which people of a tested fold have a part in its result.
+THRESHOLD = (
+    "the best on the pairs of the other nine folds, each scored by its own training; these trainings knew the people of the "
+    "tested fold, by names and in other pairs"
+)
 _JB = ("Joint Bayesian",)
 #: row -> member -> its back ends. Of the steps of notebook 07, the first four, each adds to the one before.
 ROWS = {
@@ -90,7 +94,7 @@ def fold_accuracies(results: Results, row: str, seeds: Sequence[int]) -> np.ndar
     """Accuracy of each fold by one of ``ROWS``: float64 (10,).
 
     The threshold of a fold comes from the other nine as *their* trainings scored them, for which those people were strangers
-    too; the cohort puts all on one scale.
+    too; the cohort puts all on one scale (``THRESHOLD``).
 
     Args:
         results: of all cells.
@@ -164,6 +168,7 @@ def parameters(seeds: int) -> dict[str, object]:
     return {
         "dataset": "lfw",
         "protocol": "View 2, unrestricted, no outside data; one training a fold",
+        "threshold": THRESHOLD,
         "seeds": seeds,
         "members": {name: describe_member(name) for name in MEMBERS},
         "rows": ROWS,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,11 +21,12 @@ from facelab.evaluation import Estimate, View2Result, mean_over_seeds
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.experiments.lfw.view2 import SIZE, evaluate_baselines, evaluate_view2, load_cropped_lfw
 from facelab.experiments.search_times import cheapest_setting, recall_grid
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, SupCon, VICReg, embed_faces
-from facelab.paths import runs_root
 from facelab.records import Metric
 from facelab.training import Plan, fit
 
+NAME = "06_lfw"
 VIEWS = SUPCON
 EXPANDER = (256, 256, 256)
 PRETRAINING = Plan(epochs=4, batch_size=64, lr=3e-3)  #: VICReg on UTKFace
@@ -50,14 +50,14 @@ def pretrain(faces: FaceSet, seed: int) -> VICReg:
     """VICReg trained on all of UTKFace. What was stopped goes on; what is done is read."""
     torch.manual_seed(seed)
     method = VICReg(backbone("resnet10", in_channels=3), VIEWS, EXPANDER)
-    fit(method, faces, replace(PRETRAINING, seed=seed), folder=_folder("utkface", faces, seed))
+    _fit("utkface", method, faces, replace(PRETRAINING, seed=seed))
     return method
 
 
 def continue_without_names(start: VICReg, train: FaceSet, seed: int) -> Method:
     """The same method goes on with other faces, expander and all."""
     method = copy.deepcopy(start)
-    fit(method, train, replace(CONTINUATION, seed=seed), folder=_folder("vicreg", train, seed))
+    _fit("vicreg", method, train, replace(CONTINUATION, seed=seed))
     return method
 
 
@@ -66,7 +66,7 @@ def fine_tune_with_names(start: Backbone, train: FaceSet, seed: int) -> Method:
     torch.manual_seed(seed)
     method = SupCon(copy.deepcopy(start), CLASSIFIER)
     named = train.subset(np.bincount(train.identity)[train.identity] >= 2)
-    fit(method, named, replace(FINE_TUNING, seed=seed), folder=_folder("supcon", named, seed))
+    _fit("supcon", method, named, replace(FINE_TUNING, seed=seed))
     return method
 
 
@@ -95,8 +95,9 @@ def measure_search(seed: int) -> Figures:
     return figures | {"best recall": float(settings["recall"].max())}
 
 
-def _folder(what: str, faces: FaceSet, seed: int) -> Path:
-    return runs_root() / "lfw_finetuning" / f"{what}-{faces.sha256[:12]}-{seed}"
+def _fit(label: str, method: Method, faces: FaceSet, plan: Plan) -> None:
+    with training_folder(NAME, f"{label}-{plan.seed}", method, faces, plan) as folder:
+        fit(method, faces, plan, folder=folder)
 
 
 def grid(seeds: int) -> list[Cell]:
@@ -166,7 +167,7 @@ def data() -> dict[str, dict[str, object]]:
 
 EXPERIMENTS = (
     Experiment(
-        name="06_lfw",
+        name=NAME,
         notebook="06",
         shows="VICReg on UTKFace, then View 2 of LFW with and without going on; Annoy on all of LFW",
         datasets=("utkface", "lfw"),

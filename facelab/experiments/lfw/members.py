@@ -22,11 +22,12 @@ from facelab.datasets.pairs import Pairs, all_pairs, restrict_to_pairs
 from facelab.evaluation import best_threshold, cosine_scores
 from facelab.evaluation.fisher_vectors import fit_components, fit_fisher_encoder
 from facelab.experiments.lfw.view2 import crop_center, exclude_people
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Margin, embed_faces
-from facelab.paths import runs_root
 from facelab.scoring import Cohort, fit_joint_bayesian, fuse
 from facelab.training import BF16, Plan, fit, single_process_fabric
 
+NAME = "lfw_view2_ensemble"
 CROPS = {"close": 80, "wide": 112}  #: sides of the centre of LFW's 112 pixels that a member sees
 STRANGERS = 1000  #: people with one photograph, none of whom a member learns from: the cohort of its scores
 
@@ -66,8 +67,9 @@ class Network:
         torch.manual_seed(seed)
         network = backbone(self.name, in_channels=3, width=self.width, stem="small")
         method = Margin(network, CLASSIFIER, len(train.people), **dict(self.options))
-        folder = runs_root() / "lfw_members" / f"{self.name}-{seed}-{train.sha256[:12]}"  # of people and crop
-        fit(method, train, replace(self.plan, seed=seed), folder=folder, fabric=single_process_fabric(BF16))
+        plan = replace(self.plan, seed=seed)
+        with training_folder(NAME, f"{self.name}-{seed}", method, train, plan) as folder:
+            fit(method, train, plan, folder=folder, fabric=single_process_fabric(BF16))
 
         def embed(faces: FaceSet) -> np.ndarray:
             return normalize(embed_faces(method, faces)) + normalize(embed_faces(method, faces.mirrored()))

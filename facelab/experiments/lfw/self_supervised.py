@@ -33,9 +33,9 @@ from facelab.evaluation import (
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.experiments.lfw.view2 import HALVES, exclude_people, load_cropped_lfw, training_rounds
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, new_method
 from facelab.methods.base import apply_in_batches
-from facelab.paths import runs_root
 from facelab.records import Metric, Record
 from facelab.training import BF16, Plan, fit, single_process_fabric
 
@@ -99,8 +99,9 @@ def fit_embedder(train: FaceSet, name: str, seed: int, epochs: int | None = None
     network = backbone(in_channels=3, **NETWORK)
     method = new_method(name, network, VIEWS, recipe.options, len(train.people))
     if epochs != 0:
-        folder = runs_root() / NAME / f"{name}-{seed}-{train.sha256[:12]}"
-        fit(method, train, replace(recipe.plan, seed=seed), folder=folder, fabric=single_process_fabric(BF16))
+        plan = replace(recipe.plan, seed=seed)
+        with training_folder(NAME, f"{name}-{seed}", method, train, plan) as folder:
+            fit(method, train, plan, folder=folder, fabric=single_process_fabric(BF16))
     return method
 
 

@@ -31,9 +31,9 @@ from facelab.evaluation import (
     mean_over_seeds,
 )
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.margin import LOSSES
-from facelab.paths import runs_root
 from facelab.records import Metric
 from facelab.training import Plan, fit
 
@@ -157,8 +157,9 @@ def train_recipe(faces: FaceSet, name: str, seed: int) -> tuple[Method, float]:
     photographs = np.bincount(faces.identity)
     train = faces.subset(photographs[faces.identity] >= LEAST)
     method = recipe.build_untrained(seed, len(train.people))
-    folder = runs_root() / "lfw_view2" / f"{name}-{seed}-{train.sha256[:12]}"
-    history = fit(method, train, replace(recipe.plan, seed=seed), folder=folder)
+    plan = replace(recipe.plan, seed=seed)
+    with training_folder(f"lfw_view2_{name}", f"seed {seed}", method, train, plan) as folder:
+        history = fit(method, train, plan, folder=folder)
     return method, history.seconds
 
 

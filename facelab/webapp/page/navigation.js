@@ -19,6 +19,7 @@ export async function start(text, view) {
   find("signed-in").textContent = state.signed_in || "";
   find("keep").textContent = state.keep_days ? `, or until you have not logged in for ${state.keep_days} days` : "";
   find("keep-visits").textContent = state.visit_days;
+  find("keep-log").textContent = state.log_days;
   find("consent-text").replaceChildren(...state.consent.text.map(paragraph => {
     const line = document.createElement("p");
     line.textContent = paragraph;
