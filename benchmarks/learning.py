@@ -97,9 +97,7 @@ def _row(name: str, figures: Sequence[Figures], way: str) -> Row:
     return Row(f"{self_supervised.RECIPES[name].title}, {minutes:.1f} minutes, {way}", "%", values)
 
 
-def compare(
-    name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet
-) -> Figures:
+def compare(name: str, recipe: self_supervised.Recipe, seed: int, train: FaceSet, test: FaceSet) -> Figures:
     """A recipe of the course, and then lightly's for as long.
 
     Returns:

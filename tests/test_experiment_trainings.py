@@ -15,7 +15,7 @@ from facelab.experiments.trainings import training_folder
 from facelab.paths import runs_root
 from facelab.training import Plan, fit
 
-PLAN = Plan(epochs=1, batch_size=4, lr=1e-3)
+PLAN = Plan(epochs=2, batch_size=4, lr=1e-3)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def faces():
     return tiny_faces(shots=4)
 
 
-def folder_of(faces, method=None, plan=PLAN, label="tiny, seed 0"):
+def folder_of(faces, method=None, plan=PLAN, label="tiny: seed 0"):
     with training_folder("99_test", label, method or tiny_method(), faces, plan) as folder:
         return folder
 

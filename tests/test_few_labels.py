@@ -1,6 +1,7 @@
 """Few labels: who is asked, which labels are seen, what starts from where; figures by scikit-learn and SciPy."""
 
 import copy
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,38 @@ def test_linear_answers_are_those_of_logistic_regression(hard, monkeypatch, frac
         oracle.fit(z, hard.pool_labels[rows])
         assert given.tolist() == oracle.predict(test_z).tolist()
     assert 0.4 < (found["pixels, linear"] == hard.test_labels).mean() < 0.98
+
+
+def asked_of_probe(task, monkeypatch) -> tuple[np.ndarray | None, tuple[float, ...]]:
+    """The groups and the grid that the probe of pixels is given, with all labels."""
+    given = []
+    with monkeypatch.context() as patch:
+        patch.setattr(few_labels, "fit_probe", lambda *asked: given.append(asked) or fit_probe(*asked))
+        few_labels.predict_from_pixels(task, 1, 0)
+    [(_, _, groups, grid, _)] = given
+    return groups, grid
+
+
+def test_strengths_are_chosen_on_other_people_and_on_other_photographs(monkeypatch):
+    faces = with_animals(tiny_faces(people=40, shots=4))
+    faces.attributes["photo"] = np.arange(len(faces)) // 2  # two renderings of each
+    faces = replace(faces, identity=np.where(faces.identity == 7, -1, faces.identity))
+    groups, grid = asked_of_probe(LabelTask.from_column("animal", faces, faces), monkeypatch)
+    assert grid == few_labels.STRENGTHS["pixels"]
+    for one, other in itertools.combinations(range(24, 40), 2):  # with somebody unknown, who is apart from all
+        same = faces.identity[one] == faces.identity[other] >= 0
+        assert (groups[one] == groups[other]) == same
+    known = faces.select_people(faces.people[:3])
+    groups, _ = asked_of_probe(LabelTask.from_column(None, known, known), monkeypatch)
+    assert groups.tolist() == known.attributes["photo"].factorize()[0].tolist()
+
+
+def test_nothing_is_chosen_where_a_class_has_few_people_and_nothing_is_grouped_that_is_alone(greys, monkeypatch):
+    few = with_animals(tiny_faces(people=16, shots=12))  # four ants
+    assert (
+        asked_of_probe(LabelTask.from_column("animal", few, few), monkeypatch)[1] == few_labels.STRENGTHS["pixels"][1:2]
+    )
+    assert asked_of_probe(greys, monkeypatch) == (None, few_labels.STRENGTHS["pixels"])
 
 
 def test_each_network_is_tuned_from_where_it_is_on_what_is_labelled(greys, monkeypatch):

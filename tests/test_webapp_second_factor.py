@@ -145,7 +145,9 @@ def test_the_consent_says_what_is_kept_and_how_sure_the_face_is(kind, said):
     measured = project_calibration()
     agreed = consent_text(30, 365, kind, measured, project_liveness())
     text = " ".join(agreed.paragraphs)
-    assert all(part in text for part in said) and agreed.version.endswith(f"(30 days, log 365 days, second factor {kind})")
+    assert all(part in text for part in said) and agreed.version.endswith(
+        f"(30 days, log 365 days, second factor {kind})"
+    )
     assert "A line of the log is kept for 365 days" in text
     assert f"{100 * measured.fmr.value:.2g} % of {measured.impostors:,} comparisons" in text
     assert f"{100 * measured.fmr.high:.2g} %)" in text

@@ -1,4 +1,4 @@
-"""Where the trainings of experiments are kept, so that what was stopped goes on and what is done is read, and nothing else is."""
+"""Where trainings of experiments are kept: what was stopped goes on, what is done is read, and nothing else is."""
 
 from __future__ import annotations
 

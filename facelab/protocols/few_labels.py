@@ -20,11 +20,13 @@ from facelab.datasets.splits import select_label_fraction
 from facelab.errors import BadParameterError
 from facelab.evaluation import fit_probe, mean_over_seeds
 from facelab.methods import Classifier, Method, embed_faces
+from facelab.protocols.unseen_people import scene_ids
 from facelab.records import Metric, Record
 from facelab.training import CheckpointFolder, Plan, fit
 
 PIXEL_SIDE = 24  #: side of the photographs that logistic regression on pixels sees
-MIN_LABELS_PER_CLASS = 10  #: labels of each class from which on the strength of a probe is chosen among them
+#: Labels and groups (``LabelTask.groups``) of each class from which on the strength of a probe is chosen among them.
+MIN_LABELS_PER_CLASS, MIN_GROUPS_PER_CLASS = 10, 5
 STRENGTHS = {"features": (0.001, 0.01, 0.1), "pixels": (1e-4, 1e-3, 1e-2)}  #: to choose C from; the middle with fewer
 
 
@@ -72,6 +74,17 @@ class LabelTask:
                 f"The test has {column or 'people'} {strange[0]!r}, the pool has not.", "Split by class."
             )
         return cls(column, names, pool, test, *labels)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Whose photographs of the pool must not be parted where something is chosen among them: int (P,).
+
+        Those of one person, who looks alike in all of them; where people are asked for, the renderings of one photograph.
+        """
+        alone = np.arange(len(self.pool))
+        if self.column is not None:
+            return np.where(self.pool.identity < 0, -1 - alone, self.pool.identity)
+        return scene_ids(self.pool, "photo") if "photo" in self.pool.attributes else alone
 
     def draw_labeled_rows(self, fraction: float, draw: int) -> np.ndarray:
         """Rows of the pool whose labels may be seen: equally many of each class, a fixed list for each draw; with 1 all."""
@@ -130,7 +143,7 @@ def predict_with_few_labels(
     pool, labels = task.pool.subset(rows), task.pool_labels[rows]
     for name, method in networks.items():
         z = [embed_faces(method, part) for part in (pool, task.test)]
-        found[f"{name}, linear"] = _probed(z[0], labels, z[1], "features", draw)
+        found[f"{name}, linear"] = _probed(z[0], labels, task.groups[rows], z[1], "features", draw)
         if tuning is not None:
             own = None if folder is None else folder / name
             found[f"{name}, fine-tuned"] = predict_fine_tuned(task, method, fraction, draw, tuning, own)
@@ -141,7 +154,7 @@ def predict_from_pixels(task: LabelTask, fraction: float, draw: int) -> np.ndarr
     """Classes by logistic regression on 24 x 24 pixels: int64 (N,) of the test; see ``predict_with_few_labels``."""
     rows = task.draw_labeled_rows(fraction, draw)
     known, asked = pixel_features(task.pool.subset(rows)), pixel_features(task.test)
-    return _probed(known, task.pool_labels[rows], asked, "pixels", draw)
+    return _probed(known, task.pool_labels[rows], task.groups[rows], asked, "pixels", draw)
 
 
 def predict_from_features(
@@ -156,7 +169,7 @@ def predict_from_features(
         draw: number of the draw of labels.
     """
     rows = task.draw_labeled_rows(fraction, draw)
-    return _probed(pool_z[rows], task.pool_labels[rows], test_z, "features", draw)
+    return _probed(pool_z[rows], task.pool_labels[rows], task.groups[rows], test_z, "features", draw)
 
 
 def predict_fine_tuned(
@@ -241,10 +254,13 @@ def confusion_metrics(matrix: np.ndarray, names: Sequence[str], key: str) -> dic
     }
 
 
-def _probed(z: np.ndarray, labels: np.ndarray, test_z: np.ndarray, kind: str, seed: int) -> np.ndarray:
-    strengths = STRENGTHS[kind]
-    grid = strengths if np.bincount(labels).min() >= MIN_LABELS_PER_CLASS else strengths[1:2]
-    return fit_probe(z, labels, grid=grid, seed=seed).model.predict(test_z)
+def _probed(
+    z: np.ndarray, labels: np.ndarray, groups: np.ndarray, test_z: np.ndarray, kind: str, seed: int
+) -> np.ndarray:
+    strengths, of_class = STRENGTHS[kind], [groups[labels == label] for label in np.unique(labels)]
+    enough = all(len(own) >= MIN_LABELS_PER_CLASS and len(np.unique(own)) >= MIN_GROUPS_PER_CLASS for own in of_class)
+    grouped = None if len(np.unique(groups)) == len(groups) else groups
+    return fit_probe(z, labels, grouped, strengths if enough else strengths[1:2], seed).model.predict(test_z)
 
 
 def read_confusion_matrix(record: Record, key: str) -> pd.DataFrame:

@@ -527,7 +527,10 @@ figure = plots.intervals(
 plots.describe(figure, "Untrained baselines, four methods without names, the same whitened, and SupCon with names.")
 plt.show()
 plain, whitened = shown["without names"], shown["without names, whitened"]
-print("points that whitening adds:", ", ".join(f"{name} {100 * (whitened[name].value - plain[name].value):.1f}" for name in plain))
+print(
+    "points that whitening adds:",
+    ", ".join(f"{name} {100 * (whitened[name].value - plain[name].value):.1f}" for name in plain),
+)
 ways, rows = ("mirror image", "whitened"), {}
 for name, title in lfw_self_supervised.TITLES.items():
     rows[title] = [lfw.metrics[f"above PCA/{name}, {way}"].as_points() for way in ways]

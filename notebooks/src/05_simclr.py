@@ -198,7 +198,9 @@ print("every kernel moved by one part in a thousand:", np.allclose(moved, 1e-3, 
 optimisers = records.read_record(project_data("results", "05_lars.json"))
 print(optimisers.command)
 rows = {name.removeprefix("eer/"): metric for name, metric in optimisers.metrics.items()}
-figure = plots.intervals({"": rows}, f"EER on strangers, per cent, mean over {optimisers.parameters['seeds']} seeds (lower is better)")
+figure = plots.intervals(
+    {"": rows}, f"EER on strangers, per cent, mean over {optimisers.parameters['seeds']} seeds (lower is better)"
+)
 plots.describe(figure, "The small batch has the lowest error; the three large batches do not differ clearly.")
 plt.show()
 large = {name: metric for name, metric in rows.items() if "256" in name}
@@ -442,7 +444,10 @@ for column in ("race", "gender"):
     }
     chance = {"race": 0.2, "gender": 0.5}[column]
     figure = plots.intervals(
-        rows, f"balanced accuracy, per cent, mean over {utkface.parameters['seeds']} seeds", f"UTKFace, {column}", chance=chance
+        rows,
+        f"balanced accuracy, per cent, mean over {utkface.parameters['seeds']} seeds",
+        f"UTKFace, {column}",
+        chance=chance,
     )
     plots.describe(figure, "Pixels, the random start and SimCLR, for each number of labels. The line marks chance.")
     plt.show()

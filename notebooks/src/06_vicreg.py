@@ -77,8 +77,9 @@ print(train, test, sep="\n")
 # - **Covariance** $c$: no two dimensions may vary together. It is the sum of the squared covariances of each two dimensions,
 #   divided by their number $D$.
 #
-# This is the form of the authors' code, with $\lambda = \mu = 25$ and $\nu = 1$. The paper does not halve the variance term, and
-# its $s$ is a sum over the dimensions. $v$ is the mean of $\max(0, 1 - \sqrt{\mathrm{Var} + 10^{-4}})$ over the dimensions.
+# This is the form of the authors' code, with $\lambda = \mu = 25$ and $\nu = 1$. The paper does not halve the variance
+# term, and its $s$ is a sum over the dimensions. $v$ is the mean of $\max(0, 1 - \sqrt{\mathrm{Var} + 10^{-4}})$ over
+# the dimensions.
 #
 # Here are four made-up batches of 256 vectors in 8 dimensions. Three of them are at fault, each in another term:
 

@@ -483,7 +483,8 @@ per_person = pairs.same.sum() / len(people_b.people)
 needed = evaluation.trials_needed(missed.mean(), 0.01) * effect / per_person
 print(f"FNMR {missed.mean():.1%}; {per_person:.0f} genuine pairs a person; design effect {effect:.0f}")
 print(
-    f"people in each group to detect one point of FNMR: about {needed:,.0f}; here the two groups have {len(people_b.people)} together"
+    f"people in each group to detect one point of FNMR: about {needed:,.0f};",
+    f"here the two groups have {len(people_b.people)} together",
 )
 
 # %% [markdown]
