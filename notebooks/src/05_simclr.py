@@ -535,8 +535,10 @@ plt.show()
 # tell more than two views of one photograph.
 #
 # Nor is this what the methods can reach. Half an hour on one core is 24 epochs of a small network. Lightly's benchmark gives
-# SimCLR with a ResNet-18 82 % by the votes of neighbours, not whitened, after 200 epochs, which took three hours of a GPU. And
-# this CIFAR-10 came as JPEG files, which cost points of their own (notebook 07).
+# SimCLR with a ResNet-18 82 % by the votes of neighbours, not whitened, after 200 epochs, which took three hours of a GPU.
+# (In the minutes of ours, and with our network, the recipes of that benchmark reach less: they were made for such hours. The
+# table at the end of the README has the figures.) And this CIFAR-10 came as JPEG files, which cost points of their own
+# (notebook 07).
 #
 # ## What to conclude, and what not
 #
