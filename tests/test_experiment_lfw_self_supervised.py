@@ -11,9 +11,9 @@ from trainings import Spy, compute, equal, lfw_of_noise
 
 from facelab.datasets import FaceSet
 from facelab.datasets.pairs import Pairs, restrict_to_pairs
-from facelab.evaluation import cosine_scores, lfw_view2
+from facelab.evaluation import cosine_scores, lfw_view2, whitened_pca
 from facelab.experiments.lfw import self_supervised
-from facelab.experiments.lfw.self_supervised import EXPERIMENTS, RECIPES, WAYS, fit_embedder, score_ways
+from facelab.experiments.lfw.self_supervised import EXPERIMENTS, FUSED, HALVES, RECIPES, WAYS, fit_embedder, score_ways
 from facelab.methods import embed_faces
 
 
@@ -48,14 +48,18 @@ def test_every_method_sees_all_but_the_people_of_its_half(small_lfw, untrained):
         tested = set(faces.identity[pairs.first[np.isin(pairs.fold, folds)]])
         assert set(call["faces"].people) == set(range(50)) - tested
     for name in RECIPES:
-        for way in WAYS:
+        for way in (*WAYS, FUSED):
             by_seed = [metrics[f"accuracy/{name}, {way}/seed {seed}"].value for seed in range(3)]
             assert metrics[f"accuracy/{name}, {way}"].value == pytest.approx(np.mean(by_seed))
             above = metrics[f"above PCA/{name}, {way}"]
             pca = metrics["accuracy/whitened PCA, mirror image"]
             assert above.n == 10 and above.value == pytest.approx(np.mean(by_seed) - pca.value)
     beside = ["raw pixels", "whitened PCA"]
-    names = [*beside, *(f"{name}, mirror image" for name in beside), *(f"random network, {way}" for way in WAYS)]
+    names = [
+        *beside,
+        *(f"{name}, mirror image" for name in beside),
+        *(f"random network, {way}" for way in (*WAYS, FUSED)),
+    ]
     assert all(metrics[f"accuracy/{name}"].n == 10 for name in names)
     assert experiment.parameters(3)["recipes"]["moco"]["optimizer"] == "muon"
 
@@ -66,7 +70,7 @@ def test_what_a_method_is_above_pca_is_paired_by_folds(small_lfw, untrained):
     results = compute(experiment, 3)
     by_method = [fold_accuracies(results, "moco", seed) for seed in range(3)]
     pca = np.mean(by_method, axis=0) - 0.01
-    results[("baselines",)]["whitened PCA, mirror image"] = pca.tolist()
+    results[("baselines",)]["folds"]["whitened PCA, mirror image"] = pca.tolist()
     above = experiment.summarise(results)["above PCA/moco, features"]
     assert (above.value, above.low, above.high) == pytest.approx((0.01, 0.01, 0.01))
 
@@ -90,6 +94,28 @@ def test_ways_are_the_features_their_mirrored_sum_and_its_whitening(small_lfw):
     np.testing.assert_allclose(found["whitened"], cosine_scores(whitening.transform(summed(tested)), own), atol=1e-3)
 
 
+def test_beside_pca_each_half_of_a_method_is_added_to_the_same_half_of_pca(small_lfw, untrained):
+    faces, pairs = small_lfw
+    (experiment,) = EXPERIMENTS
+    results = compute(experiment, 3)
+    scores, same, fold = [], [], []
+    for half, folds in HALVES.items():
+        own = pairs.subset(np.isin(pairs.fold, folds))
+        train = faces.subset(~np.isin(faces.identity, faces.identity[np.concatenate([own.first, own.second])]))
+        embed = whitened_pca(train.images)
+        z = normalize(embed(faces.images) + embed(np.ascontiguousarray(faces.images[:, :, ::-1])))
+        by_pca = (z[own.first] * z[own.second]).sum(axis=1)
+        found = results["vicreg", 1, half]
+        assert found["same"] == own.same.tolist() and found["fold"] == own.fold.tolist()
+        scores.append(by_pca + found["scores"]["whitened"])
+        same.append(own.same)
+        fold.append(own.fold)
+    fold = np.concatenate(fold)
+    expected = lfw_view2(np.concatenate(scores), np.concatenate(same), fold, fold > 5).estimate
+    fused = experiment.summarise(results)[f"accuracy/vicreg, {FUSED}/seed 1"]
+    assert (fused.value, fused.low, fused.high) == pytest.approx((expected.value, expected.low, expected.high))
+
+
 def test_each_half_has_thresholds_of_its_own(small_lfw, untrained):
     """The scores of one half are moved: nothing changes."""
     (experiment,) = EXPERIMENTS
@@ -110,4 +136,4 @@ def test_a_seed_decides_the_start(small_lfw):
 
 def test_view1_is_judged_in_every_way(small_lfw, untrained):
     found = self_supervised.evaluate_view1("moco")
-    assert tuple(found) == WAYS and all(0.5 <= accuracy <= 1 for accuracy in found.values())
+    assert tuple(found) == (*WAYS, FUSED) and all(0.5 <= accuracy <= 1 for accuracy in found.values())

@@ -8,7 +8,7 @@ View 1 (``evaluate_view1``; ``TRIED``), before View 2 was run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from facelab.evaluation import (
     raw_pixels,
     whitened_pca,
 )
+from facelab.evaluation.baselines import Embed
 from facelab.evaluation.intervals import mean_interval
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.experiments.lfw.view2 import HALVES, exclude_people, load_cropped_lfw, training_rounds
@@ -46,6 +47,7 @@ COMPONENTS = 64  #: of the whitened features
 #: How embeddings of one network are compared: its features, those of the photograph and its mirror image added, and these
 #: whitened by the training half's.
 WAYS = ("features", "mirror image", "whitened")
+FUSED = "whitened, and PCA"  #: a further way: the sum of the cosines of whitened features and of ``PCA_MIRRORED``
 BASELINES = "baselines"  #: key of the cell that trains nothing
 PCA_MIRRORED = "whitened PCA, mirror image"  #: the best of it
 BESIDE = {"raw pixels": raw_pixels, "whitened PCA": whitened_pca}
@@ -59,10 +61,14 @@ TRIED = {
     "moco, 30 epochs: with the mirror image, and whitened to 32 (official pairs)": ["73.0/73.2", "76.4"],
     "vicreg, 15 epochs": ["72.0/71.7", "71.3/72.4", "74.3/73.1", "74.0/73.6", "72.5/73.2"],
     "vcl, 15 epochs": ["73.5/73.1", "76.1/75.1", "77.2/76.7", "76.9/76.7", "75.6/76.3"],
+    "simclr, vcl: whitened to 64, and the same with the cosines of whitened PCA added (3,614 wider pairs)": [
+        "75.8/76.7, 78.2/79.5",
+        "76.0/76.3, 78.4/78.1",
+    ],
 }
 
 #: way -> what is added to a name that a notebook shows
-_SHOWN = {"mirror image": "", "whitened": ", whitened"}
+_SHOWN = {"mirror image": "", "whitened": ", whitened", FUSED: f", {FUSED}"}
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,21 @@ def score_ways(method: Method, train: FaceSet, tested: FaceSet, pairs: Pairs) ->
     return {way: cosine_scores(rows, pairs) for way, rows in embeddings.items()}
 
 
+def score_pixels(
+    fit_on: Callable[[np.ndarray], Embed], train: FaceSet, tested: FaceSet, pairs: Pairs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of pairs of ``tested`` by what trains nothing, without and with the mirror image: float64 (M,) each.
+
+    Args:
+        fit_on: one of ``BESIDE``, shown the training photographs.
+        train, tested: disjoint.
+        pairs: rows of ``tested``.
+    """
+    embed = fit_on(train.images)
+    straight = embed(tested.images)
+    return cosine_scores(straight, pairs), cosine_scores(straight + embed(tested.mirrored().images), pairs)
+
+
 def _mirrored_features(method: Method, faces: FaceSet) -> tuple[np.ndarray, np.ndarray]:
     """Features of unit norm, and their sum with those of the mirror images, of unit norm again: float32 (N, D) each."""
     straight, mirrored = (
@@ -122,21 +143,23 @@ def _mirrored_features(method: Method, faces: FaceSet) -> tuple[np.ndarray, np.n
 
 
 def evaluate_view1(name: str, seed: int = 0) -> dict[str, float]:
-    """Accuracy of a method on the 1,000 pairs of View 1's test in each way, at the best threshold."""
+    """Accuracy of a method on the 1,000 pairs of View 1's test in each way, ``FUSED`` too, at the best threshold."""
     faces = load_cropped_lfw()
     pairs = lfw_pairs(faces, "dev-test")
     train = exclude_people(faces, pairs)
-    method = fit_embedder(train, name, seed)
+    method, asked = fit_embedder(train, name, seed), restrict_to_pairs(faces, pairs)
+    by_way = score_ways(method, train, *asked)
+    _, of_pca = score_pixels(whitened_pca, train, *asked)
     return {
         way: best_threshold(scores, pairs.same)[1]
-        for way, scores in score_ways(method, train, *restrict_to_pairs(faces, pairs)).items()
+        for way, scores in (by_way | {FUSED: by_way["whitened"] + of_pca}).items()
     }
 
 
 def grid(seeds: int) -> list[Cell]:
     """Every method on each half under every seed, and the baselines."""
     fixed = {"network": NETWORK, "views": asdict(VIEWS), "precision": BF16, "components": COMPONENTS}
-    cells = [Cell((BASELINES,), fixed)]
+    cells = [Cell((BASELINES,), fixed | {"scores": PCA_MIRRORED})]
     for seed in range(seeds):
         for name, recipe in RECIPES.items():
             settings = fixed | {"plan": asdict(recipe.plan), "options": recipe.options}
@@ -145,11 +168,16 @@ def grid(seeds: int) -> list[Cell]:
 
 
 def run(cell: Cell) -> Figures:
-    """One half: ``scores`` in each way, ``same`` and ``fold`` of its pairs; of the baselines name -> accuracy of each fold."""
+    """One half: ``scores`` in each way, ``same`` and ``fold`` of its pairs.
+
+    Of the baselines: ``folds``, name -> accuracy of each fold, and ``scores`` by ``PCA_MIRRORED``, half -> those of its pairs.
+    """
     faces = load_cropped_lfw()
     pairs = lfw_pairs(faces)
     if cell.key == (BASELINES,):
-        return {name: view2.folds.tolist() for name, view2 in evaluate_baselines(faces, pairs).items()}
+        view2, scores = evaluate_baselines(faces, pairs)
+        folds = {name: found.folds.tolist() for name, found in view2.items()}
+        return {"folds": folds, "scores": {half: own.tolist() for half, own in scores.items()}}
     name, seed, half = cell.key
     ((train, tested),) = training_rounds(faces, pairs, (HALVES[half],))
     own = pairs.subset(tested)
@@ -158,52 +186,60 @@ def run(cell: Cell) -> Figures:
     return {"scores": by_way, "same": own.same.tolist(), "fold": own.fold.tolist()}
 
 
-def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> dict[str, View2Result]:
-    """View 2 by halves of what trains nothing, as networks are compared: with the mirror image too, and whitened."""
+def evaluate_baselines(faces: FaceSet, pairs: Pairs) -> tuple[dict[str, View2Result], dict[str, np.ndarray]]:
+    """View 2 by halves of what trains nothing, as networks are compared: with the mirror image too, whitened, and ``FUSED``.
+
+    Returns:
+        By name; and of each half the cosines by ``PCA_MIRRORED``: float64 (M,).
+    """
     halves: dict[str, list[np.ndarray]] = defaultdict(list)
     parts = []
     for train, mask in training_rounds(faces, pairs):
         tested, own = restrict_to_pairs(faces, pairs.subset(mask))
         parts.append(own)
         for name, fit_on in BESIDE.items():
-            embed = fit_on(train.images)
-            straight = embed(tested.images)
-            halves[name].append(cosine_scores(straight, own))
-            halves[f"{name}, mirror image"].append(cosine_scores(straight + embed(tested.mirrored().images), own))
+            straight, mirrored = score_pixels(fit_on, train, tested, own)
+            halves[name].append(straight)
+            halves[f"{name}, mirror image"].append(mirrored)
         start = fit_embedder(train, "simclr", seed=0, epochs=0)
         for way, scores in score_ways(start, train, tested, own).items():
             halves[f"random network, {way}"].append(scores)
-    return {name: _join(parts, scores) for name, scores in halves.items()}
+        halves[f"random network, {FUSED}"].append(halves["random network, whitened"][-1] + halves[PCA_MIRRORED][-1])
+    by_half = dict(zip(HALVES, halves[PCA_MIRRORED], strict=True))
+    return {name: _join(parts, scores) for name, scores in halves.items()}, by_half
 
 
 def summarise(results: Results) -> dict[str, Metric]:
-    """``accuracy/METHOD, WAY``: mean over the seeds, and each seed's own over the folds; and the baselines, over the folds.
+    """``accuracy/METHOD, WAY``, also of ``FUSED``: mean over the seeds, and each seed's own over the folds; and the baselines,
+    over the folds.
 
     ``above PCA/METHOD, WAY``: by how much it is above ``PCA_MIRRORED``, paired by folds, each fold's mean over the seeds.
     """
+    untrained = results[(BASELINES,)]
     metrics = {
         f"accuracy/{name}": Metric.from_estimate(mean_interval(np.array(folds), "t over folds", "folds"))
-        for name, folds in results[(BASELINES,)].items()
+        for name, folds in untrained["folds"].items()
     }
     by_seed: dict[str, dict[int, View2Result]] = defaultdict(dict)
     for name, seed in dict.fromkeys(key[:2] for key in results if len(key) == 3):
-        parts = [figures for key, figures in results.items() if key[:2] == (name, seed)]
-        pairs = [_pairs_of(part) for part in parts]
+        parts = {key[2]: figures for key, figures in results.items() if key[:2] == (name, seed)}
+        pairs = [_pairs_of(part) for part in parts.values()]
         for way in WAYS:
-            by_seed[f"{name}, {way}"][seed] = _join(pairs, [np.array(part["scores"][way]) for part in parts])
+            by_seed[f"{name}, {way}"][seed] = _join(pairs, [np.array(part["scores"][way]) for part in parts.values()])
+        fused = [np.add(part["scores"]["whitened"], untrained["scores"][half]) for half, part in parts.items()]
+        by_seed[f"{name}, {FUSED}"][seed] = _join(pairs, fused)
     for row, found in by_seed.items():
         for seed, view2 in found.items():
             metrics[f"accuracy/{row}/seed {seed}"] = Metric.from_estimate(view2.estimate)
         metrics[f"accuracy/{row}"] = Metric.from_estimate(mean_over_seeds([view2.mean for view2 in found.values()]))
-        above = np.mean([view2.folds for view2 in found.values()], axis=0) - np.array(
-            results[(BASELINES,)][PCA_MIRRORED]
-        )
+        above = np.mean([view2.folds for view2 in found.values()], axis=0) - untrained["folds"][PCA_MIRRORED]
         metrics[f"above PCA/{row}"] = Metric.from_estimate(mean_interval(above, "t over folds", "folds"))
     return metrics
 
 
 def rows_to_show(record: Record) -> dict[str, dict[str, Metric]]:
-    """What a notebook shows: what trains nothing, and every method as it is and whitened; the mirror image is everywhere."""
+    """What a notebook shows: what trains nothing, and every method as it is, whitened and ``FUSED``; the mirror image is
+    everywhere."""
     untrained = {name: record.metrics[f"accuracy/{name}, mirror image"] for name in BESIDE}
     untrained |= {
         f"random network{end}": record.metrics[f"accuracy/random network, {way}"] for way, end in _SHOWN.items()
