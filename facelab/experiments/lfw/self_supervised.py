@@ -150,10 +150,8 @@ def evaluate_view1(name: str, seed: int = 0) -> dict[str, float]:
     method, asked = fit_embedder(train, name, seed), restrict_to_pairs(faces, pairs)
     by_way = score_ways(method, train, *asked)
     _, of_pca = score_pixels(whitened_pca, train, *asked)
-    return {
-        way: best_threshold(scores, pairs.same)[1]
-        for way, scores in (by_way | {FUSED: by_way["whitened"] + of_pca}).items()
-    }
+    by_way[FUSED] = by_way["whitened"] + of_pca
+    return {way: best_threshold(scores, pairs.same)[1] for way, scores in by_way.items()}
 
 
 def grid(seeds: int) -> list[Cell]:
