@@ -11,10 +11,13 @@ from pathlib import Path
 import hand_in_notebooks as hand_ins
 import psutil
 import pytest
-from hand_in_notebooks import GOOD, HOSTILE, ISSUE, body, notebook
+from hand_in_notebooks import CHECK, GOOD, HOSTILE, ISSUE, WRONG, body, notebook
 
+from facelab.grading import child
 from facelab.grading.apart import FORKS, can_isolate, run_apart
 from facelab.grading.child import Limits
+from facelab.grading.grades import Grader
+from facelab.grading.hand_ins import find_hand_ins
 from facelab.grading.judging import judge_answer
 
 pytestmark = pytest.mark.skipif(
@@ -76,6 +79,18 @@ def test_no_trick_is_graded_right(graded, student):
         assert first["state"] in ("error", "timeout")
     else:
         assert first["state"] == state and message in first["message"]
+
+
+def test_a_notebook_whose_answers_are_too_large_is_one_row_and_ends_no_grading(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "MOST_REPLY", 2000)  # bytes
+    data = f"DATA = {'x' * 3000!r}\n"
+    for student, cells in (("large", (data, body("return DATA") + CHECK)), ("other", (WRONG + CHECK,))):
+        (tmp_path / student).mkdir()
+        (tmp_path / student / "02.ipynb").write_text(notebook(*cells), encoding="utf-8")
+    grader = Grader(Limits(300, 2048), {}, isolated=False, hidden=())
+    (large,), (other, *_) = (rows for hand_in in find_hand_ins(tmp_path) for rows in grader.grade(hand_in))
+    assert (large.exercise, large.state) == ("", "error") and "answers are too large" in large.message
+    assert other.state == "wrong"
 
 
 def test_the_table_has_a_line_for_each_student(graded):

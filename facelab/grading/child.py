@@ -25,7 +25,8 @@ except ImportError:  # on Windows
 Send = Callable[[bytes], None]
 
 REPLY = 3  #: the file descriptor of the reply
-MOST_PROCESSES, MOST_REPLY = 32, 32 << 20  #: of an answer; bytes
+MOST_PROCESSES, MOST_REPLY = 32, 16 << 20  #: of an answer; bytes
+TOO_LONG = 72  #: exit code of a process whose reply would be longer
 _MOST_FILE = 256 << 20
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
@@ -82,7 +83,9 @@ def call(function: Callable[[dict, Send], None], argument: dict, limits: Limits,
 
     def send(reply: bytes) -> None:
         if os.getpid() == own:  # a fork of an answer comes here too
-            write(REPLY, secret + reply[: MOST_REPLY // 2] + secret)
+            if len(reply) > MOST_REPLY:  # half of it would be read as something that nobody said
+                leave(TOO_LONG)
+            write(REPLY, secret + reply + secret)
         leave(0)
 
     function(argument, send)

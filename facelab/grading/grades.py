@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from facelab.exercises import Prediction
 from facelab.exercises.registry import all_exercises
-from facelab.files import write_text
+from facelab.files import parse_json_object, write_text
 from facelab.grading.apart import Ending, run_apart
-from facelab.grading.child import Limits
+from facelab.grading.child import MOST_REPLY, TOO_LONG, Limits
 from facelab.grading.hand_ins import HandIn
 from facelab.grading.judging import judge_answer, read_notebook
 from facelab.terminal import printable
@@ -31,6 +30,7 @@ _JUDGED = {
 }
 _BEGINS_A_FORMULA = ("=", "+", "-", "@")
 _OUT_OF_TIME = -24  # SIGXCPU: the system counted the seconds
+_NONSENSE = "its process replied with something else than a finding"
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,10 @@ class Grader:
         """Rows of a file; none where another file than a notebook has nothing of the course."""
         notebook = str(path.relative_to(hand_in.root))
         ending = run_apart(read_notebook, {"path": str(path)}, self.limits)
-        found = json.loads(ending.reply) if ending.state == "replied" else {"problem": _why_silent(ending)[1]}
+        state, found = _read_reply(ending)
         if "problem" in found:
             if path.suffix.lower() != ".ipynb":
                 return []
-            state = _why_silent(ending)[0] if ending.state != "replied" else "error"
             return [Row(hand_in.student, notebook, "", "", state, found["problem"], round(ending.seconds, 2))]
         return [self._judge(hand_in.student, notebook, number, answer) for number, answer in found["answers"].items()]
 
@@ -118,12 +117,26 @@ class Grader:
         return Row(student, notebook, number, exercise.name, state, message, seconds, guess, measured, off)
 
 
+def _read_reply(ending: Ending) -> tuple[str, dict]:
+    """What ``read_notebook`` replied, after the state that its notebook gets where the reply names a problem."""
+    if ending.state != "replied":
+        state, problem = _why_silent(ending)
+        return state, {"problem": problem}
+    try:
+        return "error", parse_json_object(ending.reply)
+    except ValueError:
+        return "error", {"problem": _NONSENSE}
+
+
 def _verdict(ending: Ending) -> tuple[str, str, float | None]:
     """(state, message, value of a guess)."""
     if ending.state != "replied":
         return *_why_silent(ending), None
-    state, value, message = ending.reply.decode("utf-8", "replace").split("\n", 2)
-    return _JUDGED[state], message, float(value) if value else None
+    try:
+        state, value, message = ending.reply.decode("utf-8", "replace").split("\n", 2)
+        return _JUDGED[state], message, float(value) if value else None
+    except (ValueError, KeyError):  # an answer has found the function that replies, and has called it
+        return "error", _NONSENSE, None
 
 
 def _why_silent(ending: Ending) -> tuple[str, str]:
@@ -134,6 +147,8 @@ def _why_silent(ending: Ending) -> tuple[str, str]:
         return "memory", "stopped: it took more memory than is allowed (--memory)"
     if ending.state == "processes":
         return "error", "stopped: it started too many processes"
+    if ending.exit_code == TOO_LONG:
+        return "error", f"its answers are too large: more than {MOST_REPLY >> 20} MiB"
     if ending.exit_code is not None and ending.exit_code < 0:
         return "error", f"its process crashed (signal {-ending.exit_code})"
     return "error", f"its process ended with code {ending.exit_code} before the check was through"
