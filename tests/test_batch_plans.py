@@ -7,6 +7,7 @@ import pytest
 from batch_project import write_notebooks
 from commands import call
 from filelock import FileLock
+from photos import people
 
 from facelab.batches import attempts, task
 from facelab.batches.attempts import begin_attempt, is_running, note_failure, read_attempts
@@ -75,6 +76,16 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(monkeypatch, capsys, w
     assert call(monkeypatch, "batch", "make", "b", *words) == 1
     told = capsys.readouterr()
     assert said in told.err and told.err.count("\n") == 1 and not runs_root().exists()
+
+
+def test_a_data_set_under_two_spellings_of_its_path_is_named_twice(tmp_path, monkeypatch):
+    """They are one record: the results would count each seed twice."""
+    monkeypatch.chdir(tmp_path)
+    people(tmp_path / "faces", ann=2, bob=2)
+    batch = plan_batch("b", ["95", "97"], {}, datasets=["folder:faces", "orl"])
+    assert [own.parameters["dataset"] for own in batch.tasks] == 2 * [f"folder:{tmp_path / 'faces'}", "orl"]
+    with pytest.raises(BadParameterError, match=r"/faces' is named twice. Name each once"):
+        plan_batch("b", ["95"], {}, datasets=["folder:faces", "folder:./faces"])
 
 
 @pytest.mark.parametrize("name", ["", ".x", "a/b", "..", "a b", "x" * 65])

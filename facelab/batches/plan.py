@@ -123,21 +123,23 @@ def plan_batch(
                 f"A batch takes its {given}s from {option}.", f"Give {option} instead of -p {given}=."
             )
     numbers, sources = parse_seeds(seeds), find_sources(list(words))
-    if len(set(datasets)) < len(datasets):
-        twice = next(dataset for dataset in datasets if list(datasets).count(dataset) > 1)
-        raise BadParameterError(f"The data set {twice!r} is named twice.", "Name each once.")
     of_dataset = [{"dataset": dataset} for dataset in datasets] or [{}]
     size = len(sources) * len(of_dataset) * len(numbers)
     if size > _MOST_TASKS:
         raise BadParameterError(f"The batch would have {size:,} tasks.", f"Make several, of at most {_MOST_TASKS:,}.")
     tasks, located = [], set()
     for source in sources:
+        planned = set()
         for dataset in of_dataset:
             # the seed decides nothing of what is allowed but itself: one check serves for all
             run = notebooks.plan_source(source, {**values, **dataset, "seed": str(max(numbers))}, parse=True)
-            if run.parameters["dataset"] not in located:
+            read = run.parameters["dataset"]  # as in records: folder:faces and folder:./faces are one absolute path
+            if read in planned:
+                raise BadParameterError(f"The data set {read!r} is named twice.", "Name each once.")
+            planned.add(read)
+            if read not in located:
                 notebooks.prepare(run)
-                located.add(run.parameters["dataset"])
+                located.add(read)
             tasks += [Task(source.stem, run.parameters | {"seed": seed}) for seed in numbers]
     return Batch(name, tuple(tasks))
 
