@@ -17,6 +17,7 @@ from commands import call
 
 from facelab import labs
 from facelab.errors import BadParameterError
+from facelab.files import try_lock_folder
 from facelab.labs import batch, checkpoints, notebook
 from facelab.labs.build import notebook_from_source
 from facelab.labs.parameters import find_source, notebook_sources, resolve_parameters
@@ -90,6 +91,12 @@ class Batch:
         return read_record(runs_root() / "records" / "02_cnn_mlp" / "smoke-orl-wild-0.json")
 
 
+def kept_files() -> list[Path]:
+    """What lies below the folder of checkpoints, but for the locks."""
+    found = (runs_root() / "checkpoints").rglob("*")
+    return [path for path in found if path.is_file() and path.name != ".lock"]
+
+
 class Log:
     """What a kernel said: the number of its process, then each step."""
 
@@ -152,11 +159,11 @@ def test_it_makes_room_and_is_killed_and_ends_with_the_record_of_a_run_that_noth
     with contextlib.suppress(ProcessLookupError):  # it sees within a second that nobody listens, and ends
         os.kill(second.kernel, signal.SIGKILL)
     process.wait()
-    [kept] = (runs_root() / "checkpoints").rglob("last.ckpt")
+    assert "last.ckpt" in [path.name for path in kept_files()]
 
     third = begun.log(monkeypatch, "third")
     assert call(monkeypatch, *begun.words) == 0
-    assert not kept.exists() and not (runs_root() / "checkpoints").exists()
+    assert not kept_files()
     every = [(epoch, step) for epoch in range(2) for step in range(STEPS)]
     before, rest = first.steps + second.steps, third.steps
     assert before == every[: len(before)], "who makes room loses no step, and takes none twice"
@@ -269,4 +276,23 @@ def test_a_second_process_of_the_same_run_does_without(source):
     run = batch.plan_source(source, {}, parse=False)
     with checkpoints.notebook_checkpoints(run), checkpoints.notebook_checkpoints(run):
         assert notebook.CHECKPOINTS_VARIABLE not in os.environ
-    assert not runs_root().exists() or not list(runs_root().iterdir())
+    assert not kept_files()
+
+
+def test_the_checkpoints_of_a_run_that_begins_when_this_one_ends_are_left_alone(source, monkeypatch):
+    with contextlib.ExitStack() as next_run:
+
+        @contextlib.contextmanager
+        def lock_and_hand_over(folder):
+            with try_lock_folder(folder) as held:
+                yield held
+            next_run.enter_context(try_lock_folder(folder))
+            (folder / "theirs").mkdir()
+            (folder / "theirs" / "last.ckpt").touch()
+
+        monkeypatch.setattr(checkpoints, "try_lock_folder", lock_and_hand_over)
+        with checkpoints.notebook_checkpoints(batch.plan_source(source, {}, parse=False)):
+            own = Path(os.environ[notebook.CHECKPOINTS_VARIABLE])
+            own.mkdir()
+            (own / "last.ckpt").touch()
+        assert kept_files() == [own.parent / "theirs" / "last.ckpt"] and (own.parent / ".lock").exists()

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,10 +26,10 @@ def notebook_checkpoints(run: BatchRun) -> Iterator[None]:
     """Kernels that start within the block keep checkpoints: below ``runs/checkpoints``, apart for what decides the run.
 
     They are there for the next try where the block ends by an error, or the process is killed; else they are removed, and so
-    are those of the same run with other code. A second process that runs the same at once does without.
+    are those of the same run with other code. A second process that runs the same at once does without. The folder stays with
+    its lock: another process may be about to take it.
     """
-    root = runs_root() / "checkpoints"
-    folder = root / run.executed.relative_to(runs_root() / "notebooks").with_suffix("")
+    folder = runs_root() / "checkpoints" / run.executed.relative_to(runs_root() / "notebooks").with_suffix("")
     with try_lock_folder(folder) as held:
         os.environ.pop(CHECKPOINTS_VARIABLE, None)
         if held:
@@ -42,11 +42,8 @@ def notebook_checkpoints(run: BatchRun) -> Iterator[None]:
             yield
         finally:
             os.environ.pop(CHECKPOINTS_VARIABLE, None)
-    if held:
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # others have theirs there
-            folder.parent.rmdir()
-            root.rmdir()
+        if held:  # still: a run that gets the folder next may keep checkpoints under this very name
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _digest(run: BatchRun) -> str:
