@@ -1,6 +1,7 @@
 """The live log of a training: what a logger is told, and that a run which was stopped goes on in the same log."""
 
 import csv
+import itertools
 import warnings
 from collections import defaultdict
 
@@ -89,6 +90,30 @@ def test_a_resumed_run_goes_on_in_the_same_log(tmp_path, monkeypatch, kind, step
     fit(tiny_method(), tiny_faces(), PLAN, folder=cut, logger=new_logger(kind, cut), **MEASURED)
     assert READ[kind](cut) == READ[kind](whole)
     assert list(READ[kind](cut)["step/loss"]) == list(range(18))
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_a_start_that_is_killed_loses_no_epoch_before_it(tmp_path, monkeypatch, written):
+    """While the rows of earlier steps are written again: none of them yet, or only some."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    fit(tiny_method(), tiny_faces(), PLAN, folder=whole, logger=new_logger("csv", whole))
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at(patch, 9)
+        fit(tiny_method(), tiny_faces(), PLAN, folder=cut, logger=new_logger("csv", cut))
+    real, count = CSVLogger.log_metrics, itertools.count()
+
+    def dying(self, *args):
+        if next(count) == written:
+            self.save()
+            raise Stop
+        real(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(CSVLogger, "log_metrics", dying)
+        fit(tiny_method(), tiny_faces(), PLAN, folder=cut, logger=new_logger("csv", cut))
+    fit(tiny_method(), tiny_faces(), PLAN, folder=cut, logger=new_logger("csv", cut))
+    assert rows(cut) == rows(whole)
+    assert [path.name for path in cut.rglob("*.csv")] == ["metrics.csv"]
 
 
 @pytest.mark.parametrize("kind", READ)

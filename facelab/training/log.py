@@ -10,6 +10,7 @@ from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from facelab.errors import BadParameterError, nearest_name
 from facelab.extras import needs_extra
+from facelab.files import sync_path
 
 LOGGERS = {"tensorboard": TensorBoardLogger, "csv": CSVLogger}
 
@@ -74,17 +75,26 @@ class TrainingLog:
 
 
 def _keep_rows_before(logger: CSVLogger, step: int) -> None:
-    """Of a file that is there, the rows of earlier steps stay: Fabric's logger would begin with an empty one."""
-    path = Path(logger.log_dir) / "metrics.csv"
-    if not path.is_file():
-        return
-    with path.open(newline="", encoding="utf-8") as file:
+    """Of a file that is there, the rows of earlier steps stay: Fabric's logger would begin with an empty one.
+
+    Until the logger has written them again they lie beside its folder, where the next start finds them if this one is killed.
+    """
+    path = Path(logger.log_dir, "metrics.csv")
+    aside = path.parent.with_name(f"{path.parent.name}-before.csv")
+    if not aside.is_file():  # else a start was killed, and may have written some of the rows only
+        if not path.is_file():
+            return
+        path.replace(aside)
+    path.unlink(missing_ok=True)
+    with aside.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["step"]) < step]
-    path.unlink()
     for row in rows:
         number = int(row.pop("step"))
         logger.log_metrics({name: float(value) for name, value in row.items() if value}, number)
     logger.save()
+    if rows:
+        sync_path(path)
+    aside.unlink()
 
 
 def _hide_events_from(logger: TensorBoardLogger, step: int) -> None:
