@@ -206,6 +206,15 @@ def test_groups_have_statistics_of_their_own_and_keys_other_company():
     torch.testing.assert_close(method.queue, normalize(k))
 
 
+def test_no_photograph_is_normalised_by_itself():
+    method, sizes = tiny_contrastive(MoCo, queue=8, groups=8), []
+    method.backbone.register_forward_hook(lambda module, given, made: sizes.append(len(made)))
+    method.training_step(views_of(50), torch.zeros(50, dtype=torch.int64), torch.arange(50))
+    assert sizes == [7, 7, 6, 6, 6, 6, 6, 6]
+    with pytest.raises(BadParameterError, match="15 photographs in 8 groups .* batch of 16 or more"):
+        method.training_step(views_of(15), torch.zeros(15, dtype=torch.int64), torch.arange(15))
+
+
 @pytest.mark.parametrize("wrong", [{"queue": 0}, {"groups": 0}, {"momentum": 1.5}, {"momentum": -0.1}])
 def test_moco_refuses_what_it_cannot_be(wrong):
     with pytest.raises(BadParameterError, match="Give a queue"):

@@ -27,10 +27,10 @@ class MoCo(Method):
         queue: K, how many earlier keys are the negatives; need not be a multiple of the batch.
         momentum: m of the key encoder's moving average: key = m key + (1 - m) query after each step.
         temperature: of ``losses.info_nce``.
-        groups: the batch goes through each encoder in so many parts, each with batch statistics of its own, and the keys
-            in another order than the queries: on one device what shuffling over as many devices does. 1: one part, which
-            lets the statistics tell a query which keys came with it (section 3.3 of MoCo). In a training by several
-            processes the keys are shuffled over all of them, whatever ``groups`` is.
+        groups: the batch goes through each encoder in so many parts, each of two photographs or more and with batch
+            statistics of its own, and the keys in another order than the queries: on one device what shuffling over as many
+            devices does. 1: one part, which lets the statistics tell a query which keys came with it (section 3.3 of MoCo).
+            In a training by several processes the keys are shuffled over all of them, whatever ``groups`` is.
 
     Attributes:
         key_backbone, key_head: the key encoder; copies at the start, without gradient.
@@ -39,7 +39,8 @@ class MoCo(Method):
         pointer: int64 scalar, where the next key goes.
 
     Raises:
-        BadParameterError: a queue or groups below 1, a momentum outside 0 ... 1, or a temperature of 0 or less.
+        BadParameterError: a queue or groups below 1, a momentum outside 0 ... 1, or a temperature of 0 or less; in a training,
+            more groups than there are pairs of photographs in the batch of a process.
     """
 
     views = 2
@@ -104,7 +105,13 @@ class MoCo(Method):
         return F.normalize(keys[shuffle.argsort()].float())
 
     def _in_groups(self, encode: nn.Module, views: Tensor) -> Tensor:
-        return torch.cat([encode(part) for part in views.chunk(self.groups)])
+        """In parts as equal as can be; BadParameterError where one would be a photograph alone, normalised by itself."""
+        if self.groups > 1 and len(views) < 2 * self.groups:
+            raise BadParameterError(
+                f"{len(views)} photographs in {self.groups} groups leave one alone, without others for its batch statistics.",
+                f"Choose a batch of {2 * self.groups} or more for each process, or fewer groups.",
+            )
+        return torch.cat([encode(part) for part in views.tensor_split(self.groups)])
 
     @torch.no_grad()
     def _false_negatives(self, labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
