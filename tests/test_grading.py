@@ -16,7 +16,7 @@ from hand_in_notebooks import CHECK, GOOD, HOSTILE, ISSUE, WRONG, body, notebook
 from facelab.grading import child
 from facelab.grading.apart import FORKS, can_isolate, run_apart
 from facelab.grading.child import Limits
-from facelab.grading.grades import Grader
+from facelab.grading.grades import Grader, _why_silent
 from facelab.grading.hand_ins import find_hand_ins
 from facelab.grading.judging import judge_answer
 
@@ -131,6 +131,26 @@ def test_an_answer_ends_with_a_grader_that_is_killed(isolated, tmp_path):
     process.kill()
     process.wait()
     assert not psutil.wait_procs(children, timeout=60)[1]
+
+
+def take_all_seconds(argument: dict, send) -> None:
+    """On more cores than one an answer has them behind it before its time is up; here the system thinks so at once."""
+    import resource  # which Windows lacks
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    assert argument["seconds"] < soft < hard, "at the hard limit it would be killed without a word"
+    resource.setrlimit(resource.RLIMIT_CPU, (1, hard))
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_an_answer_that_has_used_up_its_seconds_is_a_timeout(isolated):
+    if isolated and not can_isolate(()):
+        pytest.skip("this system lets no process have namespaces of its own")
+    ending = run_apart(take_all_seconds, {"seconds": 600}, Limits(600, 512), isolated=isolated)
+    state, message = _why_silent(ending)
+    assert (ending.state, state) == ("silent", "timeout") and "(--seconds)" in message
 
 
 def test_where_no_process_can_be_forked_it_begins_anew():

@@ -188,6 +188,8 @@ def _fork_into_namespaces(home: Path, hidden: tuple[Path, ...]) -> None:
     pid = os.fork()
     if pid == 0:
         isolation.give_up_privileges()
+        # the first process of a namespace gets no signal that it has no function for: pid_namespaces(7)
+        signal.signal(signal.SIGXCPU, lambda number, frame: os._exit(128 + number))
         return
     isolation.die_with_parent()
     os.close(REPLY)

@@ -28,6 +28,7 @@ REPLY = 3  #: the file descriptor of the reply
 MOST_PROCESSES, MOST_REPLY = 32, 16 << 20  #: of an answer; bytes
 TOO_LONG = 72  #: exit code of a process whose reply would be longer
 _MOST_FILE = 256 << 20
+_SECONDS_TO_END = 5  # of the processor, after the signal
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
@@ -99,11 +100,14 @@ def _limit(limits: Limits) -> None:
     wanted = {"CORE": 0, "FSIZE": _MOST_FILE, "CPU": int(limits.seconds) + 2, "NPROC": MOST_PROCESSES}
     if sys.platform == "linux":
         wanted["DATA"] = psutil.Process().memory_info().data + (limits.megabytes << 20)
-    for name, most in wanted.items():
+    for name, soft in wanted.items():
         number = getattr(resource, f"RLIMIT_{name}")
-        hard = resource.getrlimit(number)[1]
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(number, (least, least))
+        # at the soft limit of its seconds a process gets SIGXCPU, which says why it ends; at the hard one it is just killed
+        hard = soft + _SECONDS_TO_END if name == "CPU" else soft
+        most = resource.getrlimit(number)[1]
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        resource.setrlimit(number, (soft, hard))
 
 
 def environment(home: Path) -> dict[str, str]:

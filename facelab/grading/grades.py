@@ -29,7 +29,7 @@ _JUDGED = {
     "memory": "memory",
 }
 _BEGINS_A_FORMULA = ("=", "+", "-", "@")
-_OUT_OF_TIME = -24  # SIGXCPU: the system counted the seconds
+_OUT_OF_TIME = (-24, 128 + 24)  # SIGXCPU, the system counted the seconds; and its exit code where answers run isolated
 _NONSENSE = "its process replied with something else than a finding"
 
 
@@ -141,7 +141,7 @@ def _verdict(ending: Ending) -> tuple[str, str, float | None]:
 
 def _why_silent(ending: Ending) -> tuple[str, str]:
     """State and message of a process that said nothing."""
-    if ending.state == "timeout" or ending.exit_code == _OUT_OF_TIME:
+    if ending.state == "timeout" or ending.exit_code in _OUT_OF_TIME:
         return "timeout", f"stopped after {ending.seconds:.0f} seconds (--seconds)"
     if ending.state == "memory":
         return "memory", "stopped: it took more memory than is allowed (--memory)"
