@@ -36,7 +36,7 @@ def vicreg(
         covariance_weight: nu; 1 in the paper.
 
     Returns:
-        ``Terms`` of scalars >= 0, float32 (float64 where z1 is).
+        ``VICRegTerms`` of scalars >= 0, float32 (float64 where z1 is).
 
     Raises:
         ValueError: the shapes differ, are not (N, D), or N < 2.
