@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -146,7 +147,8 @@ def test_nothing_runs_on_where_it_is_stopped(new_task, local, tmp_path):
 _SLURM = {
     "srun": "exit 1",
     "sbatch": 'cp "$1" {folder}/submission; if [ -f {folder}/full ]; then echo "sbatch: error: no room" >&2; exit 1; fi;'
-    " echo Submitted batch job 12",
+    ' grep -e --array= "$1" >> {folder}/arrays || echo no array >> {folder}/arrays;'
+    ' echo "Submitted batch job $((11 + $(wc -l < {folder}/arrays)))"',
     "squeue": 'if [ -f {folder}/silent ]; then exit 1; fi; echo "$@" >> {folder}/asked; cat {folder}/queue',
     "scancel": 'echo "$@" > {folder}/cancelled',
 }
@@ -209,6 +211,32 @@ def test_a_job_of_slurm_that_waits_is_waited_for_and_cancelled_where_this_is_sto
     assert (tmp_path / "cancelled").read_text() == "--quiet 12\n"
     told = sorted(capfd.readouterr().err.splitlines())
     assert told == ["Slurm lets jobs wait: JobHeldUser", "Slurm lets jobs wait: Resources"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "workers", "first", "then"),
+    [
+        (1001, 256, ["0-499%128", "0-500%128"], []),  # at 1000 a second array begins
+        (2500, 3, ["0-832%1", "0-832%1", "0-833%1"], []),
+        (7, 5, ["0-1%2", "0-1%2", "0-2%1"], []),
+        (7, 2, ["0-1%1", "0-1%1"], ["0-2%2"]),
+        (7, 100, ["0-1%2", "0-1%2", "0-2%3"], []),
+    ],
+)
+def test_arrays_of_slurm_share_the_workers(slurm, tmp_path, monkeypatch, calls, workers, first, then):
+    """Slurm knows none of these jobs, so that all that are submitted have ended at the first look."""
+    monkeypatch.setattr(jobs, "_GONE_SECONDS", 0)
+    monkeypatch.setattr(jobs, "_ARRAY", 3 if calls == 7 else 1000)
+    (tmp_path / "queue").touch()
+
+    def arrays() -> list[str]:
+        return [line.partition("--array=")[2] for line in (tmp_path / "arrays").read_text().splitlines()]
+
+    with contextlib.closing(run_jobs([partial(abs, -3)] * calls, replace(slurm, workers=workers))) as ends:
+        found = [next(ends).index]
+        assert sorted(arrays()) == first
+        found += [end.index for end in ends]
+    assert sorted(arrays()) == sorted(first + then) and sorted(found) == list(range(calls))
 
 
 def test_jobs_of_slurm_can_be_left_alone(slurm, tmp_path):

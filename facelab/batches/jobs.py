@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 import time
@@ -45,7 +46,7 @@ class Engine:
     Attributes:
         kind: ``local``, ``slurm``, or ``debug``: one after the other in this process.
         folder: where submitit keeps calls, results and the output of each job; of a cluster, on a disk that all nodes share.
-        workers: jobs at a time.
+        workers: jobs at a time, over all arrays.
         name: of the jobs, as Slurm shows them.
         minutes: time limit of a job; None: ``SLURM_MINUTES`` in Slurm, none elsewhere.
         sbatch: further options of sbatch, by their long names: ``{"partition": "gpu", "mem": "8G"}``.
@@ -156,21 +157,26 @@ def run_jobs(calls: Sequence[Callable[[], object]], engine: Engine) -> Generator
     executor = _make_executor(engine)
     if engine.kind == "debug":
         for index, call in enumerate(calls):
-            yield _outcome(index, _submit(executor, [call])[0])
+            yield _outcome(index, _submit(executor, [call], 1)[0])
         return
-    queue, waiting = (SlurmQueue() if engine.kind == "slurm" else None), deque(enumerate(calls))
+    queue = SlurmQueue() if engine.kind == "slurm" else None
+    parts = deque(_parts(len(calls), 1 if queue is None else _ARRAY))
+    # arrays of Slurm know nothing of each other: each gets its share of the workers, and where these are fewer, some wait here
+    shares: dict[range, int] = {}
     jobs: dict[int, Job] = {}
     since: dict[int, float] = {}  # when it was first seen to be in no queue
     try:
-        while waiting or jobs:
-            while waiting and (queue is not None or len(jobs) < engine.workers):
-                part = [waiting.popleft() for _ in range(min(len(waiting), _ARRAY if queue is not None else 1))]
-                submitted = _submit(executor, [call for _, call in part])
-                jobs |= dict(zip((index for index, _ in part), submitted, strict=True))
+        while parts or jobs:
+            while parts and (free := engine.workers - sum(shares.values())) > 0:
+                share = min(len(parts[0]), math.ceil(free / len(parts)))
+                part = parts.popleft()
+                jobs |= dict(zip(part, _submit(executor, [calls[index] for index in part], share), strict=True))
+                shares[part] = share
             for index, job in list(jobs.items()):
                 if (end := _look(index, job, queue, since)) is not None:
                     del jobs[index]
                     yield end
+            shares = {part: share for part, share in shares.items() if any(index in jobs for index in part)}
             time.sleep(_LOOK_SECONDS)
     finally:
         if queue is None:
@@ -178,6 +184,12 @@ def run_jobs(calls: Sequence[Callable[[], object]], engine: Engine) -> Generator
                 end_local_job(int(job.job_id))
         elif jobs and not engine.leave:
             cancel_jobs([job.job_id for job in jobs.values()])
+
+
+def _parts(calls: int, most: int) -> list[range]:
+    """Indices of calls in parts of at most so many, as equal as can be: each is submitted at once."""
+    count = math.ceil(calls / most)
+    return [range(calls * part // count, calls * (part + 1) // count) for part in range(count)]
 
 
 def _look(index: int, job: Job, queue: SlurmQueue | None, since: dict[int, float]) -> JobEnd | None:
@@ -227,7 +239,6 @@ def _make_executor(engine: Engine) -> Executor:
         executor.update_parameters(
             time=minutes,
             signal_delay_s=delay,
-            array_parallelism=engine.workers,
             job_name=engine.name,
             srun_args=[f"--cpus-per-task={cores}"] if cores else [],
             additional_parameters={"requeue": True, **engine.sbatch},
@@ -242,12 +253,13 @@ def _make_executor(engine: Engine) -> Executor:
         ) from error
 
 
-def _submit(executor: Executor, calls: Sequence[Callable[[], object]]) -> list[Job]:
-    """Jobs of these calls; several at once become one array."""
+def _submit(executor: Executor, calls: Sequence[Callable[[], object]], workers: int) -> list[Job]:
+    """Jobs of these calls; several at once become one array, of which so many run at a time."""
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # of sbatch, which is in the error too
             if len(calls) == 1:
                 return [executor.submit(calls[0])]
+            executor.update_parameters(array_parallelism=workers)
             with executor.batch():
                 return [executor.submit(call) for call in calls]
     except RuntimeError as error:  # every error of submitit is one
