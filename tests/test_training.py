@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from scipy.stats import chisquare
 from tiny import tiny_contrastive, tiny_faces, tiny_margin, tiny_method
 
@@ -131,6 +133,23 @@ def test_resumes_the_best_epoch_too(tmp_path, monkeypatch):
     assert history.series("validation") == scores
 
 
+def test_resumes_the_scale_of_the_loss_too(tmp_path, monkeypatch):
+    """Under 16-mixed Fabric scales the loss, and a step that overflows is lost: the first ones here, and whenever it grows."""
+
+    def fabric() -> Fabric:
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=3)
+        return Fabric(accelerator="cpu", devices=1, plugins=MixedPrecision("16-mixed", "cpu", scaler))
+
+    whole, resumed, first, last = tiny_method(), tiny_method(seed=9), fabric(), fabric()
+    fit(whole, tiny_faces(), PLAN, fabric=first)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at(patch, 13)
+        fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path, checkpoint_seconds=0, fabric=fabric())
+    fit(resumed, tiny_faces(), PLAN, folder=tmp_path, fabric=last)
+    assert last.strategy.precision.state_dict() == first.strategy.precision.state_dict()
+    assert_same(weights(resumed), weights(whole))
+
+
 def test_validation_decides_the_weights_and_sees_evaluation_mode():
     modes = []
 
@@ -229,10 +248,12 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
 
 
 def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path):
-    """It has no hash of its content."""
+    """It has no hash of its content, and nothing of the precision."""
     first, second = tiny_method(), tiny_method(seed=9)
     fit(first, tiny_faces(), PLAN, folder=tmp_path)
-    torch.save(load_tensors(tmp_path / "last.ckpt")[0], tmp_path / "last.ckpt")
+    content, _ = load_tensors(tmp_path / "last.ckpt")
+    del content["precision"]
+    torch.save(content, tmp_path / "last.ckpt")
     fit(second, tiny_faces(), PLAN, folder=tmp_path)
     assert_same(weights(first), weights(second))
 

@@ -108,8 +108,8 @@ class Checkpoint:
         self._started = self._written = time.monotonic()
 
     def read(self) -> Position:
-        """The position to go on from, weights, optimiser and what follows in torch's random numbers put back; the start where
-        there is no checkpoint.
+        """The position to go on from, weights, optimiser, scale of the loss and torch's random numbers put back; the
+        start where there is no checkpoint.
 
         Raises:
             TrainingError: the checkpoint is damaged, or that of another run, and not in a scratch folder.
@@ -144,6 +144,8 @@ class Checkpoint:
             self.optimizer.load_state_dict(state["optimizer"])
         for monitor, said in zip(self._monitors, state.get("monitors", ()), strict=False):
             monitor.load_state_dict(said)
+        if state.get("precision"):  # none in checkpoints of earlier versions, and of precisions that keep nothing
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
         if "random" in state:
             torch.set_rng_state(state["random"])
         return Position(**state["position"] | {"history": History(**state["history"])})
@@ -187,6 +189,7 @@ class Checkpoint:
             "history": asdict(position.history),
             "monitors": [monitor.state_dict() for monitor in self._monitors],
             "random": torch.get_rng_state(),
+            "precision": self.fabric.strategy.precision.state_dict(),  # how 16-mixed scales the loss
         }
         save_tensors(state, self.path)
         self._written = time.monotonic()
