@@ -17,6 +17,7 @@ from facelab.cropping.manifest import NO_FACE, OK, Manifest
 from facelab.datasets.output_tree import count_of, remove_files, some_names
 from facelab.datasets.split_tree import split_tree
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
+from facelab.files import lock_folder
 
 
 class Bright(WholeFrame):
@@ -411,6 +412,31 @@ def test_a_manifest_without_hashes_is_of_another_version(root):
     path.write_text(json.dumps(settings))
     with pytest.raises(BadParameterError, match=r"other settings \(version\)"):
         crop(root)
+
+
+# ---- two at a time
+
+
+@both
+def test_the_files_that_another_process_writes_there_are_left_alone(root, make):
+    make(root)
+    written_now = root / "out" / "ann" / ".9.png-abcd_123.partial"
+    written_now.parent.mkdir(exist_ok=True)
+    written_now.write_bytes(b"half")
+    command = "facelab crop" if make is crop else "facelab split"
+    with lock_folder(root / "out", command), pytest.raises(FacelabError, match=f"in use by another {command}"):
+        make(root)
+    assert written_now.exists()
+    assert make(root).foreign_files == () and not written_now.exists()  # the lock is no file of the tree
+
+
+@both
+def test_a_folder_that_is_refused_gets_no_lock(root, make):
+    (root / "mine").mkdir()
+    (root / "mine" / "thesis.doc").write_text("mine")
+    with pytest.raises(BadParameterError, match="something else|not a split of ours"):
+        make(root, out="mine")
+    assert os.listdir(root / "mine") == ["thesis.doc"]
 
 
 # ---- where and what nobody meant

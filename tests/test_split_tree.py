@@ -39,10 +39,11 @@ def hash_of(name: str) -> int:
 
 
 def state(root: Path) -> dict[str, str]:
+    """Files but for the lock, which stays behind, and their hashes."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != ".lock"
     }
 
 

@@ -55,15 +55,34 @@ class Row:
     crop_sha256: str = ""
 
 
+def is_begun(folder: Path, settings: dict[str, object]) -> bool:
+    """Whether a folder holds crops that were made with these settings; otherwise it is empty, or not there.
+
+    Args:
+        folder: the output folder.
+        settings: what decides the crops.
+
+    Raises:
+        BadParameterError: it holds something else, or crops made with other settings.
+    """
+    begun = folder / SETTINGS
+    if begun.is_file():
+        _check_same(folder, _settings(begun), _with_version(settings))
+        return True
+    if not is_empty(folder):
+        raise BadParameterError(f"{folder} holds something else than crops.", "Name a new or an empty folder.")
+    return False
+
+
 class Manifest:
-    """The rows of one output folder, on disk as they are added.
+    """The rows of one output folder, on disk as they are added. Who writes them holds the lock of the folder.
 
     Args:
         folder: the output folder; made if it is not there.
         settings: what decides the crops. A folder begun with other settings is refused.
 
     Raises:
-        BadParameterError: the folder holds something else, or crops made with other settings.
+        BadParameterError: as for ``is_begun``.
         FacelabError: the folder cannot be written.
     """
 
@@ -71,15 +90,10 @@ class Manifest:
         self.folder = folder
         self.rows: dict[str, Row] = {}
         self._stream: TextIO | None = None
-        settings = settings | {"version": _VERSION}
-        begun = folder / SETTINGS
-        if begun.is_file():
-            self._same(_settings(begun), settings)
+        if is_begun(folder, settings):
             self._read()
-        elif not is_empty(folder):
-            raise BadParameterError(f"{folder} holds something else than crops.", "Name a new or an empty folder.")
         else:
-            write_json(begun, settings)
+            write_json(folder / SETTINGS, _with_version(settings))
 
     def __enter__(self) -> Manifest:
         with self._writing():
@@ -130,18 +144,6 @@ class Manifest:
                 "Free some space or check the rights of the folder.",
             ) from error
 
-    def _same(self, begun: dict[str, object], settings: dict[str, object]) -> None:
-        if begun.get("source", settings.get("source")) != settings.get("source"):
-            raise BadParameterError(
-                f"{self.folder} was begun with the photographs of another folder, {begun['source']!r}.",
-                "Name a new folder.",
-            )
-        changed = [key for key in settings if begun.get(key) != settings[key]]
-        if changed:
-            raise BadParameterError(
-                f"{self.folder} was begun with other settings ({', '.join(changed)}).", "Name a new folder."
-            )
-
     def _read(self) -> None:
         """The rows as they were written; a line that was not (torn by a kill, or damaged) is left out, and done again."""
         try:
@@ -167,6 +169,20 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return NO_STAMP
     return found.st_size, found.st_mtime_ns
+
+
+def _with_version(settings: dict[str, object]) -> dict[str, object]:
+    return settings | {"version": _VERSION}
+
+
+def _check_same(folder: Path, begun: dict[str, object], settings: dict[str, object]) -> None:
+    if begun.get("source", settings.get("source")) != settings.get("source"):
+        raise BadParameterError(
+            f"{folder} was begun with the photographs of another folder, {begun['source']!r}.", "Name a new folder."
+        )
+    changed = [key for key in settings if begun.get(key) != settings[key]]
+    if changed:
+        raise BadParameterError(f"{folder} was begun with other settings ({', '.join(changed)}).", "Name a new folder.")
 
 
 def _settings(path: Path) -> dict[str, object]:

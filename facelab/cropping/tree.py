@@ -28,6 +28,7 @@ from facelab.cropping.manifest import (
     UNREADABLE,
     Manifest,
     Row,
+    is_begun,
     stamp,
 )
 from facelab.datasets.decode import decode, read_photograph
@@ -45,7 +46,7 @@ from facelab.datasets.output_tree import (
 )
 from facelab.datasets.trees import NO_SUFFIX, no_usable_photograph, walk
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic_write, sync_tree
+from facelab.files import atomic_write, lock_folder, sync_tree
 from facelab.progress import progress_bar
 
 MAX_WORKERS = 256
@@ -127,7 +128,7 @@ def crop_tree(
     Raises:
         BadParameterError: one folder lies in the other, ``out_dir`` holds something else, or an impossible size or margin.
         DataMissingError: ``in_dir`` is not a folder or holds no photograph.
-        FacelabError: ``out_dir`` cannot be written (disk full).
+        FacelabError: ``out_dir`` cannot be written (disk full), or another process writes there now.
         KeyboardInterrupt: after the photographs under way were finished.
     """
     in_dir, out_dir = Path(in_dir), Path(out_dir)
@@ -137,28 +138,30 @@ def crop_tree(
     found = _look(in_dir, out_dir)
     hidden = entries_out_of_sight(in_dir, [file for file, fault in found.items() if fault])
     settings = _settings(in_dir, detector, size, margin)
-    with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
-        crops = {file: crop_name(file) for file, fault in found.items() if not fault}
-        unused = {file: _unused_row(file, fault) for file, fault in found.items() if fault}
-        for row in unused.values():
-            _note(manifest, row, crops, hidden)
-        done = {file for file in crops if manifest.is_done(file, in_dir / file)}
-        mended = {file: fault for file in sorted(done) if (fault := manifest.crop_fault(file))}
-        todo = [file for file in crops if file not in done or file in mended]
-        crops_of = _in_batches(
-            pool, lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), todo, 16 * workers
-        )
-        with progress_bar("cropping", len(todo)) as progress:
-            for row in crops_of:
-                if row.stamp == NO_STAMP:
-                    hidden.add(row.file)
-                    unused[row.file] = row
+    is_begun(out_dir, settings)  # refused before the lock, which is a file in the folder
+    with lock_folder(out_dir, "facelab crop"):
+        with Manifest(out_dir, settings) as manifest, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
+            crops = {file: crop_name(file) for file, fault in found.items() if not fault}
+            unused = {file: _unused_row(file, fault) for file, fault in found.items() if fault}
+            for row in unused.values():
                 _note(manifest, row, crops, hidden)
-                progress.advance()
-        leftovers, foreign = _leftovers(manifest, found, hidden, prune)
-        rows = tuple(unused.get(file) or manifest.rows[file] for file in sorted(found))
-    if todo:
-        sync_tree(out_dir)
+            done = {file for file in crops if manifest.is_done(file, in_dir / file)}
+            mended = {file: fault for file in sorted(done) if (fault := manifest.crop_fault(file))}
+            todo = [file for file in crops if file not in done or file in mended]
+            crops_of = _in_batches(
+                pool, lambda file: _crop_one(in_dir, out_dir, file, detector, size, margin), todo, 16 * workers
+            )
+            with progress_bar("cropping", len(todo)) as progress:
+                for row in crops_of:
+                    if row.stamp == NO_STAMP:
+                        hidden.add(row.file)
+                        unused[row.file] = row
+                    _note(manifest, row, crops, hidden)
+                    progress.advance()
+            leftovers, foreign = _leftovers(manifest, found, hidden, prune)
+            rows = tuple(unused.get(file) or manifest.rows[file] for file in sorted(found))
+        if todo:
+            sync_tree(out_dir)
     return CropReport(rows, len(crops) - len(todo), tuple(mended.items()), leftovers, prune, foreign)
 
 

@@ -30,7 +30,7 @@ from facelab.datasets.output_tree import (
 )
 from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic_write, read_json_object, remove_partials, sync_tree, write_json
+from facelab.files import atomic_write, lock_folder, read_json_object, remove_partials, sync_tree, write_json
 from facelab.whole_numbers import check_seed
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
@@ -91,30 +91,33 @@ def split_tree(
     Raises:
         DataMissingError: ``in_dir`` is not there or holds no photograph that can be read.
         BadParameterError: an impossible percentage or seed, one folder inside the other, or ``out_dir`` holds something else.
-        FacelabError: the disk is full, or ``out_dir`` cannot be written.
+        FacelabError: the disk is full, ``out_dir`` cannot be written, or another process writes there now.
     """
     source, target = Path(os.path.realpath(in_dir)), Path(os.path.realpath(out_dir))
     check_output(Path(out_dir))
     _check_request(source, target, percent_train, seed)
     people, digests, rejected, hidden = _look_for_people(source, target)
-    begun, earlier = _read_earlier_split(target)
-    kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
-    _add_kept(kept, people, digests)
-    copies = _plan_copies(people, digests, kept, percent_train, seed)
-    check_apart(source, target, copies)
-    manifest = _as_csv(copies)
-    settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
-    settings["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
-    old = sorted(earlier.keys() - copies.keys())
-    _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
-    remove_partials(target)
-    removed = [copy for copy in old if not file_fault(target / copy, earlier[copy])]
-    remove_files(target, removed)
-    write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
-    faults = _copy_missing(source, target, copies)
-    with atomic_write(target / MANIFEST) as partial:
-        partial.write_bytes(manifest)
-    damaged, duplicates = _look(target, copies)
+    _read_earlier_split(target)  # refused before the lock, which is a file in the folder
+    with lock_folder(target, "facelab split"):
+        begun, earlier = _read_earlier_split(target)
+        kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
+        _add_kept(kept, people, digests)
+        copies = _plan_copies(people, digests, kept, percent_train, seed)
+        check_apart(source, target, copies)
+        manifest = _as_csv(copies)
+        settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
+        settings["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
+        old = sorted(earlier.keys() - copies.keys())
+        _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
+        remove_partials(target)
+        removed = [copy for copy in old if not file_fault(target / copy, earlier[copy])]
+        remove_files(target, removed)
+        write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
+        faults = _copy_missing(source, target, copies)
+        with atomic_write(target / MANIFEST) as partial:
+            partial.write_bytes(manifest)
+        damaged, duplicates = _look(target, copies)
+        foreign = set(files_below(target)) - {*copies, MANIFEST, SETTINGS}
     train_count = sum(_part_and_file(copy)[0] == "train" for copy in copies)
     return TreeSplit(
         train_count=train_count,
@@ -127,7 +130,7 @@ def split_tree(
         mended_copies=tuple((copy, fault) for copy, fault in faults.items() if earlier.get(copy) == copies[copy]),
         kept_copies=tuple(sorted(kept)),
         removed_copies=tuple(removed),
-        foreign_files=tuple(sorted(set(files_below(target)) - {*copies, MANIFEST, SETTINGS})),
+        foreign_files=tuple(sorted(foreign)),
     )
 
 
