@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 from facelab.datasets import load
 from facelab.datasets.folds import contiguous_folds, folds_of_people
-from facelab.datasets.pair_files import stored_pairs
+from facelab.datasets.pair_files import read_listed_pairs, stored_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, people_by_pairs
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import lfw_view2, measurable_fmrs, tmr_at_fmr, wilson
@@ -140,6 +140,20 @@ def test_folds_of_a_list_without_them_share_nobody(tree, tmp_path):
     again = folds_of_people(pairs, found.person, folds=3, seed=0)
     other = folds_of_people(pairs, found.person, folds=3, seed=1)
     assert np.array_equal(again.fold, pairs.fold) and not np.array_equal(other.fold, pairs.fold)
+
+
+@pytest.mark.parametrize("begin", ["", "\n", ";;\n", "sep=;\n"])
+@pytest.mark.parametrize("header", ["first;second;same", '"same";"first";"second"'])
+def test_a_table_is_known_however_it_begins(tree, tmp_path, begin, header):
+    path, columns = tmp_path / "list.csv", header.replace('"', "").split(";")
+    rows = [("p00/p00_0001.png", "p00/p00_0002.png", "1"), ("p00/p00_0001.png", "p01/p01_0001.png", "0")]
+    lines = (dict(zip(("first", "second", "same"), row, strict=True)) for row in rows)
+    text = begin + header + "\n" + "\n".join(";".join(line[column] for column in columns) for line in lines)
+    faces = load(f"folder:{tree}", 8)
+    for separator in ";,\t" if "sep" not in begin else ";,\t|":
+        path.write_text(text.replace(";", separator))
+        found = read_listed_pairs(path, faces)
+        assert (found.first.tolist(), found.second.tolist(), found.same.tolist()) == ([0, 0], [1, 4], [True, False])
 
 
 def test_where_people_cannot_be_kept_apart_there_are_none():

@@ -59,10 +59,7 @@ def read_lfw_pairs(path: Path | str) -> NamedPairs:
             first line says; it names the line.
     """
     path = Path(path)
-    lines = [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip(" \t;,")]
-    count = None
-    if lines and TELLS_SEPARATOR.match(lines[0][1]):
-        lines.pop(0)  # which of them it is, is seen line by line
+    lines, count = _numbered_lines(path), None
     if lines and (head := _COUNT.fullmatch(lines[0][1].replace('"', ""))):
         count = [int(number) for number in head.groups() if number]
         lines.pop(0)
@@ -128,7 +125,8 @@ def read_listed_pairs(path: Path, faces: FaceSet) -> Pairs:
     Raises:
         DataMissingError, BadParameterError, FacelabError: as these two.
     """
-    names = re.split("[,;\t]", next(iter(read_lines(path))))
+    lines = _numbered_lines(path)
+    names = re.split(r"[,;\t|]", lines[0][1]) if lines else []
     if "first" in (name.strip(' "') for name in names):
         return read_pair_table(path, faces)
     return find_rows(read_lfw_pairs(path), faces)
@@ -170,6 +168,12 @@ def stored_pairs(faces: FaceSet, table: str = "orl") -> Pairs:
         DataMissingError: a photograph of the list is not in the set.
     """
     return read_pair_table(project_data("pairs", f"{table}.csv"), faces)
+
+
+def _numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that say something, and their numbers from 1: without empty ones, and one that only names the separator."""
+    lines = [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip(" \t;,")]
+    return lines[1:] if lines and TELLS_SEPARATOR.match(lines[0][1]) else lines
 
 
 def _fields(line: str) -> list[str]:

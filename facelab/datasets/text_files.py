@@ -146,7 +146,8 @@ def _split_lines(path: Path, text: str, columns: Sequence[str]) -> tuple[str, li
     skipped = 0
     if told := TELLS_SEPARATOR.match(text):
         text, skipped = text[told.end() :], 1
-    separator = told[1] if told else _separator(text.partition("\n")[0], columns)
+    header = next((line for line in io.StringIO(text) if line.strip(f" \n{_SEPARATORS}")), text)  # empty ones may precede it
+    separator = told[1] if told else _separator(header, columns)
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     lines = []
     try:
