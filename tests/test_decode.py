@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import photos
 import pytest
@@ -64,6 +65,22 @@ def test_a_bad_file_is_refused_with_its_reason(kind):
     data, reason = BAD[kind]
     with pytest.raises(BadImageError, match=reason):
         decode(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm", ".jp2"])
+def test_colours_of_16_bits_are_refused_and_not_cut_to_8(suffix):
+    """A dark scan, whose upper 8 bits say next to nothing; with the same values in 8 bits it is a photograph as any other."""
+    dark = cv2.cvtColor(GOOD, cv2.COLOR_RGB2BGR)
+    for deep in (dark.astype(np.uint16), dark.astype(np.uint16) * 257):
+        with pytest.raises(BadImageError, match="channels have 16 bits"):
+            decode(cv2.imencode(suffix, deep)[1].tobytes())
+    assert decode(cv2.imencode(suffix, dark)[1].tobytes()).mean() == pytest.approx(GOOD.mean(), abs=1)
+
+
+def test_opaque_alpha_does_not_hide_16_bits():
+    deep = np.full((8, 8, 4), 65535, np.uint16)
+    with pytest.raises(BadImageError, match="channels have 16 bits"):
+        decode(cv2.imencode(".png", deep)[1].tobytes())
 
 
 def test_the_reason_is_the_same_each_time_it_is_given():

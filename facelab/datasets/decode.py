@@ -19,11 +19,11 @@ from PIL import Image, UnidentifiedImageError
 
 from facelab.datasets.faceset import RejectedFile
 from facelab.datasets.pgm import undo_line_ends
-from facelab.datasets.photo_formats import is_heic, readable_formats, without_metadata
+from facelab.datasets.photo_formats import bits_per_channel, is_heic, readable_formats, without_metadata
 from facelab.errors import BadImageError
 
 #: raised when a change here changes pixels, or which photographs can be used, so that every cache is made anew
-VERSION = 3
+VERSION = 4
 MAX_PIXELS = 64_000_000  #: a decoded photograph larger than this is refused before its pixels are unpacked
 MAX_BYTES = 256 * 2**20  #: a file larger than this is no photograph (three bytes a pixel are less), and is not read
 
@@ -89,8 +89,8 @@ def decode(data: bytes, channels: int = 3) -> np.ndarray:
         uint8 (H, W, channels).
 
     Raises:
-        BadImageError: empty, truncated, not an image, larger than ``MAX_PIXELS``, or in a colour mode (CMYK, 16 bit,
-            with transparent pixels) whose conversion to 8-bit RGB would be a guess.
+        BadImageError: empty, truncated, not an image, larger than ``MAX_PIXELS``, with more than 8 bits a channel, or in a
+            colour mode (CMYK, with transparent pixels) whose conversion to 8-bit RGB would be a guess.
     """
     if not data:
         raise BadImageError("The file is empty.", "Get it again.")
@@ -112,6 +112,8 @@ def _decode(data: bytes, channels: int) -> np.ndarray:
                 raise BadImageError(f"{image.width}x{image.height} pixels is too large.", "Scale it down.")
             if image.mode not in _PLAIN + _WITH_ALPHA:
                 raise BadImageError(f"Its colour mode is {image.mode}.", "Save it as 8-bit grey or RGB.")
+            if (bits := bits_per_channel(image, data)) > 8:
+                raise BadImageError(f"Its channels have {bits} bits.", "Save it as 8-bit grey or RGB.")
             image.load()  # first: EXIF may stand behind the pixels, and Pillow itself turns TIFF upright
             upright = _without_alpha(_turn_upright(image))
             pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))

@@ -7,7 +7,7 @@ import struct
 import zlib
 from contextlib import suppress
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 #: The kinds that are read, as Pillow calls them; it opens others as well, such as PostScript, which are no photographs.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "WEBP", "GIF", "TIFF", "JPEG2000", "AVIF", "HEIF")
@@ -33,6 +33,30 @@ def is_heic(data: bytes) -> bool:
         return False
     length = min(int.from_bytes(data[:4], "big"), 256)
     return any(data[start : start + 4] in _HEIC_BRANDS for start in range(8, length, 4))
+
+
+def bits_per_channel(image: Image.Image, data: bytes) -> int:
+    """How many bits of a file are one sample of a channel, in the formats where these may be more than 8.
+
+    Pillow reads colours of 16 bits as if they had 8: without a word it drops the lower ones, which are nearly all that a dark
+    scan has. AVIF and HEIF count as 8: their 10 or 12 bits, as phones write them, are meant for a screen as 8 are.
+
+    Args:
+        image: as Pillow has opened it; its pixels are not unpacked yet.
+        data: the bytes of the file.
+    """
+    if image.format == "PNG":
+        return data[24]  # of its first chunk, IHDR
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,)))
+    if image.format == "PPM":
+        decoding = image.tile[0][3]  # with the greatest value, where that is another one than 255
+        return 16 if isinstance(decoding, tuple) and decoding[1] > 255 else 8
+    if image.format == "JPEG2000":
+        size = data.find(b"\xff\x4f\xff\x51")  # the segment SIZ, with three bytes for each channel
+        channels = int.from_bytes(data[size + 40 : size + 42], "big")
+        return 1 + max(depth & 0x7F for depth in data[size + 42 : size + 42 + 3 * channels : 3])
+    return 8
 
 
 def without_metadata(data: bytes) -> bytes:
