@@ -146,7 +146,8 @@ def _split_lines(path: Path, text: str, columns: Sequence[str]) -> tuple[str, li
     skipped = 0
     if told := TELLS_SEPARATOR.match(text):
         text, skipped = text[told.end() :], 1
-    header = next((line for line in io.StringIO(text) if line.strip(f" \n{_SEPARATORS}")), text)  # empty ones may precede it
+    lines_with_words = (line for line in io.StringIO(text) if line.strip(f" \n{_SEPARATORS}"))
+    header = next(lines_with_words, text)
     separator = told[1] if told else _separator(header, columns)
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     lines = []
