@@ -283,16 +283,28 @@ def _label(value: object) -> object:
 
 
 def summarize_over_seeds(records: list[Record]) -> pd.DataFrame:
-    """Mean and 95 % interval (Student's t) of each metric over records that differ in their seed.
+    """Mean and 95 % interval (Student's t) of each metric over records that differ in their seed alone.
+
+    Records that differ in another parameter, such as the preset or the data set, are told apart. The hashes of their data are
+    not asked: the seed may draw who is for training and who for the test. Of several records of one seed the newest counts,
+    since a run that is made again says nothing new.
 
     Returns:
-        Columns name, metric, value (the mean), low, high, n (seeds); the interval is NaN below three seeds.
+        Columns name, parameters (those in which records of this name differ, as text), metric, value (the mean), low, high,
+        n (seeds); the interval is NaN below three seeds.
     """
-    table = leaderboard(records)
+    settings: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Record]] = {}
+    for record in sorted(records, key=lambda record: record.created):
+        texts = {key: json.dumps(value, sort_keys=True) for key, value in record.parameters.items()}
+        seed = texts.pop("seed", "")
+        settings.setdefault((record.name, tuple(sorted(texts.items()))), {})[seed] = record
     rows = []
-    for (name, metric), group in table.groupby(["name", "metric"], sort=False):
-        values = group["value"].tolist()
-        estimate = mean_over_seeds(values) if len(values) >= 3 else None
-        low, high = (estimate.low, estimate.high) if estimate else (math.nan, math.nan)
-        rows.append([name, metric, float(group["value"].mean()), low, high, len(values)])
-    return pd.DataFrame(rows, columns=["name", "metric", "value", "low", "high", "n"])
+    for (name, parameters), by_seed in settings.items():
+        alike = set.intersection(*(set(other) for other_name, other in settings if other_name == name))
+        label = ", ".join(f"{key}={text}" for key, text in parameters if (key, text) not in alike)
+        for metric, group in leaderboard(list(by_seed.values())).groupby("metric", sort=False):
+            values = group["value"].tolist()
+            estimate = mean_over_seeds(values) if len(values) >= 3 else None
+            low, high = (estimate.low, estimate.high) if estimate else (math.nan, math.nan)
+            rows.append([name, label, metric, float(group["value"].mean()), low, high, len(values)])
+    return pd.DataFrame(rows, columns=["name", "parameters", "metric", "value", "low", "high", "n"])

@@ -49,6 +49,25 @@ def test_leaderboard_and_seeds(tmp_path):
     assert summary["n"] == 3
 
 
+def test_only_runs_that_differ_in_their_seed_become_one_mean():
+    laptop = [make(seed, value) for seed, value in enumerate((0.7, 0.8, 0.9))]
+    made_again = make(2, 0.6)
+    paper, lfw = make(0, 0.1), make(0, 0.2)
+    paper.parameters["preset"], lfw.parameters["dataset"] = "paper", "lfw"
+    for minute, record in enumerate([*laptop, paper, lfw, made_again]):
+        record.created = f"2026-01-01T00:0{minute}:00+00:00"
+        record.data = {"train": {"sha256": str(record.parameters["seed"])}}  # whom the seed has drawn
+    table = records.summarize_over_seeds([made_again, *laptop, paper, lfw])  # in whatever order they are found
+    found = {row.parameters: (round(row.value, 9), row.n) for row in table.itertuples()}
+    assert found == {
+        'dataset="orl", preset="laptop"': (0.7, 3),
+        'dataset="orl", preset="paper"': (0.1, 1),
+        'dataset="lfw", preset="laptop"': (0.2, 1),
+    }
+    assert records.summarize_over_seeds(laptop)["parameters"].tolist() == [""]
+    assert records.summarize_over_seeds([]).empty
+
+
 def test_broken_records_are_named(tmp_path):
     for text in ("", "{", "[]", json.dumps({"schema": 1}), json.dumps({"schema": 99, "metrics": {}})):
         path = tmp_path / "broken.json"

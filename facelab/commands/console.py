@@ -42,7 +42,7 @@ def print_metrics(frame: pd.DataFrame) -> None:
     """
     import pandas as pd
 
-    keys = [key for key in ("name", "preset", "dataset", "seed", "seconds") if key in frame]
+    keys = [key for key in ("name", "preset", "dataset", "parameters", "seed", "seconds") if key in frame]
     one_run = [*keys, "created"] if "created" in frame else keys
     for run_of, runs in frame.groupby(one_run, sort=False, dropna=False):
         console.print(", ".join(f"{k} {v}" for k, v in zip(keys, run_of, strict=False) if v != ""), style="bold")
