@@ -117,9 +117,6 @@ def test_the_current_folder_is_not_pulled_from_under_ones_feet(tmp_path, monkeyp
 def test_a_full_disk_leaves_what_was_there(folder, monkeypatch, where):
     before = contents(folder)
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     if where == "write_bytes":
         monkeypatch.setattr(model_folder.Path, "write_bytes", full)
     else:  # the second of the two: the old folder is away, the new one not yet there
@@ -130,6 +127,67 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch, where):
     monkeypatch.undo()
     assert str(folder) in str(error.value) and contents(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def what_a_kill_leaves(call, owner, name, monkeypatch, place):
+    """Export, and copy the disk as it is just before the ``call``-th call of a function: as a kill at this moment leaves it."""
+    real, calls = getattr(owner, name), []
+
+    def copy_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == call:
+            shutil.copytree(place, place.with_name("left"))
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, copy_first)
+        export_model(stored_method(), place / "model", labels=list("abcd"))
+    return place.with_name("left")
+
+
+@pytest.fixture
+def place(good, tmp_path):
+    """A folder with an earlier export and nothing else."""
+    shutil.copytree(good, tmp_path / "place" / "model")
+    return tmp_path / "place"
+
+
+def test_killed_between_the_two_renames_the_earlier_export_comes_back(good, place, monkeypatch):
+    left = what_a_kill_leaves(2, os, "rename", monkeypatch, place)
+    assert not (left / "model").exists()
+    monkeypatch.setattr(model_folder.Path, "write_bytes", full)
+    with pytest.raises(FacelabError, match="No space left"):
+        export_model(stored_method(), left / "model")
+    assert contents(left / "model") == contents(good) and os.listdir(left) == ["model"]
+
+
+@pytest.mark.parametrize(("call", "owner", "name"), [(5, model_folder.Path, "write_bytes"), (2, os, "rename")])
+def test_what_a_kill_leaves_is_removed_by_the_next_export(place, monkeypatch, call, owner, name):
+    left = what_a_kill_leaves(call, owner, name, monkeypatch, place)
+    assert len(list(left.rglob(LABELS))) == (name == "rename")
+    hidden = [path for path in left.iterdir() if path.name != "model"]
+    assert [path.stat().st_mode & 0o777 for path in hidden] == [0o700]
+    export_model(stored_method(), left / "model")
+    assert os.listdir(left) == ["model"] and load_model(left / "model").labels is None
+
+
+def test_two_exports_to_one_folder_do_not_mix(place, monkeypatch):
+    real, calls = model_folder.Path.write_bytes, []
+
+    def another_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            with pytest.raises(FacelabError, match="model is being written by another facelab export"):
+                export_model(stored_method(), place / "model")
+        return real(*arguments)
+
+    monkeypatch.setattr(model_folder.Path, "write_bytes", another_first)
+    export_model(stored_method("margin"), place / "model")
+    assert load_model(place / "model").dimension == 7 and os.listdir(place) == ["model"]
 
 
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):

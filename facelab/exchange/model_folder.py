@@ -6,11 +6,11 @@ handed on with the names of its classes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +23,7 @@ from facelab.exchange.exported_model import MODEL_TYPE, SCHEMA, ExportedModel, e
 from facelab.exchange.model_card import model_card, was_edited
 from facelab.exchange.onnx_file import onnx_bytes, onnx_difference
 from facelab.extras import needs_extra
-from facelab.files import make_folder, read_json_object, sync_path, sync_tree
+from facelab.files import make_folder, read_json_object, sync_path, sync_tree, try_lock_folder
 from facelab.methods import StoredMethod, load_method
 from facelab.methods.description import BROKEN
 from facelab.paths import user_path
@@ -65,7 +65,8 @@ def export_model(
 
     Raises:
         BadParameterError: the folder cannot be one, or a parameter does not belong to the method.
-        FacelabError: the folder holds something else, it cannot be written, a package is missing, or no stored method is there.
+        FacelabError: the folder holds something else, it cannot be written, another process writes it now, a package is
+            missing, or no stored method is there.
     """
     with needs_extra("Exporting", "exchange"):
         from safetensors.torch import save
@@ -259,31 +260,53 @@ def _is_ours(folder: Path) -> bool:
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A folder to write to; it takes the place of ``folder`` when the block ends without an error.
 
+    It is made in a hidden folder beside, whose name is always the same: there the next export to ``folder`` finds what a
+    killed process left, puts back an earlier export that was moved away, and removes the rest.
+
     Raises:
-        FacelabError: the disk is full or the place cannot be written; ``folder`` is as it was before.
+        FacelabError: the disk is full or the place cannot be written; ``folder`` is as it was before. Or another process
+            exports to it now.
     """
     target = Path(os.path.realpath(folder))
-    work = None
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]  # of names as long as can be, too
+    work = target.with_name(f".facelab-export-{digest}")
+    fresh, earlier = work / "new", work / "old"
     try:
-        make_folder(target.parent)
-        work = Path(tempfile.mkdtemp(prefix=".facelab-export-", dir=target.parent))
-        fresh, earlier = work / "new", work / "old"
-        fresh.mkdir()
-        yield fresh
-        sync_tree(fresh)
-        try:
-            if target.exists():
-                os.rename(target, earlier)
-            os.rename(fresh, target)
-        finally:
-            if earlier.exists() and not target.exists():
-                os.rename(earlier, target)
-        sync_path(target.parent)
+        make_folder(work, mode=0o700)  # labels are the names of people
+        with try_lock_folder(work) as held:
+            if not held:
+                raise FacelabError(
+                    f"{folder} is being written by another facelab export.",
+                    "Wait until that one has ended, or name another folder.",
+                )
+            try:
+                _put_back(earlier, target)
+                _remove(fresh, earlier)
+                fresh.mkdir()
+                yield fresh
+                sync_tree(fresh)
+                try:
+                    if target.exists():
+                        os.rename(target, earlier)
+                    os.rename(fresh, target)
+                finally:
+                    _put_back(earlier, target)
+                sync_path(target.parent)
+            finally:
+                _remove(fresh, earlier, work)  # the lock, which is in it, last
     except OSError as error:
         raise FacelabError(
             f"{folder} cannot be written ({error.strerror or error}).",
             "Free some space, or check the rights of its place.",
         ) from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_back(earlier: Path, target: Path) -> None:
+    """Give an export that was moved away its place again, where no new one has taken it."""
+    if earlier.exists() and not target.exists():
+        os.rename(earlier, target)
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
