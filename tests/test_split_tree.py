@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -12,8 +15,9 @@ import numpy as np
 import pytest
 
 from facelab.datasets import split_tree as module
+from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.split_tree import split_tree
-from facelab.errors import BadParameterError, DataMissingError
+from facelab.errors import BadParameterError, DataMissingError, FacelabError
 
 PINNED = ["5.png", "7.png", "9.png"]  # what the generator gives, on every machine
 
@@ -239,3 +243,34 @@ def test_a_photograph_that_cannot_be_read_is_named_and_its_earlier_copy_stays(tr
     with pytest.raises(DataMissingError, match="17 were rejected, the first 'Ann/0.png': It cannot be read"):
         split_tree(tree, tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_half_a_million_photographs_need_no_memory_to_be_compared(tmp_path: Path, monkeypatch):
+    """The peak is less than a third of what the small pictures take; the pairs are those of all pictures in memory."""
+    monkeypatch.setattr("facelab.datasets.near_duplicates._CHUNK", 16)
+    copies = [f"{'train' if shot % 3 else 'test'}/Ann/{shot:03}.{'png' if shot % 2 else 'jpg'}" for shot in range(300)]
+    images = {"train": [], "test": []}
+    for shot, copy in enumerate(copies):
+        data = cv2.imencode(Path(copy).suffix, photograph(shot // 2 * 2))[1]  # two of each picture
+        (tmp_path / copy).parent.mkdir(parents=True, exist_ok=True)
+        data.tofile(tmp_path / copy)
+        images[copy.split("/")[0]].append(module.resize(module.decode(data.tobytes()), 64))
+    tracemalloc.start()
+    try:
+        damaged, found = module._look(tmp_path, copies)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300 * 64 * 64 * 3 / 3
+    parts = {part: [copy for copy in copies if copy.startswith(part)] for part in images}
+    pairs = near_duplicates(np.stack(images["train"]), np.stack(images["test"]))
+    expected = [(parts["train"][first], parts["test"][second]) for first, second in pairs]
+    assert len(expected) >= 90 and damaged == ()
+    assert found == tuple((first.split("/", 1)[1], second.split("/", 1)[1]) for first, second in expected)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_no_room_for_the_comparison_is_one_line(tree: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
+    with pytest.raises(FacelabError, match="out cannot be written .No space left on device.* Free some space"):
+        split_tree(tree, tmp_path / "out")

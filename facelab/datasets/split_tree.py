@@ -7,15 +7,17 @@ import hashlib
 import io
 import os
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from facelab.datasets.decode import center_square, decode, read_photograph, resize
-from facelab.datasets.near_duplicates import near_duplicates
+from facelab.datasets.near_duplicates import SIDE, near_duplicates, thumbnails
 from facelab.datasets.output_tree import (
     check_apart,
     check_output,
@@ -29,7 +31,7 @@ from facelab.datasets.output_tree import (
     source_name,
 )
 from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
-from facelab.errors import BadImageError, BadParameterError, DataMissingError
+from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
 from facelab.files import atomic_write, lock_folder, read_json_object, remove_partials, sync_tree, write_json
 from facelab.whole_numbers import check_seed
 
@@ -307,19 +309,37 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _look(target: Path, copies: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture."""
-    damaged = []
-    files, images = {"train": [], "test": []}, {"train": [], "test": []}
-    for copy in copies:
-        part, file = _part_and_file(copy)
-        try:
-            image = resize(center_square(decode(_read_copy(target / copy))), _SIZE)
-        except BadImageError as error:
-            damaged.append((file, error.problem))
-            continue
-        files[part].append(file)
-        images[part].append(image)
-    if not images["train"] or not images["test"]:
-        return tuple(damaged), ()
-    found = near_duplicates(np.stack(images["train"]), np.stack(images["test"]))
-    return tuple(damaged), tuple((files["train"][first], files["test"][second]) for first, second in found)
+    """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture.
+
+    What is compared lies in a file beside the copies until they are all there, 4 KB of each: in memory half a million
+    photographs would be 2 GB.
+
+    Raises:
+        FacelabError: there is no room for it.
+    """
+    files, damaged, train_count = [], [], 0
+    try:
+        with tempfile.TemporaryFile(dir=target) as small:
+            for copy in sorted(copies, key=lambda copy: _part_and_file(copy)[0] != "train"):  # those of train first
+                part, file = _part_and_file(copy)
+                try:
+                    image = resize(center_square(decode(_read_copy(target / copy))), _SIZE)
+                except BadImageError as error:
+                    damaged.append((file, error.problem))
+                    continue
+                small.write(thumbnails(image[None]).tobytes())
+                files.append(file)
+                train_count += part == "train"
+            small.flush()
+            found = _duplicates(small, len(files), train_count)
+    except OSError as error:
+        raise FacelabError(f"{target} cannot be written ({error.strerror or error}).", "Free some space.") from error
+    return tuple(sorted(damaged)), tuple((files[first], files[train_count + second]) for first, second in found)
+
+
+def _duplicates(small: BinaryIO, count: int, train_count: int) -> Iterable[tuple[int, int]]:
+    """(Row of train, row of test) that show one picture, of a file of ``count`` thumbnails, those of train first."""
+    if not 0 < train_count < count:
+        return ()
+    pictures = np.memmap(small, np.float32, "r", shape=(count, SIDE, SIDE, 1))
+    return near_duplicates(pictures[:train_count], pictures[train_count:])
