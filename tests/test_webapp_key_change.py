@@ -57,9 +57,21 @@ class CutOff(Exception):
     """Power is lost."""
 
 
+def put_on_a_stick(settings, place):
+    """Move the key to a folder of its own, and leave a link to it; that folder."""
+    stick = place / "stick"
+    stick.mkdir()
+    shutil.move(settings.key_file, stick / "the key")
+    settings.key_file.symlink_to(stick / "the key")
+    return stick
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
 @pytest.mark.parametrize("moment", ["key", "sealing", "sealed", "in place"])
-def test_a_change_of_the_key_that_is_cut_off_is_finished_or_undone(tmp_path, monkeypatch, moment):
+def test_a_change_of_the_key_that_is_cut_off_is_finished_or_undone(tmp_path, monkeypatch, moment, is_linked):
     settings = begin(tmp_path, "Ann")
+    if is_linked:
+        put_on_a_stick(settings, tmp_path)
     old, following = settings.key_file.read_bytes(), next_key_file(settings.key_file)
 
     def cut_off(*_):
@@ -79,7 +91,7 @@ def test_a_change_of_the_key_that_is_cut_off_is_finished_or_undone(tmp_path, mon
     assert following.exists() == (moment != "in place")
     assert closed_values(settings) == [] and names_in(settings) == ["Ann"]
     assert (settings.key_file.read_bytes() == old) == (moment in ("key", "sealing"))
-    assert not following.exists()
+    assert not following.exists() and settings.key_file.is_symlink() == is_linked
     change_key(settings)
     assert closed_values(settings) == []
 
@@ -165,11 +177,7 @@ def test_the_key_of_two_databases_is_not_changed_for_one(tmp_path):
 
 def test_a_key_behind_a_link_is_changed_where_it_lies(tmp_path):
     settings = begin(tmp_path, "Ann")
-    stick = tmp_path / "stick"
-    stick.mkdir()
-    old = settings.key_file.read_bytes()
-    shutil.move(settings.key_file, stick / "the key")
-    settings.key_file.symlink_to(stick / "the key")
+    old, stick = settings.key_file.read_bytes(), put_on_a_stick(settings, tmp_path)
     change_key(settings)
     assert settings.key_file.is_symlink() and [path.name for path in stick.iterdir()] == ["the key"]
     assert settings.key_file.read_bytes() != old and closed_values(settings) == []

@@ -127,8 +127,10 @@ def finish_key_change(key_file: Path, folder: Path) -> None:
             for path in (following, key_file):
                 with suppress(FacelabError, FileNotFoundError):
                     check_key(database, read_vault(path))
-                    path.replace(key_file.resolve())
-                    following.unlink(missing_ok=True)
+                    if path == following:
+                        following.replace(key_file.resolve())
+                    else:  # it lies where it belongs; a link would be moved over the key that it leads to
+                        following.unlink()
                     remove_partial_keys(key_file)
                     sync_path(following.parent)
                     return
