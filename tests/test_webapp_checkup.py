@@ -7,6 +7,8 @@ import pytest
 from faceid import sface
 from kept_accounts import add, begin, change_by_hand, counter, database, names_in, opened, spoil_an_index
 
+from facelab.webapp.trusted_time import NEWEST_TIME
+
 DAY = 86_400
 
 
@@ -50,10 +52,10 @@ def test_what_a_purge_is_said_to_remove_is_what_it_removes(tmp_path, facelab):
         now = store.read_clock().clock
         for name, days in (("Old", 95), ("Older", 120), ("Soon", 70), ("New", 1)):
             store._clock = lambda days=days: now - days * DAY
-            store.accept_clock()
+            store.write_value(NEWEST_TIME, now - days * DAY)
             add(vault, store, name)
         store._clock = lambda: now
-        store.accept_clock()
+        store.write_value(NEWEST_TIME, now)
     assert lines_of_check(facelab)["purge"].startswith("accounts idle for 90 days: 2 now, 3 by ")
     assert names_in(settings) == ["Older", "Old", "Soon", "New"]  # still
     with opened(settings) as (_, store):

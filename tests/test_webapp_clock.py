@@ -8,7 +8,7 @@ import pytest
 from faceid import FakeClock, new_service
 
 from facelab.errors import FacelabError
-from facelab.webapp.account_store import AccountStore
+from facelab.webapp.account_store import _WRITTEN_TIMES, AccountStore
 from facelab.webapp.database import DATABASE_FILE
 from facelab.webapp.trusted_time import NEWEST_TIME
 
@@ -25,6 +25,12 @@ def outcomes(store: AccountStore) -> list[tuple[str, str]]:
     return store._rows("SELECT event, outcome FROM audit WHERE event = 'purge'")
 
 
+def pass_a_day(service, clock: FakeClock) -> None:
+    """So that nobody's time is the newest one, which the rows of an unbelieved clock have."""
+    clock.now += DAY
+    assert service.purge() == 0
+
+
 @pytest.fixture
 def store(tmp_path, clock):
     store = AccountStore(tmp_path, clock)
@@ -36,7 +42,10 @@ def store(tmp_path, clock):
     ("days", "where"), [(100, "100 days ahead of"), (-10_000, "10000 days behind"), (31, "31 days")]
 )
 def test_a_jump_of_the_clock_deletes_nobody_and_is_told(store, clock, days, where):
-    account, right = add(store, "ann"), clock.now
+    account = add(store, "ann")
+    clock.now += DAY
+    assert store.purge(90, 365) == 0
+    right = clock.now
     clock.now += days * DAY
     for _ in range(2):  # and stays so: a wrong clock does not become right by being seen
         with pytest.raises(FacelabError, match=f"{where}.*{int(days > 90)} of them by this clock.*--clock-is-right"):
@@ -82,6 +91,7 @@ def test_a_clock_that_is_set_by_seconds_is_no_fault(store, clock):
 def test_a_long_pause_is_confirmed_at_a_start(tmp_path, clock, caplog):
     service = new_service(tmp_path, clock=clock)
     add(service.store, "ann")
+    pass_a_day(service, clock)
     service.close()
     clock.now += 100 * DAY
     service = new_service(tmp_path, clock=clock)
@@ -90,6 +100,39 @@ def test_a_long_pause_is_confirmed_at_a_start(tmp_path, clock, caplog):
     service = new_service(tmp_path, clock=clock, clock_is_right=True)
     assert not service.store.has_name("ann") and outcomes(service.store)[-1] == ("purge", "ok")
     service.close()
+
+
+def test_who_came_while_the_clock_was_not_believed_is_not_idle_once_it_is(tmp_path, clock, caplog):
+    service = new_service(tmp_path, clock=clock)
+    old, ann = add(service.store, "old"), add(service.store, "ann")
+    pass_a_day(service, clock)
+    service.close()
+    clock.now += 100 * DAY
+    service = new_service(tmp_path, clock=clock)
+    assert "2 of them by this clock" in caplog.text
+    bob = add(service.store, "bob")
+    service.store.record_event("log_in", "ok", ann, b"seen")
+    service.purge()
+    assert "1 of them by this clock" in caplog.text
+    service.close()
+    service = new_service(tmp_path, clock=clock, clock_is_right=True)
+    store = service.store
+    assert store.find_account(old) is None and len(store.seen_frames(ann)) == 1
+    assert store.find_account(ann).last_login == store.find_account(bob).created == clock.now
+    for _ in range(90):
+        clock.now += DAY
+        assert store.purge(90, 365) == 0
+    clock.now += DAY
+    assert store.purge(90, 365) == 2
+    service.close()
+
+
+def test_every_time_in_the_database_is_among_those_that_are_set_right(store):
+    tables = [name for (name,) in store._rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = [
+        (table, row[1]) for table in tables for row in store._rows(f"PRAGMA table_info({table})") if row[2] == "REAL"
+    ]
+    assert sorted(columns) == sorted(_WRITTEN_TIMES)
 
 
 @pytest.mark.parametrize("damaged", ["noon", b"\x00", 1e300, -1.0, float("inf")])

@@ -24,6 +24,7 @@ _ACCOUNT = (
     f"id, CAST(name AS TEXT), CAST(key AS TEXT), {readable_time('created')}, {readable_time('last_login')}, "
     "CAST(consent AS TEXT), findable, CAST(factor AS TEXT)"
 )
+_WRITTEN_TIMES = (("accounts", "created"), ("accounts", "last_login"), ("seen", "time"), ("audit", "time"))
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,8 @@ class AccountStore(SeenTable):
         with self._counted_change() as change:
             reading = read_time(change, self._clock)
             clock, now = reading.clock, reading.trusted
-            idle = "FROM accounts WHERE coalesce(last_login, created) < ?"
+            last_seen = "coalesce(last_login, created)"
+            idle = f"FROM accounts WHERE {last_seen} < ?"
             if reading.is_plausible:
                 change.execute("DELETE FROM audit WHERE time < ?", (now - DAY * audit_days,))
                 gone = change.execute(f"DELETE {idle}", (now - DAY * idle_days,)).rowcount
@@ -268,21 +270,34 @@ class AccountStore(SeenTable):
                 for _ in range(gone):
                     add_event(change, now, "purge", "ok", None)
             else:
-                gone = change.execute(f"SELECT count(*) {idle}", (clock - DAY * idle_days,)).fetchone()[0]
+                query = (
+                    f"SELECT count(*) {idle} AND {last_seen} IS NOT ?"  # who came since is not: see ``accept_clock``
+                )
+                gone = change.execute(query, (clock - DAY * idle_days, reading.newest)).fetchone()[0]
                 add_event(change, now, "purge", "wrong_clock", None)
         if not reading.is_plausible:
             raise FacelabError(
                 f"{reading.fault} in {self.path}: idle accounts stay, {gone} of them by this clock.",
-                "Set the clock; if it is right, start once with --clock-is-right.",
+                "Set the clock; if it is right, start once with --clock-is-right, which deletes them.",
             )
         if gone or forgotten:
             self._erase_copies()
         return gone
 
     def accept_clock(self) -> None:
-        """Take the clock's time for right, however far it is from the newest that was seen."""
+        """Take the clock's time for right, however far it is from the newest that was seen.
+
+        As long as it was not believed, everything was written with the newest time: who signed up or logged in then would look
+        idle now. Whatever has exactly that time gets the clock's.
+        """
         with self._change() as change:
-            accept_time(change, self._clock())
+            reading = read_time(change, self._clock)
+            if not reading.is_plausible:
+                for table, column in _WRITTEN_TIMES:
+                    change.execute(
+                        f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (reading.clock, reading.newest)
+                    )
+            accept_time(change, reading.clock)
 
 
 def _account(row: tuple) -> Account:
