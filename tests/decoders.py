@@ -10,7 +10,7 @@ from facelab.webapp.frames import decode_frame
 
 
 def obedient_decode(data: bytes) -> np.ndarray:
-    """A photograph as it is, unless it says HANG, SPIN, CRASH, LEAVE, STARVE, STARVE IN C, RAISE or LOADED."""
+    """A photograph as it is, unless it says HANG, SPIN, CRASH, LEAVE, STARVE, LARGE, FLAT, RAISE or LOADED."""
     if b"HANG" in data:
         time.sleep(3600)
     if b"SPIN" in data:  # in C, with the interpreter's lock held
@@ -21,12 +21,16 @@ def obedient_decode(data: bytes) -> np.ndarray:
         os._exit(0)
     if b"STARVE" in data:
         return np.ones(2**31, np.uint8)
+    if b"LARGE" in data:
+        return np.zeros((2500, 2000, 3), np.uint8)
+    if b"FLAT" in data:  # of the right shape, and not of three channels
+        return decode_frame(data)[:, :, 0]
     if b"RAISE" in data:
         raise ZeroDivisionError("a fault of the decoder")
     if b"LOADED" in data:
         import sys
 
-        return np.full((64, 64, 3), "torch" in sys.modules, np.uint8)
+        return np.full((80, 80, 3), "torch" in sys.modules, np.uint8)
     return decode_frame(data)
 
 

@@ -58,7 +58,7 @@ def test_the_largest_photograph_fits_into_the_memory(obedient):
             assert one.decode(data).shape == (976, 4096, 3)
 
 
-@pytest.mark.parametrize("word", [b"HANG", b"SPIN", b"CRASH", b"LEAVE", b"STARVE", b"RAISE"])
+@pytest.mark.parametrize("word", [b"HANG", b"SPIN", b"CRASH", b"LEAVE", b"STARVE", b"LARGE", b"FLAT", b"RAISE"])
 def test_a_file_that_harms_its_decoder_is_refused_and_the_next_is_read(obedient, word, capfd):
     if word == b"STARVE" and sys.platform != "linux":
         pytest.skip("memory is limited on Linux alone")

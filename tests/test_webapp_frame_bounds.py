@@ -33,6 +33,23 @@ def with_segments(filler: bytes) -> bytes:
     return whole[:2] + filler + whole[2:]
 
 
+def jpeg_size(marker: int, height: int, width: int) -> bytes:
+    """A segment that holds a size, of three colours."""
+    return bytes((0xFF, marker)) + struct.pack(">HBHH", 17, 8, height, width) + bytes(10)
+
+
+def hidden_size(marker: int) -> bytes:
+    """A JPEG of more pixels than are allowed, behind a marker without a length.
+
+    Who takes the two bytes behind that for a length lands in a comment, where a small size and a first scan are written.
+    """
+    whole = encoded(np.zeros((2100, 2000), np.uint8), "JPEG")
+    head = whole[:2] + bytes((0xFF, marker)) + whole[2:20]  # with the whole of APP0
+    jump = 4 + int.from_bytes(whole[2:4], "big")
+    comment = bytes(jump - len(head) - 4) + jpeg_size(0xC0, 480, 640) + b"\xff\xda"
+    return head + b"\xff\xfe" + struct.pack(">H", 2 + len(comment)) + comment + whole[20:]
+
+
 def animated(form: str) -> bytes:
     pictures, buffer = [Image.fromarray(pixels(seed, 80, 80)) for seed in (0, 1)], io.BytesIO()
     pictures[0].save(buffer, form, save_all=True, append_images=pictures[1:])
@@ -56,6 +73,9 @@ LABORIOUS = {
     "150,000 chunks": many_chunks(150_000),
     "400,000 comments": with_segments(b"\xff\xfe\x00\x02" * 400_000),
     "a million bytes of filling": with_segments(b"\xff" * 1_000_000),
+    **{f"a size behind {marker:02x}": hidden_size(marker) for marker in (0x00, 0x01, 0xD0, 0xD7, 0xD8, 0xD9, 0xF0)},
+    "a size that stands in DHP": with_segments(jpeg_size(0xDE, 6000, 5000)),
+    "a second size": with_segments(jpeg_size(0xC0, 6000, 5000)),
     "a png of 20,000 x 20,000": b"\x89PNG\r\n\x1a\n"
     + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0))
     + png_chunk(b"IDAT", b"x")
@@ -101,6 +121,16 @@ def test_what_cameras_send_passes(data):
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
     assert frames.decode_frame(data).shape == (height, width, 3)
+
+
+def test_a_photograph_has_the_size_that_was_checked(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held on its side
+    data = encoded(pixels(0, 80, 99), "JPEG", exif=exif)
+    assert frames.decode_frame(data).shape == (99, 80, 3)
+    monkeypatch.setattr(frames, "decode", lambda _: np.zeros((99, 81, 3), np.uint8))
+    with pytest.raises(Problem, match="cannot be read"):
+        frames.decode_frame(data)
 
 
 def test_what_the_page_sends_is_little_work():

@@ -15,7 +15,6 @@ import numpy as np
 
 from facelab.interrupts import hold_back_interrupts
 from facelab.webapp.decoding_process import READY, REFUSED, SHAPE, serve_decoder
-from facelab.webapp.frame_bounds import MAX_PIXELS
 from facelab.webapp.frames import check_frame, decode_frame
 from facelab.webapp.problems import Problem
 
@@ -56,11 +55,11 @@ class ProcessDecoder:
             Problem: ``too_large``; ``bad_photograph``, also where it took too long, or too much memory, or ended its process.
             RuntimeError: a process does not start; that is no fault of the photograph.
         """
-        check_frame(data)
+        width, height = check_frame(data)
         number = self._idle.get()
         worker = self._workers[number]
         try:
-            return worker.decode(data)
+            return worker.decode(data, (height, width))
         except (EOFError, OSError) as error:  # of which a TimeoutError is one
             exit_code = worker.end()
             self._workers[number] = _Worker(*self._words)
@@ -89,17 +88,20 @@ class _Worker:
         self._patience = seconds + 1  # the process has an alarm of its own, where the system has one
         self.is_ready = False
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, shape: tuple[int, int]) -> np.ndarray:
         if not self.is_ready:
             self.is_ready = self._answer(START_SECONDS) == READY
         self._connection.send_bytes(data)
         answer = self._answer(self._patience)
         if answer == REFUSED:
             raise Problem("bad_photograph")
+        if answer not in (SHAPE.pack(*shape), SHAPE.pack(*shape[::-1])):  # either, since it was turned upright
+            raise OSError("another shape than the header's")  # whatever runs there has read a stranger's bytes
         height, width = SHAPE.unpack(answer)
-        pixels = np.empty((height, width, 3) if height * width <= MAX_PIXELS else 0, np.uint8)
-        self._connection.recv_bytes_into(pixels.reshape(-1).data)
-        return pixels
+        pixels = self._connection.recv_bytes(3 * height * width)  # an OSError where there are more
+        if len(pixels) < 3 * height * width:
+            raise OSError("too few pixels")
+        return np.frombuffer(bytearray(pixels), np.uint8).reshape(height, width, 3)
 
     def end(self) -> int | None:
         """End it at once; its exit code."""

@@ -18,26 +18,27 @@ MAX_PIXELS = 4_000_000  #: 12 MB when unpacked; a camera's 1920 x 1080 are two m
 #: Pixels, each as often as it is drawn. The page sends 640 x 480, and a JPEG of one scan.
 QUICK_WORK = 1_000_000
 
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SOS = 0xDA
 _SCAN = bytes((0xFF, _SOS))
-_SIZED_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the segments that hold a JPEG's size; the three are tables
+_TABLES = {0xC4, 0xCC, 0xDB, 0xDC, 0xDD}  # DHT, DAC, DQT, DNL, DRI
+_SIZED_SOF = {*range(0xC0, 0xD0)} - _TABLES - {0xC8}  # the segments that hold a JPEG's size
+_SKIPPED = {*range(0xE0, 0xF0), 0xFE}  # APP0 to APP15 and comments
 
 
-def check_work(data: bytes) -> int:
+def check_size(data: bytes) -> tuple[int, int]:
     """Refuse what no camera sends. What passes need not be whole: that is found when it is decoded.
 
     Returns:
-        How many pixels a decoder will draw: those of the photograph, times the scans of a JPEG.
+        Width and height in pixels, as the header names them.
 
     Raises:
         Problem: ``bad_photograph``: not a JPEG, PNG or WebP, of too many scans, parts or pixels or too few, or animated.
     """
-    scans = 1
     try:
-        if data.startswith(b"\xff\xd8"):
+        if data.startswith(_JPEG):
             width, height = _jpeg_size(data)
-            scans = data.count(_SCAN)
         elif data.startswith(_PNG):
             width, height = _png_size(data)
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -48,7 +49,17 @@ def check_work(data: bytes) -> int:
         raise Problem("bad_photograph") from error
     if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise Problem("bad_photograph")
-    return width * height * scans
+    return width, height
+
+
+def check_work(data: bytes) -> int:
+    """How many pixels a decoder will draw: those of the photograph, times the scans of a JPEG.
+
+    Raises:
+        Problem: as ``check_size``.
+    """
+    width, height = check_size(data)
+    return width * height * (data.count(_SCAN) if data.startswith(_JPEG) else 1)
 
 
 def is_laborious(data: bytes) -> bool:
@@ -73,8 +84,12 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
         if marker == 0xFF:  # one that fills up
             place += 1
             continue
-        if marker in _SIZED_SOF:
+        if marker in _SIZED_SOF and size is None:
             size = _number(data, place + 7, 2), _number(data, place + 5, 2)
+        elif (
+            marker not in _TABLES | _SKIPPED
+        ):  # a second size, or what a decoder reads on behind, whatever length it claims
+            break
         place += 2 + _number(data, place + 2, 2)
     raise Problem("bad_photograph")
 
