@@ -13,6 +13,7 @@ from facelab.errors import FacelabError
 from facelab.webapp import key_change
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.change_counter import counter_file, counter_files_of_folder, read_counter
+from facelab.webapp.database import ERASE_DUE
 from facelab.webapp.key_change import change_key
 from facelab.webapp.settings import Settings
 from facelab.webapp.vault import next_key_file
@@ -82,7 +83,10 @@ def test_a_change_of_the_key_that_is_cut_off_is_finished_or_undone(tmp_path, mon
     if moment == "sealing":  # in the middle of the transaction, which is rolled back
         monkeypatch.setattr(AccountStore, "sealed_values", cut_off)
     if moment == "sealed":
-        monkeypatch.setattr(AccountStore, "_erase_copies", cut_off)
+        erase = AccountStore._erase_copies
+        monkeypatch.setattr(
+            AccountStore, "_erase_copies", lambda store: (cut_off if store.read_value(ERASE_DUE) else erase)(store)
+        )
     if moment == "in place":
         monkeypatch.setattr(key_change, "sync_path", cut_off)
     with pytest.raises(CutOff):

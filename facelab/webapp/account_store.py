@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from facelab.errors import FacelabError
 from facelab.webapp.audit_table import EVENT_COLUMNS, AuditEvent, add_event
+from facelab.webapp.database import mark_erase_due
 from facelab.webapp.keyed_database import SealedValue
 from facelab.webapp.problems import Problem
 from facelab.webapp.seen_table import SeenTable, add_visit, forget_old_visits
@@ -191,6 +192,8 @@ class AccountStore(SeenTable):
         query = "UPDATE accounts SET factor_sealed = ? WHERE id = ? AND factor = ? AND factor_sealed = ?"
         with self._change() as change:
             replaced = change.execute(query, (sealed_bytes, factor.account_id, factor.kind, factor.sealed_bytes))
+            if replaced.rowcount:
+                mark_erase_due(change)
             return replaced.rowcount > 0
 
     def count_accounts_with_other_factor(self, kind: str) -> int:
@@ -241,6 +244,7 @@ class AccountStore(SeenTable):
         with self._counted_change() as change:
             gone = change.execute("DELETE FROM accounts WHERE id = ?", (account_id,)).rowcount > 0
             if gone:
+                mark_erase_due(change)
                 add_event(change, read_time(change, self._clock).trusted, "delete", "ok", None)
         if gone:
             self._erase_copies()
@@ -253,7 +257,7 @@ class AccountStore(SeenTable):
     def purge(self, idle_days: float, audit_days: float) -> int:
         """Delete accounts that nobody logged in to for so many days, and old rows of the audit; how many accounts.
 
-        What visits left behind is forgotten with its time, too.
+        What visits left behind is forgotten with its time, too. Whatever was deleted since the last time is erased.
 
         Raises:
             FacelabError: the clock cannot be right; nobody is deleted, and a row of the audit says so.
@@ -264,9 +268,11 @@ class AccountStore(SeenTable):
             last_seen = "coalesce(last_login, created)"
             idle = f"FROM accounts WHERE {last_seen} < ?"
             if reading.is_plausible:
-                change.execute("DELETE FROM audit WHERE time < ?", (now - DAY * audit_days,))
+                old = change.execute("DELETE FROM audit WHERE time < ?", (now - DAY * audit_days,)).rowcount
                 gone = change.execute(f"DELETE {idle}", (now - DAY * idle_days,)).rowcount
                 forgotten = forget_old_visits(change, now)
+                if gone or forgotten or old:
+                    mark_erase_due(change)
                 for _ in range(gone):
                     add_event(change, now, "purge", "ok", None)
             else:
@@ -275,13 +281,12 @@ class AccountStore(SeenTable):
                 )
                 gone = change.execute(query, (clock - DAY * idle_days, reading.newest)).fetchone()[0]
                 add_event(change, now, "purge", "wrong_clock", None)
+        self._erase_copies()
         if not reading.is_plausible:
             raise FacelabError(
                 f"{reading.fault} in {self.path}: idle accounts stay, {gone} of them by this clock.",
                 "Set the clock; if it is right, start once with --clock-is-right, which deletes them.",
             )
-        if gone or forgotten:
-            self._erase_copies()
         return gone
 
     def accept_clock(self) -> None:

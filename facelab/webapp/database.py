@@ -2,7 +2,8 @@
 
 Deleted means removed from every file: ``secure_delete`` fills with zeros what a deleted row leaves behind, and the rollback
 journal, which holds the old pages for the moment of a change, is removed with it (a write-ahead log would keep them longer). It
-misses the copy that stays in a page when SQLite moves a row to the next one, so that a deletion also writes the file anew.
+misses the copy that stays in a page when SQLite moves a row to the next one, so that the file is also written anew: at once
+where an account goes, else by the next purge. That this is due is written down in the transaction that deletes.
 What the disk keeps in blocks that belong to no file any more, nothing here can say.
 
 Answered means on the disk: a change is complete when its journal is gone, and only ``synchronous = EXTRA`` waits until the disk
@@ -11,6 +12,7 @@ has that, too. With less, a loss of power can bring the journal back; the next s
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -29,6 +31,8 @@ from facelab.webapp.trusted_time import check_clock_is_set
 SCHEMA_VERSION = 3  #: 1: a template was not bound to the row of its account; 2: accounts had no second factor
 DATABASE_FILE = "faceid.sqlite"
 STAGING_PREFIX = ".restore-"  #: of the folder in which a backup is looked at before it takes the place of the database
+ERASE_DUE = "erase due"  #: since something was deleted; a key of ``about``
+_LOG = logging.getLogger(__name__)
 _APPLICATION_ID = int.from_bytes(b"fcID", "big")  # tells our databases from others (https://sqlite.org/pragma.html)
 _TABLES = """
 CREATE TABLE accounts (
@@ -118,6 +122,7 @@ class Database:
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 self._connection.execute("PRAGMA temp_store = MEMORY")
                 self._prepare()
+                self._erase_copies()
             except (OSError, sqlite3.Error) as error:
                 raise FacelabError(
                     f"{self.path} cannot be used ({error}).",
@@ -180,10 +185,21 @@ class Database:
                 raise
 
     def _erase_copies(self) -> None:
-        """Write the file anew, after a deletion: what is in no row is in no page then."""
-        if self._secure_delete:
+        """Write the file anew where a deletion made that due: what is in no row is in no page then.
+
+        What is deleted stays so where this fails, on a full disk: the log says so, and the next start or purge does it.
+        """
+        try:
             with self._lock:
-                self._connection.execute("VACUUM")
+                if self._secure_delete and self.read_value(ERASE_DUE) is not None:
+                    self._connection.execute("VACUUM")
+                    with self._change() as change:
+                        change.execute("DELETE FROM about WHERE key = ?", (ERASE_DUE,))
+        except sqlite3.Error as error:
+            told = (
+                "%s cannot be written anew (%s): traces of what was deleted may be in it until the next start or purge."
+            )
+            _LOG.error(told, self.path, error)
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         with self._lock:
@@ -198,6 +214,11 @@ class Database:
         """Keep a value that belongs to the whole database."""
         with self._change() as change:
             change.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+
+def mark_erase_due(change: sqlite3.Connection) -> None:
+    """Write down, in a transaction that deletes or replaces something, that the file is to be written anew."""
+    change.execute("INSERT OR REPLACE INTO about VALUES (?, 1)", (ERASE_DUE,))
 
 
 def require_database(folder: Path) -> None:

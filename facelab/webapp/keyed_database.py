@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from facelab.errors import FacelabError
 from facelab.webapp.change_counter import COUNT_KEY, ChangeCounter, accounts_digest
-from facelab.webapp.database import Database
+from facelab.webapp.database import Database, mark_erase_due
 from facelab.webapp.vault import CHECK_KEY, Vault
 
 _UPDATE_ABOUT = "UPDATE about SET value = ? WHERE key = ?"
@@ -87,6 +87,7 @@ class KeyedDatabase(Database):
         """
         sealed = damaged = 0
         with self._change() as change:
+            mark_erase_due(change)
             for value in list(self.sealed_values()):
                 sealed += 1
                 try:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from facelab.webapp.database import mark_erase_due
 from facelab.webapp.keyed_database import KeyedDatabase, SealedValue
 from facelab.webapp.trusted_time import DAY
 
@@ -61,9 +62,11 @@ def add_visit(change: sqlite3.Connection, now: float, account_id: str, sealed: b
         "INSERT INTO seen (account, time, sealed) SELECT id, ?, ? FROM accounts WHERE id = ?", (now, sealed, account_id)
     )
     newest = "SELECT number FROM seen WHERE account = ? ORDER BY number DESC LIMIT ?"
-    change.execute(
+    older = change.execute(
         f"DELETE FROM seen WHERE account = ? AND number NOT IN ({newest})", (account_id, account_id, KEPT_VISITS)
     )
+    if older.rowcount:
+        mark_erase_due(change)
 
 
 def forget_old_visits(change: sqlite3.Connection, now: float) -> int:
