@@ -118,7 +118,7 @@ def test_a_purge_leaves_nothing_either(tmp_path):
     assert found_in(tmp_path, {"name": NAME.encode(), "sealed": sealed}) == set()
     pass_days(store, now, 400)
     store.purge(10_000, 365)
-    assert store.newest_events(other) == []
+    assert store.account_events(other) == []
 
 
 def test_questions_of_strangers_do_not_fill_the_disk(tmp_path, monkeypatch):
@@ -128,7 +128,21 @@ def test_questions_of_strangers_do_not_fill_the_disk(tmp_path, monkeypatch):
     for _ in range(60):
         store.record_event("who_am_i", "nobody")
     assert [row[0] for row in store._rows("SELECT number FROM audit ORDER BY number")] == [1, *range(42, 62)]
-    assert [event.event for event in store.newest_events(account)] == ["sign_up"]
+    assert [event.event for event in store.account_events(account)] == ["sign_up"]
+    store.close()
+
+
+def test_refused_log_ins_push_no_other_row_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_table, "KEPT_EVENTS_BY_OTHERS", 20)
+    store = AccountStore(tmp_path)
+    ids = [add(store, Vault(b"k" * 32), name, template(0))[0] for name in ("ann", "bob")]
+    for account in ids:
+        store.record_event("log_in", "ok", account)
+        for outcome in ["refused"] * 30 + ["looked_like_a_recording"] * 15:
+            store.record_event("log_in", outcome, account)
+    for account in ids:
+        outcomes = [event.outcome for event in store.account_events(account)]
+        assert outcomes == ["looked_like_a_recording"] * 15 + ["refused"] * 5 + ["ok"] * 2
     store.close()
 
 

@@ -1,6 +1,7 @@
 """The HTTP interface as a stranger meets it: requests made up from its own description, and what every answer carries."""
 
 import sqlite3
+from contextlib import closing
 
 import hypothesis
 import pytest
@@ -17,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from facelab.webapp.api import new_app
+from facelab.webapp.audit_table import KEPT_EVENTS_BY_OTHERS
 from facelab.webapp.middleware import host_without_port
 from facelab.webapp.settings import Limits
 
@@ -161,6 +163,16 @@ def test_my_data_is_all_that_is_stored(tmp_path):
             "embedder", "audit",
         }  # fmt: skip
         assert me["remembered_visits"] == 2, "the sign-up and the log-in"
+        ada = service.store.list_accounts()[0].id
+        for outcome in ["refused"] * 600 + ["ok"] * 200:  # by a stranger, and by who is let in
+            service.store.record_event("log_in", outcome, ada)
+        told = [(row["event"], row["outcome"]) for row in client.get("/api/me").json()["audit"]]
+        with closing(sqlite3.connect(service.store.path)) as raw:
+            query = "SELECT event, outcome FROM audit WHERE account = ? ORDER BY number DESC"
+            assert told == raw.execute(query, (ada,)).fetchall()
+        assert told.count(("log_in", "refused")) == KEPT_EVENTS_BY_OTHERS and ("sign_up", "ok") in told
+        assert told.count(("log_in", "ok")) == 201
+        assert any(f"only the newest {KEPT_EVENTS_BY_OTHERS} are kept" in paragraph for paragraph in agreed["text"])
         assert me["consent"] == {"version": agreed["version"], "time": me["created"]} and me["findable"] is True
 
 

@@ -234,10 +234,10 @@ class AccountStore(SeenTable):
                 add_visit(change, now, account_id, seen_sealed)
             add_event(change, now, event, outcome, account_id)
 
-    def newest_events(self, account_id: str, limit: int = 100) -> list[AuditEvent]:
-        """The newest rows of the audit about an account."""
-        query = f"SELECT {EVENT_COLUMNS} FROM audit WHERE account = ? ORDER BY number DESC LIMIT ?"
-        return [AuditEvent(*row) for row in self._rows(query, account_id, limit)]
+    def account_events(self, account_id: str) -> list[AuditEvent]:
+        """All rows of the audit about an account, newest first."""
+        query = f"SELECT {EVENT_COLUMNS} FROM audit WHERE account = ? ORDER BY number DESC"
+        return [AuditEvent(*row) for row in self._rows(query, account_id)]
 
     def delete_account(self, account_id: str) -> bool:
         """Delete an account and its template for good; its audit rows stay, without saying whose they are."""

@@ -262,7 +262,7 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             templates=service.store.count_templates(account.id),
             remembered_visits=len(service.store.seen_frames(account.id)),
             embedder=service.calibration.embedder,
-            audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.newest_events(account.id)],
+            audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.account_events(account.id)],
         )
 
     @app.delete("/api/me", status_code=204, responses=errors(401, 413, 422, 429), dependencies=CHANGES)

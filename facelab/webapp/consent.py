@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facelab.evaluation import Estimate
+from facelab.webapp.audit_table import KEPT_EVENTS_BY_OTHERS
 from facelab.webapp.calibration import Calibration
 from facelab.webapp.liveness import QUOTED_ATTACKS, Liveness
 from facelab.webapp.seen_table import KEPT_DAYS, KEPT_VISITS
@@ -66,7 +67,9 @@ def consent_text(
             "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
             "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
             f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for "
-            f"{audit_days:g} days; if your account is deleted before, it stays for the rest of them without your name.",
+            f"{audit_days:g} days; if your account is deleted before, it stays for the rest of them without your name. Of "
+            "lines that others can cause (log-ins that were refused, searches that found you) only the newest "
+            f"{KEPT_EVENTS_BY_OTHERS} are kept.",
             f"{locked} {added} {_match_rate(calibration)}",
             _photograph_rates(liveness),
             "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "
