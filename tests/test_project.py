@@ -118,3 +118,22 @@ def test_a_folder_says_what_it_imports(folder):
     assert said == (
         ", ".join(sorted(used, key=ORDER.index)) or ("nothing" if folder == "losses" else "no other folder")
     )
+
+
+def documented_arguments(text: str) -> set[str]:
+    """The names below ``Args:`` of a docstring."""
+    section = re.search(r"^Args:\n((?:    .*\n|\n)*)", f"{text}\n", re.MULTILINE)
+    entries = re.findall(r"^    ([\w*][\w*, ]*):", section[1] if section else "", re.MULTILINE)
+    return {name.strip(" *") for entry in entries for name in entry.split(",")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_name_arguments_that_there_are(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        takes = node
+        if isinstance(node, ast.ClassDef):
+            takes = next((part for part in node.body if getattr(part, "name", "") == "__init__"), None)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and takes is not None:
+            arguments = {argument.arg for argument in ast.walk(takes.args) if isinstance(argument, ast.arg)}
+            unknown = documented_arguments(ast.get_docstring(node) or "") - arguments
+            assert not unknown, f"line {node.lineno}: {node.name} takes no {', '.join(sorted(unknown))}"

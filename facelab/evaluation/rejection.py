@@ -14,7 +14,7 @@ def risk_coverage(errors: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
     the error of all, and no luck of the order.
 
     Args:
-        wrong: bool or float (N,), the error of each, such as a misclassified photograph.
+        errors: bool or float (N,), the error of each, such as a misclassified photograph.
         uncertainty: float (N,), any scale; larger is refused earlier.
 
     Returns:
@@ -40,7 +40,7 @@ def excess_risk(errors: np.ndarray, uncertainty: np.ndarray) -> float:
         (A - A_best) / (A_none - A_best),   A the mean of ``risk_coverage`` (AURC; Geifman, Uziel and El-Yaniv, ICLR 2019)
 
     Args:
-        wrong, uncertainty: as in ``risk_coverage``.
+        errors, uncertainty: as in ``risk_coverage``.
 
     Raises:
         BadParameterError: as there, or no error, or nothing but errors: there is nothing to gain.

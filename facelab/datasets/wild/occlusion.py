@@ -18,7 +18,7 @@ def occlude(
     """The picture with its occluder, in even light.
 
     Args:
-        grey: float (S, S), 0 to 255.
+        gray: float (S, S), 0 to 255.
         u, v: coordinates of the face at each pixel (``geometry.photo_to_face``).
         pixel: width of a pixel in eye distances.
         skin: grey of the face's skin, for a hand.

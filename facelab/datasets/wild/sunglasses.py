@@ -51,7 +51,7 @@ def draw(u: np.ndarray, v: np.ndarray, pixel: float, gray: np.ndarray, nuisance:
     Args:
         u, v: coordinates of the face, already moved, tilted and scaled for the occluder; v in eye distances.
         pixel: width of a pixel in them.
-        grey: the photograph, of which the lenses let a part through.
+        gray: the photograph, of which the lenses let a part through.
         nuisance: its ``occluder_...`` attributes.
     """
     model = MODELS[nuisance.occluder_model]
