@@ -84,6 +84,19 @@ def test_topk_within_hand_made_clusters():
     assert found.accuracy(4).value == 6 / 8
 
 
+def test_who_comes_to_a_cluster_without_photographs_is_not_found():
+    """Centroids at 4, 92 and 75 degrees; nobody of the gallery is nearest to the third, and one probe is."""
+    gallery, people = angles(0, 8, 90), np.array([7, 8, 4])
+
+    def fit(rows, clusters, seed):
+        return lambda others: (others @ angles(4, 92, 75).T).argmax(axis=1)
+
+    assert fit(gallery, 3, 0)(gallery).tolist() == [0, 0, 1]
+    found = topk_by_clusters(gallery, people, angles(7, 80, 1), np.array([8, 4, 7]), clusters=3, fit=fit)
+    np.testing.assert_array_equal(found.rank, [1, 4, 1])
+    np.testing.assert_array_equal(found.predicted, [8, 4, 7])  # by the nearest photograph of all
+
+
 def test_topk_within_clusters_agrees_with_a_loop_and_not_with_the_order_of_the_gallery():
     rows, person = blobs(seed=3, groups=9, each=10, noise=1.0)
     gallery, probes = rows[:60], rows[60:]

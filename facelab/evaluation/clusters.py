@@ -136,7 +136,8 @@ def topk_by_clusters(
 
     Returns:
         Ranks and the nearest person. A person without a photograph in the probe's cluster ranks behind everybody: number of
-        people in the gallery + 1, so that top-k for any k up to their number counts a miss.
+        people in the gallery + 1, so that top-k for any k up to their number counts a miss. So does everybody where the
+        cluster holds no photograph; the nearest person is then that of the whole gallery.
 
     Raises:
         BadParameterError: as ``fit_kmeans``; sizes that differ; a probe's person has no photograph in the gallery.
@@ -152,6 +153,9 @@ def topk_by_clusters(
     predicted = np.empty(len(labels), np.int64)
     for cluster in np.unique(probe_home):
         members, here = home == cluster, np.flatnonzero(probe_home == cluster)
+        if not members.any():  # k-means by search leaves a centroid that nobody is nearest to where it is
+            predicted[here] = topk_by_neighbors(gallery, gallery_labels, probes[here], labels[here]).predicted
+            continue
         people = gallery_labels[members]
         present = np.isin(labels[here], people)
         sought = np.where(present, labels[here], people[0])  # ranks of people who are absent are not read
