@@ -15,7 +15,7 @@ from trainings import Spy, equal, of_unknown_people, pictures, short
 from facelab.backbones import backbone
 from facelab.datasets import load
 from facelab.errors import BadParameterError, LeakageError
-from facelab.evaluation import attribute_metrics, whitened_pca
+from facelab.evaluation import Estimate, attribute_metrics, whitened_pca
 from facelab.experiments import attributes as lab
 from facelab.experiments.analysis.vcl_analysis import attribute_differences, attributes_table
 from facelab.experiments.experiment import Cell
@@ -170,9 +170,9 @@ def test_the_random_start_is_the_one_of_the_trainings_and_learns_nothing(small):
     assert all(all(equal(call["before"], start)) for call in small.calls)
 
 
-def test_without_a_network_there_are_eigenfaces_and_constant_answers(small):
+def test_without_a_network_there_are_eigenfaces(small):
     task = lab.load_task("orl-wild")
-    figures = lab.run(Cell(("orl-wild", lab.NO_NETWORK, "baselines", 0)))
+    figures = lab.run(Cell(("orl-wild", lab.NO_NETWORK, lab.BASELINES, 0)))
     assert not small.calls
     embed, rows = whitened_pca(task.pool.images), task.draw_labeled_rows(0.4, 0)
     probed = predict_attributes(
@@ -180,12 +180,29 @@ def test_without_a_network_there_are_eigenfaces_and_constant_answers(small):
     )
     expected = attribute_metrics(task.test_labels, probed)["balanced accuracy"]
     assert figures[f"{lab.PCA}/0.4/balanced accuracy"] == pytest.approx(expected)
-    often, always = lab.CONSTANTS
-    assert set(figures[f"{often}/0.1/balanced accuracy"] + figures[f"{always}/0.4/balanced accuracy"]) == {0.5}
+
+
+@pytest.mark.parametrize("dataset", ["orl-wild", "utkface"])
+def test_a_constant_answer_has_the_interval_of_who_is_asked_and_not_of_the_seeds(small, dataset):
+    task, (often, always) = lab.load_task(dataset), lab.CONSTANTS
+    found = lab.run(Cell((dataset, lab.NO_NETWORK, lab.CONSTANT_ANSWERS, 0)))
+    assert not small.calls and len(found) == 2 * 2 * 3
+    for name in lab.CONSTANTS:
+        chance = found[f"{name}/0.1/balanced accuracy"]
+        assert (chance["value"], chance["low"], chance["high"]) == pytest.approx((0.5, 0.5, 0.5))
     share = task.test_labels.mean(axis=0)
-    assert figures[f"{always}/0.4/F1"] == pytest.approx(2 * share / (1 + share))
-    more_often = np.where(task.pool_labels.mean(axis=0) > 0.5, share, 1 - share)
-    assert figures[f"{often}/0.1/accuracy"] == pytest.approx(more_often)
+    assert found[f"{always}/0.4/F1"]["value"] == pytest.approx((2 * share / (1 + share)).mean())
+    right = np.mean(task.test_labels == (task.pool_labels.mean(axis=0) > 0.5), axis=1)
+    accuracy = found[f"{often}/0.1/accuracy"]
+    unit = "people" if dataset == "orl-wild" else "photographs"
+    of_each = pd.Series(right).groupby(task.test.identity if unit == "people" else np.arange(len(right))).mean()
+    # of people with equally many photographs the mean has the normal interval of their means
+    half = 1.959964 * of_each.std(ddof=0) / np.sqrt(len(of_each))
+    assert accuracy["value"] == pytest.approx(right.mean())
+    assert (accuracy["low"], accuracy["high"]) == pytest.approx(
+        (right.mean() - half, right.mean() + half), abs=0.3 * half
+    )
+    assert (accuracy["n"], accuracy["method"]) == (len(of_each), f"bootstrap over {unit}")
 
 
 def test_the_networks_are_the_papers_narrowed_and_all_have_one_temperature():
@@ -224,8 +241,11 @@ def made_results() -> dict:
         for seed in range(3)
     }
     for seed in range(3):
-        key = ("utkface", lab.NO_NETWORK, "baselines", seed)
-        results[key] = figures(lab.PCA, 0.75, seed) | figures(lab.CONSTANTS[0], 0.5, seed)
+        results["utkface", lab.NO_NETWORK, lab.BASELINES, seed] = figures(lab.PCA, 0.75, seed)
+    constant = Estimate(0.5, 0.5, 0.5, 40, "bootstrap over photographs", "photographs").as_dict()
+    results["utkface", lab.NO_NETWORK, lab.CONSTANT_ANSWERS, 0] = {
+        f"{lab.CONSTANTS[0]}/{share}/balanced accuracy": constant for share in ("0.01", "0.1")
+    }
     return results
 
 
@@ -241,6 +261,8 @@ def test_figures_are_means_over_attributes_and_seeds_and_differences_are_within_
     low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
     assert (found.value, found.low, found.high) == pytest.approx((differences.mean(), low, high))
     assert not any(lab.PCA in name and " less " in name for name in metrics)
+    constant = metrics[f"utkface/{lab.NO_NETWORK}/{lab.CONSTANTS[0]}/0.1/balanced accuracy"]
+    assert constant == Metric(0.5, 40, 0.5, 0.5, "bootstrap over photographs")
 
 
 def test_the_record_is_shown_as_a_table_and_as_verdicts():
@@ -270,7 +292,7 @@ def test_the_record_is_shown_as_a_table_and_as_verdicts():
 def test_the_grid_holds_every_row_of_the_table_once_a_seed():
     own, celeba = lab.EXPERIMENTS
     cells = own.grid(3)
-    assert len(cells) == 3 * 2 * (2 * 4 + 1) and len(celeba.grid(3)) == 27
+    assert len(cells) == 3 * 2 * (2 * 4 + 1) + 2 and len(celeba.grid(3)) == 28  # constant answers once a data set
     trained = [cell for cell in cells if cell.key[2] in lab.CONTENDERS]
     assert len(trained) == 36 and all({"network", "plan", "contender"} <= set(cell.settings) for cell in trained)
     assert own.parameters(3)["plans"].keys() == {"utkface", "orl-wild"}

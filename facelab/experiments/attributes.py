@@ -26,9 +26,16 @@ import torch
 
 from facelab.augment import SUPCON
 from facelab.backbones import backbone
-from facelab.datasets import FaceSet, load
+from facelab.datasets import UNKNOWN, FaceSet, load
 from facelab.datasets.wild.parameters import STRONG_TURN
-from facelab.evaluation import attribute_metrics, mean_over_seeds, whitened_pca
+from facelab.evaluation import (
+    ATTRIBUTE_METRICS,
+    Estimate,
+    attribute_metrics,
+    bootstrap_over_people,
+    mean_over_seeds,
+    whitened_pca,
+)
 from facelab.experiments.experiment import Cell, Experiment, Figures, Key, Results
 from facelab.experiments.noise_robustness import BANDS, SHORT_TRAINING, TEMPERATURE
 from facelab.experiments.utkface_labels import has_labels, split_pool_and_test
@@ -53,6 +60,8 @@ CONTENDERS = {  #: name -> method and its options
 }
 UNTRAINED, NO_NETWORK = "random start", "no network"
 PCA, CONSTANTS = "whitened PCA", ("the more frequent answer", "always yes")
+BASELINES, CONSTANT_ANSWERS = "baselines", "constant answers"  #: cells without a network
+DRAWS = 1000  #: of the interval of a constant answer, which no seed changes
 DIFFERENCES = (  #: which rows are compared, within each seed
     ("VCL with beta", "VCL without beta"),
     ("VCL with beta", "SimCLR"),
@@ -125,7 +134,7 @@ def build_untrained(dataset: str, network: str, name: str, seed: int) -> Siamese
 def grid(datasets: tuple[str, ...], seeds: int) -> list[Cell]:
     """Every contender on every network and data set under every seed (of weights, order, views and the draw of labels).
 
-    And the same without training, and what needs no network.
+    And the same without training, and what needs no network; constant answers once, since they draw nothing.
     """
     fixed = {"views": asdict(VIEWS), "faces": FACES, "size": SIZE, "labels": LABELS, "strength": STRENGTH}
     cells = []
@@ -136,21 +145,23 @@ def grid(datasets: tuple[str, ...], seeds: int) -> list[Cell]:
                 for name in CONTENDERS:
                     cells.append(Cell((dataset, network, name, seed), settings | {"contender": CONTENDERS[name]}))
                 cells.append(Cell((dataset, network, UNTRAINED, seed), settings))
-            cells.append(Cell((dataset, NO_NETWORK, "baselines", seed), fixed))
-    return cells
+            cells.append(Cell((dataset, NO_NETWORK, BASELINES, seed), fixed))
+    return cells + [Cell((dataset, NO_NETWORK, CONSTANT_ANSWERS, 0), fixed | {"draws": DRAWS}) for dataset in datasets]
 
 
 def run(cell: Cell) -> Figures:
-    """One training, or the baselines: ``NAME/SHARE/METRIC`` -> figures of the attributes, in their order, 0 to 1."""
+    """One training, or the baselines: ``NAME/SHARE/METRIC`` -> figures of the attributes, in their order, 0 to 1.
+
+    Of constant answers it is an ``Estimate``, see ``answer_constantly``.
+    """
     dataset, network, name, seed = cell.key
     task = load_task(dataset)
+    if name == CONSTANT_ANSWERS:
+        return {figure: estimate.as_dict() for figure, estimate in answer_constantly(task).items()}
     rows = {share: task.draw_labeled_rows(share, seed) for share in LABELS}
     if network == NO_NETWORK:
         embed = whitened_pca(task.pool.images)
         found = {PCA: _probed(task, rows, embed(task.pool.images), embed(task.test.images))}
-        answers = (task.pool_labels.mean(axis=0) > 0.5, np.ones(len(task.names), dtype=bool))
-        for constant, answer in zip(CONSTANTS, answers, strict=True):
-            found[constant] = dict.fromkeys(LABELS, np.tile(answer, (len(task.test), 1)))
     else:
         method = build_untrained(dataset, network, name, seed)
         if name != UNTRAINED:
@@ -164,6 +175,31 @@ def run(cell: Cell) -> Figures:
     }
 
 
+def answer_constantly(task: AttributeTask) -> dict[str, Estimate]:
+    """``NAME/SHARE/METRIC`` of each of ``CONSTANTS``, means over the attributes, the same whatever share is labelled.
+
+    The interval is a bootstrap over the people of the test, or over its photographs where people are unknown. An attribute
+    that all or none of a draw have does not count in it.
+    """
+    person, unit = task.test.identity, "people"
+    if (person == UNKNOWN).any():
+        person, unit = np.arange(len(task.test)), "photographs"
+    answers = (task.pool_labels.mean(axis=0) > 0.5, np.ones(len(task.names), dtype=bool))
+
+    def mean_figure(rows: np.ndarray, answer: np.ndarray, metric: str) -> float:
+        labels = task.test_labels[rows]
+        both = labels.any(axis=0) & ~labels.all(axis=0)
+        return float(attribute_metrics(labels[:, both], np.tile(answer[both], (len(rows), 1)))[metric].mean())
+
+    found = {}
+    for name, answer in zip(CONSTANTS, answers, strict=True):
+        for metric in ATTRIBUTE_METRICS:
+            estimate = bootstrap_over_people(partial(mean_figure, answer=answer, metric=metric), person, DRAWS)
+            estimate = replace(estimate, method=f"bootstrap over {unit}", unit=unit)
+            found |= {f"{name}/{share:g}/{metric}": estimate for share in LABELS}
+    return found
+
+
 def _probed(
     task: AttributeTask, rows: dict[float, np.ndarray], z: np.ndarray, test_z: np.ndarray
 ) -> dict[float, np.ndarray]:
@@ -173,20 +209,25 @@ def _probed(
 def summarise(results: Results) -> dict[str, Metric]:
     """Metrics of a record: means over the attributes, each the mean over seeds with its interval.
 
-    - ``DATASET/NETWORK/NAME/SHARE/METRIC``;
+    - ``DATASET/NETWORK/NAME/SHARE/METRIC``, of a constant answer with the interval of ``answer_constantly``;
     - ``DATASET/NETWORK/NAME less OTHER/SHARE/METRIC`` for each of ``DIFFERENCES``, within each seed.
     """
     values: dict[Key, list[float]] = defaultdict(list)
-    for (dataset, network, _, _), figures in results.items():
-        for figure, of_attributes in figures.items():
+    constant: dict[Key, Estimate] = {}
+    for (dataset, network, cell, _), figures in results.items():
+        for figure, found in figures.items():
             name, share, metric = figure.split("/")
-            values[dataset, network, name, share, metric].append(float(np.mean(of_attributes)))
+            if cell == CONSTANT_ANSWERS:
+                constant[dataset, network, name, share, metric] = Estimate(**found)
+            else:
+                values[dataset, network, name, share, metric].append(float(np.mean(found)))
     for dataset, network, name, share, metric in list(values):
         for one, other in DIFFERENCES:
             if name == one and network != NO_NETWORK:
                 pair = [np.array(values[dataset, network, row, share, metric]) for row in (one, other)]
                 values[dataset, network, f"{one} less {other}", share, metric] = list(pair[0] - pair[1])
-    return {"/".join(key): Metric.from_estimate(mean_over_seeds(of_seeds)) for key, of_seeds in values.items()}
+    estimates = {key: mean_over_seeds(of_seeds) for key, of_seeds in values.items()} | constant
+    return {"/".join(key): Metric.from_estimate(estimate) for key, estimate in estimates.items()}
 
 
 def parameters(datasets: tuple[str, ...], seeds: int) -> dict[str, object]:
