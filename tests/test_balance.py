@@ -77,6 +77,12 @@ def test_a_constant_prediction_is_chance_with_certainty():
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
 
 
+def test_all_right_is_no_certainty():
+    labels, person = np.tile([0, 1], 30), np.repeat(np.arange(20), 3)
+    assert balanced_accuracy(labels, labels, person) == wilson(20, 20, unit="people")
+    assert balanced_accuracy(labels, 1 - labels) == wilson(0, 60, unit="photographs")
+
+
 def test_a_seed_repeats_itself_and_seven_thousand_photographs_take_no_time():
     labels, predicted, person = answers(3500, 2)
     start = time.perf_counter()

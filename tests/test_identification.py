@@ -140,6 +140,17 @@ def test_normal_scores_have_the_rate_and_the_interval_of_theory():
     assert found == fnir_estimate(searches, 0.1, draws=300) != fnir_estimate(searches, 0.1, draws=300, seed=1)
 
 
+@pytest.mark.parametrize("rank, value", [(1, 0.0), (2, 1.0)])
+def test_where_nobody_or_everybody_is_missed_the_interval_is_wilsons_of_the_enrolled_people(rank, value):
+    """Five people are searched with seven photographs each, who all have this rank, and 50 others."""
+    searches = made(np.ones(35), np.full(35, rank), np.zeros(50), mated_person=np.repeat(np.arange(5), 7))
+    found = fnir_estimate(searches, 0.2, draws=100)
+    width = 1.959964**2 / (5 + 1.959964**2)
+    ends = (0, width) if value == 0 else (1 - width, 1)
+    assert (found.value, found.low, found.high) == pytest.approx((value, *ends), abs=1e-6)
+    assert (found.n, found.unit, found.method) == (5, "people", "wilson")
+
+
 @pytest.mark.parametrize("side", ["mated", "non-mated"])
 def test_photographs_of_one_person_do_not_narrow_the_interval(side):
     """Each side alone: the same scores as 8 copies of 60 people are no more than 60 people, and much less than 480."""
@@ -165,7 +176,8 @@ def test_the_cmc_rises_and_its_interval_is_over_people():
     assert [found[k].value for k in (1, 2, 5)] == pytest.approx([(rank <= k).mean() for k in (1, 2, 5)])
     p = found[1].value
     assert found[1].high - found[1].low == pytest.approx(2 * 1.96 * math.sqrt(p * (1 - p) / 100), rel=0.15)
-    assert (found[5].low, found[5].high, found[5].n) == (1, 1, 100)
+    assert (found[5].value, found[5].n, found[5].method) == (1, 100, "wilson")
+    assert (found[5].low, found[5].high) == pytest.approx((100 / (100 + 1.959964**2), 1))
 
 
 @given(st.integers(3, 9), st.integers(2, 6), st.integers(1, 3), st.integers(0, 50), st.data())

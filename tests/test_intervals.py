@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,22 @@ def test_the_figure_and_its_draws_are_those_of_the_full_roc():
         assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-12), name
     assert found["eer"].value == pytest.approx(eer(roc(rounded, pairs.same)))
     assert found["auc"].n == 8
+
+
+def test_where_no_pair_is_wrong_the_intervals_are_wilsons_over_people():
+    """20 people whose pairs are told apart without an error: of each figure the bootstrap would have no width."""
+    person = np.repeat(np.arange(20), 3)
+    pairs = everybody(person)
+    scores = np.where(pairs.same, 0.9, 0.1)
+    width = 1.959964**2 / (20 + 1.959964**2)
+    found = verification_estimates(scores, pairs, person, fmrs=(0.1,), draws=100)
+    found["alone"] = bootstrap_pairs_over_people(eer, scores, pairs, person, draws=100)
+    for name, expected in {"eer": (0, 0, width), "auc": (1, 1 - width, 1), "tar@0.1": (1, 1 - width, 1)}.items():
+        assert (found[name].value, found[name].low, found[name].high) == pytest.approx(expected, abs=1e-6), name
+        assert (found[name].n, found[name].unit, found[name].method) == (20, "people", "wilson")
+    assert found["alone"] == found["eer"]
+    sampled = verification_estimates(scores, replace(pairs, population=(100, 5000)), person, draws=100)
+    assert sampled["eer"].method == "wilson; 60 of 100 genuine and 1710 of 5000 impostor pairs"
 
 
 def test_the_bootstrap_covers_the_truth():

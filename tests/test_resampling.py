@@ -100,14 +100,24 @@ def test_a_rate_of_few_people_holds_where_a_bootstrap_does_not():
 
 
 def test_a_rate_of_many_people_is_the_bootstrap_and_of_nobody_wilson():
-    person, rng = np.repeat(np.arange(30), 5), np.random.default_rng(1)
-    events = rng.random(150) < 0.3
-    assert rate_over_people(events, person) == bootstrap_over_people(lambda rows: float(events[rows].mean()), person)
+    rng = np.random.default_rng(1)
+    uneven = np.repeat(np.arange(30), rng.integers(1, 9, 30))
+    events = rng.random(len(uneven)) < 0.3
+    assert rate_over_people(events, uneven, 300, 2) == bootstrap_over_people(
+        lambda rows: float(events[rows].mean()), uneven, 300, 2
+    )
+    person = np.repeat(np.arange(30), 5)
     assert rate_over_people(np.zeros(150, bool), person) == wilson(0, 30, unit="people")
     assert rate_over_people(np.ones(150, bool), person) == wilson(30, 30, unit="people")
     one = np.arange(150) == 7
     found, least, most = rate_over_people(one, person), wilson(0, 30), wilson(1, 30)
     assert (found.value, found.low, found.high) == (pytest.approx(1 / 150), least.low, most.high)
+
+
+@pytest.mark.parametrize(("draws", "person"), [(99, np.arange(20)), (100, np.zeros(20))])
+def test_a_rate_refuses_what_a_bootstrap_refuses_also_where_it_is_wilsons(draws, person):
+    with pytest.raises(BadParameterError, match="99 draws|show 1 people"):
+        rate_over_people(np.zeros(20, bool), person, draws)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.collapse import largest_class_share, predicted_class_shares
-from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, rate_by_group
+from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, rate_by_group, wilson_at_ends
 from facelab.whole_numbers import check_seed
 
 
@@ -25,7 +25,8 @@ def balanced_accuracy(
 
     Brodersen et al. (ICPR 2010). The interval is that of ``bootstrap_over_people``, from counts instead of rows. A draw that
     has lost a class is judged by the classes that it has; so a class of one or two units hardly widens the interval, and
-    ``recall_by_class`` should stand beside it.
+    ``recall_by_class`` should stand beside it. Where everything is right, or nothing, it is Wilson's, of as many trials as
+    there are units.
 
     Args:
         labels: int (N,), true class, from 0. Classes without a photograph do not count: see ``assert_all_classes``.
@@ -55,9 +56,8 @@ def balanced_accuracy(
     kinds, alike = np.unique(tally, axis=0, return_counts=True)
     times = np.random.default_rng(check_seed(seed)).multinomial(units, alike / units, size=check_draws(draws))
     values = _mean_share(np.tensordot(times.astype(np.float64), kinds, axes=1))
-    return percentile_interval(
-        values, float(_mean_share(tally.sum(axis=0))), units, f"bootstrap over {unit_name}", unit_name
-    )
+    share = float(_mean_share(tally.sum(axis=0)))
+    return wilson_at_ends(percentile_interval(values, share, units, f"bootstrap over {unit_name}", unit_name))
 
 
 def recall_by_class(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Estimate]:

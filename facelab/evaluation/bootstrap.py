@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
-from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
+from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import Roc, auc, eer, tmr_at_fmr
@@ -60,14 +61,14 @@ def verification_estimates_by_model(
 
     values, centre, people = _draws(figures, list(scores.values()), pairs, person, draws, seed, photographs)
     names = ["eer", "auc", *(f"tar@{fmr:g}" for fmr in fmrs)]
-    method = METHOD if pairs.population is None else f"{METHOD}; {_drawn(pairs)}"
-    return {
-        model: {
-            name: percentile_interval(values[:, row, column], centre[row, column], people, method, "people")
-            for column, name in enumerate(names)
-        }
-        for row, model in enumerate(scores)
-    }
+    sampled = "" if pairs.population is None else f"; {_drawn(pairs)}"
+
+    def estimate(row: int, column: int) -> Estimate:
+        found = percentile_interval(values[:, row, column], centre[row, column], people, METHOD, "people")
+        found = wilson_at_ends(found)
+        return replace(found, method=found.method + sampled)
+
+    return {model: {name: estimate(row, i) for i, name in enumerate(names)} for row, model in enumerate(scores)}
 
 
 def bootstrap_pairs_over_people(
@@ -107,13 +108,16 @@ def bootstrap_pairs_over_people(
             a second level would drop half of the genuine pairs in each draw.
 
     Returns:
-        The figure of the data as they are, with the interval of the draws; ``n`` counts people.
+        The figure of the data as they are, with the interval of the draws; ``n`` counts people. A figure of 0 or 1 has
+        Wilson's interval over people. An AUC of 1 too: it means an EER of 0, and where the EER may be e, the AUC may be
+        1 - e.
 
     Raises:
         BadParameterError: fewer than 3 people, or scores and pairs differ in number.
     """
     values, centre, people = _draws(statistic, [scores], pairs, person, draws, seed, photographs)
-    return percentile_interval(values[:, 0, 0], centre[0, 0], people, METHOD, "people", confidence)
+    found = percentile_interval(values[:, 0, 0], centre[0, 0], people, METHOD, "people", confidence)
+    return wilson_at_ends(found)
 
 
 def paired_bootstrap(

@@ -20,7 +20,7 @@ from facelab.datasets.pairs import photo_codes
 from facelab.datasets.splits import identity_disjoint_split
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation.intervals import Estimate
-from facelab.evaluation.resampling import bootstrap_over_people
+from facelab.evaluation.resampling import rate_over_people
 from facelab.evaluation.topk import TopK
 from facelab.whole_numbers import check_seed, check_whole_number, is_whole_number
 
@@ -135,9 +135,8 @@ def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetS
 
 
 def accuracy_over_people(topk: TopK, person: np.ndarray, k: int = 1, draws: int = 1000, seed: int = 0) -> Estimate:
-    """Top-k accuracy, its interval by ``bootstrap_over_people``; ``person`` (N,): who each photograph shows."""
-    correct = topk.correct(k)
-    return bootstrap_over_people(lambda rows: correct[rows].mean(), person, draws, seed)
+    """Top-k accuracy, its interval by ``rate_over_people``; ``person`` (N,): who each photograph shows."""
+    return rate_over_people(topk.correct(k), person, draws, seed)
 
 
 def cmc(

@@ -80,6 +80,17 @@ def wilson_of_fraction(successes: float, n: int, confidence: float = 0.95, unit:
     return replace(low, value=successes / n, high=high.high)
 
 
+def wilson_at_ends(rate: Estimate) -> Estimate:
+    """A bootstrapped rate as it is, but with Wilson's interval of as many trials as its ``n`` where it is exactly 0 or 1.
+
+    A bootstrap cannot draw what it has not seen: where nothing is wrong, or everything, all draws agree, and an interval
+    without width would say that nothing can be otherwise.
+    """
+    if rate.value not in (0, 1):
+        return rate
+    return wilson(round(rate.value) * rate.n, rate.n, rate.confidence, rate.unit)
+
+
 def rate_by_group(events: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
     """How often something happened in each group, with Wilson intervals; groups in sorted order.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from facelab.errors import BadParameterError
 from facelab.evaluation.identification import Searches
-from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval
+from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, wilson_at_ends
 from facelab.evaluation.resampling import METHOD, draw_people, rows_of_people
 from facelab.evaluation.verification import MIN_EXPECTED
 from facelab.whole_numbers import check_seed
@@ -74,8 +74,8 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
 
     One draw takes the enrolled people who are searched and, apart from them, the non-mated people with replacement, each
     with all probes, and sets the threshold anew. The gallery stays as it is: the interval speaks of who is searched, not of
-    who is enrolled. At a threshold that was fixed on other people take ``bootstrap_over_people`` of ``false_positives``
-    and ``false_negatives``.
+    who is enrolled. At a threshold that was fixed on other people take ``rate_over_people`` of ``false_positives`` and of
+    ``false_negatives``.
 
     Args:
         searches: from ``search_gallery``.
@@ -85,7 +85,8 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
         seed: of the NumPy generator.
 
     Returns:
-        The FNIR of all searches, with the interval of the draws; ``n`` counts the people searched, of both kinds.
+        The FNIR of all searches, with the interval of the draws; ``n`` counts the people searched, of both kinds. A FNIR of
+        0 or 1 has Wilson's interval over the enrolled people alone: theirs are the searches that it counts.
 
     Raises:
         BadParameterError: as ``fnir_at_fpir``, fewer than 3 enrolled or non-mated people, or too few draws.
@@ -102,7 +103,8 @@ def fnir_estimate(searches: Searches, fpir: float, rank: int = 1, draws: int = 1
         _read(_curve(found[draw_people(mated, rng)], searches.top_score[draw_people(non_mated, rng)], rank), fpir)
         for _ in range(check_draws(draws))
     ]
-    return percentile_interval(np.array(values), centre, sum(searched), METHOD, "people")
+    people = searched[0] if centre in (0, 1) else sum(searched)
+    return wilson_at_ends(percentile_interval(np.array(values), centre, people, METHOD, "people"))
 
 
 def _scores_of_found(searches: Searches, rank: int) -> np.ndarray:

@@ -82,11 +82,15 @@ def rate_over_people(events: np.ndarray, person: np.ndarray, draws: int = 1000, 
     Raises:
         BadParameterError: as ``bootstrap_over_people``.
     """
-    hits = np.asarray(events, dtype=bool)
-    rates = np.array([hits[rows].mean() for rows in rows_of_people(person)])
-    if min((rates > 0).sum(), (rates < 1).sum()) >= LEAST_PEOPLE:
-        return bootstrap_over_people(lambda rows: float(hits[rows].mean()), person, draws, seed)
-    return replace(wilson_of_fraction(hits.mean() * len(rates), len(rates), unit="people"), value=float(hits.mean()))
+    events = np.asarray(events, dtype=bool)
+    rows_of, share = rows_of_people(person), float(events.mean())
+    hits, count = np.array([[events[rows].sum(), len(rows)] for rows in rows_of]).T
+    people, draws, rng = len(rows_of), check_draws(draws), np.random.default_rng(check_seed(seed))
+    if min((hits > 0).sum(), (hits < count).sum()) < LEAST_PEOPLE:
+        return replace(wilson_of_fraction(share * people, people, unit="people"), value=share)
+    chosen = (rng.integers(people, size=people) for _ in range(draws))  # as bootstrap_over_people draws
+    rates = np.array([hits[own].sum() / count[own].sum() for own in chosen])
+    return percentile_interval(rates, share, people, METHOD, "people")
 
 
 def jackknife_over_people(

@@ -19,7 +19,6 @@ from facelab.evaluation import (
     lfw_view2,
     measurable_fmrs,
     verification_estimates,
-    wilson,
 )
 from facelab.exchange.embedders import Embedder
 from facelab.exchange.photographs import DETECTOR, PhotographEmbeddings, embed_photographs, embed_squares
@@ -165,8 +164,6 @@ def measure_scores(
 ) -> tuple[View2Result, dict[str, Estimate]]:
     """Accuracy over the folds, and ``eer``, ``auc`` and ``tar@FMR`` of all pairs with intervals over people.
 
-    Where no pair is wrong all draws agree: there it is Wilson's interval of as many trials as there are people.
-
     Args:
         scores: float (M,), of each pair of the set.
         pair_set: the set.
@@ -178,14 +175,6 @@ def measure_scores(
     dense = 2 * len(pairs) >= MIN_PAIRS_EACH * len(pair_set.faces)
     fmrs = measurable_fmrs(int((~pairs.same).sum()))
     estimates = verification_estimates(scores, pairs, pair_set.person, fmrs, draws, seed, photographs=dense)
-    estimates = {name: _with_wilson(one) if name != "auc" else one for name, one in estimates.items()}
     if not pair_set.people_known:
         estimates = {name: replace(one, method=f"{one.method}, {_TOLD_BY_PAIRS}") for name, one in estimates.items()}
     return accuracy, estimates
-
-
-def _with_wilson(rate: Estimate) -> Estimate:
-    """A rate of 0 or 1, on which all draws agree, with Wilson's interval of as many trials as there are people."""
-    if rate.low != rate.high or rate.value not in (0, 1):
-        return rate
-    return wilson(round(rate.value) * rate.n, rate.n, unit=rate.unit)

@@ -18,9 +18,10 @@ import numpy as np
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError, FacelabError
-from facelab.evaluation import Estimate, bootstrap_over_people, threshold_at_fmr, wilson
-from facelab.evaluation.intervals import percentile_interval
+from facelab.evaluation import Estimate, rate_over_people, threshold_at_fmr
+from facelab.evaluation.intervals import percentile_interval, wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
+from facelab.evaluation.resampling import METHOD
 from facelab.exchange.embedders import SFACE, Embedder
 from facelab.files import read_json_object, write_json
 from facelab.paths import project_data
@@ -30,7 +31,6 @@ from facelab.whole_numbers import is_whole_number
 SCHEMA_VERSION = 1  #: raised when the meaning of a field changes
 SHOTS_PER_TEMPLATE = 5  #: photographs of a template, as many as a sign-up takes
 _HIGHEST_TARGET = 0.5  # of a rate of strangers; above it they are let in rather than kept out
-_METHOD = "bootstrap over people"
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,7 @@ def calibrate(
 def _verification_rates(comparisons: TemplateComparisons, threshold: float, draws: int) -> tuple[Estimate, Estimate]:
     """FMR and FNMR at a fixed threshold, with intervals over people from the same draws.
 
-    An impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_pairs_over_people``), a genuine one m_p. Where no
-    genuine photograph is refused, a bootstrap would give an interval of width 0, and it is Wilson's over people instead.
+    An impostor pair of the persons p and q weighs m_p m_q (see ``bootstrap_pairs_over_people``), a genuine one m_p.
     """
     accepted, same = comparisons.scores >= threshold, comparisons.pairs.same
     matched, refused = accepted[~same], ~accepted[same]
@@ -224,10 +223,11 @@ def _verification_rates(comparisons: TemplateComparisons, threshold: float, draw
     for draw in range(draws):
         genuine, impostor = weights.draw(rng)
         values[draw] = impostor @ matched / impostor.sum(), genuine @ refused / genuine.sum()
-    fmr = percentile_interval(values[:, 0], matched.mean(), weights.people, _METHOD, "people")
-    if not refused.any():
-        return fmr, wilson(0, weights.people, unit="people")
-    return fmr, percentile_interval(values[:, 1], refused.mean(), weights.people, _METHOD, "people")
+    fmr, fnmr = (
+        wilson_at_ends(percentile_interval(values[:, column], wrong.mean(), weights.people, METHOD, "people"))
+        for column, wrong in enumerate((matched, refused))
+    )
+    return fmr, fnmr
 
 
 def _identification_threshold(
@@ -236,9 +236,7 @@ def _identification_threshold(
     """The threshold at the target rate, or ``least`` where that is higher; each photograph is a stranger's to all others."""
     best = comparisons.best_impostor_scores
     threshold = max(least, threshold_at_fmr(best, np.zeros(len(best), bool), target_fpir))
-    fpir = bootstrap_over_people(
-        lambda rows: float((best[rows] >= threshold).mean()), comparisons.person[: len(best)], draws, comparisons.seed
-    )
+    fpir = rate_over_people(best >= threshold, comparisons.person[: len(best)], draws, comparisons.seed)
     return IdentificationThreshold(threshold, target_fpir, fpir, len(comparisons.templates) - 1, len(best))
 
 

@@ -467,7 +467,7 @@ for panel, (part, some) in zip(several, {"training": known, "test": judged}.item
     panel.set(title=f"{part}: share of each person", xlabel="predicted", ylabel="true")
     panel.grid(False)
     right = predicted == some.labels()
-    top1[part] = evaluation.bootstrap_over_people(lambda rows, right=right: right[rows].mean(), some.identity)
+    top1[part] = evaluation.rate_over_people(right, some.identity)
     run.record_metric(f"closed/Ring loss/{part}", top1[part])
 plots.describe(figure, "On the diagonal are photographs of the right person; what is bright beside it is a confusion.")
 plt.show()

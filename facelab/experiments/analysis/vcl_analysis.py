@@ -14,6 +14,7 @@ from sklearn.preprocessing import normalize
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
 from facelab.evaluation import Estimate, active_units, bootstrap_over_people, significant_means
+from facelab.evaluation.intervals import wilson_at_ends
 from facelab.experiments.attributes import NO_NETWORK
 from facelab.experiments.noise_robustness import MEAN
 from facelab.losses import beta_scores, kl_to_standard
@@ -162,7 +163,7 @@ def mean_balanced_accuracy(
             means.append(np.mean([picked[one].mean() for one in inside if one.any()]))
         return float(np.mean(means))
 
-    return bootstrap_over_people(statistic, person, draws, seed)
+    return wilson_at_ends(bootstrap_over_people(statistic, person, draws, seed))
 
 
 def nearest_distance(embeddings: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
