@@ -19,8 +19,10 @@ from facelab.evaluation import (
     group_rates,
     inequity_rate,
     max_over_geometric_mean,
+    rates_over_thresholds,
     threshold_at_fmr,
     trials_needed,
+    wilson,
 )
 from facelab.evaluation.pair_weights import PairWeights
 
@@ -169,6 +171,33 @@ def test_the_centre_of_each_interval_is_the_rate_itself():
     assert again == figures
     anew = fairness_estimates(scores, pairs, person, group, fmr=0.1, draws=100)
     assert anew["fmr/a"].value == group_rates(scores, pairs, group, threshold_at_fmr(scores, pairs.same, 0.1)).fmr[0, 0]
+
+
+def test_each_figure_counts_the_people_of_its_pairs_and_a_rate_of_0_or_1_is_wilsons_over_them():
+    """Six people of one group, four of another, two of a third; the first person has no genuine pair."""
+    pairs, person, _ = everybody(people=12)
+    pairs = pairs.subset(~(pairs.same & (person[pairs.first] == 0)))
+    group = np.repeat(["a", "b", "c"], [6 * 4, 4 * 4, 2 * 4]).astype(object)
+    found = fairness_estimates(drawn(pairs), pairs, person, group, 1.0, draws=100)
+    people = {"fnmr/a": 5, "fmr/a": 6, "fnmr/b": 4, "fmr/b": 4, "fnmr/c": 2, "fmr/b with c": 6, "fmr/a with c": 8}
+    people |= {"fnmr/a - b": 9, "fmr/a - c": 8, "FDR": 12, "fmr max/geometric mean": 12}
+    assert {name: found[name].n for name in people} == people
+    assert found["fnmr/a"].method == "bootstrap over people"
+    all_pass = fairness_estimates(drawn(pairs), pairs, person, group, -100.0, draws=100)
+    assert all_pass["fnmr/a"] == wilson(0, 5, unit="people") and all_pass["fmr/b"] == wilson(4, 4, unit="people")
+    assert all_pass["fmr/a with c"] == wilson(8, 8, unit="people")
+    assert all_pass["fnmr/a - b"].method == "bootstrap over people", "a difference is no rate"
+
+
+@pytest.mark.parametrize("photographs", [True, False])
+def test_groups_too_small_for_a_bootstrap_are_named_and_not_drawn_for_ever(photographs):
+    """Ten groups of two: in a draw of people half of them lose their only pair of people, and one draw of 1024 keeps all."""
+    pairs, person, _ = everybody(people=20)
+    group, scores = np.array([f"g{one // 2}" for one in person], dtype=object), drawn(pairs)
+    with pytest.raises(BadParameterError, match="Of 100 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
+        fairness_estimates(scores, pairs, person, group, 1.0, draws=100, photographs=photographs)
+    with pytest.raises(BadParameterError, match="Of 100 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
+        rates_over_thresholds(scores, pairs, person, np.array([1.0]), group, draws=100, photographs=photographs)
 
 
 def test_an_interval_over_people_holds_the_true_difference_as_often_as_it_says():

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequity_rate, max_over_geometric_mean
-from facelab.evaluation.intervals import Estimate, check_draws
+from facelab.evaluation.intervals import Estimate, check_draws, wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.evaluation.verification import MIN_EXPECTED
@@ -110,6 +111,7 @@ def fairness_estimates(
     """Rates of groups and their disparity, with percentile intervals over people, all from the same draws.
 
     People are drawn within their group: as many of each as there are, as a study would recruit them, and no draw lacks one.
+    A rate of 0 or 1, on which all draws agree, has Wilson's interval of as many trials as there are people in its pairs.
     A ratio whose smaller rate is 0 is infinite, in a draw as well; the interval then ends at inf and says so.
 
     Args:
@@ -125,10 +127,12 @@ def fairness_estimates(
 
     Returns:
         ``fnmr/G``, ``fmr/G`` (own group), ``fmr/G with H``, the differences ``fnmr/G - H`` and ``fmr/G - H``, ``fnmr
-        max/geometric mean``, ``fmr max/geometric mean``, ``FDR``, ``IR``, ``GARBE``; ``n`` counts people.
+        max/geometric mean``, ``fmr max/geometric mean``, ``FDR``, ``IR``, ``GARBE``; ``n`` counts the people in the pairs of
+        the figure: of one group, of both of a difference, or of all.
 
     Raises:
-        BadParameterError: as ``group_rates`` and ``threshold_at_fmr``; a person in two groups; not one of threshold and fmr.
+        BadParameterError: as ``group_rates`` and ``threshold_at_fmr``; a person in two groups; not one of threshold and fmr;
+            groups so small that a draw of people rarely has all rates.
     """
     if (threshold is None) == (fmr is None):
         raise BadParameterError(f"threshold is {threshold}, fmr {fmr}.", "Give one of the two.")
@@ -140,31 +144,42 @@ def fairness_estimates(
     centre = _figures(coded.rates(threshold))
     rng, found = np.random.default_rng(check_seed(seed)), []
     for _ in range(check_draws(draws)):
-        weights = sampler.draw(rng)
-        while not coded.complete(*weights):
-            weights = sampler.draw(rng)
+        weights = sampler.draw(rng, coded.missing)
         at = threshold if fmr is None else coded.threshold(weights[1], fmr)
         found.append(list(_figures(coded.rates(at, *weights)).values()))
-    values = np.array(found)
-    return {
-        name: _interval(values[:, column], value, sampler.people) for column, (name, value) in enumerate(centre.items())
+    counts = coded.people(np.asarray(person))
+    in_rates = _rates(coded.names, *counts)
+    people = dict.fromkeys(centre, sampler.people) | in_rates | _gaps(coded.names, *counts, np.add)
+    estimates = {
+        name: _interval(values, centre[name], int(people[name]))
+        for name, values in zip(centre, np.transpose(found), strict=True)
     }
+    return {name: wilson_at_ends(one) if name in in_rates else one for name, one in estimates.items()}
 
 
 def _figures(rates: GroupRates) -> dict[str, float]:
-    names, own = rates.names, rates.fmr.diagonal()
-    pairs = [(a, b) for a in range(len(names)) for b in range(a + 1, len(names))]
-    figures = {f"fnmr/{name}": rates.fnmr[a] for a, name in enumerate(names)}
-    figures |= {f"fmr/{name}": own[a] for a, name in enumerate(names)}
-    figures |= {f"fmr/{names[a]} with {names[b]}": rates.fmr[a, b] for a, b in pairs}
-    figures |= {f"fnmr/{names[a]} - {names[b]}": rates.fnmr[a] - rates.fnmr[b] for a, b in pairs}
-    figures |= {f"fmr/{names[a]} - {names[b]}": own[a] - own[b] for a, b in pairs}
+    of_groups, own = (rates.names, rates.fnmr, rates.fmr), rates.fmr.diagonal()
+    figures = _rates(*of_groups) | _gaps(*of_groups, np.subtract)
     figures["fnmr max/geometric mean"] = max_over_geometric_mean(rates.fnmr)
     figures["fmr max/geometric mean"] = max_over_geometric_mean(own)
     figures["FDR"] = fairness_discrepancy_rate(own, rates.fnmr)
     figures["IR"] = inequity_rate(own, rates.fnmr)
     figures["GARBE"] = garbe(own, rates.fnmr)
     return figures
+
+
+def _rates(names: Sequence[str], fnmr: np.ndarray, fmr: np.ndarray) -> dict[str, float]:
+    """What there is of each group, and of two together: the rates, or on how many people they rest."""
+    figures = {f"fnmr/{name}": fnmr[a] for a, name in enumerate(names)}
+    figures |= {f"fmr/{name}": fmr[a, a] for a, name in enumerate(names)}
+    return figures | {f"fmr/{names[a]} with {names[b]}": fmr[a, b] for a, b in combinations(range(len(names)), 2)}
+
+
+def _gaps(names: Sequence[str], fnmr: np.ndarray, fmr: np.ndarray, of: Callable) -> dict[str, float]:
+    """What there is between two groups: ``of`` theirs."""
+    of_two, own = list(combinations(range(len(names)), 2)), fmr.diagonal()
+    figures = {f"fnmr/{names[a]} - {names[b]}": of(fnmr[a], fnmr[b]) for a, b in of_two}
+    return figures | {f"fmr/{names[a]} - {names[b]}": of(own[a], own[b]) for a, b in of_two}
 
 
 def _interval(values: np.ndarray, centre: float, people: int) -> Estimate:
@@ -199,16 +214,30 @@ class _Coded:
         self._own, self._both = a[same], (np.minimum(a, b) * groups + np.maximum(a, b))[~same]
         self._genuine, self._impostor = self.scores[same], self.scores[~same]
         self._falling = np.argsort(-self._impostor, kind="stable")
-        if groups < 2 or not self.complete(np.ones(len(self._own)), np.ones(len(self._both))):
+        if groups < 2 or self.missing(np.ones(len(self._own)), np.ones(len(self._both))):
             raise BadParameterError(
                 f"The pairs show the groups {', '.join(self.names) or 'none'}, and not all of them in both kinds of pairs.",
                 "Give two groups or more, each with genuine pairs, and impostor pairs within and between all of them.",
             )
 
-    def complete(self, genuine: np.ndarray, impostor: np.ndarray) -> bool:
-        """Whether every group has pairs of every kind that count."""
-        totals = self._totals(genuine, impostor)
-        return all((total > 0).all() for total in totals)
+    def missing(self, genuine: np.ndarray, impostor: np.ndarray) -> list[str]:
+        """The pairs that a group, or two groups, have none of that count."""
+        own, both = self._totals(genuine, impostor)
+        found = [f"genuine pairs of {self.names[a]!r}" for a in np.flatnonzero(own == 0)]
+        for a, b in np.transpose(np.triu_indices(len(self.names)))[both == 0]:
+            found.append(f"impostor pairs of {self.names[a]!r}" + (f" with {self.names[b]!r}" if b != a else ""))
+        return found
+
+    def people(self, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many people (``person``, (N,)) are in the genuine pairs of each group (G,), and in the impostor pairs between
+        two groups (G, G), the upper triangle."""
+        groups, same = len(self.names), np.asarray(self.pairs.same, dtype=bool)
+        shown = person[np.stack([self.pairs.first, self.pairs.second])]  # (2, M)
+        genuine = [len(np.unique(shown[:, same][:, self._own == a])) for a in range(groups)]
+        impostor = np.zeros((groups, groups), dtype=np.int64)
+        for a, b in zip(*np.triu_indices(groups), strict=True):
+            impostor[a, b] = len(np.unique(shown[:, ~same][:, self._both == a * groups + b]))
+        return np.array(genuine), impostor
 
     def threshold(self, impostor: np.ndarray, fmr: float) -> float:
         """The threshold at an FMR over the impostor pairs as they count."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import numpy as np
 
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
+
+#: Draws in a row without some rate, after which there is no interval: the others would be draws of lucky people alone.
+MOST_REJECTED = 100
 
 
 class PairWeights:
@@ -38,20 +44,47 @@ class PairWeights:
         group = np.zeros(self.people) if stratum is None else np.asarray(stratum)[used][first_row]
         self._strata = [np.flatnonzero(group == value) for value in np.unique(group)]
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the genuine and of the impostor pairs, each in the order of ``pairs``; a draw without either has no
-        rates and is drawn again."""
-        while True:
-            chosen = np.concatenate([own[rng.integers(len(own), size=len(own))] for own in self._strata])
-            drawn = np.bincount(chosen, minlength=self.people).astype(np.float64)
-            within = np.ones(len(self._owner))
-            if self._photographs:  # one uniform number a photograph picks a photograph of the same person
-                picked = self._start + (rng.random(len(self._owner)) * self._size).astype(np.int64)
-                within = np.bincount(self._by_owner[picked], minlength=len(self._owner)).astype(np.float64)
-            first, second = self._genuine
-            genuine = drawn[self._owner[first]] * within[first] * within[second]
-            weight = drawn[self._owner] * within
-            first, second = self._impostor
-            impostor = weight[first] * weight[second]
-            if genuine.any() and impostor.any():
-                return genuine, impostor
+    def draw(
+        self,
+        rng: np.random.Generator,
+        missing: Callable[[np.ndarray, np.ndarray], list[str]] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the genuine and of the impostor pairs, each in the order of ``pairs``.
+
+        Args:
+            rng: draws people and photographs.
+            missing: both weights -> which pairs, in words, have no weight. Such a draw lacks a rate, and another takes its
+                place. None: all genuine pairs, or all impostor pairs.
+
+        Raises:
+            BadParameterError: ``MOST_REJECTED`` draws in a row lack some.
+        """
+        missing, lacked = missing or _missing_kinds, Counter()
+        for _ in range(MOST_REJECTED):
+            weights = self._weights(rng)
+            names = missing(*weights)
+            if not names:
+                return weights
+            lacked.update(names)
+        ((most, times),) = lacked.most_common(1)
+        raise BadParameterError(
+            f"Of {MOST_REJECTED} draws of people in a row none has all rates; {times} have no {most}.",
+            "Give more people, or leave out groups of few people.",
+        )
+
+    def _weights(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.concatenate([own[rng.integers(len(own), size=len(own))] for own in self._strata])
+        drawn = np.bincount(chosen, minlength=self.people).astype(np.float64)
+        within = np.ones(len(self._owner))
+        if self._photographs:  # one uniform number a photograph picks a photograph of the same person
+            picked = self._start + (rng.random(len(self._owner)) * self._size).astype(np.int64)
+            within = np.bincount(self._by_owner[picked], minlength=len(self._owner)).astype(np.float64)
+        first, second = self._genuine
+        genuine = drawn[self._owner[first]] * within[first] * within[second]
+        weight = drawn[self._owner] * within
+        first, second = self._impostor
+        return genuine, weight[first] * weight[second]
+
+
+def _missing_kinds(genuine: np.ndarray, impostor: np.ndarray) -> list[str]:
+    return [name for name, weight in (("genuine pairs", genuine), ("impostor pairs", impostor)) if not weight.any()]

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 from facelab.evaluation.fairness import check_one_group_each
-from facelab.evaluation.intervals import Estimate, check_draws, wilson
+from facelab.evaluation.intervals import Estimate, check_draws, wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
 from facelab.whole_numbers import check_seed
@@ -29,7 +28,7 @@ class RateCurve:
 
     Attributes:
         value, low, high: float64 (T,), 0 to 1, the rate and its interval.
-        n: number of people that it rests on.
+        n: number of people that it rests on: those in the comparisons.
         pairs: number of comparisons.
     """
 
@@ -41,8 +40,7 @@ class RateCurve:
 
     def estimate(self, at: int) -> Estimate:
         """The rate at the threshold of this number."""
-        method = "wilson" if self.value[at] in (0, 1) else METHOD
-        return Estimate(float(self.value[at]), float(self.low[at]), float(self.high[at]), self.n, method, "people")
+        return _estimate(self.value[at], self.low[at], self.high[at], self.n)
 
 
 def rates_over_thresholds(
@@ -78,7 +76,7 @@ def rates_over_thresholds(
 
     Raises:
         BadParameterError: scores that are not finite or not one a pair, thresholds that do not rise, fewer than 3 people, one
-            kind of pair is missing, or a person is in two groups.
+            kind of pair is missing, a person is in two groups, or groups so small that a draw of people rarely has all rates.
     """
     same = np.asarray(pairs.same, dtype=bool)
     _check(scores, thresholds, same)
@@ -89,33 +87,37 @@ def rates_over_thresholds(
     own = np.where(code[pairs.first] == code[pairs.second], code[pairs.first], -1)
     both = [g for g in range(len(names)) if all(g in own[kind] for kind in (same, ~same))]
     genuine, impostor = (_Counter(scores[kind], thresholds, own[kind], both) for kind in (same, ~same))
+    labels = ["all people", *(repr(names[g]) for g in both)]
 
     def rates(genuine_weights: np.ndarray, impostor_weights: np.ndarray) -> np.ndarray:
         return np.stack([1 - impostor.below(impostor_weights), genuine.below(genuine_weights)])  # (2, 1 + G, T)
 
-    low, high = _percentiles(rates, sampler, check_draws(draws), check_seed(seed))
+    def missing(genuine_weights: np.ndarray, impostor_weights: np.ndarray) -> list[str]:
+        kinds = {"genuine": genuine.total(genuine_weights), "impostor": impostor.total(impostor_weights)}
+        return [f"{kind} pairs of {labels[row]}" for kind, total in kinds.items() for row in np.flatnonzero(total == 0)]
+
+    rng = np.random.default_rng(check_seed(seed))
+    drawn = [rates(*sampler.draw(rng, missing)) for _ in range(check_draws(draws))]
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     value = rates(np.ones(same.sum()), np.ones((~same).sum()))
 
-    people = np.asarray(person)[np.concatenate([pairs.first, pairs.second])]
-    group_of = np.concatenate([code[pairs.first], code[pairs.second]])
+    shown = np.asarray(person)[np.stack([pairs.first, pairs.second])]  # (2, M), the people of each pair
     curves = {}
     for row, g in enumerate([None, *both]):
-        n = len(np.unique(people if g is None else people[group_of == g]))
-        for kind, (rate, counter) in enumerate({"fmr": impostor, "fnmr": genuine}.items()):
-            ends = _with_wilson(value[kind, row], low[kind, row], high[kind, row], n)
-            label = rate if g is None else f"{rate}/{names[g]}"
-            curves[label] = RateCurve(value[kind, row], *ends, n, int(counter.counts[row]))
+        for kind, (rate, counter, rows) in enumerate((("fmr", impostor, ~same), ("fnmr", genuine, same))):
+            n = len(np.unique(shown[:, rows if g is None else rows & (own == g)]))
+            ends = zip(value[kind, row], low[kind, row], high[kind, row], strict=True)
+            found = [_estimate(*three, n) for three in ends]
+            curves[rate if g is None else f"{rate}/{names[g]}"] = RateCurve(
+                *(np.array([getattr(one, part) for one in found]) for part in ("value", "low", "high")),
+                n=n,
+                pairs=int(counter.counts[row]),
+            )
     return curves
 
 
-def _percentiles(rates: Callable[..., np.ndarray], sampler: PairWeights, draws: int, seed: int) -> np.ndarray:
-    """Ends (2, ...) of the rates over draws of people; a draw that leaves a group without a pair is repeated."""
-    rng, drawn = np.random.default_rng(seed), []
-    while len(drawn) < draws:
-        found = rates(*sampler.draw(rng))
-        if np.isfinite(found).all():
-            drawn.append(found)
-    return np.quantile(drawn, [0.025, 0.975], axis=0)
+def _estimate(value: float, low: float, high: float, people: int) -> Estimate:
+    return wilson_at_ends(Estimate(float(value), float(low), float(high), people, METHOD, "people"))
 
 
 class _Counter:
@@ -135,25 +137,22 @@ class _Counter:
         row = np.zeros(len(own), dtype=np.int64)  # row 0: in no group that has rates
         for number, group in enumerate(groups, start=1):
             row[own == group] = number
-        self._shape = (len(groups) + 1, len(thresholds) + 1)
+        self._row, self._shape = row, (len(groups) + 1, len(thresholds) + 1)
         self._slot = row * self._shape[1] + np.searchsorted(thresholds, scores, side="right")
-        self.counts = np.bincount(row, minlength=self._shape[0])
-        self.counts[0] = len(own)
+        self.counts = self.total(np.ones(len(own))).astype(np.int64)
+
+    def total(self, weight: np.ndarray) -> np.ndarray:
+        """(1 + G,): sum of the weight of all pairs, then of each group."""
+        sums = np.bincount(self._row, weight, minlength=self._shape[0])
+        sums[0] = sums.sum()
+        return sums
 
     def below(self, weight: np.ndarray) -> np.ndarray:
-        """(1 + G, T): share of the weight below each threshold, of all pairs, then of each group; NaN where it has none."""
+        """(1 + G, T): share of the weight below each threshold, of all pairs, then of each group; none has a total of 0."""
         table = np.bincount(self._slot, weight, minlength=self._shape[0] * self._shape[1]).reshape(self._shape)
         table[0] = table.sum(axis=0)
         sums = table.cumsum(axis=1)
-        with np.errstate(invalid="ignore"):
-            return sums[:, :-1] / sums[:, -1:]
-
-
-def _with_wilson(value: np.ndarray, low: np.ndarray, high: np.ndarray, people: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the interval, by Wilson where the rate is 0 or 1."""
-    none, every = wilson(0, people), wilson(people, people)
-    low = np.select([value == 0, value == 1], [0.0, every.low], low)
-    return low, np.select([value == 0, value == 1], [none.high, 1.0], high)
+        return sums[:, :-1] / sums[:, -1:]
 
 
 def _coded(pairs: Pairs, person: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, list[str]]:

@@ -283,17 +283,13 @@ if column == "glasses":
 of_person = np.array([values[judged.identity == person][0] for person in judged.people])
 group = of_person[against.person]
 print("people:", pd.Series(of_person).value_counts().sort_index().to_dict())
-by_group = evaluation.group_rates(against.scores, against.pairs, group, final.threshold)
 
 figures = evaluation.fairness_estimates(
     against.scores, against.pairs, against.person, group, final.threshold,
     draws=run.choose(100, 500, 1000), seed=seed, photographs=False,
 )  # fmt: skip
 figures = {name: found_ for name, found_ in figures.items() if name.startswith(("fmr/", "fnmr/"))}
-for name in by_group.names:
-    if not figures[f"fnmr/{name}"].value:  # where nobody was refused a bootstrap has no width
-        figures[f"fnmr/{name}"] = evaluation.wilson(0, int((of_person == name).sum()), unit="people")
-figures = {name: found_ for name, found_ in figures.items() if found_.high > found_.low}
+figures = {name: found_ for name, found_ in figures.items() if found_.high > found_.low}  # no difference of 0 and 0
 for name, found_ in figures.items():
     run.record_metric(f"group/{name}", found_)
 
