@@ -214,11 +214,10 @@ for frozen, name in ((True, "frozen"), (False, "fine-tuned")):
         method, train, validation, head_plan, frozen=frozen, seed=seed, folder=run.folder(f"MLP, {name}")
     )
     ranks[f"SupCon + MLP, {name}"] = evaluation.topk_by_scores(on_top.predict(test), test.labels())
-over_people = {name: evaluation.accuracy_over_people(found, test.identity) for name, found in ranks.items()}
 for name, found in ranks.items():
-    run.record_metric(f"top1/all/{name}", over_people[name])
-    for k in (2, 3):
-        run.record_metric(f"top{k}/all/{name}", found.accuracy(k))
+    for k in (1, 2, 3):
+        run.record_metric(f"top{k}/all/{name}", evaluation.accuracy_over_people(found, test.identity, k))
+over_people = {name: run.record.metrics[f"top1/all/{name}"] for name in ranks}
 
 # %% tags=["nbval-ignore-output"]
 founding = (

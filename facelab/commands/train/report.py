@@ -10,7 +10,7 @@ import torch
 from facelab.commands.train.settings import command_line
 from facelab.commands.train.task import Task
 from facelab.datasets import FaceSet
-from facelab.evaluation import Estimate, cosine_scores
+from facelab.evaluation import Estimate, accuracy_over_people, cosine_scores
 from facelab.evaluation.baselines import MAX_FIT
 from facelab.evaluation.clusters import silhouette_estimate
 from facelab.evaluation.verification import MIN_EXPECTED
@@ -51,7 +51,7 @@ def measure_known_people(
 ) -> dict[str, Estimate]:
     """Top-1, 2 and 3 on other photographs of the people who were in training, and how far these people stand apart.
 
-    Of many test photographs a sample is looked up; what is sampled, the method of each interval says.
+    Intervals are over people. Of many test photographs a sample is looked up; the method of each interval says of how many.
     """
     name, train, test = task.settings.method, task.train, task.test
     probes = draw_probes(test, task.plan.seed)
@@ -64,7 +64,11 @@ def measure_known_people(
     if head is not None:
         ranks[f"{name} + MLP, {task.settings.head}"] = rank_by_class_scores(head, probes, classes)
     notes = {way: _sampled(task, way, probes) for way in ranks}
-    found = {f"top{k}/{way}": _noted(rank.accuracy(k), notes[way]) for way, rank in ranks.items() for k in (1, 2, 3)}
+    found = {
+        f"top{k}/{way}": _noted(accuracy_over_people(rank, probes.identity, k), notes[way])
+        for way, rank in ranks.items()
+        for k in (1, 2, 3)
+    }
     if len(test) > len(test.people):  # else nobody has two test photographs, and there is no distance within a person
         found[f"silhouette/{name}"] = silhouette_estimate(embed_faces(method, test), test.identity)
     return found
