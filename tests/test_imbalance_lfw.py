@@ -83,7 +83,8 @@ def test_the_metrics_are_of_seeds_and_of_people(monkeypatch):
     assert metrics["slope/fnmr/female"].value == pytest.approx(0)  # nothing was learned, so nothing depends on it
     assert metrics["gap/0.5/fnmr"].n == 3
     over_people = metrics["over people/0.5/fnmr/female"]
-    assert over_people.n == 15 and over_people.low < over_people.value < over_people.high
+    assert over_people.n == 5 and metrics["over people/0.5/FDR"].n == 15  # people: the women, and all
+    assert over_people.low < over_people.value < over_people.high
     assert over_people.value == measure(Pixels(), calibration, test)["fnmr/female"]
     assert experiment.data()["to draw from"] == pool.describe() and experiment.seeds == 5
 
