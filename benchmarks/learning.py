@@ -198,4 +198,5 @@ BESIDE_LIGHTLY = Experiment(
     parameters=lambda seeds: {},
     data=lambda: {role: faces.describe() for role, faces in zip(("train", "test"), _photographs(), strict=True)},
     packages=("lightly",),
+    extra="test",
 )

@@ -10,7 +10,7 @@ from facelab.errors import FacelabError
 
 @contextmanager
 def needs_extra(what: str, extra: str, instead: str = "") -> Iterator[None]:
-    """Import what belongs to an extra within the block.
+    """Import what belongs to an extra within the block, or ask for its version.
 
     Args:
         what: needs it, as the subject of a sentence: ``"A sweep"``.

@@ -1,5 +1,9 @@
 """``facelab experiment`` as a person types it: one line for what can be mended, figures for what was computed."""
 
+import importlib
+import importlib.metadata
+from types import ModuleType
+
 import pytest
 from commands import call
 
@@ -50,3 +54,34 @@ def test_one_cell_is_computed_and_its_figures_are_printed(monkeypatch, capsys, t
     text = printed.out + printed.err
     assert all(f"{search_times.setting_name(kind, {})}" in text for kind in ("exact", "faiss"))
     assert len(list((tmp_path / "experiments" / "06_search_times").glob("*.json"))) == 1
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch, capsys):
+    version = importlib.metadata.version
+
+    def without_faiss(name: str) -> str:
+        if name == "faiss-cpu":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_faiss)
+    assert call(monkeypatch, "experiment", "run", "06_search_times", "--only", "^1000$") == 1
+    assert capsys.readouterr().err == (
+        "facelab: The experiment 06_search_times needs faiss-cpu, which is not installed. pip install 'facelab[ann]'\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["list"], ["run", "05_lars"]])
+def test_experiments_whose_imports_fail_say_which_extra_brings_them(monkeypatch, capsys, words):
+    import_module = importlib.import_module
+
+    def without_uvicorn(name: str) -> ModuleType:
+        if name.startswith("facelab.experiments."):
+            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
+        return import_module(name)
+
+    monkeypatch.setattr(importlib, "import_module", without_uvicorn)
+    assert call(monkeypatch, "experiment", *words) == 1
+    assert capsys.readouterr().err == (
+        "facelab: facelab experiment needs uvicorn, which is not installed. pip install 'facelab[app]'\n"
+    )

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from facelab.errors import FacelabError
+from facelab.experiments.registry import all_experiments
 from facelab.extras import needs_extra
 from facelab.paths import project_root
 
@@ -32,4 +33,5 @@ def test_every_extra_that_is_named_is_there():
     calls = re.compile(r"needs_extra\(\s*f?\"[^\"]*\",\s*\"(\w+)\"")
     files = (project_root() / "facelab").rglob("*.py")
     named = {name for path in files for name in calls.findall(path.read_text(encoding="utf-8"))}
+    named |= {experiment.extra for experiment in all_experiments().values() if experiment.packages}
     assert {"app", "track", "ann", "cluster"} <= named <= set(known["optional-dependencies"])

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from facelab import records
 from facelab.errors import FacelabError
 from facelab.experiments.experiment import Cell, Experiment, Figures
+from facelab.extras import needs_extra
 from facelab.files import read_json_object, write_json
 from facelab.paths import runs_root
 
@@ -76,9 +77,12 @@ def cell_path(experiment: Experiment, cell: Cell, data: Mapping[str, Mapping[str
     Args:
         experiment, cell: which one.
         data: of the experiment: the hashes of its photographs count.
+
+    Raises:
+        FacelabError: as ``package_versions``.
     """
     pixels = {role: entry["sha256"] for role, entry in data.items()}
-    packages = deciding_versions() | package_versions(experiment.packages)
+    packages = deciding_versions() | package_versions(experiment)
     decides = [experiment.name, cell.key, cell.settings, pixels, packages]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     return runs_root().resolve() / "experiments" / experiment.name / f"{plain_label(cell.label)}-{digest}.json"
@@ -121,9 +125,14 @@ def read_cell(path: Path) -> CellResult:
         ) from error
 
 
-def package_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Installed versions of some packages, by name."""
-    return {name: importlib.metadata.version(name) for name in packages}
+def package_versions(experiment: Experiment) -> dict[str, str]:
+    """Installed versions of the further packages of an experiment, by name.
+
+    Raises:
+        FacelabError: one of them is not installed.
+    """
+    with needs_extra(f"The experiment {experiment.name}", experiment.extra):
+        return {name: importlib.metadata.version(name) for name in experiment.packages}
 
 
 def compute_cell(job: Job) -> Outcome:

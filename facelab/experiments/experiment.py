@@ -65,6 +65,7 @@ class Experiment:
         least_seeds: fewer make no interval.
         alone: whether it measures time, so that nothing may run beside a cell.
         packages: further packages whose versions the record names.
+        extra: of the installation, which brings those of them that facelab itself can do without.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Experiment:
     least_seeds: int = 3
     alone: bool = False
     packages: tuple[str, ...] = ()
+    extra: str = ""
 
     @property
     def module(self) -> str:

@@ -55,8 +55,8 @@ def run_experiment(
         BadParameterError: too few seeds, a pattern that finds no cell, cells of one label, or more than one worker where time
             is measured.
         DataMissingError: a data set is not there.
-        FacelabError: a cell failed (the others were computed first), a process was killed, a kept file is damaged, or the
-            folder of the cells cannot be written.
+        FacelabError: a cell failed (the others were computed first), a process was killed, a kept file is damaged, the folder
+            of the cells cannot be written, or a package of the experiment is not installed.
     """
     seeds, workers = _checked_seeds(experiment, seeds), _checked_workers(experiment, workers)
     cells = matching_cells(experiment.grid(seeds), only)
@@ -68,7 +68,7 @@ def run_experiment(
     if only is not None:
         return by_label, None
     record = Record(experiment.name, experiment.command(seeds), experiment.parameters(seeds))
-    record.versions = records.versions(threads=1) | package_versions(experiment.packages)
+    record.versions = records.versions(threads=1) | package_versions(experiment)
     record.data |= data
     record.metrics = experiment.summarise({cell.key: entry.figures for cell, entry in kept.items()})
     record.wall_seconds = round(sum(entry.seconds for entry in kept.values()), 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from facelab.datasets.sources import get_source
 from facelab.errors import BadParameterError
 from facelab.experiments.experiment import Experiment
+from facelab.extras import needs_extra
 from facelab.paths import project_data
 from facelab.records import read_record
 
@@ -41,8 +42,13 @@ TABLE_STARTS = "| file | notebook | what | command | module |"  #: first line of
 
 
 def all_experiments() -> dict[str, Experiment]:
-    """Every experiment by its name, in the order of the names."""
-    modules = [importlib.import_module(f"facelab.experiments.{name}") for name in MODULES]
+    """Every experiment by its name, in the order of the names.
+
+    Raises:
+        FacelabError: the packages of the Face-ID application are not installed, which its experiments import.
+    """
+    with needs_extra("facelab experiment", "app"):
+        modules = [importlib.import_module(f"facelab.experiments.{name}") for name in MODULES]
     found = [experiment for module in modules for experiment in module.EXPERIMENTS]
     return {experiment.name: experiment for experiment in sorted(found, key=lambda experiment: experiment.name)}
 
@@ -52,6 +58,7 @@ def get_experiment(name: str) -> Experiment:
 
     Raises:
         BadParameterError: none has that name.
+        FacelabError: as ``all_experiments``.
     """
     known = all_experiments()
     if name not in known:
@@ -75,7 +82,7 @@ class ExperimentStatus:
 
 
 def list_experiments() -> list[ExperimentStatus]:
-    """All experiments, with what their records and this machine say of them."""
+    """All experiments, with what their records and this machine say of them; errors as ``all_experiments``."""
     return [_status(experiment) for experiment in all_experiments().values()]
 
 

@@ -204,6 +204,6 @@ EXPERIMENTS = (
         name="06_search_times", notebook="06", datasets=(),
         shows="exact, Annoy and HNSW, from a thousand simulated faces to a million",
         grid=grid, run=run, summarise=summarise, parameters=parameters,
-        seeds=0, alone=True, packages=("annoy", "faiss-cpu"),
+        seeds=0, alone=True, packages=("annoy", "faiss-cpu"), extra="ann",
     ),
 )  # fmt: skip
