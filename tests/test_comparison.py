@@ -1,5 +1,8 @@
 """Every method by one protocol: equal budgets, nobody of the test in training, and figures that know the best and the worst."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tiny import tiny_faces
@@ -8,6 +11,7 @@ from trainings import Spy, compute, equal
 from facelab.datasets import FaceSet, load
 from facelab.errors import BadParameterError
 from facelab.experiments import comparison as lab
+from facelab.experiments import stopwatch
 from facelab.experiments.comparison import (
     CONTENDERS,
     COST,
@@ -143,3 +147,19 @@ def test_contenders_are_selected_by_name():
     assert list(lab.select("CosFace, CNN + MLP")) == ["CosFace", "CNN + MLP"]
     with pytest.raises(BadParameterError, match="No contender is called 'Cosface'"):
         lab.select("Cosface")
+
+
+def test_the_cost_of_a_training_is_what_the_processor_did(monkeypatch):
+    """By a clock that goes on by 2 s whenever it is read: once at the start, once after each epoch."""
+    monkeypatch.setattr(lab, "load", lambda name, size: people_in_scenes())
+    monkeypatch.setattr(lab, "BUDGET", 400)
+    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(process_time=itertools.count(step=2).__next__))
+    spy = Spy(monkeypatch, side_by_side)
+    (cell,) = (cell for cell in lab.grid(1) if cell.key == ("softmax", 0))
+    assert lab.run(cell)[f"{COST}/softmax"] == 2 * spy.calls[0]["plan"].epochs > 0
+
+
+def test_a_record_says_by_what_it_timed_and_a_cell_timed_by_another_clock_is_computed_again():
+    (experiment,) = lab.EXPERIMENTS
+    assert stopwatch.TIMED.items() <= experiment.parameters(3).items()
+    assert all(stopwatch.TIMED.items() <= cell.settings.items() for cell in experiment.grid(3))

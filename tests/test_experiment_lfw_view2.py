@@ -24,6 +24,7 @@ from facelab.experiments.lfw.view2 import (
     train_recipe,
     training_rounds,
 )
+from facelab.experiments.stopwatch import TIMED
 from facelab.methods import embed_faces
 from facelab.records import Metric
 
@@ -125,7 +126,7 @@ def test_the_metrics_of_view2_hold_every_seed_and_baseline(small_lfw, untrained_
     assert accuracy["supcon"].value == pytest.approx(np.mean([accuracy[f"seed {seed}"].value for seed in range(3)]))
     assert accuracy["seed 0"].value != accuracy["seed 1"].value
     assert accuracy["supcon"].n == 3 and accuracy["seed 0"].n == 10
-    assert metrics["longest training, seconds"] == Metric(5.0, 6)
+    assert metrics["longest training, seconds"] == Metric(5.0, 6), "of the processor, by its stopwatch"
     assert experiment.data() == {"faces": faces.describe()} and "seed" not in experiment.parameters(3)
 
 
@@ -137,6 +138,12 @@ def test_halves_are_judged_by_their_own_thresholds(small_lfw, untrained_on_noise
     values = np.where(pairs.fold <= 5, *(cosine_scores(embed_faces(method, faces), pairs) for method in methods))
     expected = evaluation.lfw_view2(values, pairs.same, pairs.fold, pairs.fold > 5)
     assert metrics["accuracy/seed 0"] == Metric.from_estimate(expected.estimate) and "accuracy/ring" not in metrics
+
+
+def test_a_record_says_by_what_it_timed_and_a_cell_timed_by_another_clock_is_computed_again():
+    experiment = find_experiment("ring")
+    assert TIMED.items() <= experiment.parameters(3).items()
+    assert all(TIMED.items() <= cell.settings.items() for cell in experiment.grid(3))
 
 
 def test_a_cell_belongs_to_its_recipe():

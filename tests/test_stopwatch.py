@@ -1,9 +1,14 @@
-"""The time to an accuracy, by a clock that the test turns."""
+"""The processor time of a training, and that to an accuracy, by a clock that the test turns."""
 
 import json
+from pathlib import Path
 
-from facelab.experiments.cifar import stopwatch as module
-from facelab.experiments.cifar.stopwatch import Stopwatch
+import pytest
+
+from facelab.errors import FacelabError
+from facelab.experiments import stopwatch as module
+from facelab.experiments.stopwatch import Stopwatch, processor_seconds
+from facelab.training import History
 
 
 def test_the_stopwatch_does_not_count_looking_and_goes_on_where_it_was_stopped(monkeypatch):
@@ -41,3 +46,14 @@ def test_without_a_measure_only_the_time_is_told(monkeypatch):
     assert stopwatch(None) == {"processor seconds": 3}
     clock[0] += 4
     assert stopwatch(None) == {"processor seconds": 7}
+
+
+def test_a_training_has_the_seconds_of_its_last_epoch():
+    history = History([{"processor seconds": 3.0, "loss": 1.0}, {"processor seconds": 7.0, "loss": 0.5}])
+    assert processor_seconds(history) == 7.0
+
+
+@pytest.mark.parametrize("epochs", [[{"loss": 1.0}], [{"loss": 1.0}, {"processor seconds": 7.0}]])
+def test_a_training_that_no_stopwatch_saw_begin_is_refused_by_its_folder(epochs):
+    with pytest.raises(FacelabError, match="The checkpoint in runs/a does not say .* Move it away"):
+        processor_seconds(History(epochs), Path("runs/a"))

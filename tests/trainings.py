@@ -19,7 +19,10 @@ from facelab.training import History, Plan, fit
 
 
 class Spy:
-    """In place of a module's ``fit``: keeps what it was given, and the backbone before and after."""
+    """In place of a module's ``fit``: keeps what it was given, and the backbone before and after.
+
+    Where it does not train, each training takes a second more of the processor than the one before, the first none.
+    """
 
     def __init__(self, monkeypatch, module, trains: bool = True) -> None:
         self.calls, self.trains = [], trains
@@ -27,9 +30,13 @@ class Spy:
 
     def __call__(self, method, faces, plan, **given) -> History:
         call = {"method": method, "faces": faces, "plan": plan, "before": weights(method), **given}
-        history = fit(method, faces, plan, **given) if self.trains else History(seconds=float(len(self.calls)))
+        history = fit(method, faces, plan, **given) if self.trains else untrained(len(self.calls))
         self.calls.append(call | {"after": weights(method)})
         return history
+
+
+def untrained(seconds: int) -> History:
+    return History([{"processor seconds": float(seconds)}])
 
 
 def weights(method) -> dict[str, torch.Tensor]:

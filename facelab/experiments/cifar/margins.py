@@ -21,8 +21,8 @@ from facelab.datasets import FaceSet
 from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix, mean_over_seeds
 from facelab.experiments.cifar.splits import MEAN, SIZE, STD, hold_out, load_split
-from facelab.experiments.cifar.stopwatch import Stopwatch
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.stopwatch import Stopwatch
 from facelab.experiments.trainings import training_folder
 from facelab.methods import Margin
 from facelab.protocols.few_labels import confusion_metrics, metrics_over_seeds

@@ -23,8 +23,8 @@ from facelab.datasets.leakage import assert_disjoint
 from facelab.evaluation import confusion_matrix, mean_over_seeds, predict_by_vote, raw_pixels, whitened_pca, wilson
 from facelab.evaluation.neighbor_vote import NEIGHBORS, TEMPERATURE
 from facelab.experiments.cifar.splits import MEAN, STD, hold_out, load_split
-from facelab.experiments.cifar.stopwatch import Stopwatch
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
+from facelab.experiments.stopwatch import Stopwatch, processor_seconds
 from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, embed_faces, new_method
 from facelab.protocols.few_labels import (
@@ -103,6 +103,9 @@ class Recipe:
 
         Returns:
             Processor time of the training in seconds.
+
+        Raises:
+            FacelabError: as ``processor_seconds``.
         """
         if not self.epochs:
             method.prepare(faces)
@@ -110,7 +113,7 @@ class Recipe:
         plan, fabric = replace(self.plan, seed=seed), single_process_fabric(BF16)
         with training_folder(NAME, f"{self.title}-{seed}", method, faces, plan) as folder:
             history = fit(method, faces, plan, monitors=[Stopwatch()], folder=folder, fabric=fabric)
-        return history.series("processor seconds")[-1]
+        return processor_seconds(history, folder)
 
 
 EXPANDER = {"expander": (512, 512)}

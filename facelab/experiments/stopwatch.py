@@ -1,12 +1,23 @@
-"""How long a training takes to an accuracy, without the time that looking at it takes."""
+"""How much of the processor a training takes, and how much until an accuracy, without the time that looking at it takes.
+
+Of the processor and not of the clock: other cells run beside it, and so may other programs.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from facelab.errors import FacelabError
 from facelab.methods import Method
+from facelab.training import History
+
+_SECONDS = "processor seconds"  # in the history of each epoch, since the start
+#: For the settings of cells and the parameters of a record: what seconds of a training are. A cell that was timed by the clock
+#: on the wall, as all were once, is so computed again.
+TIMED = {"seconds of a training": "processor time"}
 
 
 class Stopwatch:
@@ -31,11 +42,11 @@ class Stopwatch:
 
     def __call__(self, method: Method) -> dict[str, float]:
         """Called by ``fit`` after each epoch."""
-        said = {"processor seconds": self.seconds}
+        said = {_SECONDS: self.seconds}
         if not self.reached:
             said["accuracy"] = self.measure(method)
             self.reached = said["accuracy"] >= self.target
-            self.before, self.started = said["processor seconds"], time.process_time()
+            self.before, self.started = said[_SECONDS], time.process_time()
         return said
 
     def state_dict(self) -> dict[str, float | bool]:
@@ -45,3 +56,22 @@ class Stopwatch:
     def load_state_dict(self, state: Mapping[str, float | bool]) -> None:
         """Go on from a checkpoint."""
         self.before, self.reached, self.started = state["seconds"], state["reached"], time.process_time()
+
+
+def processor_seconds(history: History, folder: Path | None = None) -> float:
+    """Of a whole training that a ``Stopwatch`` was told of, all its pieces added where it was resumed.
+
+    Args:
+        history: of the training.
+        folder: of its checkpoint, for the error.
+
+    Raises:
+        FacelabError: it began without one, as a checkpoint of an earlier version may have.
+    """
+    seconds = history.series(_SECONDS)
+    if any(map(math.isnan, seconds)):
+        raise FacelabError(
+            f"The checkpoint in {folder} does not say how much of the processor its training took.",
+            "Move it away; the training begins anew.",
+        )
+    return seconds[-1]
