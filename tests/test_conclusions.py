@@ -96,6 +96,36 @@ def test_only_runs_on_the_same_strangers_stand_beside():
     assert shown["yours: moco, 60 epochs"] == Metric(0.28, 20, 0.25, 0.31)
 
 
+def test_runs_of_one_label_are_told_apart_by_what_else_differs():
+    def trained(created="2026-11-30T09:00:00+00:00", error=0.28, **parameters) -> Record:
+        record = own()
+        record.parameters |= {"lr": 0.002, "batch_size": 32, "backbone": "resnet10", "width": None} | parameters
+        record.metrics, record.created = {"eer/moco": Metric(error)}, created
+        return record
+
+    def shown(*runs: Record) -> dict[str, float]:
+        found = lab.student_results(runs, tiny_faces(40, 2), "orl", 0)
+        return {name.removeprefix("yours: moco, "): one.value for name, one in found.items()}
+
+    assert shown(trained()) == {"60 epochs": 0.28}
+    assert shown(trained(), trained(backbone="vgg11_bn", error=0.2), trained(epochs=9, backbone="vgg11_bn")) == {
+        "60 epochs, backbone=resnet10": 0.28,
+        "60 epochs, backbone=vgg11_bn": 0.2,
+        "9 epochs": 0.28,
+    }
+    assert shown(trained(), trained(width=32, error=0.2), trained(lr=0.1, batch_size=64, error=0.3)) == {
+        "60 epochs, lr=0.002, batch-size=32": 0.28,
+        "60 epochs, lr=0.002, batch-size=32, width=32": 0.2,
+        "60 epochs, lr=0.1, batch-size=64": 0.3,
+    }
+    again = trained("2026-11-30T10:00:00+00:00", error=0.27)
+    assert shown(trained(), again, trained(width=32)) == {
+        "60 epochs, 2026-11-30T09:00:00+00:00": 0.28,
+        "60 epochs, 2026-11-30T10:00:00+00:00": 0.27,
+        "60 epochs, width=32": 0.28,
+    }
+
+
 def test_a_run_of_facelab_train_is_found(tmp_path: Path):
     from typer.testing import CliRunner
 

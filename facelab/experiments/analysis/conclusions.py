@@ -105,20 +105,45 @@ def founding_accuracies() -> dict[str, Metric]:
 def student_results(runs: Iterable[Record], faces: FaceSet, dataset: str, seed: int) -> dict[str, Metric]:
     """EER of what a student trained, on the same strangers: ``yours: METHOD OPTIONS, N epochs`` -> metric.
 
+    Runs that would share that label get what else they differ in behind it, such as ``, backbone=vgg11, lr=0.01``.
+
     Args:
         runs: records, such as all below ``runs/train``; only those count of ``facelab train --people unseen`` on the same data
             set with the same seed and the same number of people, whose strangers are therefore the same.
         faces: all photographs that are compared here.
         dataset, seed: of this comparison.
     """
-    own: dict[str, Metric] = {}
-    for record in runs:
-        asked = record.parameters
-        same = (asked.get("people"), asked.get("dataset"), asked.get("seed")) == ("unseen", dataset, seed)
-        if not same or record.data["faces"]["people"] != len(faces.people):
-            continue
-        method = asked["method"]
-        usual = recipe(method).options.items()
-        options = "".join(f" {key}={value}" for key, value in asked["options"].items() if (key, value) not in usual)
-        own[f"yours: {method}{options}, {asked['epochs']} epochs"] = record.metrics[f"eer/{method}"]
-    return own
+    same = [run for run in runs if _has_same_strangers(run, faces, dataset, seed)]
+    labels = [_label(run) for run in same]
+    for tell_apart in (_differences, _created):  # the date only where all that was typed is the same
+        labels = [
+            label + tell_apart(run, [other for other, its in zip(same, labels, strict=True) if its == label])
+            for run, label in zip(same, labels, strict=True)
+        ]
+    return {label: run.metrics[f"eer/{run.parameters['method']}"] for run, label in zip(same, labels, strict=True)}
+
+
+def _has_same_strangers(run: Record, faces: FaceSet, dataset: str, seed: int) -> bool:
+    told = run.parameters
+    same = (told.get("people"), told.get("dataset"), told.get("seed")) == ("unseen", dataset, seed)
+    return same and run.data["faces"]["people"] == len(faces.people)
+
+
+def _label(run: Record) -> str:
+    method, options = run.parameters["method"], run.parameters["options"].items()
+    usual = recipe(method).options.items()
+    changed = "".join(f" {key}={value}" for key, value in options if (key, value) not in usual)
+    return f"yours: {method}{changed}, {run.parameters['epochs']} epochs"
+
+
+def _differences(run: Record, alike: Sequence[Record]) -> str:
+    """The parameters of a run in which any two of those that share its label differ, but for those that it has not set."""
+    return "".join(
+        f", {name.replace('_', '-')}={value}"
+        for name, value in run.parameters.items()
+        if value is not None and any(other.parameters.get(name) != value for other in alike)
+    )
+
+
+def _created(run: Record, alike: Sequence[Record]) -> str:
+    return f", {run.created}" if len(alike) > 1 else ""
