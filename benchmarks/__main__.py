@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import functools
 from types import ModuleType
 
 from benchmarks import end_to_end, learning, losses, memory, network, notebooks, search, steps, verification, views
+from benchmarks.command import one_line_errors
 from benchmarks.machine import LoadWatch, begin_with_one_thread
 from benchmarks.results import Measured, Results, results_to_begin, results_to_complete
 from benchmarks.table import table, write_readme
 from benchmarks.timing import Effort
-from facelab.errors import FacelabError
 from facelab.heap import kept_memory
 from facelab.paths import project_root
 
@@ -20,7 +19,7 @@ PARTS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
     for module in (views, steps, end_to_end, learning, network, losses, memory, verification, search, notebooks)
 }
-#: parts that take an hour or more and a data set: measured where they are named, kept on the same machine
+#: parts that take an hour or more and a data set: measured where they are named
 BY_NAME = ("learning",)
 
 
@@ -40,21 +39,18 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     begin_with_one_thread()
-    try:
+    with one_line_errors(parser):  # a data set that is not here, results of another machine, damaged ones
         measure_and_show(chosen.parts, Effort(chosen.small))
-    except FacelabError as error:  # a data set that is not here, results of another machine
-        parser.exit(1, f"{parser.prog}: {error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: stopped\n")
 
 
 def measure_and_show(named: list[str], effort: Effort) -> None:
     """Measure the named parts, or without names all but ``BY_NAME``; print the table, and keep both unless it is small.
 
     Raises:
-        FacelabError: a part cannot be measured here, or parts were named and the others are of another machine.
+        FacelabError: a part cannot be measured here, the file of the results is damaged, or parts were named and the others
+            are of another machine.
     """
-    begin = results_to_complete if named else functools.partial(results_to_begin, BY_NAME)
+    begin = results_to_complete if named else results_to_begin
     results = Results() if effort.small else begin()
     for name in named or [name for name in PARTS if name not in BY_NAME]:
         print(f"{name} ...", flush=True)

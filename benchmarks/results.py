@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import LoadWatch, describe_machine
 from benchmarks.timing import Row, Spread
-from facelab.errors import FacelabError
+from facelab.errors import FacelabError, one_line
 from facelab.files import read_json_object, write_json
 
 FILE = Path(__file__).with_name("results.json")
@@ -53,13 +52,23 @@ class Results:
 
 
 def read_results(path: Path = FILE) -> Results:
-    """What ``Results.write`` wrote."""
-    content = read_json_object(path)
-    parts = {
-        name: Measured(**{**part, "rows": [_row(row) for row in part["rows"]]})
-        for name, part in content["parts"].items()
-    }
-    return Results(content["machine"], parts)
+    """What ``Results.write`` wrote.
+
+    Raises:
+        FacelabError: it is damaged, or cannot be read.
+    """
+    try:
+        content = read_json_object(path)
+        parts = {
+            name: Measured(**{**part, "rows": [_row(row) for row in part["rows"]]})
+            for name, part in content["parts"].items()
+        }
+        return Results(dict(content["machine"]), parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FacelabError(
+            f"{path} holds no results ({one_line(error)}).",
+            "Bring it back (git checkout), or move it away and measure all parts: make bench.",
+        ) from error
 
 
 def _row(content: dict) -> Row:
@@ -71,7 +80,7 @@ def results_to_complete(path: Path = FILE) -> Results:
     """Those of the file, or none where there is none, for some parts to be measured anew.
 
     Raises:
-        FacelabError: they are of another machine or of other versions.
+        FacelabError: they are of another machine or of other versions, or as ``read_results``.
     """
     if not path.is_file():
         return Results()
@@ -81,15 +90,18 @@ def results_to_complete(path: Path = FILE) -> Results:
     return found
 
 
-def results_to_begin(kept: Collection[str], path: Path = FILE) -> Results:
-    """The parts of the file that are to be ``kept``, where they are of this machine and these versions; otherwise none, and
-    it is said which are lost."""
+def results_to_begin(path: Path = FILE) -> Results:
+    """Those of the file, for all parts to be measured anew: each stays until it is replaced. None where they are of another
+    machine or of other versions, and it is said which these were.
+
+    Raises:
+        FacelabError: as ``read_results``.
+    """
     found = read_results(path) if path.is_file() else Results()
-    parts = {name: part for name, part in found.parts.items() if name in kept}
-    if parts and (other := _differences(found)):
-        print(f"Not kept: {', '.join(parts)}, of another machine ({', '.join(other)}).", flush=True)
+    if other := _differences(found):
+        print(f"Not kept: {', '.join(found.parts)}, of another machine ({', '.join(other)}).", flush=True)
         return Results()
-    return Results(parts=parts)
+    return found
 
 
 def _differences(found: Results) -> list[str]:

@@ -23,6 +23,8 @@ import joblib
 import numpy as np
 import psutil
 
+from benchmarks.command import one_line_errors
+
 SIZES = (1_000, 10_000, 100_000, 500_000)
 PHOTOS, SIDE, BATCH = 50, 32, 128  # photographs of a person, pixels, photographs of a training step
 COMMAND = Path(__file__).with_name("timed_command.py")
@@ -130,7 +132,7 @@ def measure(photographs: int, parent: Path | None = None, names: Collection[str]
     """Make photographs, run the commands on them, and remove it all.
 
     Args:
-        photographs: how many, a multiple of 50.
+        photographs: how many, a multiple of ``PHOTOS``.
         parent: of the temporary folder that they are made in; None: where temporary files are.
         names: of the stages; None: all.
     """
@@ -162,14 +164,28 @@ def show(photographs: int, found: list[Stage]) -> None:
     print(f"{'all':44}{photographs:11,}{total:10.1f}{photographs / total:11,.0f}{most:12,.0f}{own:12,.0f}", flush=True)
 
 
-def main() -> None:
+def photograph_count(text: str) -> int:
+    """What was typed as a size.
+
+    Raises:
+        argparse.ArgumentTypeError: people with ``PHOTOS`` photographs each do not come to it.
+    """
+    if not text.isdecimal() or int(text) == 0 or int(text) % PHOTOS:
+        raise argparse.ArgumentTypeError(f"{text} is no positive multiple of {PHOTOS}: so many are made of each person")
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Make, measure and remove the photographs of each size."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photographs", nargs="*", type=int, default=SIZES, help="sizes, each a multiple of 50")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "photographs", nargs="*", type=photograph_count, default=SIZES, help=f"sizes, each a multiple of {PHOTOS}"
+    )
     parser.add_argument("--folder", type=Path, help="where they are made; a temporary folder by default")
-    chosen = parser.parse_args()
-    for photographs in chosen.photographs:
-        show(photographs, measure(photographs, chosen.folder))
+    chosen = parser.parse_args(arguments)
+    with one_line_errors(parser):
+        for photographs in chosen.photographs:
+            show(photographs, measure(photographs, chosen.folder))
 
 
 if __name__ == "__main__":

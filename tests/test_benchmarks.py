@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from trainings import cifar_of_noise, compute
 from benchmarks import learning, table, timing, views
 from benchmarks.__main__ import BY_NAME, PARTS, main, measure_part
 from benchmarks.contenders import LightlyMoCo
-from benchmarks.results import FILE, Results, read_results, results_to_begin, results_to_complete
+from benchmarks.results import FILE, Measured, Results, read_results, results_to_begin, results_to_complete
 from benchmarks.steps import METHODS, new_pair
 from benchmarks.timing import OURS, Effort, Spread, compare
 from benchmarks.verification import simulated_pairs
@@ -147,17 +148,63 @@ def test_results_are_kept_and_shown(small, tmp_path):
         table.write_readme(readme, small)
 
 
-def test_results_of_another_machine_are_not_completed(small, tmp_path):
+def test_results_of_another_machine_are_neither_completed_nor_kept(small, tmp_path, capsys):
     path = tmp_path / "results.json"
-    assert results_to_complete(path).parts == {}
+    assert results_to_complete(path).parts == results_to_begin(path).parts == {}
     small.write(path)
+    assert results_to_begin(path) == small and not capsys.readouterr().out
     content = json.loads(path.read_text(encoding="utf-8"))
     content["machine"]["processor"] = "Z80"
-    assert results_to_begin(("views",), path) == Results(parts={"views": small.parts["views"]})
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert results_to_begin(("views",), path).parts == {}
+    assert results_to_begin(path).parts == {}
+    assert capsys.readouterr().out == f"Not kept: {', '.join(small.parts)}, of another machine (processor).\n"
     with pytest.raises(FacelabError, match=r"another machine \(processor\)"):
         results_to_complete(path)
+
+
+@pytest.fixture
+def file_of_results(monkeypatch, tmp_path):
+    """In place of ``results.json``."""
+    path, write = tmp_path / "results.json", Results.write
+    monkeypatch.setattr("benchmarks.__main__.begin_with_one_thread", lambda: None)  # not for the tests that follow
+    for begin in (results_to_begin, results_to_complete):
+        monkeypatch.setattr(f"benchmarks.__main__.{begin.__name__}", partial(begin, path))
+    monkeypatch.setattr(Results, "write", lambda own: write(own, path))
+    return path
+
+
+def test_a_part_is_kept_until_it_is_replaced(file_of_results, monkeypatch):
+    old = {name: Measured(name, "2026-01-01", 1.0, 0.0, []) for name in PARTS}
+    new = replace(old["views"], created="2026-01-02")
+    Results(parts=old).write()
+
+    def stopped_after_views(name, effort):
+        if name != "views":
+            raise KeyboardInterrupt
+        return new
+
+    monkeypatch.setattr("benchmarks.__main__.measure_part", stopped_after_views)
+    with pytest.raises(SystemExit):
+        main([])
+    assert read_results(file_of_results).parts == old | {"views": new}
+
+
+ROW = {"name": "row", "unit": "s", "values": {"facelab": 3.0}, "ratios": {}}
+PART = {"title": "t", "created": "2026-01-01", "seconds": 1.0, "others": 0.0, "rows": [ROW]}
+DAMAGED = [{"parts": {}}, {"machine": 3, "parts": {}}, {"machine": {}, "parts": []}, {"machine": {}, "parts": {"a": PART}}]
+
+
+@pytest.mark.parametrize("content", ["", '{"machine": {', "[1]", "<<<<<<< HEAD\n", *map(json.dumps, DAMAGED)])
+@pytest.mark.parametrize("named", [[], ["views"]])
+def test_damaged_results_are_one_line(file_of_results, capsys, content, named):
+    file_of_results.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(named)
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.count("\n") == 1
+    assert said.startswith(f"python -m benchmarks: {file_of_results} holds no results (") and "git checkout" in said
+    assert file_of_results.read_text(encoding="utf-8") == content
+
 
 
 def test_a_busy_machine_is_called_provisional(small):

@@ -43,3 +43,22 @@ def test_memory_is_that_of_a_process_and_those_that_it_started():
             most = max(most, scale.memory(watched)[1])
         process.communicate(b"\n")
     assert np.isclose(most, 2**27, rtol=0.5) and most >= 2**27
+
+
+@pytest.mark.parametrize("size", ["120", "0", "1e3", "many"])
+def test_a_size_that_is_not_made_is_refused_before_any_is_measured(monkeypatch, capsys, size):
+    monkeypatch.setattr(scale, "measure", lambda *_: pytest.fail("nothing may be measured"))
+    with pytest.raises(SystemExit) as ended:
+        scale.main(["1000", size])
+    assert ended.value.code == 2 and f"{size} is no positive multiple of 50" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def interrupted(photographs, parent):
+        assert photographs == 100 and parent is None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scale, "measure", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        scale.main(["100"])
+    assert ended.value.code == 130 and capsys.readouterr().err == "python -m benchmarks.scale: stopped\n"
