@@ -12,7 +12,7 @@ TITLE = "The course"
 
 def measure(effort: Effort) -> list[Row]:
     """All notebooks together, and the longest: seconds from the first cell to the last at the preset ``laptop``. The book has
-    those of each (``docs/timings.md``)."""
+    those of each (``docs/timings.md``). Neither the day nor the machine is stored with them."""
     seconds = {
         path.stem: nbformat.read(path, as_version=4).metadata["facelab"]["seconds"]
         for path in sorted(project_folder("notebooks").glob("*.ipynb"))

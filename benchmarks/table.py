@@ -33,7 +33,9 @@ def _caption(results: Results) -> str:
         f"({machine['instructions']}, {machine['cores']} cores, {machine['memory in GB']} GB, {machine['system']}), "
         f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}; {versions}. "
         "Medians, with quartiles in brackets. Contenders took turns, and what they are compared by is the ratio within a turn; "
-        "what is in per cent has no ratio."
+        "what is in per cent has no ratio. Rows of a record of `data/results` are of that record's day and machine, with the "
+        "least and the greatest of its batches in brackets; seconds as stored are those in which each notebook was built, on a "
+        "day and a machine that it does not name."
     )
     most = max((part.others for part in parts if any(row.unit not in UNDISTURBED for row in part.rows)), default=0)
     if most > BUSY:
@@ -45,14 +47,14 @@ def _line(row: Row) -> str:
     others = []
     for name, value in row.values.items():
         if ratio := row.ratios.get(name):
-            others.append(f"{name} {number(value.median)}: **{number(ratio.median)}**{_quartiles(ratio)}")
+            others.append(f"{name} {number(value.median)}: **{number(ratio.median)}**{_bracketed(ratio)}")
         elif name != OURS:
-            others.append(f"{name} {number(value.median)}{_quartiles(value)}")
+            others.append(f"{name} {number(value.median)}{_bracketed(value)}")
     ours = row.values[OURS]
-    return f"| {row.name}, {row.unit} | {number(ours.median)}{_quartiles(ours)} | {'; '.join(others)} |"
+    return f"| {row.name}, {row.unit} | {number(ours.median)}{_bracketed(ours)} | {'; '.join(others)} |"
 
 
-def _quartiles(spread: Spread) -> str:
+def _bracketed(spread: Spread) -> str:
     return f" ({number(spread.low)} to {number(spread.high)})" if spread.n > 1 else ""
 
 

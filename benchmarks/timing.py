@@ -17,7 +17,7 @@ OURS = "facelab"  #: the contender whom the others are compared with
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and quartiles of ``n`` values."""
+    """Median and quartiles of ``n`` values; in a row of a record, the range that it has."""
 
     median: float
     low: float

@@ -12,7 +12,7 @@ import torch
 from lightly.utils.lars import LARS
 from trainings import cifar_of_noise, compute
 
-from benchmarks import learning, table, timing, views
+from benchmarks import learning, search, table, timing, views
 from benchmarks.__main__ import BY_NAME, PARTS, main, measure_part
 from benchmarks.contenders import LightlyMoCo
 from benchmarks.results import FILE, Measured, Results, read_results, results_to_begin, results_to_complete
@@ -24,7 +24,8 @@ from facelab.backbones.airbench import Whitening
 from facelab.errors import FacelabError
 from facelab.experiments.cells import CellResult, cell_path
 from facelab.experiments.cifar import self_supervised, splits
-from facelab.paths import project_root
+from facelab.paths import project_data, project_root
+from facelab.records import read_record
 
 
 def test_contenders_take_turns():
@@ -191,7 +192,12 @@ def test_a_part_is_kept_until_it_is_replaced(file_of_results, monkeypatch):
 
 ROW = {"name": "row", "unit": "s", "values": {"facelab": 3.0}, "ratios": {}}
 PART = {"title": "t", "created": "2026-01-01", "seconds": 1.0, "others": 0.0, "rows": [ROW]}
-DAMAGED = [{"parts": {}}, {"machine": 3, "parts": {}}, {"machine": {}, "parts": []}, {"machine": {}, "parts": {"a": PART}}]
+DAMAGED = [
+    {"parts": {}},
+    {"machine": 3, "parts": {}},
+    {"machine": {}, "parts": []},
+    {"machine": {}, "parts": {"a": PART}},
+]
 
 
 @pytest.mark.parametrize("content", ["", '{"machine": {', "[1]", "<<<<<<< HEAD\n", *map(json.dumps, DAMAGED)])
@@ -205,6 +211,26 @@ def test_damaged_results_are_one_line(file_of_results, capsys, content, named):
     assert said.startswith(f"python -m benchmarks: {file_of_results} holds no results (") and "git checkout" in said
     assert file_of_results.read_text(encoding="utf-8") == content
 
+
+def test_a_row_of_a_record_says_which_and_has_the_range_of_its_batches():
+    record = read_record(project_data("results", f"{search.RECORD}.json"))
+    rows = search.recorded()
+    assert rows and all(row.name.endswith(f" (record {record.name} of {record.created[:10]})") for row in rows)
+    times = {name: metric for name, metric in record.metrics.items() if name.endswith("/1000000/query_us")}
+    assert all(metric.method.startswith("range of") for metric in times.values())
+    for row in rows:
+        metric = times[f"{row.name.partition(', ')[0]}/1000000/query_us"]
+        shown = row.values[OURS]
+        assert 1e6 / np.array([metric.high, metric.value, metric.low]) == pytest.approx(
+            [shown.low, shown.median, shown.high]
+        )
+
+
+def test_the_caption_says_what_was_not_measured_in_this_run():
+    caption = table.table(Results(parts={"a": Measured("a", "2026-01-01", 1.0, 0.0, [])})).splitlines()[0]
+    assert "Rows of a record of `data/results` are of that record's day and machine" in caption
+    assert "the least and the greatest of its batches in brackets" in caption
+    assert "as stored" in caption and all("as stored" in row.name for row in PARTS["notebooks"].measure(Effort()))
 
 
 def test_a_busy_machine_is_called_provisional(small):
