@@ -85,7 +85,7 @@ def measure(effort: Effort) -> list[Row]:
         short = {name: replace(self_supervised.RECIPES[name], epochs=2) for name in RECIPES}  # the warm-up takes one
         found = {name: [compare(name, recipe, 0, train, test)] for name, recipe in short.items()}
     else:
-        kept, _ = run_experiment(BESIDE_LIGHTLY, SEEDS, only="")
+        kept, _ = run_experiment(BESIDE_LIGHTLY, SEEDS)
         found = {name: [kept[f"{name}/{seed}"].figures for seed in range(SEEDS)] for name in RECIPES}
     return [_row(name, figures, way) for name, figures in found.items() for way in figures[0]["ours"]]
 
@@ -194,8 +194,6 @@ BESIDE_LIGHTLY = Experiment(
     datasets=("cifar10",),
     grid=lambda seeds: [Cell((name, seed), _describe(name)) for name in RECIPES for seed in range(seeds)],
     run=_run,
-    summarise=lambda results: {},
-    parameters=lambda seeds: {},
     data=lambda: {role: faces.describe() for role, faces in zip(("train", "test"), _photographs(), strict=True)},
     packages=("lightly",),
     extra="test",

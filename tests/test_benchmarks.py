@@ -286,7 +286,7 @@ def test_what_is_learned_is_compared_after_the_same_time(cifar, monkeypatch, tmp
         assert all(torch.equal(layer.kernels, layers[0].kernels) for layer in layers), "the keys' network too"
     assert not list(tmp_path.rglob("*.json")), "no figure is kept of a small run"
 
-    def run_here(experiment, seeds, *, only):
+    def run_here(experiment, seeds):
         """As ``run_experiment``, whose processes would know nothing of what is replaced here."""
         results = compute(experiment, seeds)
         return {"/".join(map(str, key)): CellResult(figures, 1.0, "") for key, figures in results.items()}, None

@@ -62,6 +62,7 @@ def test_a_declaration_holds_together(experiment):
     labels = [cell.label for cell in cells]
     assert cells and len({cell.key for cell in cells}) == len(set(labels)) == len(cells)
     assert matching_cells(cells, f"^{re.escape(labels[-1])}$") == [cells[-1]], "each can be had alone"
+    assert experiment.summarise is not None, "whatever is in the list makes a record"
     assert set(experiment.datasets) <= {source.name for source in all_sources()}
     assert experiment.notebook in {path.stem[:2] for path in notebook_sources()}
     if experiment.seeds:

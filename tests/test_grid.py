@@ -174,6 +174,12 @@ def test_only_some_cells_make_no_record(experiment, tmp_path):
         run_experiment(experiment, only="(")
 
 
+def test_an_experiment_without_a_summary_makes_no_record(experiment, tmp_path):
+    kept, path = run_experiment(replace(experiment, summarise=None))
+    assert len(kept) == times_run(tmp_path) == 6 and path is None
+    assert not (tmp_path / "data").exists()
+
+
 def test_wrong_numbers_are_refused_before_anything_runs(experiment, tmp_path):
     with pytest.raises(BadParameterError, match="--seeds 2 is too few for 99_test. Give --seeds 3"):
         run_experiment(experiment, seeds=2)

@@ -48,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One record of ``data/results``, and how it is made.
+    """One record of ``data/results``, and how it is made; or cells that are kept as its are, without a record.
 
     Attributes:
         name: of the experiment and of its record, ``data/results/NAME.json``.
@@ -58,7 +58,7 @@ class Experiment:
         grid: number of seeds -> all cells; no data set is read for it.
         run: one cell -> its figures. It is called in another process, with one thread, and must draw everything random from
             the cell, so that figures do not depend on what else is run.
-        summarise: figures of all cells -> metrics of the record.
+        summarise: figures of all cells -> metrics of the record. None: there is no record, and who runs it wants the cells.
         parameters: number of seeds -> what the record says of its settings.
         data: role -> ``FaceSet.describe()`` of the photographs, for the record; their hashes decide the cells too.
         seeds: how many are run where nothing is said; 0: the experiment draws nothing, and takes no ``--seeds``.
@@ -74,8 +74,8 @@ class Experiment:
     datasets: tuple[str, ...]
     grid: Callable[[int], Sequence[Cell]]
     run: Callable[[Cell], Figures]
-    summarise: Callable[[Results], dict[str, Metric]]
-    parameters: Callable[[int], dict[str, object]]
+    summarise: Callable[[Results], dict[str, Metric]] | None = None
+    parameters: Callable[[int], dict[str, object]] = lambda seeds: {}
     data: Callable[[], Mapping[str, Mapping[str, object]]] = dict
     seeds: int = 3
     least_seeds: int = 3

@@ -49,7 +49,8 @@ def run_experiment(
         engine: who computes them; None: ``run_in_local_processes``.
 
     Returns:
-        Label of each cell that was asked for -> what is kept of it, and the path of the record; None with ``only``.
+        Label of each cell that was asked for -> what is kept of it, and the path of the record; None with ``only``, and
+        where the experiment has none.
 
     Raises:
         BadParameterError: too few seeds, a pattern that finds no cell, cells of one label, or more than one worker where time
@@ -65,7 +66,7 @@ def run_experiment(
     compute_missing(experiment.name, jobs, workers, engine or run_in_local_processes)
     kept = {job.cell: read_cell(job.path) for job in jobs}
     by_label = {cell.label: entry for cell, entry in kept.items()}
-    if only is not None:
+    if only is not None or experiment.summarise is None:
         return by_label, None
     record = Record(experiment.name, experiment.command(seeds), experiment.parameters(seeds))
     record.versions = records.versions(threads=1) | package_versions(experiment)
