@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import numpy as np
 import psutil
 
 from benchmarks.command import one_line_errors
+from facelab.interrupts import hold_back_interrupts
 
 SIZES = (1_000, 10_000, 100_000, 500_000)
 PHOTOS, SIDE, BATCH = 50, 32, 128  # photographs of a person, pixels, photographs of a training step
@@ -73,10 +75,12 @@ def watch(name: str, arguments: list[str], environment: dict[str, str], start: t
     """Run ``facelab`` with some arguments; its memory is looked at ten times a second."""
     with tempfile.NamedTemporaryFile(mode="r", suffix=".tsv") as parts:
         began, peaks = time.monotonic(), (0, 0)
-        process = subprocess.Popen(
-            [sys.executable, COMMAND, parts.name, *arguments], env=environment, stdout=subprocess.DEVNULL
-        )
-        try:
+        with ExitStack() as stack:
+            with hold_back_interrupts():  # Ctrl-C is this process's affair
+                command = [sys.executable, COMMAND, parts.name, *arguments]
+                process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+                stack.callback(process.wait)
+                stack.callback(process.terminate)
             watched = psutil.Process(process.pid)
             while process.poll() is None:
                 try:
@@ -84,9 +88,6 @@ def watch(name: str, arguments: list[str], environment: dict[str, str], start: t
                 except psutil.NoSuchProcess:
                     break
                 time.sleep(0.1)
-        finally:
-            process.terminate()
-            process.wait()
         if process.returncode:
             raise SystemExit(f"facelab {' '.join(arguments)} ended with {process.returncode}.")
         seconds = time.monotonic() - began
@@ -102,13 +103,15 @@ def watch(name: str, arguments: list[str], environment: dict[str, str], start: t
 
 def memory_at_start(environment: dict[str, str], modules: str) -> tuple[int, int]:
     """Of a Python that has loaded some modules and done nothing."""
-    code = f"import {modules}; print(flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    code = f"import sys, {modules}; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code]
+    with (
+        hold_back_interrupts(),  # for it, which would say so in many lines
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
         process.stdout.readline()
         found = memory(psutil.Process(process.pid))
-        process.communicate(b"\n")
+        process.communicate()
     return found
 
 
