@@ -1,11 +1,7 @@
 """The processor time of a training, and that to an accuracy, by a clock that the test turns."""
 
 import json
-from pathlib import Path
 
-import pytest
-
-from facelab.errors import FacelabError
 from facelab.experiments import stopwatch as module
 from facelab.experiments.stopwatch import Stopwatch, processor_seconds
 from facelab.training import History
@@ -51,9 +47,3 @@ def test_without_a_measure_only_the_time_is_told(monkeypatch):
 def test_a_training_has_the_seconds_of_its_last_epoch():
     history = History([{"processor seconds": 3.0, "loss": 1.0}, {"processor seconds": 7.0, "loss": 0.5}])
     assert processor_seconds(history) == 7.0
-
-
-@pytest.mark.parametrize("epochs", [[{"loss": 1.0}], [{"loss": 1.0}, {"processor seconds": 7.0}]])
-def test_a_training_that_no_stopwatch_saw_begin_is_refused_by_its_folder(epochs):
-    with pytest.raises(FacelabError, match="The checkpoint in runs/a does not say .* Move it away"):
-        processor_seconds(History(epochs), Path("runs/a"))

@@ -113,7 +113,7 @@ class Recipe:
         plan, fabric = replace(self.plan, seed=seed), single_process_fabric(BF16)
         with training_folder(NAME, f"{self.title}-{seed}", method, faces, plan) as folder:
             history = fit(method, faces, plan, monitors=[Stopwatch()], folder=folder, fabric=fabric)
-        return processor_seconds(history, folder)
+        return processor_seconds(history)
 
 
 EXPANDER = {"expander": (512, 512)}

@@ -165,7 +165,7 @@ def train_recipe(faces: FaceSet, name: str, seed: int) -> tuple[Method, float]:
     plan = replace(recipe.plan, seed=seed)
     with training_folder(f"lfw_view2_{name}", f"seed {seed}", method, train, plan) as folder:
         history = fit(method, train, plan, monitors=[Stopwatch()], folder=folder)
-    return method, processor_seconds(history, folder)
+    return method, processor_seconds(history)
 
 
 def evaluate_view2(faces: FaceSet, pairs: Pairs, embed: Callable[[FaceSet, FaceSet], np.ndarray]) -> View2Result:
