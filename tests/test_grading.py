@@ -116,6 +116,19 @@ def test_ctrl_c_ends_all_and_keeps_the_rows_so_far(tmp_path):
     assert not psutil.wait_procs(children, timeout=60)[1]
 
 
+def test_ctrl_c_at_the_moment_of_a_fork_is_not_lost():
+    program = (
+        "import os, signal, time\n"
+        "from facelab.grading.apart import Limits, run_apart\n"
+        "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "try:\n"
+        "    print(run_apart(lambda argument, send: time.sleep(3600), {}, Limits(10, 512)).state)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "stopped\n"
+
+
 @pytest.mark.parametrize("isolated", [False, True])
 def test_an_answer_ends_with_a_grader_that_is_killed(isolated, tmp_path):
     if isolated and not can_isolate(()):

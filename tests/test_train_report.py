@@ -40,7 +40,9 @@ def measure(people: str, folder) -> dict[str, records.Metric]:
 
 def test_known_people_are_measured_in_samples_that_are_said(mapped, tmp_path, monkeypatch):
     exact = measure("known", tmp_path / "exact")
-    assert {metric.method for name, metric in exact.items() if name.startswith("top")} == {"wilson"}
+    tops = [name for name in exact if name.startswith("top")]
+    assert {exact[name].method for name in tops} == {"wilson", "bootstrap over people"}
+    assert {exact[name].n for name in tops} == {12}, "people, not photographs"
     monkeypatch.setattr(image_rows, "MAX_COPIED", 0)
     monkeypatch.setattr(nearest_photographs, "MAX_PRODUCT", 0)
     whole = measure("known", tmp_path / "blocks")
@@ -54,13 +56,14 @@ def test_known_people_are_measured_in_samples_that_are_said(mapped, tmp_path, mo
     monkeypatch.setattr(clusters, "SAMPLED_SILHOUETTES", 30)
     found = measure("known", tmp_path / "sampled")
     assert found.keys() == exact.keys()
-    drawn = "wilson; 20 of 36 test photographs"
     said = {name: metric.method for name, metric in found.items()}
-    assert said["top1/raw pixels"] == said["top3/random network"] == said["top1/margin, class scores"] == drawn
-    assert said["top1/whitened PCA"] == f"{drawn}; PCA of 50 of 72 photographs"
-    assert said["top2/margin, k-means"] == f"{drawn}; k-means by search (exact), fitted on 72 of 72"
+    drawn = [said[name].partition("; ")[2] for name in tops]
+    assert all(one.startswith("20 of 36 test photographs") for one in drawn)
+    assert drawn[tops.index("top1/margin, class scores")] == "20 of 36 test photographs"
+    assert said["top1/whitened PCA"].endswith("photographs; PCA of 50 of 72 photographs")
+    assert said["top2/margin, k-means"].endswith("photographs; k-means by search (exact), fitted on 72 of 72")
     assert said["silhouette/margin"] == "bootstrap over people; silhouettes of 30 of 36 embeddings"
-    assert {metric.n for name, metric in found.items() if name.startswith("top")} == {20}
+    assert {found[name].n for name in tops} == {12}
 
 
 def test_unseen_people_are_measured_on_pairs_whose_number_is_said(mapped, tmp_path, monkeypatch):

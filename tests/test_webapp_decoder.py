@@ -123,6 +123,35 @@ if __name__ == "__main__":
 """
 
 
+_ENDING = """
+import atexit, multiprocessing, sys, threading
+sys.path[:0] = sys.argv[2:]
+from decoders import obedient_decode
+from facelab.webapp.decoder import ProcessDecoder
+
+def tell():
+    hanging.join()
+    print(len(multiprocessing.active_children()))
+
+if __name__ == "__main__":
+    decoder = ProcessDecoder(2, seconds=1, decode=obedient_decode)
+    photograph = open(sys.argv[1], "rb").read()
+    for _ in range(2):
+        decoder.decode(photograph)
+    hanging = threading.Thread(target=lambda: decoder.decode(photograph.replace(b"nothing", b"SPIN   ")), daemon=True)
+    hanging.start()
+    atexit.register(tell)
+"""
+
+
+def test_a_server_that_ends_starts_no_new_decoder(tmp_path):
+    """It would end that one no more, and wait for its end."""
+    (tmp_path / "server.py").write_text(_ENDING)
+    (tmp_path / "photograph.png").write_bytes(saying(b"nothing"))
+    words = [sys.executable, str(tmp_path / "server.py"), str(tmp_path / "photograph.png"), os.path.dirname(__file__)]
+    assert subprocess.run(words, capture_output=True, timeout=10 * ENOUGH).stdout == b"1\n"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX knows them")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_decoder_outlives_its_server(tmp_path, number):

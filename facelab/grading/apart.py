@@ -29,6 +29,7 @@ from facelab.grading.child import (
     drop_files_and_handlers,
     environment,
 )
+from facelab.interrupts import hold_back_interrupts
 
 FORKS = sys.platform == "linux"  # elsewhere each process begins anew: libraries of macOS do not survive a fork
 _STEP, _WATCH = 0.01, 0.1  # seconds between two looks: whether it has ended; what it has grown to
@@ -161,7 +162,8 @@ class _Forked:
     """A process that was forked from this one; the interface is that of ``subprocess.Popen``."""
 
     def __init__(self, function, argument, limits, home, isolated, hidden, reply, secret) -> None:
-        self.pid = os.fork()
+        with hold_back_interrupts():  # Python throws away what is raised in the functions that it calls after a fork
+            self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.setsid()

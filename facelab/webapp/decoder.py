@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import queue
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -62,7 +63,8 @@ class ProcessDecoder:
             return worker.decode(data, (height, width))
         except (EOFError, OSError) as error:  # of which a TimeoutError is one
             exit_code = worker.end()
-            self._workers[number] = _Worker(*self._words)
+            if threading.main_thread().is_alive():  # else this process is ending, and would wait for a new one for ever
+                self._workers[number] = _Worker(*self._words)
             if not worker.is_ready:
                 raise RuntimeError(f"A process for decoding did not start (exit code {exit_code}).") from error
             _LOG.warning("A photograph of %d bytes ended its decoder (exit code %s).", len(data), exit_code)
