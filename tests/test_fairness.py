@@ -194,9 +194,9 @@ def test_groups_too_small_for_a_bootstrap_are_named_and_not_drawn_for_ever(photo
     """Ten groups of two: in a draw of people half of them lose their only pair of people, and one draw of 1024 keeps all."""
     pairs, person, _ = everybody(people=20)
     group, scores = np.array([f"g{one // 2}" for one in person], dtype=object), drawn(pairs)
-    with pytest.raises(BadParameterError, match="Of 100 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
+    with pytest.raises(BadParameterError, match="Of 200 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
         fairness_estimates(scores, pairs, person, group, 1.0, draws=100, photographs=photographs)
-    with pytest.raises(BadParameterError, match="Of 100 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
+    with pytest.raises(BadParameterError, match="Of 200 draws .* have no impostor pairs of 'g[0-9]'.*leave out groups"):
         rates_over_thresholds(scores, pairs, person, np.array([1.0]), group, draws=100, photographs=photographs)
 
 

@@ -118,15 +118,15 @@ def test_ctrl_c_ends_all_and_keeps_the_rows_so_far(tmp_path):
 
 def test_ctrl_c_at_the_moment_of_a_fork_is_not_lost():
     program = (
-        "import os, signal, time\n"
+        "import os, psutil, signal, time\n"
         "from facelab.grading.apart import Limits, run_apart\n"
         "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))\n"
         "try:\n"
         "    print(run_apart(lambda argument, send: time.sleep(3600), {}, Limits(10, 512)).state)\n"
         "except KeyboardInterrupt:\n"
-        "    print('stopped')\n"
+        "    print('stopped', psutil.Process().children())\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "stopped\n"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "stopped []\n"
 
 
 @pytest.mark.parametrize("isolated", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from facelab.evaluation import (
     verification_estimates,
     wilson,
 )
+from facelab.evaluation.intervals import wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
 
 
@@ -143,6 +145,34 @@ def test_where_no_pair_is_wrong_the_intervals_are_wilsons_over_people():
     assert found["alone"] == found["eer"]
     sampled = verification_estimates(scores, replace(pairs, population=(100, 5000)), person, draws=100)
     assert sampled["eer"].method == "wilson; 60 of 100 genuine and 1710 of 5000 impostor pairs"
+
+
+def test_wilson_never_narrows_what_a_bootstrap_found():
+    """TAR of 1 over 1000 people, whose threshold moved from draw to draw."""
+    moved = Estimate(1.0, 0.95, 1.0, 1000, "bootstrap over people", "people")
+    assert wilson_at_ends(moved) is moved
+    inside = Estimate(0.4, 0.4, 0.4, 20, "bootstrap over people", "people")
+    assert wilson_at_ends(inside) is inside
+    for value, end in ((1.0, 0.999), (0.0, 0.001)):
+        rate = Estimate(value, min(value, end), max(value, end), 20, "bootstrap over people", "people")
+        assert wilson_at_ends(rate) == wilson(20 * value, 20, unit="people")
+
+
+@pytest.mark.parametrize(("every", "is_refused"), [(14, False), (30, True)])
+def test_a_bootstrap_goes_on_with_a_twentieth_of_its_draws_and_refuses_fewer(every, is_refused):
+    person, turn = np.repeat(np.arange(6), 2), itertools.count(1)
+    sampler, rng = PairWeights(everybody(person), person, False), np.random.default_rng(0)
+
+    def draw_300() -> None:
+        for _ in range(300):
+            sampler.draw(rng, lambda *weights: ["pairs of a"] if next(turn) % every else [])
+
+    if is_refused:
+        with pytest.raises(BadParameterError, match="Of 200 draws of people 6 have all rates; 194 have no pairs of a"):
+            draw_300()
+    else:
+        draw_300()
+        assert next(turn) == 300 * every + 1
 
 
 def test_the_bootstrap_covers_the_truth():

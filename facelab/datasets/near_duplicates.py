@@ -56,8 +56,8 @@ def near_duplicates(
     A mirrored, turned or differently cropped copy is not found.
 
     Args:
-        first: uint8 (N, H, W, C).
-        second: uint8 (M, H', W', C'), of any size.
+        first: uint8 or float32 (N, H, W, C), 0 to 255.
+        second: as ``first`` (M, H', W', C'), of any size.
         max_bits: greatest Hamming distance of the hashes, 0 to 64.
         min_correlation: least correlation of the grey pictures.
 

@@ -111,7 +111,7 @@ def fairness_estimates(
     """Rates of groups and their disparity, with percentile intervals over people, all from the same draws.
 
     People are drawn within their group: as many of each as there are, as a study would recruit them, and no draw lacks one.
-    A rate of 0 or 1, on which all draws agree, has Wilson's interval of as many trials as there are people in its pairs.
+    A rate of 0 or 1 has Wilson's interval of as many trials as there are people in its pairs, if that is the wider.
     A ratio whose smaller rate is 0 is infinite, in a draw as well; the interval then ends at inf and says so.
 
     Args:

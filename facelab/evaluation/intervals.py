@@ -81,14 +81,16 @@ def wilson_of_fraction(successes: float, n: int, confidence: float = 0.95, unit:
 
 
 def wilson_at_ends(rate: Estimate) -> Estimate:
-    """A bootstrapped rate as it is, but with Wilson's interval of as many trials as its ``n`` where it is exactly 0 or 1.
+    """A bootstrapped rate as it is, but where it is exactly 0 or 1 with Wilson's interval of as many trials as its ``n``, if
+    that is the wider.
 
     A bootstrap cannot draw what it has not seen: where nothing is wrong, or everything, all draws agree, and an interval
-    without width would say that nothing can be otherwise.
+    without width would say that nothing can be otherwise. Where a threshold is set anew in each draw they may differ.
     """
     if rate.value not in (0, 1):
         return rate
-    return wilson(round(rate.value) * rate.n, rate.n, rate.confidence, rate.unit)
+    own = wilson(round(rate.value) * rate.n, rate.n, rate.confidence, rate.unit)
+    return own if own.high - own.low > rate.high - rate.low else rate
 
 
 def rate_by_group(events: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:

@@ -10,8 +10,9 @@ import numpy as np
 from facelab.datasets.pairs import Pairs
 from facelab.errors import BadParameterError
 
-#: Draws in a row without some rate, after which there is no interval: the others would be draws of lucky people alone.
-MOST_REJECTED = 100
+#: Of the first so many draws this share at least must have all rates, else there is no interval: it would be one over draws of
+#: lucky people alone, and take long.
+JUDGED_DRAWS, LEAST_SHARE = 200, 0.05
 
 
 class PairWeights:
@@ -43,6 +44,7 @@ class PairWeights:
         self._genuine, self._impostor = (first[same], second[same]), (first[~same], second[~same])
         group = np.zeros(self.people) if stratum is None else np.asarray(stratum)[used][first_row]
         self._strata = [np.flatnonzero(group == value) for value in np.unique(group)]
+        self._drawn, self._complete, self._lacked = 0, 0, Counter()  # draws so far; how many lacked which pairs
 
     def draw(
         self,
@@ -57,20 +59,22 @@ class PairWeights:
                 place. None: all genuine pairs, or all impostor pairs.
 
         Raises:
-            BadParameterError: ``MOST_REJECTED`` draws in a row lack some.
+            BadParameterError: fewer than ``LEAST_SHARE`` of the first ``JUDGED_DRAWS`` lack none.
         """
-        missing, lacked = missing or _missing_kinds, Counter()
-        for _ in range(MOST_REJECTED):
+        missing = missing or _missing_kinds
+        while True:
             weights = self._weights(rng)
             names = missing(*weights)
+            self._drawn, self._complete = self._drawn + 1, self._complete + (not names)
+            self._lacked.update(names)
+            if self._drawn == JUDGED_DRAWS and self._complete < LEAST_SHARE * JUDGED_DRAWS:
+                ((most, times),) = self._lacked.most_common(1)
+                raise BadParameterError(
+                    f"Of {JUDGED_DRAWS} draws of people {self._complete} have all rates; {times} have no {most}.",
+                    "Give more people, or leave out groups of few people.",
+                )
             if not names:
                 return weights
-            lacked.update(names)
-        ((most, times),) = lacked.most_common(1)
-        raise BadParameterError(
-            f"Of {MOST_REJECTED} draws of people in a row none has all rates; {times} have no {most}.",
-            "Give more people, or leave out groups of few people.",
-        )
 
     def _weights(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = np.concatenate([own[rng.integers(len(own), size=len(own))] for own in self._strata])

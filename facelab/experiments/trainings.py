@@ -29,7 +29,8 @@ def training_folder(experiment: str, label: str, method: Method, faces: FaceSet,
 
     Args:
         experiment: its folder holds this one, and whoever moves it away moves the trainings along with the cells.
-        label: of the training, to be read by people.
+        label: of the training, to be read by people, and another one for other settings of the method: of one with other
+            settings ``fit`` refuses the checkpoint.
         method: untrained, or with the weights that it goes on from.
         faces, plan: of the training.
 

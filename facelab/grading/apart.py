@@ -80,16 +80,15 @@ def run_apart(
     with tempfile.TemporaryFile() as reply_file, _temporary_home() as home:
         secret = secrets.token_bytes(16)
         started = time.monotonic()
-        if fork:
-            process: _Forked | subprocess.Popen = _Forked(
-                function, argument, limits, home, isolated, hidden, reply_file.fileno(), secret
-            )
-        else:
-            process = _spawn(function, argument, limits, home, reply_file, secret)
-        try:
+        process: _Forked | subprocess.Popen | None = None
+        try:  # from here on: Ctrl-C may come when there is a process already, and nobody knows it yet
+            if fork:
+                process = _Forked(function, argument, limits, home, isolated, hidden, reply_file.fileno(), secret)
+            else:
+                process = _spawn(function, argument, limits, home, reply_file, secret)
             state, exit_code = _wait(process, limits, started)
         finally:
-            _end_all(process.pid, before)
+            _end_all(process and process.pid, before)
         seconds = time.monotonic() - started
         reply_file.seek(0)
         said = reply_file.read(MOST_REPLY + 2 * len(secret))
@@ -136,9 +135,9 @@ def _memory_of(process: psutil.Process) -> list[int]:
     return []
 
 
-def _end_all(pid: int, before: set[int]) -> None:
+def _end_all(pid: int | None, before: set[int]) -> None:
     """Kill the group of a process, and every descendant of ours but the children that we had before, and those of theirs."""
-    if os.name == "posix":
+    if os.name == "posix" and pid is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # at once, so that no fork of it escapes
     while children := [child for child in psutil.Process().children() if child.pid not in before]:

@@ -293,7 +293,7 @@ class AccountStore(SeenTable):
         """Take the clock's time for right, however far it is from the newest that was seen.
 
         As long as it was not believed, everything was written with the newest time: who signed up or logged in then would look
-        idle now. Whatever has exactly that time gets the clock's.
+        idle now. Whatever has exactly that time gets the clock's, the last event before included.
         """
         with self._change() as change:
             reading = read_time(change, self._clock)

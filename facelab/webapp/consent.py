@@ -66,8 +66,8 @@ def consent_text(
             "comes from.",
             "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
             "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
-            f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for "
-            f"{audit_days:g} days; if your account is deleted before, it stays for the rest of them without your name. Of "
+            f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for {audit_days:g} "
+            "days; if your account is deleted before, it stays for the rest of them at most, without your name. Of "
             "lines that others can cause (log-ins that were refused, searches that found you) only the newest "
             f"{KEPT_EVENTS_BY_OTHERS} are kept.",
             f"{locked} {added} {_match_rate(calibration)}",

@@ -105,7 +105,7 @@ class Recipe:
             Processor time of the training in seconds.
 
         Raises:
-            FacelabError: as ``processor_seconds``.
+            FacelabError: as ``training_folder``.
         """
         if not self.epochs:
             method.prepare(faces)

@@ -156,7 +156,7 @@ def train_recipe(faces: FaceSet, name: str, seed: int) -> tuple[Method, float]:
     """A method trained by its recipe, and the processor seconds that took. What was stopped goes on; what is done is read.
 
     Raises:
-        FacelabError: as ``processor_seconds``.
+        FacelabError: as ``training_folder``.
     """
     recipe = get_recipe(name)
     photographs = np.bincount(faces.identity)
