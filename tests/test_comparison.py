@@ -161,5 +161,5 @@ def test_the_cost_of_a_training_is_what_the_processor_did(monkeypatch):
 
 def test_a_record_says_by_what_it_timed_and_a_cell_timed_by_another_clock_is_computed_again():
     (experiment,) = lab.EXPERIMENTS
-    assert stopwatch.TIMED.items() <= experiment.parameters(3).items()
-    assert all(stopwatch.TIMED.items() <= cell.settings.items() for cell in experiment.grid(3))
+    assert stopwatch.TIME_SETTING.items() <= experiment.parameters(3).items()
+    assert all(stopwatch.TIME_SETTING.items() <= cell.settings.items() for cell in experiment.grid(3))

@@ -24,7 +24,7 @@ from facelab.experiments.lfw.view2 import (
     train_recipe,
     training_rounds,
 )
-from facelab.experiments.stopwatch import TIMED
+from facelab.experiments.stopwatch import TIME_SETTING
 from facelab.methods import embed_faces
 from facelab.records import Metric
 
@@ -142,8 +142,8 @@ def test_halves_are_judged_by_their_own_thresholds(small_lfw, untrained_on_noise
 
 def test_a_record_says_by_what_it_timed_and_a_cell_timed_by_another_clock_is_computed_again():
     experiment = find_experiment("ring")
-    assert TIMED.items() <= experiment.parameters(3).items()
-    assert all(TIMED.items() <= cell.settings.items() for cell in experiment.grid(3))
+    assert TIME_SETTING.items() <= experiment.parameters(3).items()
+    assert all(TIME_SETTING.items() <= cell.settings.items() for cell in experiment.grid(3))
 
 
 def test_a_cell_belongs_to_its_recipe():

@@ -105,7 +105,7 @@ def test_a_frame_is_analysed_alike_in_both():
 
 
 _SERVER = """
-import sys, threading, time
+import atexit, multiprocessing, sys, threading, time
 sys.path[:0] = sys.argv[2:]
 from decoders import obedient_decode
 from facelab.webapp.decoder import ProcessDecoder
@@ -117,38 +117,31 @@ if __name__ == "__main__":
         decoder.decode(photograph)
     hanging = threading.Thread(target=lambda: decoder.decode(photograph.replace(b"nothing", b"SPIN   ")), daemon=True)
     hanging.start()
+"""
+_WAITING = """
     time.sleep(0.2)
     print("ready", flush=True)
     time.sleep(600)
 """
-
-
 _ENDING = """
-import atexit, multiprocessing, sys, threading
-sys.path[:0] = sys.argv[2:]
-from decoders import obedient_decode
-from facelab.webapp.decoder import ProcessDecoder
+    def tell():
+        hanging.join()
+        print(len(multiprocessing.active_children()))
 
-def tell():
-    hanging.join()
-    print(len(multiprocessing.active_children()))
-
-if __name__ == "__main__":
-    decoder = ProcessDecoder(2, seconds=1, decode=obedient_decode)
-    photograph = open(sys.argv[1], "rb").read()
-    for _ in range(2):
-        decoder.decode(photograph)
-    hanging = threading.Thread(target=lambda: decoder.decode(photograph.replace(b"nothing", b"SPIN   ")), daemon=True)
-    hanging.start()
     atexit.register(tell)
 """
 
 
+def command_of_server(folder, what_then: str) -> list[str]:
+    """A program of which one of two decoders hangs, and what it does then."""
+    (folder / "server.py").write_text(_SERVER + what_then)
+    (folder / "photograph.png").write_bytes(saying(b"nothing"))
+    return [sys.executable, str(folder / "server.py"), str(folder / "photograph.png"), os.path.dirname(__file__)]
+
+
 def test_a_server_that_ends_starts_no_new_decoder(tmp_path):
     """It would end that one no more, and wait for its end."""
-    (tmp_path / "server.py").write_text(_ENDING)
-    (tmp_path / "photograph.png").write_bytes(saying(b"nothing"))
-    words = [sys.executable, str(tmp_path / "server.py"), str(tmp_path / "photograph.png"), os.path.dirname(__file__)]
+    words = command_of_server(tmp_path, _ENDING)
     assert subprocess.run(words, capture_output=True, timeout=10 * ENOUGH).stdout == b"1\n"
 
 
@@ -156,9 +149,7 @@ def test_a_server_that_ends_starts_no_new_decoder(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_decoder_outlives_its_server(tmp_path, number):
     """One of the two is idle and one in the middle of a photograph that hangs it."""
-    (tmp_path / "server.py").write_text(_SERVER)
-    (tmp_path / "photograph.png").write_bytes(saying(b"nothing"))
-    words = [sys.executable, str(tmp_path / "server.py"), str(tmp_path / "photograph.png"), os.path.dirname(__file__)]
+    words = command_of_server(tmp_path, _WAITING)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
         try:
             assert process.stdout.readline() == b"ready\n"

@@ -85,12 +85,11 @@ def rate_over_people(events: np.ndarray, person: np.ndarray, draws: int = 1000, 
     events = np.asarray(events, dtype=bool)
     rows_of, share = rows_of_people(person), float(events.mean())
     hits, count = np.array([[events[rows].sum(), len(rows)] for rows in rows_of]).T
-    people, draws, rng = len(rows_of), check_draws(draws), np.random.default_rng(check_seed(seed))
+    people, draws = len(rows_of), check_draws(draws)
     if min((hits > 0).sum(), (hits < count).sum()) < LEAST_PEOPLE:
         return replace(wilson_of_fraction(share * people, people, unit="people"), value=share)
-    chosen = (rng.integers(people, size=people) for _ in range(draws))  # as bootstrap_over_people draws
-    rates = np.array([hits[own].sum() / count[own].sum() for own in chosen])
-    return percentile_interval(rates, share, people, METHOD, "people")
+    # a row a person, not a row a photograph: there may be half a million of these
+    return bootstrap_over_people(lambda own: float(hits[own].sum() / count[own].sum()), np.arange(people), draws, seed)
 
 
 def jackknife_over_people(

@@ -38,7 +38,7 @@ from facelab.evaluation import (
 from facelab.evaluation.verification import MIN_EXPECTED
 from facelab.exchange.embedders import cut_out_largest, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.stopwatch import TIMED, Stopwatch, processor_seconds
+from facelab.experiments.stopwatch import TIME_SETTING, Stopwatch, processor_seconds
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.registry import method_entry
 from facelab.protocols.unseen_people import MIN_TEST_PEOPLE, scene_ids, split_unseen_people, verification_pairs
@@ -256,7 +256,7 @@ def measure(embed: Embed, parts: Parts, seed: int, draws: int = 300) -> dict[str
 
 def grid(seeds: int) -> list[Cell]:
     """Every contender, and all that need no training together, under every seed: of split, weights, order and views."""
-    fixed = {"views": BUDGET, "size": SIZE, "fpir": FPIR, "enrolled": ENROLLED} | TIMED
+    fixed = {"views": BUDGET, "size": SIZE, "fpir": FPIR, "enrolled": ENROLLED} | TIME_SETTING
     names: dict[str, dict[str, object]] = {NO_TRAINING: {"ceiling size": CEILING_SIZE}}
     names |= {name: {"contender": asdict(contender)} for name, contender in CONTENDERS.items()}
     return [Cell((name, seed), fixed | own) for seed in range(seeds) for name, own in names.items()]
@@ -307,7 +307,7 @@ def summarise(results: Results) -> dict[str, Metric]:
 def parameters(seeds: int) -> dict[str, object]:
     """Of the record."""
     settings = {"seeds": seeds, "views": BUDGET, "size": SIZE, "fpir": FPIR, "enrolled photographs": ENROLLED}
-    return settings | TIMED | {"rivals": {name: asdict(contender) for name, contender in CONTENDERS.items()}}
+    return settings | TIME_SETTING | {"rivals": {name: asdict(contender) for name, contender in CONTENDERS.items()}}
 
 
 def data() -> dict[str, dict[str, object]]:

@@ -15,7 +15,7 @@ from facelab.training import History
 _SECONDS = "processor seconds"  # in the history of each epoch, since the start
 #: For the settings of cells and the parameters of a record: what seconds of a training are. A cell that was timed by the clock
 #: on the wall, as all were once, is so computed again.
-TIMED = {"seconds of a training": "processor time"}
+TIME_SETTING = {"seconds of a training": "processor time"}
 
 
 class Stopwatch:

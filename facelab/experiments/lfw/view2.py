@@ -31,7 +31,7 @@ from facelab.evaluation import (
     mean_over_seeds,
 )
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
-from facelab.experiments.stopwatch import TIMED, Stopwatch, processor_seconds
+from facelab.experiments.stopwatch import TIME_SETTING, Stopwatch, processor_seconds
 from facelab.experiments.trainings import training_folder
 from facelab.methods import Method, embed_faces, new_method
 from facelab.methods.margin import LOSSES
@@ -233,7 +233,7 @@ def join_folds(parts: Sequence[Figures]) -> View2Result:
 
 def grid(name: str, seeds: int) -> list[Cell]:
     """One training for each seed and each of ``HALVES``, and the baselines."""
-    settings = {"recipe": get_recipe(name).describe(), "frame": FRAME} | TIMED
+    settings = {"recipe": get_recipe(name).describe(), "frame": FRAME} | TIME_SETTING
     keys = [(name, seed, half) for seed in range(seeds) for half in HALVES]
     return [Cell(key, settings) for key in [(name, BASELINE_CELL), *keys]]
 
@@ -268,7 +268,7 @@ def summarise(results: Results) -> dict[str, Metric]:
 
 def parameters(name: str, seeds: int) -> dict[str, object]:
     """Of the record."""
-    return {"dataset": "lfw", "frame": FRAME, "seeds": seeds, **TIMED, **get_recipe(name).describe()}
+    return {"dataset": "lfw", "frame": FRAME, "seeds": seeds, **TIME_SETTING, **get_recipe(name).describe()}
 
 
 def data() -> dict[str, dict[str, object]]:
