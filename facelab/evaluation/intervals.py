@@ -90,7 +90,7 @@ def wilson_at_ends(rate: Estimate) -> Estimate:
     if rate.value not in (0, 1):
         return rate
     own = wilson(round(rate.value) * rate.n, rate.n, rate.confidence, rate.unit)
-    return own if own.high - own.low > rate.high - rate.low else rate
+    return own if own.high - own.low >= rate.high - rate.low else rate
 
 
 def rate_by_group(events: pd.Series | np.ndarray, group: pd.Series | np.ndarray) -> dict[str, Estimate]:
