@@ -204,6 +204,7 @@ def test_train_measures_resumes_and_shows_up_in_the_leaderboard(monkeypatch, cap
 
 
 def test_train_without_the_test_only_trains(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("FACELAB_CACHE", str(tmp_path / "cache"))
     write_tree(tmp_path / "faces", tiny_faces(people=3, shots=10))
     words = ["train", "moco", "--dataset", f"folder:{tmp_path / 'faces'}", "--size", "16", "--epochs", "1"]
     words += ["--width", "8", "--batch-size", "8", "-p", "queue=16", "--out", str(tmp_path / "out")]
