@@ -168,9 +168,10 @@ def guess_pixel_eer() -> float:
 guess = labs.predict(exercises.GUESS_PIXEL_EER, guess_pixel_eer)
 
 # %% [markdown]
-# Raw pixels are compared with *whitened PCA* (eigenfaces, 1991). It finds the directions in which the faces of the training
-# people differ most, and gives all of them equal weight. It has seen none of the people on whom it is tested here. The DET
-# curve (detection error trade-off) shows both error rates at all thresholds:
+# Raw pixels are compared with *whitened PCA*. Principal component analysis (PCA) finds the directions in which the faces of
+# the training people differ most, which Turk and Pentland called *eigenfaces* in 1991. Whitening, which is not in their
+# paper, gives all of these directions equal weight. PCA has seen none of the people on whom it is tested here. The DET curve
+# (detection error trade-off) shows both error rates at all thresholds:
 
 # %%
 curves = {name: roc(values, pairs.same) for name, values in compared.items()}
@@ -239,16 +240,16 @@ plt.show()
 #
 # If the threshold is chosen on the people who are tested, the error rate comes out too low. If the method was trained on
 # them, its error rate says nothing about new people. The course does not only advise against this. Its code asserts that
-# training and test have nobody in common:
+# training and test have nobody in common. A split that draws single rows of the table of faces fails this check:
 
 # %%
 assert_disjoint(train, test)
 print("training and test have no person, no file, no picture and no near-duplicate in common")
-by_photo = stratified_split(faces, train=0.7, seed=seed)
+by_row = stratified_split(faces, train=0.7, seed=seed)
 try:
-    assert_disjoint(faces.subset(by_photo.train), faces.subset(by_photo.test), kinds=("identity",))
+    assert_disjoint(faces.subset(by_row.train), faces.subset(by_row.test), kinds=("identity",))
 except LeakageError as error:
-    print("a split by photograph:", error.problem)
+    print("a split by row:", error.problem)
 
 # %% [markdown]
 # ## On LFW

@@ -123,10 +123,10 @@ plots.show_faces(
 # In many photographs no face is found, although nothing is wrong with these faces. `frontal` is OpenCV's default cascade.
 # Two other frontal cascades of OpenCV, which are copied as often, find even fewer. Why?
 #
-# The chart below shows the sizes that the window takes with two scale factors. The grey band holds the sizes of ORL's
-# faces, as a Haar box would frame them; the line is the width of the photograph. With the factor 1.3, one size falls into
-# the band. That window is almost as wide as the photograph, so it can hardly move, and few candidates can agree. A face
-# that reaches over the edge of the photograph is never found at all.
+# The chart below shows the sizes that the window takes with two scale factors. The grey band holds the sizes of ORL's faces,
+# as a Haar box would frame them; the line is the width of the photograph. With the factor 1.3, one size falls into the band.
+# That window is almost as wide as the photograph, so it can hardly move, and few candidates can agree. No window reaches over
+# the edge of the photograph: a face that does is found by a smaller window, if at all, and its box is then too small.
 
 # %%
 sides = np.array([box.w for box in known])
@@ -246,10 +246,11 @@ plots.show_faces(
 )
 
 # %% [markdown]
-# Orange boxes are what the loosest setting found without a border (the largest has a thick line); blue boxes are the
-# reference. The orange boxes are too small. The window that would fit the face does not fit into the photograph. A smaller
-# window over eyes and nose passes, because only two windows need to agree. Nearly every face is "found", but the crops
-# would cut off mouths and chins. With the border the boxes fit, and the mean IoU shows it.
+# These are the five photographs whose boxes fit worst. Orange boxes are what the loosest setting found without a border (the
+# largest has a thick line); blue boxes are the reference. The orange boxes are too small. The window that would fit the face
+# does not fit into the photograph. A smaller window over eyes and nose passes, because only two windows need to agree. By the
+# rule of one half nearly all boxes of this setting still count as right. That they fit worse than those with the border is
+# seen in the mean IoU, and in such crops as these, which would cut off mouths and chins.
 #
 # Where several boxes are found, this course keeps the largest. The rule assumes that the person nearest to the camera is
 # the one who is meant. It can be wrong, as the section on LFW shows.
@@ -599,7 +600,8 @@ plt.show()
 # ## What to conclude, and what not
 #
 # - The parameters matter more than the choice of the detector. Measure them on your own photographs, against known boxes.
-# - A cascade needs a border where faces fill the photograph; where there is background, a border does harm.
+# - A cascade needs a border where faces fill the photograph. On LFW, where there is background and other people stand at the
+#   edge, the border brought nothing, and probably did harm.
 # - YuNet gives landmarks, and landmarks give aligned faces. For this reason the rest of the course uses it.
 # - Count failures, by group, with intervals, and report them with every later result.
 #

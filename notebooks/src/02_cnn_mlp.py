@@ -384,17 +384,20 @@ cross
 
 # %% [markdown]
 # Read down the columns, where the test is the same. The network that was trained on frontal faces alone is worse in every
-# column, even on frontal faces: from photographs with scarves and shadows it learns too. The network that was trained
-# without occlusions is worse only where covered faces are tested. So it is not the number of photographs alone that counts,
-# but whether they show what will be asked. The founding project suspected as much, but its table could not show it, because
-# the test changed with the training.
+# column, even on frontal faces. It had the fewest photographs, and none with a turn or a strong shadow; the table cannot tell
+# which of the two matters. Covered faces are not what it missed: the network that was trained without occlusions is worse
+# only where covered faces are tested. So it is not the number of photographs alone that counts, but whether they show what
+# will be asked. The founding project suspected as much, but its table could not show it, because the test changed with the
+# training.
 #
 # ## People whom it never saw
 #
 # In a *closed set* every test person was in training, as in a school class that the network knows. Face recognition in use
 # meets people who were in no training. It asks of two photographs: one person, or two? So train on 20 people, leave off the
 # three layers, and compare the embeddings of the *other* 20 people by their cosine. Threshold, FMR, FNMR and the equal error
-# rate (EER) are those of notebook 00. A lower EER is better; .5 is no better than chance.
+# rate (EER) are those of notebook 00. A lower EER is better; .5 is no better than chance. Beside it stands the AUC (area
+# under the ROC curve), the chance that two photographs of one person score higher than two of different people; here, too, .5
+# is no better than chance.
 #
 # **2.5** Predict, then run. Top-1 and top-3 on known people stand above. Notebook 00 measured the EER of whitened PCA on people
 # never seen. What will be the equal error rate of this network on 20 people whom it has never seen? Write down a number

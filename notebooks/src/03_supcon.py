@@ -324,9 +324,10 @@ print(f"silhouette of the founding project, on its training photographs: {foundi
 
 # %% [markdown]
 # A silhouette says how well clusters are *separated*, not whether they are people. For that, they must be compared with
-# names. Mutual information is how much the cluster tells about the label. NMI scales it to the range from 0 to 1, but 40
-# random clusters already score well above 0. AMI and ARI correct for chance. Hungarian accuracy gives every cluster one name
-# in the best possible way. The clusters can be compared with everything else that is known about a photograph, too:
+# names. Mutual information is how much the cluster tells about the label. Normalised mutual information (NMI) scales it to
+# the range from 0 to 1, but 40 random clusters already score well above 0. Adjusted mutual information (AMI) and the adjusted
+# Rand index (ARI) correct for chance. Hungarian accuracy gives every cluster one name in the best possible way. The clusters
+# can be compared with everything else that is known about a photograph, too:
 
 # %%
 clusters = evaluation.fit_kmeans(of_test, people, seed=seed)(of_test)
@@ -525,17 +526,19 @@ pd.DataFrame(
 
 # %% [markdown]
 # Each training of this record is short, about 750 steps. In that time SupCon on 40 people does not reach the CNN + MLP. With
-# one photograph of each person the two are level; the only positive of a view is then the other view of the same photograph.
-# Now read the table down its columns: trained on clear faces alone, SupCon did better in this time on clear faces, and on
-# all conditions not clearly worse, while the CNN + MLP of notebook 02 did worse. The founding project trained for 3000
-# epochs on 1756 photographs. Its figures were lowest on the smallest set, with a different test for each. A result holds for
-# the length of its training: change `EPOCHS` in `facelab/experiments/data_size.py` and see.
+# one photograph of each person the two are level; the positives of a view are then other views of the same photograph, in
+# this rendering and its others. Now read the table down its columns. Trained without occlusions, SupCon did better in this
+# time on uncovered faces than when it was trained on all; in the other columns the intervals overlap. The CNN + MLP of
+# notebook 02 gained nothing on uncovered faces when covered ones were left out, and did worse on all conditions. The founding
+# project trained for 3000 epochs on 1756 photographs. Its figures were lowest on the smallest set, with a different test for
+# each. A result holds for the length of its training: change `EPOCHS` in `facelab/experiments/data_size.py` and see.
 #
 # ## On LFW
 #
-# View 2 of LFW has 6000 pairs in ten folds. We train twice, and each half of the folds is tested by a network that has seen
-# nobody of that half. The settings were chosen on View 1. The intervals of the single runs are over the ten folds, that of
-# the mean of SupCon is over the seeds.
+# LFW has two lists of pairs, and its authors call them View 1, for choosing settings, and View 2, for reporting results.
+# (They have nothing to do with the views of augmentation.) View 2 has 6000 pairs in ten folds. We train twice, and each half
+# of the folds is tested by a network that has seen nobody of that half. The settings were chosen on View 1. The intervals of
+# the single runs are over the ten folds, that of the mean of SupCon is over the seeds.
 
 # %%
 lfw = records.read_record(project_data("results", "lfw_view2_supcon.json"))
@@ -553,7 +556,7 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 
 # %% [markdown]
 # After a few minutes of training on a few thousand news photographs, the network tells strangers apart far better than
-# eigenfaces do. Networks in the literature reach 99 % and more on the same list. They were trained on millions of
+# whitened PCA does. Networks in the literature reach 99 % and more on the same list. They were trained on millions of
 # photographs, collected without the consent of those who are on them. LFW shows people in public life, mostly men and mostly
 # white. A figure on LFW says little about a village or a school.
 #

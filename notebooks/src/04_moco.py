@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 MoCo v2: learning faces without a name
 #
-# In self-supervised learning the network is not told who is on a photograph. Its only task is to recognise a changed photograph
-# among others. You will see what it learns from that: light and sunglasses, at first. You will measure it, and find out what
-# must be different for it to learn faces.
+# In self-supervised learning the network is not told who is on a photograph. Its only task is to recognise a changed
+# photograph among others. You will see what it learns from that: at first, how bright a picture is and what covers the face.
+# You will measure it, and find out what must be different for it to learn faces.
 #
 # ![1 - EER on strangers for MoCo with both kinds of views and three baselines, with 95 % intervals](../figures/04_moco.png)
 #
@@ -14,7 +14,7 @@
 #   set.
 # - To count false negatives, and to see a collapse before any test does.
 # - To measure what the embeddings are grouped by, if it is not identity.
-# - What helps: better views, more faces, a pretrained start. And what does not.
+# - What helps beyond doubt, better views; what may help, a start pretrained on more faces; and what does not.
 #
 # **Time:** about two minutes on two cores. **You need first:** notebook 03.
 # **Your own photographs** (`-p dataset=folder:PATH`): 5 people with 4 photographs each, or more; 20 of each are better.
@@ -275,9 +275,11 @@ plots.describe(figure, "What clusters of the embeddings agree with: people, or h
 plt.show()
 
 # %% [markdown]
-# The founding project saw the same, though it did not measure it: its MoCo grouped 44 people by sunglasses, by profile and by
-# the colour of the light. What helps to recognise a *picture* is whatever is special about that picture. A method that learns
-# without names needs two views of a face that differ only in what should not matter. Nothing else tells it what to ignore.
+# The clusters agree with the exposure and with what covers the face at least as much as with people, and hardly with the
+# direction of the light or the turn of the head. The founding project saw something similar, though it did not measure it:
+# its MoCo grouped 44 people by sunglasses, by profile and by the colour of the light. What helps to recognise a *picture* is
+# whatever is special about that picture. A method that learns without names needs two views of a face that differ only in
+# what should not matter. Nothing else tells it what to ignore.
 #
 # ## Second run: views of one moment
 #
@@ -508,11 +510,11 @@ plt.show()
 #
 # ## On LFW
 #
-# View 2, trained and tested by halves as in notebook 03, and now by all methods of the course that are told no names. Each
-# learns from the photographs of the other half for some minutes. Scores are cosines of features, those of the photograph and
-# of its mirror image added. "Whitened" are the same features turned to the principal components of the training half, each
-# component divided by its standard deviation, and the first 64 kept. "And PCA" are the cosines of whitened features and
-# those of whitened PCA, added.
+# View 2, trained and tested by halves as in notebook 03, and now by all methods of the course that are told no names (SimCLR
+# is the subject of notebook 05, VICReg of 06, VCL of 09). Each learns from the photographs of the other half for some
+# minutes. Scores are cosines of features, those of the photograph and of its mirror image added. "Whitened" are the same
+# features turned to the principal components of the training half, each component divided by its standard deviation, and the
+# first 64 kept. "And PCA" are the cosines of whitened features and those of whitened PCA, added.
 
 # %%
 lfw = records.read_record(project_data("results", f"{lfw_self_supervised.NAME}.json"))
@@ -543,11 +545,11 @@ pd.DataFrame.from_dict(rows, orient="index", columns=ways).rename_axis(columns="
 # As they are, all four are *below* whitened PCA. Two views of one photograph have its light, its background and the pose of
 # the head in common, so that nothing keeps these out of the features. Whitening gives every direction the same weight. It
 # needs no names, and it helps every method, as it helps the random network. Then SimCLR and VCL are about a point above PCA,
-# but their intervals contain 0: nothing here is better than eigenfaces beyond doubt.
+# but their intervals contain 0: nothing here is better than whitened PCA beyond doubt.
 #
-# Is it the same, then, that networks and eigenfaces see? No: the sum of both cosines is above PCA beyond doubt, for each
-# method, while adding a random network to PCA gains nothing. What a network learns from two views of a photograph is not in
-# the principal components, and what these hold is not all in the network. Notebook 07 adds an old method to a network for
+# Is it the same, then, that networks and principal components see? No: the sum of both cosines is above PCA beyond doubt, for
+# each method, while adding a random network to PCA gains nothing. What a network learns from two views of a photograph is not
+# in the principal components, and what these hold is not all in the network. Notebook 07 adds an old method to a network for
 # the same reason.
 #
 # What do the networks lack? On View 1 the same recipes had a third to a half more photographs, and SimCLR and VCL were two
