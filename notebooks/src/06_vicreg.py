@@ -493,10 +493,12 @@ plots.describe(
 plt.show()
 
 # %% [markdown]
-# Exact search compares a query with every vector: ten times as many photographs take ten times as long. Up to some ten
-# thousand photographs it is the right choice, simple and without misses. A recall holds for the number of photographs that
-# it was measured on. At the same effort it falls as their number grows, for HNSW too, whose graph has few links from one
-# person's photographs to those of another. The setting has to be chosen again on your own vectors.
+# Exact search compares a query with every vector, so that its time grows with their number, and faster still where they no
+# longer fit into the processor's cache. Up to some ten thousand photographs it is the right choice, simple and without
+# misses. A recall holds for the number of photographs that it was measured on. At the same effort it falls as their number
+# grows. That holds for HNSW, too (hierarchical navigable small worlds, in the library `faiss`): a graph in which each vector
+# is linked to some near ones, and a search walks along the links. Few of them lead from one person's photographs to those of
+# another. The setting has to be chosen again on your own vectors.
 #
 # ## On LFW
 #

@@ -184,9 +184,10 @@ pd.DataFrame(
 
 # %% [markdown]
 # One NaN in one row becomes a NaN in every weight. Our version takes $\sin\theta = \sqrt{(1 - c)(1 + c)}$ where the product
-# is above 0, and 0 with slope 0 elsewhere: an embedding that lies on its class direction has nowhere to move, and the loss
-# does not change to first order. Near this edge the slope by the *cosine* grows without bound. The slope by the *angle* does
-# not, and it is the angle by which an embedding moves:
+# is above 0, and 0 with slope 0 elsewhere: an embedding that lies on its class direction has nowhere better to move. There
+# the target logit is largest and has a kink: it falls to every side, so that no slope is the right one. Near this edge the
+# slope by the *cosine* grows without bound. The slope by the *angle* does not, and it is the angle by which an embedding
+# moves:
 
 # %%
 theta = torch.logspace(-3, 0, 200)
@@ -677,15 +678,16 @@ print("above softmax, intervals apart:", ", ".join(above) or "none")
 pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 2").to_frame()
 
 # %% [markdown]
-# How well can one recognise with the people of LFW alone, in a quarter of an hour of one core for all that is trained? These
-# are the four steps of above, with one training for each fold of View 2, so that only the people of that fold are left out. The
-# protocol is called *unrestricted, no outside data*: names of training people may be used, and no other photographs.
+# How well can one recognise with the people of LFW alone, in a quarter of an hour of one core for all that is trained? The
+# steps resemble those of above, with one training for each fold of View 2, so that only the people of that fold are left out.
+# The protocol is called *unrestricted, no outside data*: names of training people may be used, and no other photographs.
 #
 # 1. A network for aligned faces on the centre of the photographs, trained by CosFace in some minutes; pairs are compared by the
 #    cosine. It is a ResNet-9 that does not end in one maximum over all positions: what it found stays in nine places.
 # 2. Joint Bayesian behind it.
 # 3. Fisher vectors of the same crop beside it: the mean of both scores.
-# 4. Both once more, of the whole photograph.
+# 4. Both once more, of the whole photograph. (In the table the centre is called *close* and the whole photograph *wide*; its
+#    rows below the steps show single members and other pairs of them.)
 #
 # People with one photograph, from whom nothing else is learned, are the cohort. The threshold of a fold is the best one on
 # the other nine, each scored by its own training. Those trainings knew the people of the tested fold; that is the only part
@@ -757,9 +759,9 @@ for _, row in founding[founding["data"] == "CIFAR-10"].iterrows():
     print(f"{row['method']}, as reported: {100 * row['value']:.1f} %")
 
 # %% [markdown]
-# How long does it take to what the earlier project had after 50 epochs? Each training was tested after each epoch until it was
-# there. The last row is a network twice as wide, as published, by CosFace. The time is that of one core of a processor that
-# computes in bf16; what the tests took is not counted.
+# How long does it take to reach what the earlier project had after 50 epochs? Each training was tested after each epoch until
+# it was there. The last row is a network twice as wide, as published, by CosFace. The time is that of one core of a processor
+# that computes in bf16; what the tests took is not counted.
 
 # %%
 target, rows = f"{100 * cifar.parameters['trainings']['cosface']['target']:.1f} %", {}

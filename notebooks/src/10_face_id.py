@@ -810,10 +810,12 @@ print(f"{service_file.name}: {len(liveness.weights)} weights, {len(liveness.apce
 # attack worked on fewer than five of the forty victims, the interval counts all attempts on a victim as one; with no success
 # it goes up to 9 %.
 #
-# The next table shows what each measure contributes: each row leaves one out, with the threshold set again. `passive` looks
-# at single frames only, for traces of printing and resampling, and learned on LFW too. Filmed by the same camera, a face and
-# a print look the same to it. If the faces come straight from the file while the attacks are filmed, it seems to work: it has
-# learned to recognise the camera.
+# The next table shows what each measure contributes: each row leaves one out, with the threshold set again. For brevity its
+# APCER is over all attempts together that came as far as the liveness, by the first seven instruments and not by the edited
+# ones. So compare its rows with each other, and read the risk of no instrument from it. `passive` looks at single frames
+# only, for traces of printing and resampling, and learned on LFW too. Filmed by the same camera, a face and a print look the
+# same to it. If the faces come straight from the file while the attacks are filmed, it seems to work: it has learned to
+# recognise the camera. `all and spectrum` has all measures and what `passive` looks at.
 
 # %%
 studies = [
@@ -900,8 +902,10 @@ run.check_references("climbed by")
 
 # %% [markdown]
 # The score rises, query by query. That is why the service tells no score, and gives one decision for each challenge. It is
-# also why a network that was refused several times on a name has to wait, after each further refusal twice as long. A
-# challenge that is abandoned after its side was told counts as refused. With the limits set again, somebody tries six times:
+# also why there is a delay. An internet address from which a name was refused several times has to wait, after each further
+# refusal twice as long; addresses that usually belong to one subscriber count as one, and are called a *network* from here
+# on. A challenge that is abandoned after its side was told counts as refused. With the limits set again, somebody tries six
+# times:
 
 # %%
 stubborn = demo.FaceIdClient(url)
@@ -910,10 +914,10 @@ for attempt in range(6):
     print(answer.get("state", answer.get("error")))
 
 # %% [markdown]
-# The delay applies to this network, not to Ann: if her name were locked, anybody could lock her out. All networks from which
-# Ann never logged in share a further, shorter delay, which bounds what they can do together. Networks from which she has
-# logged in are free of it. The table shows how many attempts on one name remain possible in a day, and how many false matches
-# they would make with the faces of strangers, at the rate that was set:
+# The delay applies to this network of addresses, not to Ann: if her name were locked, anybody could lock her out. All
+# networks from which Ann never logged in share a further, shorter delay, which bounds what they can do together. Networks
+# from which she has logged in are free of it. The table shows how many attempts on one name remain possible in a day, and how
+# many false matches they would make with the faces of strangers, at the rate that was set:
 
 
 # %%
