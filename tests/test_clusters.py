@@ -222,6 +222,7 @@ EYE = np.eye(4)
         (lambda: fit_kmeans(EYE / 0, 2), "finite"),
         (lambda: silhouette_sweep(EYE, [2, 4]), r"k = \[2, 4\] for 4"),
         (lambda: silhouette_sweep(EYE, []), r"k = \[\]"),
+        (lambda: silhouette_sweep(np.ones((4, 3)), [2]), "All embeddings are the same"),
         (lambda: silhouette_estimate(EYE, np.arange(4)), "4 groups of 4 labels"),
         (lambda: silhouette_estimate(EYE, np.zeros(4)), "1 groups"),
         (lambda: silhouette_estimate(EYE, np.arange(3)), "for 4 embeddings"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from facelab.datasets.sources import get_source
-from facelab.evaluation import bootstrap_over_people
+from facelab.evaluation import bootstrap_over_people, wilson
 from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.experiments.face_id import families as lfw_families
 from facelab.experiments.face_id.families import count_accepted, read_families, summarise
@@ -158,6 +158,13 @@ def test_where_all_or_none_pass_the_interval_still_has_a_width(passed, value):
     ]
     assert (found.value, found.n, found.method) == (value, 5, "wilson")
     assert found.low <= value <= found.high and 0.3 < found.high - found.low < 0.5
+
+
+def test_where_few_families_are_accepted_the_interval_is_that_of_as_many_trials_as_families():
+    relatives = [[f"F{i}", "siblings", int(i < 3), 10] for i in range(55)]
+    found = summarise(figures(relatives, [np.zeros((2, 2)), 9 - 9 * np.eye(2)], [[1, 2]] * 5))["accepted/relatives"]
+    assert found.value == 3 / 550 and found.n == 55
+    assert (found.low, found.high) == pytest.approx((0, wilson(1, 55).high))  # .3 of 55, rounded outwards
 
 
 def test_a_run_is_the_services_own_eyes(monkeypatch):

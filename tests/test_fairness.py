@@ -150,6 +150,8 @@ def test_the_threshold_is_the_lowest_that_keeps_the_rate():
     assert threshold_at_fmr(scores, pairs.same, 0.05, weight) == expected
     with pytest.raises(BadParameterError, match="FMR 0.001 cannot be set"):
         threshold_at_fmr(scores, pairs.same, 0.001)
+    with pytest.raises(BadParameterError, match="not finite"):
+        threshold_at_fmr(np.where(np.arange(len(scores)) % 2, scores, np.nan), pairs.same, 0.05)
 
 
 # Intervals

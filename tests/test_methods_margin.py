@@ -157,6 +157,13 @@ def test_a_batch_is_compared_with_its_own_classes_and_some_others():
     assert len(few) == len(few.unique()) == len(labels) and torch.equal(few[among], labels)
 
 
+def test_no_class_is_none_of_those_that_are_drawn(monkeypatch):
+    """As on a GPU, where nobody looks at the labels first: -1 stays outside of the classes, so that its lookup fails."""
+    monkeypatch.setattr("facelab.methods.margin_heads.check_labels", lambda labels, classes: None)
+    rows, among = partial(0.5, 50).sample_classes(torch.tensor([3, -1, 49]))
+    assert among[1] < 0 and rows[among[[0, 2]]].tolist() == [3, 49]
+
+
 def test_some_classes_give_the_loss_of_those_classes():
     x, labels = a_batch(classes=50)
     head = partial(0.5, 50)

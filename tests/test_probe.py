@@ -106,6 +106,7 @@ SIX = clouds(classes=6)
         (lambda: fit_probe(*SIX, group=SIX[1]), "Class . has one group alone"),
         (lambda: fit_probe(Z, LABELS[1:]), "120 embeddings, 119 labels"),
         (lambda: fit_probe(Z, LABELS + 1), "counted from 0 without gaps"),
+        (lambda: fit_probe(Z, LABELS * 0, (0.1,)), "two classes or more"),
         (lambda: fit_probe(Z[:0], LABELS[:0]), "0 embeddings, 0 labels"),
         (lambda: fit_probe(np.full((120, 6), np.inf), LABELS), "not finite"),
         (lambda: fit_probe(Z, LABELS).topk(Z, LABELS + 1), "Labels 1 to 4, 4 classes"),

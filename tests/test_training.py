@@ -315,6 +315,44 @@ def test_a_checkpoint_of_another_temperature_is_refused(tmp_path):
         fit(tiny_contrastive(SupCon, temperature=0.2), tiny_faces(), PLAN, folder=tmp_path)
 
 
+def test_a_checkpoint_of_a_network_with_the_same_shapes_is_refused(tmp_path):
+    """Another stride, or layers that stay as they are."""
+    fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+    fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path)
+    finer, frozen = tiny_method(), tiny_method()
+    finer.backbone[0].stride = (1, 1)
+    frozen.backbone[0].requires_grad_(False)
+    for other in (finer, frozen):
+        with pytest.raises(TrainingError, match="another method, plan or data"):
+            fit(other, tiny_faces(), PLAN, folder=tmp_path)
+
+
+def test_who_is_known_keeps_the_label_beside_one_who_is_not(monkeypatch):
+    faces = tiny_faces()
+    some = replace(faces, identity=np.where(np.arange(len(faces)) % 5, faces.identity, -1))
+    seen = []
+    monkeypatch.setattr(loop, "BatchLoader", lambda method, faces, labels, *rest: seen.append(labels))
+    with pytest.raises(AttributeError):  # there are no batches
+        fit(tiny_contrastive(SupCon), some, PLAN)
+    assert seen[0].tolist() == some.identity.tolist()
+
+
+@pytest.mark.parametrize(
+    "given", [{"labels": np.zeros(47, int)}, {"scenes": np.arange(49)}, {"labels": np.zeros((48, 2))}]
+)
+def test_labels_and_scenes_are_one_a_photograph(given):
+    with pytest.raises(BadParameterError, match=f"The {next(iter(given))} have the shape.*48 photographs"):
+        fit(tiny_contrastive(SupCon), tiny_faces(), PLAN, **given)
+
+
+def test_labels_of_32_bits_are_classes_too():
+    faces = tiny_faces()
+    plain, given = tiny_method(), tiny_method()
+    fit(plain, faces, PLAN)
+    fit(given, faces, PLAN, labels=faces.labels().astype(np.int32))
+    assert_same(weights(plain), weights(given))
+
+
 def test_monitors_join_the_history():
     history = fit(tiny_method(), tiny_faces(), PLAN, monitors=[lambda method: {"norm": 1.5}])
     assert history.series("norm") == [1.5] * 3

@@ -66,13 +66,16 @@ def silhouette_sweep(embeddings: np.ndarray, ks: Sequence[int], seed: int = 0) -
         embeddings it is the mean of a sample of them.
 
     Raises:
-        BadParameterError: as ``fit_kmeans``, or a k that leaves every embedding its own cluster.
+        BadParameterError: as ``fit_kmeans``, a k that leaves every embedding its own cluster, or embeddings that are all the
+            same.
     """
     if not len(ks) or max(ks) >= len(embeddings):
         raise BadParameterError(
             f"k = {list(ks)} for {len(embeddings)} embeddings.", "Give some k, all below that number."
         )
     rows = _unit(embeddings)
+    if (rows == rows[0]).all():
+        raise BadParameterError("All embeddings are the same.", "The network has collapsed: give those of another.")
     chosen = _silhouette_rows(len(rows), seed)
     found = [_silhouettes(rows, fit_kmeans(rows, k, seed)(rows), chosen).mean() for k in ks]
     return pd.DataFrame({"silhouette": found}, index=pd.Index(ks, name="clusters"))

@@ -20,7 +20,7 @@ from facelab.evaluation.disparity import fairness_discrepancy_rate, garbe, inequ
 from facelab.evaluation.intervals import Estimate, check_draws, wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
 from facelab.evaluation.resampling import METHOD
-from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.evaluation.verification import MIN_EXPECTED, remedy_for_few
 from facelab.whole_numbers import check_seed
 
 
@@ -60,15 +60,17 @@ def threshold_at_fmr(scores: np.ndarray, same: np.ndarray, fmr: float, weight: n
         weight: float (M,) >= 0, how often each pair counts; None: once.
 
     Raises:
-        BadParameterError: ``fmr`` would rest on fewer than ten false matches.
+        BadParameterError: ``fmr`` would rest on fewer than ten false matches, or a score is not finite.
     """
     same = np.asarray(same, dtype=bool)
     impostor = np.asarray(scores, dtype=np.float64)[~same]
     if not MIN_EXPECTED / max(len(impostor), 1) <= fmr < 1:
         raise BadParameterError(
             f"FMR {fmr:g} cannot be set with {len(impostor)} impostor pairs.",
-            f"Ask for {min(1.0, MIN_EXPECTED / max(len(impostor), 1)):.1g} or more, below 1, or give more pairs.",
+            remedy_for_few(len(impostor), "give more pairs"),
         )
+    if not np.isfinite(impostor).all():
+        raise BadParameterError("Some scores are not finite.", "Look for embeddings that are broken.")
     order = np.argsort(-impostor, kind="stable")
     count = np.ones(len(order)) if weight is None else np.asarray(weight, dtype=np.float64)[~same][order]
     return _threshold(impostor[order], count, fmr)

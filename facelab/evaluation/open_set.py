@@ -16,7 +16,7 @@ from facelab.errors import BadParameterError
 from facelab.evaluation.identification import Searches
 from facelab.evaluation.intervals import Estimate, check_draws, percentile_interval, wilson_at_ends
 from facelab.evaluation.resampling import METHOD, draw_people, rows_of_people
-from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.evaluation.verification import MIN_EXPECTED, remedy_for_few
 from facelab.whole_numbers import check_seed
 
 
@@ -60,11 +60,10 @@ def fnir_at_fpir(curve: OpenSetCurve, fpir: float) -> float:
     Raises:
         BadParameterError: ``fpir`` is below 10 / non-mated searches: it would rest on fewer than ten false alarms.
     """
-    least = MIN_EXPECTED / curve.non_mated
-    if not least <= fpir <= 1:
+    if not MIN_EXPECTED / curve.non_mated <= fpir <= 1:
         raise BadParameterError(
             f"FPIR {fpir:g} cannot be measured with {curve.non_mated} non-mated searches.",
-            f"Ask for {min(1.0, least):.1g} or more, or search more people who are not enrolled.",
+            remedy_for_few(curve.non_mated, "search more people who are not enrolled"),
         )
     return _read(curve, fpir)
 
@@ -115,7 +114,7 @@ def _scores_of_found(searches: Searches, rank: int) -> np.ndarray:
 def _curve(found: np.ndarray, top: np.ndarray, rank: int) -> OpenSetCurve:
     levels = np.unique(np.concatenate([found[np.isfinite(found)], top]))[::-1]
     thresholds = np.concatenate([[np.inf], levels])
-    fpir = 1 - np.searchsorted(np.sort(top), thresholds) / len(top)
+    fpir = (len(top) - np.searchsorted(np.sort(top), thresholds)) / len(top)
     fnir = np.searchsorted(np.sort(found), thresholds) / len(found)
     return OpenSetCurve(thresholds, fpir, fnir, rank, len(top))
 

@@ -103,10 +103,12 @@ def _hold_out(labels: np.ndarray, group: np.ndarray, seed: int) -> tuple[np.ndar
 
 
 def _check(embeddings: np.ndarray, labels: np.ndarray) -> None:
-    if len(embeddings) != len(labels) or not np.array_equal(np.unique(labels), np.arange(labels.max(initial=0) + 1)):
+    if len(embeddings) != len(labels) or not np.array_equal(
+        np.unique(labels), np.arange(max(labels.max(initial=0), 1) + 1)
+    ):
         raise BadParameterError(
             f"{len(embeddings)} embeddings, {len(labels)} labels of classes {np.unique(labels)[:5]}.",
-            "Give one label an embedding, counted from 0 without gaps.",
+            "Give one label an embedding, of two classes or more, counted from 0 without gaps.",
         )
     if not np.isfinite(embeddings).all():
         raise BadParameterError("Some embeddings are not finite.", "Look for the step where the training broke.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,9 +107,19 @@ def tmr_at_fmr(curve: Roc, fmr: float) -> float:
     if not MIN_EXPECTED / curve.impostors <= fmr <= 1:
         raise BadParameterError(
             f"FMR {fmr:g} cannot be measured with {curve.impostors} impostor pairs.",
-            f"Ask for {min(1.0, MIN_EXPECTED / curve.impostors):.1g} or more, or give more pairs.",
+            remedy_for_few(curve.impostors, "give more pairs"),
         )
     return float(curve.tmr[np.searchsorted(curve.fmr, fmr * (1 + 1e-12), side="right") - 1])
+
+
+def remedy_for_few(trials: int, more: str) -> str:
+    """What to do where so many trials cannot show a rate, in a sentence: the least one, rounded up, or what ``more`` says."""
+    least = MIN_EXPECTED / max(trials, 1)
+    unit = 10.0 ** math.floor(math.log10(least))
+    rounded = math.ceil(least / unit - 1e-9) * unit
+    return (
+        f"Ask for {rounded:.1g} or more and less than 1, or {more}." if rounded < 1 else f"{more[0].upper()}{more[1:]}."
+    )
 
 
 def measurable_fmrs(impostors: int) -> tuple[float, ...]:

@@ -76,7 +76,8 @@ def arc_face(cos: Tensor, margin: float | Tensor = 0.5, easy_margin: bool = Fals
     """f(cos theta) = cos(theta + m), made monotonic. ArcFace, Deng et al. 2019, arXiv 1801.07698, Eq. 3.
 
     Beyond theta = pi - m the cosine would rise again; there the authors' code goes on with cos theta - m sin m, a step
-    below -1, so that f falls everywhere. Its slope by cos theta is sin(theta + m) / sin(theta), not 1.
+    below -1, so that f falls everywhere (with m above 2.33 the step goes up). Its slope by cos theta is
+    sin(theta + m) / sin(theta), not 1.
 
     Args:
         cos: float (N, 1), -1 ... 1 but for rounding: a float32 vector often has a cosine above 1 to itself.

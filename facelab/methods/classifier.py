@@ -22,7 +22,8 @@ class Classifier(Method):
         classes: how many, at least 2.
         hidden: widths of the hidden layers; the founding project went from 512 to its 44 people in three layers.
             (): a single layer, the usual head of a fine-tuning.
-        label_smoothing: share of the target given to the other classes, 0 ... 1 (Szegedy et al., arXiv 1512.00567).
+        label_smoothing: share of the target spread evenly over all classes, the right one too, 0 ... 1 (Szegedy et al.,
+            arXiv 1512.00567).
 
     Raises:
         BadParameterError: fewer than two classes, or a value out of its range.

@@ -50,7 +50,7 @@ class CenterHead(SoftmaxHead):
         rate: alpha, pace of the centres; .5 in the paper.
 
     Attributes:
-        centers: float32 (C, D), at 0 at the start as in the authors' code.
+        centers: float32 (C, D), at 0 at the start.
     """
 
     def __init__(self, features: int, classes: int, loss_weight: float, rate: float = 0.5) -> None:
@@ -155,7 +155,8 @@ class CosineHead(nn.Module):
         chance = torch.rand(classes, device=labels.device)
         chance[labels] = 2.0  # above every draw: always among them
         rows = chance.topk(wanted).indices.sort().values
-        return rows, torch.searchsorted(rows, labels)
+        # a label below 0 is none of them: it stays, so that the lookup fails on a GPU too
+        return rows, torch.where(labels < 0, labels, torch.searchsorted(rows, labels))
 
     def logits(self, x: Tensor) -> Tensor:
         """s times the cosine to each class, without margin: (N, C)."""

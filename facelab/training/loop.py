@@ -82,7 +82,8 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
-        BadParameterError: as ``check_batch``, or chunks of a method that is no ``Siamese``.
+        BadParameterError: as ``check_batch``, labels or scenes that are not one a photograph, or chunks of a method that is
+            no ``Siamese``.
         PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
@@ -138,7 +139,14 @@ def _prepare(
     """Method, optimiser and labels, set up for the devices."""
     check_batch(plan, len(faces), fabric.world_size)
     if labels is None:
-        labels = faces.labels() if (faces.identity >= 0).all() else np.full(len(faces), -1)
+        labels = np.where(faces.identity >= 0, np.searchsorted(faces.people, faces.identity), -1)
+    labels = np.asarray(labels, dtype=np.int64)
+    for name, given in (("labels", labels), ("scenes", scenes)):
+        if given is not None and np.shape(given) != (len(faces),):
+            raise BadParameterError(
+                f"The {name} have the shape {np.shape(given)}, and there are {len(faces)} photographs.",
+                "Give one a photograph.",
+            )
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
     method.prepare(faces)
     method.to(memory_format=torch.channels_last)
@@ -171,7 +179,9 @@ class TrainingLoop:
         shapes = {name: list(value.shape) for name, value in self.method.state_dict().items()}
         settings = {name: value for name, value in vars(self.method).items() if isinstance(value, int | float | str)}
         known = self.batches
-        parts = [type(self.method).__name__, settings | {"training": None}, shapes, known.faces.sha256]
+        frozen = [name for name, weight in self.method.named_parameters() if not weight.requires_grad]
+        network = [repr(self.method), frozen]  # its strides, which no shape shows, and what of it learns
+        parts = [type(self.method).__name__, settings | {"training": None}, shapes, network, known.faces.sha256]
         parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (known.labels, known.scenes.scenes)]
         parts += [asdict(self.plan), asdict(self.method.augmentation)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

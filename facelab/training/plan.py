@@ -87,7 +87,7 @@ class History:
     """What a training did.
 
     Attributes:
-        epochs: one dict an epoch: mean of each term of the loss, ``lr``, and what validation and monitors said.
+        epochs: one dict an epoch: mean of each term of the loss, and what validation and monitors said.
         best_epoch: number, from 1, of the epoch whose weights the method now has; None without validation.
         seconds: time of the training, all its pieces added where it was resumed.
     """

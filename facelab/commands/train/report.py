@@ -13,7 +13,7 @@ from facelab.datasets import FaceSet
 from facelab.evaluation import Estimate, accuracy_over_people, cosine_scores
 from facelab.evaluation.baselines import MAX_FIT
 from facelab.evaluation.clusters import silhouette_estimate
-from facelab.evaluation.verification import MIN_EXPECTED
+from facelab.evaluation.verification import measurable_fmrs
 from facelab.files import atomic_write
 from facelab.methods import Classifier, Method, embed_faces, load_method
 from facelab.protocols import closed_set, unseen_people
@@ -99,7 +99,7 @@ def measure_unseen_people(task: Task, untrained: Method, method: Method) -> dict
     found, _ = unseen_people.score_baselines(untrained, task.train, test, pairs)
     found[task.untrained_name] = found.pop("random network")
     found[task.settings.method] = cosine_scores(embed_faces(method, test), pairs)
-    fars = tuple(far for far in FARS if far >= MIN_EXPECTED / (~pairs.same).sum())
+    fars = tuple(far for far in FARS if far in measurable_fmrs((~pairs.same).sum()))
     figures = unseen_people.verification_metrics(found, test, pairs, fars, seed=task.plan.seed)
     return {
         f"{figure}/{name}": _noted(value, _sampled(task, name, test))

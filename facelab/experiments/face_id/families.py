@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from facelab.datasets import FaceSet, load
-from facelab.evaluation import bootstrap_over_people, wilson
+from facelab.evaluation import bootstrap_over_people, wilson_of_fraction
+from facelab.evaluation.resampling import LEAST_PEOPLE
 from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.paths import project_data
@@ -150,7 +151,9 @@ def _share(name: str, accepted: np.ndarray, compared: np.ndarray) -> dict[str, M
 def _estimate(accepted: np.ndarray, compared: np.ndarray) -> Metric:
     """Sum of the ones over sum of the others, (F,) or (F, F), with an interval over the F families.
 
-    A family that is drawn twice counts as two that are not compared with each other: the diagonal of (F, F) is 0.
+    A family that is drawn twice counts as two that are not compared with each other: the diagonal of (F, F) is 0. Where fewer
+    than ``LEAST_PEOPLE`` families have one, the interval is Wilson's, as that of ``rate_over_people`` and for its reason; of
+    (F, F) only where none has: there each family meets all the others, and Wilson would count 76 trials for 90 000.
     """
     families = len(compared)
 
@@ -159,8 +162,14 @@ def _estimate(accepted: np.ndarray, compared: np.ndarray) -> Metric:
         return float(accepted[chosen].sum() / compared[chosen].sum())
 
     value = share(np.arange(families))
-    if value in (0.0, 1.0):  # a bootstrap would have no width
-        return Metric.from_estimate(wilson(int(value) * families, families))
+    if (
+        value in (0.0, 1.0)
+        or compared.ndim == 1
+        and min((accepted > 0).sum(), (accepted < compared).sum()) < LEAST_PEOPLE
+    ):
+        return Metric.from_estimate(
+            replace(wilson_of_fraction(value * families, families, unit="families"), value=value)
+        )
     found = bootstrap_over_people(share, np.arange(families), DRAWS, SEED)
     return replace(Metric.from_estimate(found), method="bootstrap over families")
 

@@ -95,7 +95,7 @@ def accuracy_with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.nda
 
     Where a group is small its photographs have few classes to be mistaken for that look like them; plain accuracy shows that
     together with how well the group was learned. Here each is compared with K - 1 others of its group, whatever the shares.
-    With h of the n - 1 others more probable than the right class, the mean over all draws of K - 1 of them is
+    With h of the n - 1 others at least as probable as the right class, the mean over all draws of K - 1 of them is
 
         C(n - 1 - h, K - 1) / C(n - 1, K - 1)
 
@@ -109,7 +109,7 @@ def accuracy_with_equal_rivals(parts: Parts, predict: Callable[[FaceSet], np.nda
         classes, right = np.searchsorted(parts.train.people, faces.identity), np.zeros(len(faces))
         for row, (chances, own) in enumerate(zip(predict(faces), classes, strict=True)):
             kin = chances[of_class == of_class[own]]
-            right[row] = comb(int((kin <= chances[own]).sum()) - 1, rivals - 1) / comb(len(kin) - 1, rivals - 1)
+            right[row] = comb(int((kin < chances[own]).sum()), rivals - 1) / comb(len(kin) - 1, rivals - 1)
         figures |= _by_group(f"accuracy, equal rivals/{test}", right, faces, parts.column)
     return figures
 

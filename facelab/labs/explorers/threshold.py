@@ -121,7 +121,7 @@ def _page_data(scores: np.ndarray, pairs: Pairs, measured: _Measured, title: str
         "title": printable(title),
         "note": f"{fnmr.pairs:,} genuine and {fmr.pairs:,} impostor pairs of {fmr.n} people. The equal error rate (EER) is "
         f"{100 * measured.eer:.1f} %. {'The FMR of a group is that of impostor pairs within it. ' if measured.groups else ''}"
-        "Where a rate is 0, its interval is Wilson's, of as many trials as there are people.",
+        "Where a rate is 0 or 1, its interval is Wilson's, of as many trials as there are people in such pairs.",
         "thresholds": thresholds.tolist(),
         "start": measured.start,
         "marked": measured.marked,
@@ -132,7 +132,7 @@ def _page_data(scores: np.ndarray, pairs: Pairs, measured: _Measured, title: str
         "rates": [
             {
                 "name": printable(name),
-                "people": measured.rates[f"fmr{suffix}"].n,
+                "people": {kind: measured.rates[f"{kind}{suffix}"].n for kind in ("fmr", "fnmr")},
                 "fmr": rounded[f"fmr{suffix}"],
                 "fnmr": rounded[f"fnmr{suffix}"],
             }
