@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 from faceid import log_in, new_service, open_client, own_frames, sign_up
-from kept_accounts import add
+from kept_accounts import add, begin, names_in
 
 from facelab.webapp.account_store import AccountStore
 from facelab.webapp.database import DATABASE_FILE, ERASE_DUE
@@ -80,6 +80,23 @@ def test_a_purge_erases_what_a_full_disk_did_not_let(tmp_path, clock, caplog, ac
         )
         store._connection = connection
         assert store.purge(90, 365) == 0 and store.read_value(ERASE_DUE) is None
+
+
+def test_the_command_says_where_traces_are_left(tmp_path, facelab, monkeypatch):
+    settings, real = begin(tmp_path, "Ann", "Ben"), AccountStore.delete_account
+
+    def on_a_full_disk(store, account):
+        store._connection = FullDisk(store._connection)
+        return real(store, account)
+
+    with monkeypatch.context() as full:
+        full.setattr(AccountStore, "delete_account", on_a_full_disk)
+        code, out, _ = facelab("accounts", "delete", "Ann")
+    assert code == 0 and "Ann was removed, but" in out and "every file" not in out
+    code, out, _ = facelab("accounts", "delete", "Ben")  # opens the database, and so erases what was left
+    assert code == 0 and "Ben was removed from every file" in out and names_in(settings) == []
+    with closing(AccountStore(settings.folder)) as store:
+        assert not store.has_traces
 
 
 def test_old_rows_of_the_audit_are_erased_too(tmp_path, clock):

@@ -65,10 +65,14 @@ def delete(
         from facelab.webapp.administration import delete_named_account
 
     settings = accounts_settings(folder)
-    shown = delete_named_account(settings, name)
-    console.print(
-        f"{shown} was removed from every file in {settings.folder}. Backups made before still hold the account."
-    )
+    shown, has_traces = delete_named_account(settings, name)
+    done = f"{shown} was removed from every file in {settings.folder}."
+    if has_traces:
+        done = (
+            f"{shown} was removed, but the database in {settings.folder} cannot be written anew: traces may still be in it. "
+            "Free some space; the next start of facelab app erases them."
+        )
+    console.print(f"{done} Backups made before still hold the account.")
 
 
 @app.command("backup")

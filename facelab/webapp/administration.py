@@ -24,12 +24,15 @@ def read_accounts(folder: Path) -> tuple[list[Account], float]:
         return store.list_accounts(), store.read_clock().trusted
 
 
-def delete_named_account(settings: Settings, name: str) -> str:
-    """Delete an account for good, as its owner can; its name as it was shown.
+def delete_named_account(settings: Settings, name: str) -> tuple[str, bool]:
+    """Delete an account for good, as its owner can.
 
     Args:
         settings: of the service, which must not run.
         name: as it is shown, or as its owner could write it at a log-in. A damaged one is found as the list shows it.
+
+    Returns:
+        Its name as it was shown, and whether traces of it may still be in the file, as where the disk is full.
 
     Raises:
         FacelabError: there is no such account, or several are shown alike, or the database cannot be changed.
@@ -48,7 +51,7 @@ def delete_named_account(settings: Settings, name: str) -> str:
                 f"{len(found)} accounts are shown as {name!r}.", "Restore a backup: the names were changed."
             )
         store.delete_account(found[0].id)
-    return found[0].name
+        return found[0].name, store.has_traces
 
 
 def _comparison_key(name: str) -> str | None:

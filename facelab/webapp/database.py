@@ -191,7 +191,7 @@ class Database:
         """
         try:
             with self._lock:
-                if self._secure_delete and self.read_value(ERASE_DUE) is not None:
+                if self._secure_delete and self.has_traces:
                     self._connection.execute("VACUUM")
                     with self._change() as change:
                         change.execute("DELETE FROM about WHERE key = ?", (ERASE_DUE,))
@@ -200,6 +200,11 @@ class Database:
                 "%s cannot be written anew (%s): traces of what was deleted may be in it until the next start or purge."
             )
             _LOG.error(told, self.path, error)
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether the file could not yet be written anew since something was deleted: traces of it may be in it."""
+        return self.read_value(ERASE_DUE) is not None
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         with self._lock:
