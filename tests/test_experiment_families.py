@@ -60,7 +60,7 @@ def test_what_notebook_10_says_of_the_record():
         for name in ("relatives/twins", "relatives/siblings", "relatives/parent and child", "strangers", "same person")
     )
     assert twins.value == 1 and siblings.low > 100 * strangers.high and siblings.high < 0.5
-    assert parents.high < siblings.low and same.low > 0.9
+    assert parents.value < siblings.low and same.low > 0.9
 
 
 @pytest.fixture
