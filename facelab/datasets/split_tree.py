@@ -23,8 +23,8 @@ from facelab.datasets.output_tree import (
     check_output,
     entries_out_of_sight,
     file_fault,
-    files_below,
     lies_in,
+    other_files,
     remove_files,
     shadowed_files,
     some_names,
@@ -119,7 +119,7 @@ def split_tree(
         with atomic_write(target / MANIFEST) as partial:
             partial.write_bytes(manifest)
         damaged, duplicates = _look(target, copies)
-        foreign = set(files_below(target)) - {*copies, MANIFEST, SETTINGS}
+        foreign = other_files(target, {*copies, MANIFEST, SETTINGS})
     train_count = sum(_part_and_file(copy)[0] == "train" for copy in copies)
     return TreeSplit(
         train_count=train_count,
@@ -166,8 +166,7 @@ def _look_for_people(
     table = person_tree(source)
     faults = dict(zip(table["file"], table["rejected"], strict=True))
     usable = [file for file, fault in faults.items() if not fault]
-    for file, other in shadowed_files(dict(zip(usable, usable, strict=True)), target).items():
-        faults[file] = f"Its copy would have the name of that of {other}."
+    faults |= shadowed_files(dict(zip(usable, usable, strict=True)), target, "copy")
     digests, hidden = {}, entries_out_of_sight(source, [file for file, fault in faults.items() if fault])
     for file in filter(lambda file: not faults[file], usable):
         try:
