@@ -83,7 +83,7 @@ def entries_out_of_sight(in_dir: Path, rejected: Iterable[str]) -> set[str]:
 
 def _is_out_of_sight(path: Path, is_folder: bool) -> bool:
     if not is_folder:
-        return path.is_symlink() and not os.path.exists(path)
+        return os.path.lexists(path) and not os.path.exists(path)
     try:
         with os.scandir(path):
             return False
