@@ -91,6 +91,8 @@ def locate_source(name: str) -> tuple[Source, Path]:
 def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
     """Changes when the table, or the name, size, time or rights of a file change, or what can be decoded; reads no pixels."""
     digest = hashlib.sha256(f"{decode.VERSION} {readable_formats()} {list(index)}".encode())
+    if ":" in source.name:  # two that differ in an option have one file, and may have one name of a folder in the cache
+        digest.update(source.name.encode())
     digest.update(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes())
     paths = source.packed_files(root) or [f"{root}{os.sep}{file}" for file in index["file"]]
     with progress_bar(f"Looking at the files of {source.name}", len(paths), delay=2) as shown:
