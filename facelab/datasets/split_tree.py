@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import os
-import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable
@@ -91,9 +90,10 @@ def split_tree(
             or read now keeps its place, and a copy that was changed since is somebody's own file.
 
     Raises:
-        DataMissingError: ``in_dir`` is not there or holds no photograph that can be read.
+        DataMissingError: ``in_dir`` is not there or holds no photograph that can be read, or one is gone when it is copied.
         BadParameterError: an impossible percentage or seed, one folder inside the other, or ``out_dir`` holds something else.
-        FacelabError: the disk is full, ``out_dir`` cannot be written, or another process writes there now.
+        FacelabError: the disk is full, ``out_dir`` cannot be written, another process writes there now, or a photograph was
+            changed meanwhile.
     """
     source, target = Path(os.path.realpath(in_dir)), Path(os.path.realpath(out_dir))
     check_output(Path(out_dir))
@@ -296,15 +296,35 @@ def _copy_missing(source: Path, target: Path, copies: dict[str, str]) -> dict[st
     """Copy what is not there as it should be; returns copy -> its ``file_fault``."""
     faults = {copy: fault for copy, sha256 in copies.items() if (fault := file_fault(target / copy, sha256))}
     for copy in faults:
-        _copy(source / _part_and_file(copy)[1], target / copy)
+        _copy(source / _part_and_file(copy)[1], target / copy, copies[copy])
     if faults:
         sync_tree(target)
     return faults
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    """Copy a photograph that had this SHA-256 when the split was planned.
+
+    Raises:
+        DataMissingError: it cannot be read now.
+        FacelabError: it was changed since, or the copy cannot be written.
+    """
+    try:
+        data = read_photograph(source)
+        changed = hashlib.sha256(data).hexdigest() != sha256
+    except OSError as error:
+        raise DataMissingError(
+            f"{source} cannot be read ({error.strerror or error}).",
+            "Call it again when it can be read, or name a new folder.",
+        ) from error
+    except BadImageError:  # too large by now, or no file
+        changed = True
+    if changed:
+        raise FacelabError(
+            f"{source} was changed while the tree was copied.", "Name a new folder, when nobody changes it any more."
+        )
     with atomic_write(target, sync=False) as partial:
-        shutil.copyfile(source, partial)
+        partial.write_bytes(data)
 
 
 def _look(target: Path, copies: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
