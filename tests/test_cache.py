@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facelab.datasets import FaceSet, cache, load, tables
+from facelab.datasets import FaceSet, RejectedFilesWarning, cache, load, sources, tables
 from facelab.datasets.loading import load_one
 from facelab.datasets.pixel_file import PixelWriter
 from facelab.errors import FacelabError
@@ -86,6 +86,32 @@ def test_a_changed_label_is_not_hidden_by_the_cache(here, monkeypatch):
         row = f"lfw-deepfunneled/Ann_B/Ann_B_0001.jpg,Ann_B,1,{gender}"
         (here / "lfw" / "index.csv").write_text(f"file,identity,image_number,gender\n{row}\n")
         assert load("lfw", 16).attributes["gender"].tolist() == [gender]
+
+
+def test_a_file_that_the_system_gives_again_is_decoded(here, monkeypatch):
+    photos.people(here / "other", cem=1)
+    name, both = f"folder:{here / 'tree'}", f"folder:{here / 'tree'}+folder:{here / 'other'}"
+    (here / "tree" / "ann" / "empty.png").touch()
+    read = sources.read_photograph
+
+    def away(path):
+        if Path(path).name == "1.png":
+            raise OSError(5, "Input/output error", str(path))
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "read_photograph", away)
+        for _ in range(2):
+            with pytest.warns(RejectedFilesWarning):
+                assert len(load(name, 16)) == 3 and len(load(both, 16)) == 4
+    with pytest.warns(RejectedFilesWarning):
+        faces = load(name, 16)
+    assert len(faces) == 5 and faces.rejected_files == (("ann/empty.png", "The file is empty."),)
+    with pytest.warns(RejectedFilesWarning):
+        assert len(load(both, 16)) == 6
+    with monkeypatch.context() as patched, pytest.warns(RejectedFilesWarning):
+        patched.setattr(sources, "read_photograph", lambda _: pytest.fail("what was read is read again"))
+        load(name, 16)
 
 
 @pytest.mark.parametrize("name", ["pixels.u8", "table.npz", "meta.json"])

@@ -252,6 +252,31 @@ def test_no_path_and_no_name_of_a_machine_is_in_a_card():
     assert without_paths("facelab train 'a b") == ""
 
 
+def test_sets_that_are_files_of_a_machine_are_numbered_in_a_card():
+    bins = ["/home/ann/agedb_30.bin", "/home/ann/cfp fp.bin"]
+    sets = [*bins, f"pairs.txt@{SECRET}", "lfw"]
+    record = Record(
+        "verify out", "facelab verify out", {}, {name: {"source": "bin:/home/ann@112"} for name in sets},
+        {f"{figure}/{name}": Metric(0.5 + place / 10) for figure in ("accuracy", "eer") for place, name in enumerate(sets)},
+    )  # fmt: skip
+    card = card_of(record)
+    assert "ann" not in card.replace("channels", "") and "Berg" not in card
+    shown = {r.metric_name: r.metric_value for r in ModelCard(card).data.eval_results if r.metric_type == "eer"}
+    names = ("eer/PATH 1", "eer/PATH 2", "eer/pairs.txt@folder:PATH", "eer/lfw")
+    assert shown == dict(zip(names, (0.5, 0.6, 0.7, 0.8), strict=True))
+    assert "| **equal error rate: PATH 2** | **0.600** |" in card
+
+
+def test_what_a_model_was_judged_by_is_not_what_it_was_trained_on(tmp_path, run, facelab_command):
+    judged = Record("verify method", "facelab verify", {"dataset": "lfw"}, {"lfw": {}}, {"eer/lfw": Metric(0.25)})
+    path = judged.write(tmp_path / "x.json")
+    for trained, said in ((run / "method.pt", "Not known to this file"), (run, get_source("orl-wild").license)):
+        code, _, errors = facelab_command("export", trained, tmp_path / "out", "--record", path)
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert (code, errors) == (0, "") and said in card and "equal error rate: lfw" in card
+        assert get_source("lfw").license not in card and "lfw" not in (ModelCard(card).data.datasets or [])
+
+
 def test_error_rates_by_group_stand_apart():
     record = Record(
         "verify", "facelab verify model lfw", {}, {"faces": {"source": "lfw@112"}},

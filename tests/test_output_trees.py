@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from test_crop_files import WholeFrame
 
 from facelab.cropping import HaarDetector, YuNetDetector, crop_tree
 from facelab.cropping.manifest import NO_FACE, OK, Manifest
+from facelab.datasets import output_tree
 from facelab.datasets.output_tree import count_of, remove_files, some_names
 from facelab.datasets.split_tree import split_tree
 from facelab.errors import BadParameterError, DataMissingError, FacelabError
@@ -100,6 +102,27 @@ def test_renamed_and_faceless_photographs_and_linked_people(root):
     assert report.leftover_crops == ("ann/0.png", "bo/0.png", "bo/1.png", "bo/2.png")
     assert dict(report.failures).keys() == {"ann/1.png", "bo"} and report.files(NO_FACE) == ["ann/1.png"]
     assert not (root / "out" / "ann" / "1.png").exists() and (root / "out" / "ann" / "first.png").exists()
+
+
+def test_a_crop_that_the_disk_has_by_another_case_is_no_leftover(root):
+    crop(root)
+    os.rename(root / "in" / "ann", root / "in" / "Ann")
+    (root / "in" / "Ann" / "0.png").unlink()
+    (root / "out" / "Ann").symlink_to("ann")  # as on a disk that ignores case: one folder by two names
+    report = crop(root, prune=True)
+    assert report.leftover_crops == ("ann/0.png",) and report.foreign_files == ("Ann",)
+    assert sorted(path.name for path in (root / "out" / "ann").iterdir()) == ["1.png", "2.png", "3.png"]
+
+
+def test_a_copy_that_the_disk_has_by_another_case_is_not_foreign(root):
+    split(root, percent_train=50)
+    for part in ("train", "test"):
+        (root / "out" / part / "ANN").symlink_to("ann")
+        (root / "out" / part / "ann" / "mine.txt").write_text("mine")  # keeps the folder, and with it its name
+    os.rename(root / "in" / "ann", root / "in" / "ANN")
+    report = split(root, percent_train=50, prune=True)
+    foreign = [f"{part}/{name}" for part in ("test", "train") for name in ("ANN", "ann/mine.txt")]
+    assert list(report.foreign_files) == foreign
 
 
 def test_the_crops_of_a_folder_that_cannot_be_opened_now_are_kept(root, monkeypatch):
@@ -251,6 +274,19 @@ def test_people_named_like_our_own_files_are_named(root):
     assert len(report.files(OK)) == 4 and len(report.failures) == 5
     assert all("in the way of crop-settings.json or crop-manifest.jsonl" in why for _, why in report.failures)
     assert split(root, out="split").rejected_files == ()
+
+
+@both
+def test_on_a_disk_that_ignores_case_two_people_are_not_written_into_one_folder(root, make, monkeypatch):
+    monkeypatch.setattr(output_tree, "_ignores_case", lambda folder: True)
+    write(root / "in" / "Bo" / "7.png", seed=7)
+    for seed, form in enumerate(("NFC", "NFD")):  # one person by two spellings
+        write(root / "in" / unicodedata.normalize(form, "rené") / f"{seed}.png", seed=seed)
+    report = make(root)
+    named = dict(report.failures if make is crop else report.rejected_files)
+    what = "crop" if make is crop else "copy"
+    why = f"Its {what} would lie in the folder of another person, Bo: the disk ignores case."
+    assert named == dict.fromkeys([f"bo/{number}.png" for number in range(3)], why)
 
 
 def test_another_file_is_named_and_no_failure(root, monkeypatch, capsys):

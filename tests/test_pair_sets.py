@@ -2,16 +2,18 @@
 
 import hashlib
 import pickle
+import unicodedata
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from photos import encoded, pixels
 from sklearn.model_selection import KFold
 
-from facelab.datasets import load
+from facelab.datasets import FaceSet, load
 from facelab.datasets.folds import contiguous_folds, folds_of_people
-from facelab.datasets.pair_files import read_listed_pairs, stored_pairs
+from facelab.datasets.pair_files import read_listed_pairs, read_pair_table, stored_pairs
 from facelab.datasets.pairs import Pairs, all_pairs, people_by_pairs
 from facelab.errors import BadParameterError, FacelabError
 from facelab.evaluation import lfw_view2, measurable_fmrs, tmr_at_fmr, wilson
@@ -154,6 +156,34 @@ def test_a_table_is_known_however_it_begins(tree, tmp_path, begin, header):
         path.write_text(text.replace(";", separator))
         found = read_listed_pairs(path, faces)
         assert (found.first.tolist(), found.second.tolist(), found.same.tolist()) == ([0, 0], [1, 4], [True, False])
+
+
+def test_a_table_finds_names_in_the_other_unicode_form(tmp_path, data):
+    names = [unicodedata.normalize(form, f"rené_{shot}.png") for shot, form in enumerate(("NFC", "NFD"))]
+    (tmp_path / "faces" / "p").mkdir(parents=True)
+    for seed, name in enumerate([*names, "x.png"]):
+        (tmp_path / "faces" / "p" / name).write_bytes(encoded(pixels(seed), "PNG"))
+    faces, path = load(f"folder:{tmp_path / 'faces'}", 8), tmp_path / "list.csv"
+    place = {file: row for row, file in enumerate(faces.attributes["file"])}
+    for form in ("NFC", "NFD"):
+        first, second = (f"p/{unicodedata.normalize(form, name)}" for name in names)
+        path.write_text(f"first,second,same\n{first},{second},1\np/x.png,{first},1\n", encoding="utf-8")
+        found = read_pair_table(path, faces)
+        rows = [place[f"p/{name}"] for name in (*names, "x.png")]
+        assert (found.first.tolist(), found.second.tolist()) == ([rows[0], rows[2]], [rows[1], rows[0]])
+    twice = ",".join(f"p/{unicodedata.normalize(form, names[0])}" for form in ("NFC", "NFD"))
+    path.write_text(f"first,second,same\n{twice},1\n", encoding="utf-8")
+    with pytest.raises(BadParameterError, match="pair 1: a photograph is paired with itself"):
+        read_pair_table(path, faces)
+
+
+def test_two_files_whose_names_differ_in_their_form_are_two(data):
+    names = tuple(unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    table = pd.DataFrame({"file": names})
+    faces = FaceSet(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, np.int64), ("a",), table, "x")
+    (data / "list.csv").write_text(f"first,second,same\n{names[0]},{names[1]},1\n", encoding="utf-8")
+    found = read_pair_table(data / "list.csv", faces)
+    assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
 
 
 def test_where_people_cannot_be_kept_apart_there_are_none():

@@ -203,6 +203,15 @@ def test_columns_are_named_behind_the_path(data):
         load(f"parquet:{data / 'b.parquet'}?images=left", 16)
 
 
+@pytest.mark.parametrize("names", [("正面", "侧面"), ("a.b", "a b")])
+def test_each_column_has_a_cache_of_its_own(data, names):
+    pictures = photographs(4)
+    columns = {name: pa.array(pictures[2 * place :][:2]) for place, name in enumerate(names)}
+    name = shard_of(columns | {"label": NUMBERS}, data / "a.parquet")
+    first, second = (load(f"{name}?image={column}", 16) for column in names)
+    assert first.sha256 != second.sha256
+
+
 def test_a_path_that_is_there_is_taken_for_itself(data, monkeypatch):
     monkeypatch.chdir(data)
     odd = data / "a?image=no" / "x+orl"

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facelab.datasets import decode
 from facelab.datasets import split_tree as module
 from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.split_tree import split_tree
@@ -126,14 +128,34 @@ def test_again_copies_nothing_and_an_interrupted_run_is_finished(tree: Path, tmp
 
 
 def test_no_partial_file_stays_where_the_disk_fills(tree: Path, tmp_path: Path, monkeypatch):
-    def full(source, target):
-        Path(target).write_bytes(b"half")
+    def full(path, data):
+        path.touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "copyfile", full)
-    with pytest.raises(Exception, match="No space left"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FacelabError, match="out.*No space left"):
         split_tree(tree, tmp_path / "out")
     assert [name for name in state(tmp_path / "out") if name != "split.json"] == []
+
+
+@pytest.mark.parametrize("change", ["away", "edited", "grown"])
+def test_a_photograph_that_changes_while_it_is_copied_is_named(tree: Path, tmp_path: Path, monkeypatch, change):
+    photo, copy_missing = tree / "Di" / "0.png", module._copy_missing
+
+    def later(*arguments):
+        if change == "away":
+            photo.unlink()
+        elif change == "edited":
+            photo.write_bytes(b"other")
+        else:
+            os.truncate(photo, decode.MAX_BYTES + 1)
+        return copy_missing(*arguments)
+
+    monkeypatch.setattr(module, "_copy_missing", later)
+    said = "cannot be read (No such file" if change == "away" else "was changed while the tree was copied"
+    with pytest.raises(FacelabError, match=re.escape(f"{photo} {said}")):
+        split_tree(tree, tmp_path / "out")
+    assert not (tmp_path / "out" / "train" / "Di").exists() and not (tmp_path / "out" / "manifest.csv").exists()
 
 
 def test_one_picture_in_two_files_is_reported_across_the_split(tree: Path, tmp_path: Path):

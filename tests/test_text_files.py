@@ -153,6 +153,7 @@ def test_numbers_with_a_comma_and_fields_in_quotes(tmp_path):
         (["file;age;name", "a.jpg;7;2,01701E+16"], "line 2: name is '2,01701E.16', a number that a spreadsheet has rounded"),
         (["file,age", "a.jpg,7", "b.jpg,01.02.2026"], "line 3: age is '01.02.2026', not a whole number"),
         (["file,age", "a.jpg,"], "line 2: age is '', not a whole number"),
+        (["file,age", "a.jpg,7", ",5"], "line 3: file is empty"),
         (["file,age,age", "a.jpg,7,8"], "two columns 'age'"),
         (["file,,age", "a.jpg,7,8"], "a column without a name"),
         (["files,age", "a.jpg,7"], "no column 'file'. Did you mean 'files'"),

@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import photos
 import pytest
 
-from facelab.datasets import catalog, load
+from facelab.datasets import catalog, load, trees
 from facelab.datasets.decode import read_photograph
 from facelab.datasets.loading import fingerprint
 from facelab.datasets.photo_formats import readable_formats
@@ -96,6 +97,52 @@ def test_a_circle_through_a_folder_outside_is_left_after_one_turn(tree):
     faults = named(tree)
     assert list(faults) == ["carl/back", "carl/round", "dora"]
     assert "read already" in faults["dora"]
+
+
+class WindowsEntry:
+    """An entry as Windows has it where every link is a junction: no symbolic link to Python, but a folder, or nothing."""
+
+    def __init__(self, entry: os.DirEntry) -> None:
+        self.name, self.path, self.is_dir, self.is_file = entry.name, entry.path, entry.is_dir, entry.is_file
+        self._tag = 0xA0000003 if entry.is_symlink() else 0
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def stat(self, *, follow_symlinks: bool) -> SimpleNamespace:
+        return SimpleNamespace(st_reparse_tag=self._tag)
+
+
+def test_a_junction_of_windows_is_a_link(tree, monkeypatch):
+    for name, target in (("carl", tree.parent / "store" / "carl"), ("bob/back", tree), ("gone", tree / "nothing")):
+        (tree / name).symlink_to(target)
+    scan = trees._scan
+    with monkeypatch.context() as patched:
+        patched.setattr(trees, "_scan", lambda folder: list(map(WindowsEntry, scan(folder))))
+        patched.setattr(os, "DirEntry", WindowsEntry)
+        patched.setattr(os, "name", "nt")
+        found = list(walk(str(tree)))
+    assert found == [
+        ("ann/0.png", ""),
+        ("bob/0.png", ""),
+        ("bob/back", "It is a link to a folder above it."),
+        ("carl/0.png", ""),
+        ("carl/1.png", ""),
+        ("gone", "It is a link to nothing."),
+    ]
+
+
+def test_a_link_to_another_drive_of_windows_is_followed(tree, monkeypatch):
+    (tree / "carl").symlink_to(tree.parent / "store" / "carl")
+    common = os.path.commonpath
+
+    def on_drives(paths):
+        if len({str(path).startswith(str(tree)) for path in paths}) > 1:
+            raise ValueError("Paths don't have the same drive")
+        return common(paths)
+
+    monkeypatch.setattr(os.path, "commonpath", on_drives)
+    assert used(tree) == ["ann/0.png", "bob/0.png", "carl/0.png", "carl/1.png"]
 
 
 def test_links_that_fork_at_every_step_are_not_followed_along_every_way(tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,7 @@ def export(
     run, out_dir = user_path(run), user_path(out_dir)
     path = _method_file(run, head)
     own = record_of_run(run) if run.is_dir() else None
-    others = [read_record(user_path(other)) for other in record or ()]
+    others = [_without_dataset(read_record(user_path(other))) for other in record or ()]
     stored = load_method(path)
     model = export_model(
         stored,
@@ -87,6 +88,11 @@ def _method_file(run: Path, head: bool) -> Path:
         )
         raise FacelabError(f"{run} holds no {path.name}.", remedy)
     return path
+
+
+def _without_dataset(record: Record) -> Record:
+    """A record of something else than the training: what it names as its data set is no data of the training."""
+    return replace(record, parameters={key: value for key, value in record.parameters.items() if key != "dataset"})
 
 
 def _people(stored: StoredMethod, record: Record | None) -> list[str]:

@@ -37,8 +37,8 @@ from facelab.datasets.output_tree import (
     check_output,
     count_of,
     entries_out_of_sight,
-    files_below,
     lies_in,
+    other_files,
     remove_file,
     remove_files,
     shadowed_files,
@@ -180,14 +180,10 @@ def _look(in_dir: Path, out_dir: Path) -> dict[str, str]:
 
 def _name_faults(crops: dict[str, str], out_dir: Path) -> dict[str, str]:
     """Photographs whose crops can have no file of their own, and why."""
-    faults = {
-        file: f"Its crop would have the name of that of {other}."
-        for file, other in shadowed_files(crops, out_dir).items()
-    }
     long = (file for file, name in crops.items() if len(os.fsencode(os.path.basename(name))) > _MAX_NAME)
     ours = (file for file, name in crops.items() if name.split("/")[0].casefold() in (SETTINGS, ROWS))
     return (
-        faults
+        shadowed_files(crops, out_dir, "crop")
         | dict.fromkeys(long, "Its name is too long to put .png behind it.")
         | dict.fromkeys(
             ours, f"Its crop would be in the way of {SETTINGS} or {ROWS}, which are written beside the crops."
@@ -266,7 +262,7 @@ def _leftovers(
     """Crops whose photograph is gone (with ``prune``, removed), and files that were never written here."""
     gone = {file: row.crop for file, row in manifest.rows.items() if file not in found and not lies_in(file, hidden)}
     needed = {row.crop for file, row in manifest.rows.items() if file not in gone}
-    there = set(files_below(manifest.folder)) - {SETTINGS, ROWS} - needed
+    there = other_files(manifest.folder, needed | {SETTINGS, ROWS})
     leftovers = there & {crop for file, crop in gone.items() if manifest.has_crop(file)}
     if prune:
         remove_files(manifest.folder, leftovers)

@@ -124,6 +124,25 @@ def read(key: CacheKey) -> FaceSet | None:
     return faces
 
 
+def forget(key: CacheKey, rejected: tuple[RejectedFile, ...]) -> None:
+    """Remove the set that is cached under ``key``, unless another process has made it anew meanwhile.
+
+    Args:
+        key: what it is kept under.
+        rejected: the files that could not be used for the set that is to go.
+
+    Raises:
+        FacelabError: it cannot be removed.
+    """
+    with _only_process(key):
+        cached = read(key)
+        is_same = cached is not None and cached.rejected_files == rejected
+        del cached  # Windows removes no file that is mapped
+        if is_same:
+            with cache_writes():
+                shutil.rmtree(key.folder)
+
+
 def _meta_sha256(meta: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 

@@ -27,6 +27,9 @@ VERSION = 4
 MAX_PIXELS = 64_000_000  #: a decoded photograph larger than this is refused before its pixels are unpacked
 MAX_BYTES = 256 * 2**20  #: a file larger than this is no photograph (three bytes a pixel are less), and is not read
 
+#: How the reason of a file begins that the system did not give, perhaps only for then.
+UNREAD = "It cannot be read ("
+
 Crop = Callable[[np.ndarray], np.ndarray]
 #: Encoded, or pixels (H, W, C) already, or what went wrong when it was read.
 Photograph = bytes | np.ndarray | OSError | BadImageError
@@ -193,7 +196,7 @@ def decode_into(
                 raise photograph
             if isinstance(photograph, OSError):
                 why = photograph.strerror or str(photograph)
-                raise BadImageError(f"It cannot be read ({why}).", "Check the file and its rights.") from photograph
+                raise BadImageError(f"{UNREAD}{why}).", "Check the file and its rights.") from photograph
             pixels = decode(photograph, channels) if isinstance(photograph, bytes) else photograph
             return resize(crop(pixels), size)
         except BadImageError as error:

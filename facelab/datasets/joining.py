@@ -44,7 +44,9 @@ def join(parts: Sequence[str], keys: Sequence[CacheKey], sets: Sequence[FaceSet]
         one_per_person: keep only the first photograph of each known person.
     """
     title = "+".join(parts) + (", one per person" if one_per_person else "")
-    origin = hashlib.sha256("\n".join(f"{key.source} {key.version} {key.origin}" for key in keys).encode()).hexdigest()
+    # with the pixels: a part gets a file more without another key where the system did not give it before
+    states = [f"{key.source} {key.version} {key.origin} {faces.sha256}" for key, faces in zip(keys, sets, strict=True)]
+    origin = hashlib.sha256("\n".join(states).encode()).hexdigest()
     key = CacheKey(title, keys[0].size, 2, origin)
     if (cached := cache.read(key)) is not None:
         return cached

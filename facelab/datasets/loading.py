@@ -6,7 +6,7 @@ import hashlib
 import os
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,24 @@ def load_one(name: str, size: int) -> tuple[CacheKey, FaceSet]:
     source, root = locate_source(name)
     index = source.index(root)
     key = CacheKey(name, size, source.version, fingerprint(source, root, index))
-    return key, cache.read(key) or _build(key, source, root, index)
+    faces = cache.read(key)
+    if faces is not None and _can_be_read_now(faces.rejected_files, source, root, index):
+        rejected, faces = faces.rejected_files, None  # Windows removes no pixels that are mapped
+        cache.forget(key, rejected)
+    return key, faces or _build(key, source, root, index)
+
+
+def _can_be_read_now(rejected: Sequence[RejectedFile], source: Source, root: Path, index: pd.DataFrame) -> bool:
+    """Whether the system gives a file now that it did not give when the set was decoded: a disk was away, rights were mended.
+
+    What is read from front to back is not asked, since each load would read it through.
+    """
+    unread = {file for file, reason in rejected if reason.startswith(decode.UNREAD)}
+    if not unread or source.read is None or _is_read_through(source, root):
+        return False
+    rows = _split_listed(index)[1]
+    rows = rows[rows["file"].isin(unread)].reset_index(drop=True)
+    return any(not isinstance(photograph, OSError) for _, _, photograph in source.read(root, rows))
 
 
 def locate_source(name: str) -> tuple[Source, Path]:
@@ -91,6 +108,8 @@ def locate_source(name: str) -> tuple[Source, Path]:
 def fingerprint(source: Source, root: Path, index: pd.DataFrame) -> str:
     """Changes when the table, or the name, size, time or rights of a file change, or what can be decoded; reads no pixels."""
     digest = hashlib.sha256(f"{decode.VERSION} {readable_formats()} {list(index)}".encode())
+    if ":" in source.name:  # two that differ in an option have one file, and may have one name of a folder in the cache
+        digest.update(source.name.encode())
     digest.update(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes())
     paths = source.packed_files(root) or [f"{root}{os.sep}{file}" for file in index["file"]]
     with progress_bar(f"Looking at the files of {source.name}", len(paths), delay=2) as shown:
@@ -110,11 +129,7 @@ def _state(path: str | Path) -> bytes:
 
 
 def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> FaceSet:
-    listed: list[RejectedFile] = []
-    if "rejected" in index:
-        bad = index["rejected"].fillna("").to_numpy() != ""
-        listed = [RejectedFile(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
-        index = index.loc[~bad].drop(columns="rejected").reset_index(drop=True)
+    listed, index = _split_listed(index)
 
     def fill(pixels: PixelWriter, log_path: Path) -> Contents:
         with progress_bar(f"Decoding {key.source}", len(index)) as shown:
@@ -122,7 +137,7 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
                 written, rejected = np.ones(len(index), dtype=bool), []
                 for row, _, image in _advancing(source.render(root, index, key.size), shown):
                     pixels[row] = image
-            elif source.packed_files(root) and not source.seekable:  # which are read from front to back
+            elif _is_read_through(source, root):
                 written, rejected = decode_into(pixels, _advancing(source.read(root, index), shown), source.crop)
                 pixels.keep(written)
             else:
@@ -133,6 +148,20 @@ def _build(key: CacheKey, source: Source, root: Path, index: pd.DataFrame) -> Fa
         return _contents(index[written].reset_index(drop=True), tuple(listed + rejected))
 
     return cache.build(key, (len(index), key.size, key.size, source.channels), fill)
+
+
+def _split_listed(index: pd.DataFrame) -> tuple[list[RejectedFile], pd.DataFrame]:
+    """The files that an index rejects, and its other rows."""
+    if "rejected" not in index:
+        return [], index
+    bad = index["rejected"].fillna("").to_numpy() != ""
+    listed = [RejectedFile(*row) for row in index.loc[bad, ["file", "rejected"]].itertuples(index=False)]
+    return listed, index.loc[~bad].drop(columns="rejected").reset_index(drop=True)
+
+
+def _is_read_through(source: Source, root: Path) -> bool:
+    """Whether the photographs are packed so that they are read from front to back."""
+    return bool(source.packed_files(root)) and not source.seekable
 
 
 def _advancing(

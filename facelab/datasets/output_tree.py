@@ -83,7 +83,7 @@ def entries_out_of_sight(in_dir: Path, rejected: Iterable[str]) -> set[str]:
 
 def _is_out_of_sight(path: Path, is_folder: bool) -> bool:
     if not is_folder:
-        return path.is_symlink() and not os.path.exists(path)
+        return os.path.lexists(path) and not os.path.exists(path)
     try:
         with os.scandir(path):
             return False
@@ -102,24 +102,31 @@ def source_name(in_dir: Path) -> str:
     return os.fsencode(_real(in_dir).name).decode(errors="backslashreplace")
 
 
-def shadowed_files(names: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Which files would be written over those of another.
+def shadowed_files(names: Mapping[str, str], folder: Path, what: str) -> dict[str, str]:
+    """Which files would be written over those of another, or into the folder of another person.
 
     Args:
         names: file -> name that its output is to have below ``folder``.
         folder: where they are written; some systems take ``A.jpg`` and ``a.jpg`` for one name.
+        what: the output, for the reasons: ``"crop"``, ``"copy"``.
 
     Returns:
-        File -> the other file, which keeps its own name or comes first.
+        File -> why; the other one keeps its own name or comes first.
     """
-    alike = len(set(map(_caseless, names.values()))) < len(names)
+    people = {_person(name) for name in names.values()}
+    alike = any(len(set(map(_caseless, some))) < len(some) for some in (list(names.values()), people))
     same_name = _caseless if alike and _ignores_case(folder) else str
     owners: dict[str, str] = {}
+    people_there: dict[str, str] = {}
     shadowed = {}
     for file in sorted(names, key=lambda file: (names[file] != file, file)):
+        person = _person(names[file])
         owner = owners.setdefault(same_name(names[file]), file)
+        there = people_there.setdefault(same_name(person), person)
         if owner != file:
-            shadowed[file] = owner
+            shadowed[file] = f"Its {what} would have the name of that of {owner}."
+        elif there != person:
+            shadowed[file] = f"Its {what} would lie in the folder of another person, {there}: the disk ignores case."
     return shadowed
 
 
@@ -147,9 +154,33 @@ def remove_files(folder: Path, files: Iterable[str]) -> None:
         _remove_empty_folders((folder / file).parent, folder)
 
 
-def files_below(folder: Path) -> list[str]:
+def other_files(folder: Path, needed: Iterable[str]) -> set[str]:
+    """Files below a folder that are none of the needed ones, as ``walk`` names them.
+
+    Some disks take names that differ in case or Unicode form for one, and list the first by which a file or folder was
+    called: such a file is needed under either name.
+    """
+    needed, there = set(needed), set(_files_below(folder))
+    unseen: dict[str, list[str]] = {}
+    for name in needed - there:
+        unseen.setdefault(_caseless(name), []).append(name)
+    return {
+        file
+        for file in there - needed
+        if not any(_is_one_file(folder / file, folder / name) for name in unseen.get(_caseless(file), ()))
+    }
+
+
+def _files_below(folder: Path) -> list[str]:
     """Every file below a folder, hidden ones and what file managers leave behind excepted; empty where there is no folder."""
     return [file for file, _ in walk(folder)] if folder.is_dir() else []
+
+
+def _is_one_file(first: Path, second: Path) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except OSError:  # one is not there
+        return False
 
 
 def count_of(files: Sized, one: str, many: str = "") -> str:
@@ -166,6 +197,11 @@ def some_names(files: Iterable[str], most: int = 3) -> str:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # as Path.resolve(), which has no answer to links in a circle
+
+
+def _person(name: str) -> str:
+    """The first folder of a name, as ``person_tree`` has it: two Unicode forms of one name are one person."""
+    return unicodedata.normalize("NFC", name.split("/")[0])
 
 
 def _caseless(name: str) -> str:

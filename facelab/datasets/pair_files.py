@@ -135,7 +135,8 @@ def read_listed_pairs(path: Path, faces: FaceSet) -> Pairs:
 def read_pair_table(path: Path, faces: FaceSet) -> Pairs:
     """A table ``first,second,same`` (``text_files.read_table``) as rows of a set, which it names by its column ``file``.
 
-    ``same`` is 1 or 0. All pairs are in fold 0.
+    ``same`` is 1 or 0. All pairs are in fold 0. A name that is not in the set stands for one that Unicode writes in another
+    way (NFC, NFD), where there is one.
 
     Raises:
         DataMissingError: it is not there, or a photograph of the list is not in the set.
@@ -144,7 +145,13 @@ def read_pair_table(path: Path, faces: FaceSet) -> Pairs:
     """
     listed = read_table(path, _PAIR_COLUMNS, ["first", "second"], ["same"])
     row = {file: place for place, file in enumerate(faces.attributes["file"])}
-    same, first, second = listed["same"].to_numpy(), listed["first"], listed["second"]
+    spelled = {unicodedata.normalize("NFC", file): file for file in row}
+
+    def as_in_the_set(file: str) -> str:
+        return file if file in row else spelled.get(unicodedata.normalize("NFC", file), file)
+
+    first, second = (listed[side].map(as_in_the_set, na_action="ignore") for side in ("first", "second"))
+    same = listed["same"].to_numpy()
     for wrong, why in (
         (~np.isin(same, (0, 1)), "same is neither 1 nor 0"),
         (first == second, "a photograph is paired with itself"),

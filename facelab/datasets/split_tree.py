@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import os
-import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable
@@ -23,8 +22,8 @@ from facelab.datasets.output_tree import (
     check_output,
     entries_out_of_sight,
     file_fault,
-    files_below,
     lies_in,
+    other_files,
     remove_files,
     shadowed_files,
     some_names,
@@ -91,9 +90,10 @@ def split_tree(
             or read now keeps its place, and a copy that was changed since is somebody's own file.
 
     Raises:
-        DataMissingError: ``in_dir`` is not there or holds no photograph that can be read.
+        DataMissingError: ``in_dir`` is not there or holds no photograph that can be read, or one is gone when it is copied.
         BadParameterError: an impossible percentage or seed, one folder inside the other, or ``out_dir`` holds something else.
-        FacelabError: the disk is full, ``out_dir`` cannot be written, or another process writes there now.
+        FacelabError: the disk is full, ``out_dir`` cannot be written, another process writes there now, or a photograph was
+            changed meanwhile.
     """
     source, target = Path(os.path.realpath(in_dir)), Path(os.path.realpath(out_dir))
     check_output(Path(out_dir))
@@ -119,7 +119,7 @@ def split_tree(
         with atomic_write(target / MANIFEST) as partial:
             partial.write_bytes(manifest)
         damaged, duplicates = _look(target, copies)
-        foreign = set(files_below(target)) - {*copies, MANIFEST, SETTINGS}
+        foreign = other_files(target, {*copies, MANIFEST, SETTINGS})
     train_count = sum(_part_and_file(copy)[0] == "train" for copy in copies)
     return TreeSplit(
         train_count=train_count,
@@ -166,8 +166,7 @@ def _look_for_people(
     table = person_tree(source)
     faults = dict(zip(table["file"], table["rejected"], strict=True))
     usable = [file for file, fault in faults.items() if not fault]
-    for file, other in shadowed_files(dict(zip(usable, usable, strict=True)), target).items():
-        faults[file] = f"Its copy would have the name of that of {other}."
+    faults |= shadowed_files(dict(zip(usable, usable, strict=True)), target, "copy")
     digests, hidden = {}, entries_out_of_sight(source, [file for file, fault in faults.items() if fault])
     for file in filter(lambda file: not faults[file], usable):
         try:
@@ -297,15 +296,35 @@ def _copy_missing(source: Path, target: Path, copies: dict[str, str]) -> dict[st
     """Copy what is not there as it should be; returns copy -> its ``file_fault``."""
     faults = {copy: fault for copy, sha256 in copies.items() if (fault := file_fault(target / copy, sha256))}
     for copy in faults:
-        _copy(source / _part_and_file(copy)[1], target / copy)
+        _copy(source / _part_and_file(copy)[1], target / copy, copies[copy])
     if faults:
         sync_tree(target)
     return faults
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    """Copy a photograph that had this SHA-256 when the split was planned.
+
+    Raises:
+        DataMissingError: it cannot be read now.
+        FacelabError: it was changed since, or the copy cannot be written.
+    """
+    try:
+        data = read_photograph(source)
+        changed = hashlib.sha256(data).hexdigest() != sha256
+    except OSError as error:
+        raise DataMissingError(
+            f"{source} cannot be read ({error.strerror or error}).",
+            "Call it again when it can be read, or name a new folder.",
+        ) from error
+    except BadImageError:  # too large by now, or no file
+        changed = True
+    if changed:
+        raise FacelabError(
+            f"{source} was changed while the tree was copied.", "Name a new folder, when nobody changes it any more."
+        )
     with atomic_write(target, sync=False) as partial:
-        shutil.copyfile(source, partial)
+        partial.write_bytes(data)
 
 
 def _look(target: Path, copies: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], ...]:

@@ -77,6 +77,7 @@ def read_table(
     """A table of labels, its columns parted by commas, semicolons or tabs, as spreadsheets save it.
 
     Blanks around a field, empty lines, and empty columns without a name, which spreadsheets leave at the end, are passed over.
+    A column called ``file`` names a photograph in each line.
     Where no comma parts the columns, 1,5 is a number.
 
     Args:
@@ -99,6 +100,8 @@ def read_table(
                 f"{path}, line {line.number}, has {len(line.fields)} fields for {len(names)} columns.", AGAIN
             )
         del line.fields[len(names) :]
+    if "file" in names:
+        _refuse_empty(path, "file", names.index("file"), lines)
     for column in set(text_columns).intersection(names):
         _refuse_rounded(path, column, names.index(column), lines)
     for column in set(whole_columns).intersection(names):
@@ -180,6 +183,12 @@ def _check_names(path: Path, names: Sequence[str], columns: Sequence[str]) -> No
     if twice := [name for name in names if not name or names.count(name) > 1]:
         what = f"two columns {twice[0]!r}" if twice[0] else "a column without a name"
         raise FacelabError(f"{path} has {what}.", "Give each column a name of its own in the first line.")
+
+
+def _refuse_empty(path: Path, column: str, place: int, lines: Iterable[_Line]) -> None:
+    for number, fields in lines:
+        if not fields[place]:
+            raise FacelabError(f"{path}, line {number}: {column} is empty.", AGAIN)
 
 
 def _refuse_rounded(path: Path, column: str, place: int, lines: Iterable[_Line]) -> None:

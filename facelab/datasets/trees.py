@@ -28,6 +28,7 @@ SUFFIXES = frozenset(
 NO_TEXT = "Its name is not text (UTF-8)."
 NO_SUFFIX = "Its name does not end as a photograph's does."
 _LINK_TO_NOTHING = "It is a link to nothing."
+_JUNCTION = 0xA0000003  # stat.IO_REPARSE_TAG_MOUNT_POINT, which Python has on Windows alone
 #: What file managers, network disks and file systems leave behind; hidden files are litter too.
 _LITTER = {
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information",
@@ -228,7 +229,8 @@ class _Tree:
         if not is_text(entry.name):
             return "", NO_TEXT
         try:
-            path = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else entry.path
+            is_link = _is_link(entry)
+            path = os.path.realpath(entry.path, strict=True) if is_link else entry.path
             is_folder, is_file = entry.is_dir(), entry.is_file()
         except FileNotFoundError:
             return "", _LINK_TO_NOTHING
@@ -237,7 +239,7 @@ class _Tree:
                 return "", "It is a link that leads back to itself."
             return "", f"It is a link that cannot be followed ({error.strerror})."
         if is_folder:
-            reason = self._why_not_to_enter(entry, path)
+            reason = self._why_not_to_enter(entry, path, is_link)
             if not reason:
                 self._entered.add(path)
             return "" if reason else path, reason
@@ -245,15 +247,14 @@ class _Tree:
             return "", NO_SUFFIX
         return "", "" if is_file else "It is a pipe, a socket or a device, and no file."
 
-    def _why_not_to_enter(self, entry: os.DirEntry, path: str) -> str:
-        if entry.is_symlink():
+    def _why_not_to_enter(self, entry: os.DirEntry, path: str, is_link: bool) -> str:
+        if is_link:
             if _lies_in(entry.path, path) or _lies_in(self.top, path):
                 return "It is a link to a folder above it."
-            inside = os.path.relpath(path, self.top)
-            if _lies_in(path, self.top) and not any(
-                is_litter(part) or not is_text(part) for part in inside.split(os.sep)
-            ):
-                return f"It is a link to {inside}, which is read in its own place."
+            if _lies_in(path, self.top):
+                inside = os.path.relpath(path, self.top)
+                if not any(is_litter(part) or not is_text(part) for part in inside.split(os.sep)):
+                    return f"It is a link to {inside}, which is read in its own place."
         return "The folder was read already, through another link." if path in self._entered else ""
 
 
@@ -268,9 +269,18 @@ def _scan(folder: str | Path) -> list[os.DirEntry]:
         return sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
 
 
+def _is_link(entry: os.DirEntry) -> bool:
+    """Whether an entry is a symbolic link, or a junction of Windows, which Python does not take for one."""
+    is_junction = os.name == "nt" and entry.stat(follow_symlinks=False).st_reparse_tag == _JUNCTION
+    return is_junction or entry.is_symlink()
+
+
 def _lies_in(path: str, folder: str) -> bool:
     """Whether one real path is the other or lies below it."""
-    return os.path.commonpath([path, folder]) == folder
+    try:
+        return os.path.commonpath([path, folder]) == folder
+    except ValueError:  # they are on two drives of Windows
+        return False
 
 
 def _printable(name: str) -> str:

@@ -14,6 +14,7 @@ from facelab.errors import BadParameterError
 from facelab.exchange import card_sections as sections
 from facelab.exchange.card_results import TASK, groups_section, index_entry, results_section
 from facelab.exchange.exported_model import ExportedModel
+from facelab.exchange.publishable import without_set_paths
 from facelab.extras import needs_extra
 from facelab.records import Record
 
@@ -30,6 +31,7 @@ def model_card(model: ExportedModel, records: Sequence[Record] = ()) -> str:
     Raises:
         FacelabError: PyYAML is missing.
     """
+    records = list(map(without_set_paths, records))
     architecture = model.config["architecture"]
     name = f"{architecture['method']} on {architecture['backbone']['name']}"
     training = next((record for record in records if isinstance(record.parameters.get("dataset"), str)), None)

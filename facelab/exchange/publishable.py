@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+
+from facelab.records import Record
 
 
 def without_paths(command: str) -> str:
@@ -20,3 +23,20 @@ def without_path(word: str) -> str:
     if colon and "/" not in family:
         return f"{family}:PATH"
     return "PATH" if "/" in word or "\\" in word or word.startswith("~") else word
+
+
+def without_set_paths(record: Record) -> Record:
+    """A record whose metrics name no files of a machine, as those of ``facelab verify``, ``accuracy//home/anna/lfw.bin``, do.
+
+    Names that are alike then are numbered, in the order of the sets in ``data``.
+    """
+    short = {name: without_path(name) for name in record.data}
+    places = {one: [name for name in short if short[name] == one] for one in short.values()}
+    shown = {
+        name: one if len(places[one]) == 1 else f"{one} {places[one].index(name) + 1}" for name, one in short.items()
+    }
+    metrics = {}
+    for name, metric in record.metrics.items():
+        figure, slash, measured_on = name.partition("/")
+        metrics[f"{figure}{slash}{shown.get(measured_on, measured_on)}"] = metric
+    return replace(record, metrics=metrics)
