@@ -2,6 +2,7 @@
 
 import statistics
 
+import numpy as np
 import pytest
 
 from facelab import labs
@@ -95,7 +96,7 @@ def test_an_unknown_data_set_is_refused_before_the_run(source):
 
 
 def test_run_writes_a_record_and_checks_references(source, monkeypatch, capsys):
-    monkeypatch.setattr(references, "lookup", lambda *_: {"a": references.Reference(0.5, 0.1, 5)})
+    monkeypatch.setattr(references, "lookup", lambda *_: {"a": references.Reference(0.5, 0.01, 5)})
     run = labs.begin("99_test", preset="laptop", dataset="orl", seed=3, rate=0.5, flag=False)
     assert run.choose(smoke=1, laptop=2, paper=3) == 2
     run.record_metric("a", 0.55, n=10)
@@ -122,7 +123,10 @@ def records(seeds, **extra):
 def test_references_need_five_seeds_of_one_setting():
     made = references.make(records(range(5)))["a"]
     assert made.value == pytest.approx(0.7)
-    assert made.tolerance == pytest.approx(4 * 0.1581, abs=1e-3)  # sd of .5, .6, .7, .8, .9
+    assert made.deviation == pytest.approx(0.1581, abs=1e-4)  # of .5, .6, .7, .8, .9
+    assert made.tolerance == pytest.approx(
+        8.610 * 1.2**0.5 * 0.1581, abs=1e-3
+    )  # the quantile of a table of Student's t
     for wrong in (records(range(4)), records([0, 1, 2, 3, 3]), records(range(3)) + records(range(3, 6), epochs=2)):
         with pytest.raises(BadParameterError, match="no reference"):
             references.make(wrong)
@@ -133,6 +137,16 @@ def test_references_need_five_seeds_of_one_setting():
 )
 def test_a_reference_of_a_small_rate_can_be_missed(value, least):
     assert references.min_tolerance(value) == pytest.approx(least)
+
+
+def test_one_run_more_misses_its_reference_as_seldom_as_is_said():
+    """Another processor is another draw. With four deviations of five seeds, one in fifty would miss."""
+    runs = np.random.default_rng(0).normal(size=(40_000, 6))
+    missed = [
+        not references.Reference(float(five.mean()), float(five.std(ddof=1)), 5).holds(one)
+        for five, one in zip(runs[:, :5], runs[:, 5], strict=True)
+    ]
+    assert 20 <= sum(missed) <= 60, "40 are expected, give or take 6"
 
 
 def double(x):
@@ -172,7 +186,7 @@ def test_a_right_answer_is_kept(capsys):
 
 def test_the_interval_of_a_reference_is_that_of_students_t_over_its_seeds():
     values = [0.25, 0.262, 0.28, 0.258, 0.279]
-    reference = references.Reference(statistics.mean(values), 4 * statistics.stdev(values), 5)
+    reference = references.Reference(statistics.mean(values), statistics.stdev(values), 5)
     assert reference.high == pytest.approx(mean_over_seeds(values).high)
     assert reference.low == pytest.approx(mean_over_seeds(values).low)
 

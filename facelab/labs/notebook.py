@@ -92,9 +92,9 @@ class Run:
                     f"{name}: no reference for preset={preset}, dataset={dataset}; the measured value is in the record"
                 )
             elif stored[name].holds(value):
-                print(f"{name}: reference {stored[name]}: holds")
+                print(f"{name}: reference {stored[name].bounds}: holds")
             else:
-                print(f"{name}: reference {stored[name]}: DOES NOT HOLD, measured {value:.3f}")
+                print(f"{name}: reference {stored[name].bounds}: DOES NOT HOLD, measured {value:.3f}")
 
     def save_figure(self, figure: Figure, name: str | None = None) -> None:
         """Keep a figure as a small PNG: in ``figures/`` while the stored notebooks are built, else below ``runs/figures``."""
