@@ -67,10 +67,6 @@ def bootstrap_over_people(
 def rate_over_people(events: np.ndarray, person: np.ndarray, draws: int = 1000, seed: int = 0) -> Estimate:
     """A share of photographs, or of whatever people have several of, with an interval over people.
 
-    A bootstrap cannot draw people whom it has not seen. Where fewer than ``LEAST_PEOPLE`` have an event, or a miss, its width
-    is too small, and 0 where nobody has one. Then it is Wilson's interval of as many trials as there are people, with
-    the successes rounded outwards: as if all photographs of a person were one. That is wide, but it holds.
-
     Args:
         events: bool (N,).
         person: (N,), whose they are.
@@ -83,9 +79,29 @@ def rate_over_people(events: np.ndarray, person: np.ndarray, draws: int = 1000, 
         BadParameterError: as ``bootstrap_over_people``.
     """
     events = np.asarray(events, dtype=bool)
-    rows_of, share = rows_of_people(person), float(events.mean())
-    hits, count = np.array([[events[rows].sum(), len(rows)] for rows in rows_of]).T
-    people, draws = len(rows_of), check_draws(draws)
+    hits, count = np.array([[events[rows].sum(), len(rows)] for rows in rows_of_people(person)]).T
+    return share_over_people(hits, count, draws, seed)
+
+
+def share_over_people(hits: np.ndarray, count: np.ndarray, draws: int = 1000, seed: int = 0) -> Estimate:
+    """``rate_over_people`` of what is counted already: of each of P people, how many events and of how many.
+
+    A bootstrap cannot draw people whom it has not seen. Where fewer than ``LEAST_PEOPLE`` have an event, or a miss, its width
+    is too small, and 0 where nobody has one. Then it is Wilson's interval of as many trials as there are people, with
+    the successes rounded outwards: as if all photographs of a person were one. That is wide, but it holds.
+
+    Args:
+        hits: int (P,).
+        count: int (P,), each 1 or more.
+        draws, seed: of the bootstrap.
+
+    Returns:
+        The share of all; ``n`` counts people.
+
+    Raises:
+        BadParameterError: as ``bootstrap_over_people``.
+    """
+    people, share, draws = len(count), float(hits.sum() / count.sum()), check_draws(draws)
     if min((hits > 0).sum(), (hits < count).sum()) < LEAST_PEOPLE:
         return replace(wilson_of_fraction(share * people, people, unit="people"), value=share)
     # a row a person, not a row a photograph: there may be half a million of these

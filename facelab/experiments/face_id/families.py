@@ -7,15 +7,14 @@ relative; beside it stand photographs against templates of other families, and a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from facelab.datasets import FaceSet, load
-from facelab.evaluation import bootstrap_over_people, wilson_of_fraction
-from facelab.evaluation.resampling import LEAST_PEOPLE
+from facelab.evaluation import bootstrap_over_people, wilson
+from facelab.evaluation.resampling import share_over_people
 from facelab.exchange.embedders import SFACE, new_embedder
 from facelab.experiments.experiment import Cell, Experiment, Figures, Results
 from facelab.paths import project_data
@@ -151,27 +150,21 @@ def _share(name: str, accepted: np.ndarray, compared: np.ndarray) -> dict[str, M
 def _estimate(accepted: np.ndarray, compared: np.ndarray) -> Metric:
     """Sum of the ones over sum of the others, (F,) or (F, F), with an interval over the F families.
 
-    A family that is drawn twice counts as two that are not compared with each other: the diagonal of (F, F) is 0. Where fewer
-    than ``LEAST_PEOPLE`` families have one, the interval is Wilson's, as that of ``rate_over_people`` and for its reason; of
-    (F, F) only where none has: there each family meets all the others, and Wilson would count 76 trials for 90 000.
+    A family that is drawn twice counts as two that are not compared with each other: the diagonal of (F, F) is 0. There
+    Wilson's interval, of 76 trials for 90 000 comparisons, stands only where the share is 0 or 1.
     """
-    families = len(compared)
+    if compared.ndim == 1:
+        found = share_over_people(accepted, compared, DRAWS, SEED)
+    elif (value := accepted.sum() / compared.sum()) in (0, 1):  # a bootstrap would have no width
+        found = wilson(int(value) * len(compared), len(compared))
+    else:
 
-    def share(drawn: np.ndarray) -> float:
-        chosen: Sequence = np.ix_(drawn, drawn) if compared.ndim == 2 else drawn
-        return float(accepted[chosen].sum() / compared[chosen].sum())
+        def share(drawn: np.ndarray) -> float:
+            chosen = np.ix_(drawn, drawn)
+            return float(accepted[chosen].sum() / compared[chosen].sum())
 
-    value = share(np.arange(families))
-    if (
-        value in (0.0, 1.0)
-        or compared.ndim == 1
-        and min((accepted > 0).sum(), (accepted < compared).sum()) < LEAST_PEOPLE
-    ):
-        return Metric.from_estimate(
-            replace(wilson_of_fraction(value * families, families, unit="families"), value=value)
-        )
-    found = bootstrap_over_people(share, np.arange(families), DRAWS, SEED)
-    return replace(Metric.from_estimate(found), method="bootstrap over families")
+        found = bootstrap_over_people(share, np.arange(len(compared)), DRAWS, SEED)
+    return replace(Metric.from_estimate(found), method=found.method.replace("people", "families"))
 
 
 def _settings() -> dict[str, object]:
