@@ -372,8 +372,6 @@ def test_a_split_whose_photographs_have_changed_is_brought_up_to_date_on_request
 
 
 def test_pruning_a_split_may_be_interrupted_and_touches_no_other_split(root, monkeypatch):
-    from facelab.datasets import split_tree as module
-
     split(root)
     drop_person(root, "bo")
     write(root / "in" / "dee" / "0.png", seed=5)
@@ -382,7 +380,7 @@ def test_pruning_a_split_may_be_interrupted_and_touches_no_other_split(root, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "_copy", stop)
+        patch.setattr("facelab.datasets.split_copies._copy", stop)
         split(root, prune=True)
     split(root)
     split(root, out="fresh")

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facelab.datasets import decode
+from facelab.datasets import decode, split_copies
 from facelab.datasets import split_tree as module
 from facelab.datasets.near_duplicates import near_duplicates
 from facelab.datasets.split_tree import split_tree
@@ -104,7 +104,7 @@ def test_a_new_person_moves_nobody_else(tree: Path, tmp_path: Path):
 
 def test_again_copies_nothing_and_an_interrupted_run_is_finished(tree: Path, tmp_path: Path, monkeypatch):
     out = tmp_path / "out"
-    copy, calls = module._copy, []
+    copy, calls = split_copies._copy, []
 
     def stops(*arguments):
         if len(calls) == 6:
@@ -113,7 +113,7 @@ def test_again_copies_nothing_and_an_interrupted_run_is_finished(tree: Path, tmp
         return copy(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "_copy", stops)
+        patch.setattr(split_copies, "_copy", stops)
         split_tree(tree, out)
     assert len(state(out)) == 7 and not (out / "manifest.csv").exists()
     damaged = next((out / "test").rglob("*.png"), None) or next((out / "train").rglob("*.png"))
@@ -140,7 +140,7 @@ def test_no_partial_file_stays_where_the_disk_fills(tree: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("change", ["away", "edited", "grown"])
 def test_a_photograph_that_changes_while_it_is_copied_is_named(tree: Path, tmp_path: Path, monkeypatch, change):
-    photo, copy_missing = tree / "Di" / "0.png", module._copy_missing
+    photo, copy_missing = tree / "Di" / "0.png", module.copy_missing
 
     def later(*arguments):
         if change == "away":
@@ -151,7 +151,7 @@ def test_a_photograph_that_changes_while_it_is_copied_is_named(tree: Path, tmp_p
             os.truncate(photo, decode.MAX_BYTES + 1)
         return copy_missing(*arguments)
 
-    monkeypatch.setattr(module, "_copy_missing", later)
+    monkeypatch.setattr(module, "copy_missing", later)
     said = "cannot be read (No such file" if change == "away" else "was changed while the tree was copied"
     with pytest.raises(FacelabError, match=re.escape(f"{photo} {said}")):
         split_tree(tree, tmp_path / "out")
@@ -276,10 +276,10 @@ def test_half_a_million_photographs_need_no_memory_to_be_compared(tmp_path: Path
         data = cv2.imencode(Path(copy).suffix, photograph(shot // 2 * 2))[1]  # two of each picture
         (tmp_path / copy).parent.mkdir(parents=True, exist_ok=True)
         data.tofile(tmp_path / copy)
-        images[copy.split("/")[0]].append(module.resize(module.decode(data.tobytes()), 64))
+        images[copy.split("/")[0]].append(decode.resize(decode.decode(data.tobytes()), 64))
     tracemalloc.start()
     try:
-        damaged, found = module._look(tmp_path, copies)
+        damaged, found = split_copies.look_at_copies(tmp_path, copies)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -293,6 +293,6 @@ def test_half_a_million_photographs_need_no_memory_to_be_compared(tmp_path: Path
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_no_room_for_the_comparison_is_one_line(tree: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
+    monkeypatch.setattr(split_copies.tempfile, "TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
     with pytest.raises(FacelabError, match="out cannot be written .No space left on device.* Free some space"):
         split_tree(tree, tmp_path / "out")

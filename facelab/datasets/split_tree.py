@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
-import tempfile
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from facelab.datasets.decode import center_square, decode, read_photograph, resize
-from facelab.datasets.near_duplicates import SIDE, near_duplicates, thumbnails
+from facelab.datasets.decode import read_photograph
 from facelab.datasets.output_tree import (
     check_apart,
     check_output,
@@ -26,16 +21,21 @@ from facelab.datasets.output_tree import (
     other_files,
     remove_files,
     shadowed_files,
-    some_names,
     source_name,
 )
-from facelab.datasets.trees import is_empty, no_usable_photograph, person_tree
-from facelab.errors import BadImageError, BadParameterError, DataMissingError, FacelabError
-from facelab.files import atomic_write, lock_folder, read_json_object, remove_partials, sync_tree, write_json
+from facelab.datasets.split_copies import copy_missing, look_at_copies
+from facelab.datasets.split_manifest import (
+    MANIFEST,
+    SETTINGS,
+    check_same_split,
+    manifest_of,
+    part_and_file,
+    read_earlier_split,
+)
+from facelab.datasets.trees import no_usable_photograph, person_tree
+from facelab.errors import BadImageError, BadParameterError, DataMissingError
+from facelab.files import atomic_write, lock_folder, remove_partials, write_json
 from facelab.whole_numbers import check_seed
-
-MANIFEST, SETTINGS = "manifest.csv", "split.json"
-_SIZE = 64  # side at which pictures are compared
 
 
 @dataclass(frozen=True)
@@ -99,28 +99,28 @@ def split_tree(
     check_output(Path(out_dir))
     _check_request(source, target, percent_train, seed)
     people, digests, rejected, hidden = _look_for_people(source, target)
-    _read_earlier_split(target)  # refused before the lock, which is a file in the folder
+    read_earlier_split(target)  # refused before the lock, which is a file in the folder
     with lock_folder(target, "facelab split"):
-        begun, earlier = _read_earlier_split(target)
+        begun, earlier = read_earlier_split(target)
         kept = {copy: digest for copy, digest in earlier.items() if _is_kept(target / copy, copy, digest, hidden)}
         _add_kept(kept, people, digests)
         copies = _plan_copies(people, digests, kept, percent_train, seed)
         check_apart(source, target, copies)
-        manifest = _as_csv(copies)
+        manifest = manifest_of(copies)
         settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
         settings["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
         old = sorted(earlier.keys() - copies.keys())
-        _check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
+        check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
         remove_partials(target)
         removed = [copy for copy in old if not file_fault(target / copy, earlier[copy])]
         remove_files(target, removed)
         write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
-        faults = _copy_missing(source, target, copies)
+        faults = copy_missing(source, target, copies)
         with atomic_write(target / MANIFEST) as partial:
             partial.write_bytes(manifest)
-        damaged, duplicates = _look(target, copies)
+        damaged, duplicates = look_at_copies(target, copies)
         foreign = other_files(target, {*copies, MANIFEST, SETTINGS})
-    train_count = sum(_part_and_file(copy)[0] == "train" for copy in copies)
+    train_count = sum(part_and_file(copy)[0] == "train" for copy in copies)
     return TreeSplit(
         train_count=train_count,
         test_count=len(copies) - train_count,
@@ -139,7 +139,7 @@ def split_tree(
 def _add_kept(kept: dict[str, str], people: dict[str, list[str]], digests: dict[str, str]) -> None:
     """Photographs that cannot be seen now count as they did: ``kept`` copies (path -> SHA-256) join the other two."""
     for copy, digest in kept.items():
-        _, file = _part_and_file(copy)
+        _, file = part_and_file(copy)
         digests[file] = digest
         people.setdefault(unicodedata.normalize("NFC", file.partition("/")[0]), []).append(file)
 
@@ -186,71 +186,7 @@ def _look_for_people(
 
 def _is_kept(path: Path, copy: str, digest: str, hidden: set[str]) -> bool:
     """Whether a copy of an earlier run is whole, and its photograph out of sight."""
-    return lies_in(_part_and_file(copy)[1], hidden) and not file_fault(path, digest)
-
-
-def _part_and_file(copy: str) -> tuple[str, str]:
-    """``train`` or ``test``, and the photograph's path below the source."""
-    part, _, file = copy.partition("/")
-    return part, file
-
-
-def _read_earlier_split(target: Path) -> tuple[dict[str, object], dict[str, str]]:
-    """Settings of an earlier run, and its copies and their SHA-256 as its manifest has them; empty where there was none.
-
-    Raises:
-        BadParameterError: the folder holds something else.
-    """
-    if is_empty(target):
-        return {}, {}
-    try:
-        begun = read_json_object(target / SETTINGS)
-    except (OSError, ValueError):
-        raise BadParameterError(f"{target} is not empty, and not a split of ours.", "Name a new folder.") from None
-    return begun, _read_manifest(target / MANIFEST, begun.get("manifest_sha256"))
-
-
-def _check_same_split(
-    target: Path, begun: dict[str, object], settings: dict[str, object], is_whole: bool, old: list[str], prune: bool
-) -> None:
-    """Refuse an output folder that holds another split and may not be brought up to date.
-
-    Args:
-        target: the folder.
-        begun: settings of the split that it holds; empty where it holds none.
-        settings: those of this one.
-        is_whole: whether the earlier split came to its end.
-        old: its copies that are not in this one.
-        prune: whether it is to be brought up to date.
-
-    Raises:
-        BadParameterError: it is another split.
-    """
-    differ = [key for key in settings if begun.get(key) != settings[key]]
-    if not begun or not differ:
-        return
-    named = [key for key in differ if key != "manifest_sha256"] or ["photographs"]
-    problem = f"{target} holds another split (other {', '.join(named)})."
-    if {"source", "percent_train", "seed"} & set(differ) or not is_whole:
-        raise BadParameterError(problem, "Name a new folder.")
-    if not prune:
-        are = "is" if len(old) == 1 else "are"
-        left = f" {len(old)} of its copies {are} not in this one ({some_names(old)})." if old else ""
-        raise BadParameterError(
-            problem + left, "Give --prune to bring it up to date (it removes such copies), or name a new folder."
-        )
-
-
-def _read_manifest(path: Path, sha256: object) -> dict[str, str]:
-    """Copy -> SHA-256, of a manifest that is whole; empty of another."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return {}
-    if hashlib.sha256(data).hexdigest() != sha256:
-        return {}
-    rows = csv.DictReader(io.StringIO(data.decode(), newline=""))
-    return {f"{row['part']}/{row['file']}": row["sha256"] for row in rows}
+    return lies_in(part_and_file(copy)[1], hidden) and not file_fault(path, digest)
 
 
 def _plan_copies(
@@ -260,7 +196,7 @@ def _plan_copies(
     parts = {}
     for person, files in people.items():
         parts |= _share_out(person, sorted(files), percent_train, seed)
-    parts |= {file: part for part, file in map(_part_and_file, kept)}
+    parts |= {file: part for part, file in map(part_and_file, kept)}
     return {f"{parts[file]}/{file}": digests[file] for file in sorted(parts)}
 
 
@@ -272,93 +208,3 @@ def _share_out(person: str, files: list[str], percent_train: float, seed: int) -
     count = int(np.floor(round(percent_train / 100 * len(files), 9) + 0.5))
     count = min(max(1, count), len(files) - 1)
     return {files[row]: "train" if place < count else "test" for place, row in enumerate(order)}
-
-
-def _as_csv(copies: dict[str, str]) -> bytes:
-    rows = [(file, part, copies[f"{part}/{file}"]) for part, file in map(_part_and_file, copies)]
-    return "".join(_csv_line(row) for row in [("file", "part", "sha256"), *rows]).encode()
-
-
-def _csv_line(row: tuple[str, str, str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(row)  # it quotes what is in its line end: names may hold both
-    return text.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _read_copy(path: Path) -> bytes:
-    try:
-        return read_photograph(path)
-    except OSError as error:
-        raise DataMissingError(f"{path} cannot be read ({error.strerror}).", "Check its rights.") from error
-
-
-def _copy_missing(source: Path, target: Path, copies: dict[str, str]) -> dict[str, str]:
-    """Copy what is not there as it should be; returns copy -> its ``file_fault``."""
-    faults = {copy: fault for copy, sha256 in copies.items() if (fault := file_fault(target / copy, sha256))}
-    for copy in faults:
-        _copy(source / _part_and_file(copy)[1], target / copy, copies[copy])
-    if faults:
-        sync_tree(target)
-    return faults
-
-
-def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Copy a photograph that had this SHA-256 when the split was planned.
-
-    Raises:
-        DataMissingError: it cannot be read now.
-        FacelabError: it was changed since, or the copy cannot be written.
-    """
-    try:
-        data = read_photograph(source)
-        changed = hashlib.sha256(data).hexdigest() != sha256
-    except OSError as error:
-        raise DataMissingError(
-            f"{source} cannot be read ({error.strerror or error}).",
-            "Call it again when it can be read, or name a new folder.",
-        ) from error
-    except BadImageError:  # too large by now, or no file
-        changed = True
-    if changed:
-        raise FacelabError(
-            f"{source} was changed while the tree was copied.", "Name a new folder, when nobody changes it any more."
-        )
-    with atomic_write(target, sync=False) as partial:
-        partial.write_bytes(data)
-
-
-def _look(target: Path, copies: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """(file, reason) of what cannot be decoded, and (training file, test file) that show one picture.
-
-    What is compared lies in a file beside the copies until they are all there, 4 KB of each: in memory half a million
-    photographs would be 2 GB.
-
-    Raises:
-        FacelabError: there is no room for it.
-    """
-    files, damaged, train_count = [], [], 0
-    try:
-        with tempfile.TemporaryFile(dir=target) as small:
-            for copy in sorted(copies, key=lambda copy: _part_and_file(copy)[0] != "train"):  # those of train first
-                part, file = _part_and_file(copy)
-                try:
-                    image = resize(center_square(decode(_read_copy(target / copy))), _SIZE)
-                except BadImageError as error:
-                    damaged.append((file, error.problem))
-                    continue
-                small.write(thumbnails(image[None]).tobytes())
-                files.append(file)
-                train_count += part == "train"
-            small.flush()
-            found = _duplicates(small, len(files), train_count)
-    except OSError as error:
-        raise FacelabError(f"{target} cannot be written ({error.strerror or error}).", "Free some space.") from error
-    return tuple(sorted(damaged)), tuple((files[first], files[train_count + second]) for first, second in found)
-
-
-def _duplicates(small: BinaryIO, count: int, train_count: int) -> Iterable[tuple[int, int]]:
-    """(Row of train, row of test) that show one picture, of a file of ``count`` thumbnails, those of train first."""
-    if not 0 < train_count < count:
-        return ()
-    pictures = np.memmap(small, np.float32, "r", shape=(count, SIDE, SIDE, 1))
-    return near_duplicates(pictures[:train_count], pictures[train_count:])
