@@ -11,7 +11,7 @@ from scipy.stats import binomtest, ks_2samp
 from torchvision.transforms import InterpolationMode, RandomErasing, RandomResizedCrop
 from torchvision.transforms.v2 import functional as tv
 
-from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, one_view, two_views
+from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, geometry, one_view, two_views
 from facelab.augment.augmentation import CHUNK
 from facelab.augment.parameters import draw_boxes
 from facelab.errors import BadParameterError
@@ -116,6 +116,14 @@ def test_crop_and_flip_are_torchvisions(size):
     theirs = each(images, crop, BOXES.tolist(), flip.tolist())
     fractions = BOXES / torch.tensor([40, 50, 40, 50])
     assert_close(apply(images, Parameters(crop=fractions, flip=flip), size=size), theirs)
+
+
+def test_what_goes_to_a_gpu_can_be_pinned(monkeypatch):
+    """Pinning writes into a tensor of the same strides, and cannot where several numbers share a place."""
+    sent = []
+    monkeypatch.setattr(geometry, "to_device", lambda values, device: sent.append(values) or values)
+    apply(photographs(height=40, width=40), Parameters(flip=torch.tensor([True, False, True, False, True])), size=24)
+    assert len(sent) == 2 and all(0 not in values.stride() for values in sent)
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (30, 50)])

@@ -361,6 +361,15 @@ def test_freezing_is_undone_and_survives_copies_and_modes():
     assert not network.body.conv1.weight.requires_grad
 
 
+def test_where_all_layers_are_frozen_nothing_is_drawn_between_them():
+    network = backbone("inception_resnet_v1", 1)
+    photographs = images(2, 1, 80)
+    assert not torch.equal(*(network.train()(photographs) for _ in range(2)))
+    freeze(network, len(parameter_layers(network))).train()
+    assert torch.equal(*(network(photographs) for _ in range(2)))
+    assert all(module.training for module in freeze(network, 0).train().modules())
+
+
 @pytest.mark.parametrize("layers", [-1, 25])
 def test_more_layers_than_there_are_cannot_be_frozen(layers):
     with pytest.raises(BadParameterError, match="from 0 to 24"):

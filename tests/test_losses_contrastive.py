@@ -398,3 +398,10 @@ def test_a_nan_is_not_hidden():
     z = rows(0, 6, 4)
     z[3, 1] = math.nan
     assert all(loss.isnan() for loss in three_losses(z, 0.1))
+
+
+def test_embeddings_beyond_the_numbers_are_not_hidden():
+    """Else a training that diverged would go on at the logarithm of the choices, and learn nothing."""
+    for size in (1e20, math.inf):
+        assert all(loss.isnan() for loss in three_losses(size * rows(0, 6, 4).float(), 0.1))
+    assert all(loss.isfinite() for loss in three_losses(1e17 * rows(0, 6, 4).float(), 0.1))

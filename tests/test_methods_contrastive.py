@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from facelab.errors import BadParameterError
 from facelab.losses import beta_nt_xent, distribution_similarity, info_nce, kl_to_standard, nt_xent, sup_con, vicreg
 from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg, embed_faces
+from facelab.methods.base import apply_in_batches
 from facelab.optim import parameter_groups
 from facelab.training import Plan, fit
 
@@ -121,6 +122,20 @@ def test_vcl_weighs_its_terms_and_compares_samples():
 def test_vcl_refuses_what_it_cannot_be(wrong):
     with pytest.raises(BadParameterError, match="Give 2 to 100 layers"):
         tiny_contrastive(VCL, **wrong)
+
+
+def test_an_interrupted_embedding_leaves_the_mode_and_no_photograph_is_one_line():
+    method, faces = tiny_contrastive(SimCLR).train(), tiny_faces()
+
+    def stop(images):
+        assert not method.training
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        apply_in_batches(method, stop, faces)
+    assert method.training
+    with pytest.raises(BadParameterError, match="no photographs"):
+        embed_faces(method, faces.subset(np.array([], dtype=int)))
 
 
 @pytest.mark.parametrize("kind", [SupCon, SimCLR, VICReg, MoCo, VCL])

@@ -130,6 +130,8 @@ def test_bad_input_of_joint_bayesian_is_named():
         fit_joint_bayesian(np.where(x == x[0, 0], np.nan, x), np.repeat([0, 1, 2], 2))
     with pytest.raises(BadParameterError, match=r"shrinkage of 1\.5"):
         fit_joint_bayesian(x, np.repeat([0, 1, 2], 2), shrinkage=1.5)
+    with pytest.raises(BadParameterError, match="2 photographs are of unknown people"):
+        fit_joint_bayesian(x, np.repeat([0, 1, -1], 2))
     model = fit_joint_bayesian(x, np.repeat([0, 1, 2], 2))
     with pytest.raises(BadParameterError, match="fitted on 2"):
         model.scores(np.zeros((2, 3)), pairs_of([0], [1]))
@@ -165,6 +167,11 @@ def test_a_cohort_that_says_nothing_is_refused():
         Cohort.from_scores(np.zeros(1))
     with pytest.raises(BadParameterError, match="all equal"):
         Cohort.from_scores(np.zeros((2, 3)), axis=1)
+    assert np.full(3, 0.1).std(ddof=1) > 0  # their mean is rounded
+    for equal in (0.1, -0.7, 1e-9):
+        with pytest.raises(BadParameterError, match="all equal"):
+            Cohort.from_scores(np.full(3, equal))
+    assert Cohort.from_scores(1 + 1e-9 * np.arange(3)).std == pytest.approx(1e-9, rel=1e-6)
 
 
 def test_fusion_is_the_weighted_mean():

@@ -9,6 +9,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnv
 from tiny import tiny_faces, tiny_method
 from torch import nn
 
+from facelab.backbones import backbone
 from facelab.commands.train import run as run_module
 from facelab.commands.train import task as task_module
 from facelab.commands.train.processes import find_launch, new_fabric
@@ -156,6 +157,12 @@ def test_batch_norms_are_synchronised_under_their_names():
     assert synchronize_batch_norms(method) is method
     assert norms == [name for name, part in method.named_modules() if isinstance(part, nn.SyncBatchNorm)]
     assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
+
+
+def test_a_batch_norm_without_scale_is_refused():
+    """PyTorch's SyncBatchNorm gives its shift no gradient: airbench would train without."""
+    with pytest.raises(BadParameterError, match=r"batch norm body\.groups\.0\.first_norm learns a shift and no scale"):
+        synchronize_batch_norms(backbone("airbench", 3, width=8))
 
 
 def test_batch_norms_of_a_cpu_and_of_one_gpu_cannot_be_synchronised():

@@ -23,7 +23,7 @@ from facelab.augment import Augmentation
 from facelab.commands.train.processes import new_fabric
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, FacelabError, TrainingError
-from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg
+from facelab.methods import VCL, MoCo, SimCLR, SupCon, VICReg, embed_faces
 from facelab.tensor_files import load_tensors, save_tensors
 from facelab.training import (
     Plan,
@@ -140,14 +140,19 @@ def test_resumes_the_scale_of_the_loss_too(tmp_path, monkeypatch):
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=3)
         return Fabric(accelerator="cpu", devices=1, plugins=MixedPrecision("16-mixed", "cpu", scaler))
 
-    whole, resumed, first, last = tiny_method(), tiny_method(seed=9), fabric(), fabric()
-    fit(whole, tiny_faces(), PLAN, fabric=first)
+    def trained(method, used: Fabric, **options) -> list[float]:
+        scale = lambda _: {"scale": used.strategy.precision.state_dict()["scale"]}  # noqa: E731
+        return fit(method, tiny_faces(), PLAN, fabric=used, monitors=[scale], **options).series("scale")
+
+    whole, resumed, again, first = tiny_method(), tiny_method(seed=9), tiny_method(), fabric()
+    scales = trained(whole, first)
     with monkeypatch.context() as patch, pytest.raises(Stop):
         stop_at(patch, 13)
-        fit(tiny_method(), tiny_faces(), PLAN, folder=tmp_path, checkpoint_seconds=0, fabric=fabric())
-    fit(resumed, tiny_faces(), PLAN, folder=tmp_path, fabric=last)
-    assert last.strategy.precision.state_dict() == first.strategy.precision.state_dict()
+        trained(tiny_method(), fabric(), folder=tmp_path, checkpoint_seconds=0)
+    assert trained(resumed, fabric(), folder=tmp_path) == scales and len(set(scales)) == 2
     assert_same(weights(resumed), weights(whole))
+    assert trained(again, first) == scales  # the second training of a Fabric begins with its scale, not the first's
+    assert_same(weights(again), weights(whole))
 
 
 def test_validation_decides_the_weights_and_sees_evaluation_mode():
@@ -322,9 +327,58 @@ def test_a_checkpoint_of_a_network_with_the_same_shapes_is_refused(tmp_path):
     finer, frozen = tiny_method(), tiny_method()
     finer.backbone[0].stride = (1, 1)
     frozen.backbone[0].requires_grad_(False)
-    for other in (finer, frozen):
+    smooth = tiny_method()
+    smooth.backbone[5].p = 0.5
+    for other in (finer, frozen, smooth):
         with pytest.raises(TrainingError, match="another method, plan or data"):
             fit(other, tiny_faces(), PLAN, folder=tmp_path)
+
+
+@pytest.mark.parametrize("buffer", ["importance", "margins"])
+def test_a_checkpoint_of_other_weights_of_the_classes_is_refused(tmp_path, buffer):
+    """They stand in buffers, which would be overwritten by those of the checkpoint."""
+    fit(tiny_margin("cosface"), tiny_faces(), PLAN, folder=tmp_path)
+    fit(tiny_margin("cosface"), tiny_faces(), PLAN, folder=tmp_path)
+    other = tiny_margin("cosface")
+    getattr(other.head, buffer)[0] = 0.9
+    with pytest.raises(TrainingError, match="another method, plan or data"):
+        fit(other, tiny_faces(), PLAN, folder=tmp_path)
+
+
+@pytest.mark.parametrize("method", [tiny_method, partial(tiny_margin, "softmax"), partial(tiny_margin, "arcface")])
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_a_label_that_is_no_class_is_refused_before_the_first_step(method, wrong):
+    """On a GPU a step would not look at it, and the whole process would be lost."""
+    labels = tiny_faces().labels()
+    labels[[3, 7]] = wrong
+    with pytest.raises(BadParameterError, match=f"2 of 48 .* none of the 4 classes: {wrong}"):
+        fit(method(), tiny_faces(), PLAN, labels=labels)
+    fit(tiny_contrastive(SupCon), tiny_faces(), PLAN, labels=labels)  # which compares photographs
+
+
+def test_a_scene_of_two_people_is_refused():
+    """Else the photograph of one would be learned as a view of the other."""
+    faces, scenes = tiny_faces(), np.arange(48) // 3
+    unknown = np.full(48, -1)
+    fit(tiny_contrastive(SimCLR), faces, PLAN, scenes=scenes, labels=unknown)
+    scenes[[11, 12, 30]] = 7
+    with pytest.raises(BadParameterError, match="1 scenes show more than one person; .* 6 photographs"):
+        fit(tiny_contrastive(SimCLR), faces, PLAN, scenes=scenes, labels=unknown)
+    unnamed = replace(faces, identity=unknown, names=())
+    with pytest.raises(BadParameterError, match="1 scenes show more than one class"):
+        fit(tiny_contrastive(SupCon), unnamed, PLAN, scenes=scenes, labels=faces.labels())
+    fit(tiny_contrastive(SupCon), unnamed, PLAN, scenes=scenes)
+
+
+@pytest.mark.parametrize("loss", ["", "softmax", "cosface", "sphereface"])
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_other_precisions_train_and_measure(loss, precision):
+    trained = tiny_margin(loss) if loss else tiny_method()
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    history = fit(
+        trained, tiny_faces(), PLAN, fabric=fabric, validate=lambda one: float(one.predict(tiny_faces())[0, 0])
+    )
+    assert all(np.isfinite(history.series("loss"))) and embed_faces(trained, tiny_faces()).dtype == np.float32
 
 
 def test_who_is_known_keeps_the_label_beside_one_who_is_not(monkeypatch):
@@ -501,7 +555,7 @@ def test_scenes_reach_the_method_and_the_second_view():
 def test_photographs_of_unknown_people_have_the_label_below_zero():
     faces = tiny_faces()
     unknown = replace(faces, identity=np.full(len(faces), -1), names=())
-    with pytest.raises(IndexError):
+    with pytest.raises(BadParameterError, match=r"48 of 48 .* none of the 4 classes: -1.*people alone"):
         fit(tiny_method(), unknown, PLAN)
 
 

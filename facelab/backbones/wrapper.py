@@ -49,9 +49,14 @@ class Backbone(nn.Module):
         return self.body(images)
 
     def train(self: B, mode: bool = True) -> B:
-        """As ``nn.Module.train``, but frozen layers stay in evaluation mode: their batch statistics are frozen too."""
+        """As ``nn.Module.train``, but frozen layers stay in evaluation mode: their batch statistics are frozen too.
+
+        Where all are frozen, so is everything between them: dropout.
+        """
         super().train(mode)
-        for layer in parameter_layers(self)[: self.frozen_layers]:
+        layers = parameter_layers(self)
+        frozen = [self.body] if self.frozen_layers == len(layers) else layers[: self.frozen_layers]
+        for layer in frozen:
             layer.eval()
         return self
 

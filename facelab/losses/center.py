@@ -51,7 +51,7 @@ def updated_centers(x: Tensor, labels: Tensor, centers: Tensor, rate: float = 0.
         raise ValueError(f"The rate of the centres is {rate}. Give one from 0 to 1.")
     x = x.to(centers.dtype)
     towards = torch.zeros_like(centers).index_add_(0, labels, x - centers[labels])
-    count = torch.bincount(labels, minlength=len(centers))
+    count = labels.new_zeros(len(centers)).index_add_(0, labels, torch.ones_like(labels))  # bincount makes a GPU wait
     return centers + rate * towards / (1 + count[:, None])
 
 

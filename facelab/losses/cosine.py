@@ -11,6 +11,7 @@ def normalize_rows(z: Tensor) -> Tensor:
 
     A row of zeros has no direction: it stays zero, at cosine 0 to everything, and gets no gradient.
     (``torch.nn.functional.normalize`` would give it one 1e12 times too large, which ends a training.)
+    A row whose norm is beyond the numbers (1.8e19 in float32) has none either, but is what a training is that diverges: NaN.
 
     Args:
         z: (N, D), any norm.
@@ -20,7 +21,7 @@ def normalize_rows(z: Tensor) -> Tensor:
     """
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     norm = torch.linalg.vector_norm(z, dim=1, keepdim=True)
-    return z / norm.masked_fill(norm == 0, torch.inf)
+    return z / norm.masked_fill(norm == 0, torch.inf).masked_fill(norm == torch.inf, torch.nan)
 
 
 def cosines(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 def check_labels(labels: Tensor, classes: int) -> None:
     """Raise ValueError for a label that is no class, where to look costs nothing: on the CPU.
 
-    A GPU would have to finish all its work before the answer, in each step; there the lookup of the class fails instead.
+    A GPU would have to finish all its work before the answer, in each step; ``training.fit`` has looked at all labels before.
 
     Args:
         labels: int (N,), N >= 1.

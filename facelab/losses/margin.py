@@ -54,7 +54,7 @@ def margin_softmax(
         raise ValueError(f"The scale is {scale}. Give a positive one.")
     column = labels[:, None]
     changed = cosines.scatter(1, column, margin_function(cosines.gather(1, column)))
-    return F.cross_entropy(scale * changed, labels, weight)
+    return F.cross_entropy(scale * changed, labels, None if weight is None else weight.to(changed.dtype))
 
 
 def no_margin(cos: Tensor) -> Tensor:

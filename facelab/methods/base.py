@@ -59,6 +59,13 @@ class Method(nn.Module):
             for layer in layers:
                 layer.fit(shown)
 
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Raise BadParameterError for labels that it cannot learn from; a method that compares photographs takes any.
+
+        Args:
+            labels: int64 (N,), those of the training set, as ``training.fit`` has them.
+        """
+
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of one batch. In a training by several processes, each gets its part of the batch.
 
@@ -127,18 +134,37 @@ def embed_faces(method: Method, faces: FaceSet, batch_size: int = 256) -> np.nda
 def apply_in_batches(
     method: Method, function: Callable[[Tensor], Tensor], faces: FaceSet, batch_size: int = 256
 ) -> np.ndarray:
-    """What ``function`` of a method makes of clean photographs, batch by batch, in evaluation mode: float32 (N, ...)."""
-    was_training = method.training
+    """What ``function`` of a method makes of clean photographs, batch by batch, in evaluation mode: float32 (N, ...).
+
+    Raises:
+        BadParameterError: there is no photograph.
+    """
+    if not len(faces):
+        raise BadParameterError("The set has no photographs.", "Give one or more.")
+    weight, was_training = next(method.parameters()), method.training
     method.eval()
     pieces = []
     threads = threads_for_photographs(method, faces.images[:1], min(batch_size, len(faces)))
-    with threads, progress_bar("embedding photographs", len(faces), delay=1.0) as shown:
-        for start in range(0, len(faces), batch_size):
-            images = as_batch(faces.images[start : start + batch_size]).to(method.device)
-            pieces.append(function(method.augmentation.preprocess(images)).float().cpu().numpy())
-            shown.advance(len(images))
-    method.train(was_training)
+    try:
+        with threads, progress_bar("embedding photographs", len(faces), delay=1.0) as shown:
+            for start in range(0, len(faces), batch_size):
+                images = as_batch(faces.images[start : start + batch_size]).to(weight.device)
+                images = method.augmentation.preprocess(images).to(weight.dtype)
+                pieces.append(function(images).float().cpu().numpy())
+                shown.advance(len(images))
+    finally:
+        method.train(was_training)
     return np.concatenate(pieces)
+
+
+def check_classes(labels: np.ndarray, classes: int) -> None:
+    """Raise BadParameterError where some of the labels, int (N,), are no class: all of a classifier's must be 0 ... C-1."""
+    strange = labels[(labels < 0) | (labels >= classes)]
+    if len(strange):
+        raise BadParameterError(
+            f"{len(strange)} of {len(labels)} photographs have a label that is none of the {classes} classes: {strange[0]}.",
+            "Leave them out: a classifier learns from photographs of known people alone.",
+        )
 
 
 def check_temperature(temperature: float) -> None:

@@ -10,7 +10,7 @@ from facelab.augment import Augmentation
 from facelab.backbones import mlp_head
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError
-from facelab.methods.base import Method, apply_in_batches
+from facelab.methods.base import Method, apply_in_batches, check_classes
 
 
 class Classifier(Method):
@@ -48,7 +48,11 @@ class Classifier(Method):
             )
         # with batch norm: without it, trainings of 25 epochs on few photographs stayed far behind
         self.head = mlp_head(backbone.num_features, (*hidden, classes), norm=True)
-        self.label_smoothing = label_smoothing
+        self.classes, self.label_smoothing = classes, label_smoothing
+
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Raise BadParameterError for a label that is no class."""
+        check_classes(labels, self.classes)
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of the one view; ``accuracy`` is the share of the batch that is right."""

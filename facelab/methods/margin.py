@@ -14,7 +14,7 @@ from facelab.augment import Augmentation
 from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, nearest_name
 from facelab.losses import arc_face, cos_face
-from facelab.methods.base import Method, apply_in_batches
+from facelab.methods.base import Method, apply_in_batches, check_classes
 from facelab.methods.margin_heads import CenterHead, CosineHead, RingHead, SoftmaxHead, SphereHead
 
 
@@ -126,6 +126,10 @@ class Margin(Method):
         loss = LOSSES.get(str(options.get("loss", "cosface")))
         shared = {name for other in LOSSES.values() for name in other.options}
         return [name for name in options if loss is not None and name in shared - set(loss.options)]
+
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Raise BadParameterError for a label that is no class."""
+        check_classes(labels, len(self.head.importance))
 
     def training_step(self, views: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
         """The loss of the one view, and the terms that it consists of."""

@@ -15,6 +15,8 @@ from facelab.methods.distributed import gather, weighted_mean_scale
 
 Terms = dict[str, Tensor]
 
+CHOSEN_BUFFERS = ("importance", "margins")  #: of the heads below: nothing learns them, somebody sets them
+
 
 class SoftmaxHead(nn.Module):
     """A linear layer and cross-entropy: nothing is normalised.

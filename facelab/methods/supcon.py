@@ -41,6 +41,6 @@ class SupCon(Siamese):
         self.temperature = temperature
 
     def compare(self, z: list[Tensor], labels: Tensor, scenes: Tensor) -> dict[str, Tensor]:
-        """The loss over both views. A photograph of unknown person has only its own views as positives."""
+        """The loss over both views. To a photograph of an unknown person only views of its scene are positives."""
         labels = torch.where(labels < 0, -1 - scenes, labels)  # below 0, where no label is
         return {"loss": sup_con(torch.cat(z), labels.repeat(2), self.temperature)}

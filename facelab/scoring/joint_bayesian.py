@@ -101,10 +101,15 @@ def fit_joint_bayesian(
         iterations: 1 or more.
 
     Raises:
-        BadParameterError: fewer than two people, nobody with two photographs, a value that is not finite, or a setting out of
-            its range.
+        BadParameterError: photographs of unknown people (-1), fewer than two people, nobody with two photographs, a value that
+            is not finite, or a setting out of its range.
     """  # fmt: skip
     embeddings = _checked(embeddings)
+    unknown = int((np.asarray(identity) < 0).sum())
+    if unknown:
+        raise BadParameterError(
+            f"{unknown} photographs are of unknown people: together they would be one person.", "Leave them out."
+        )
     people, row_of, photographs = np.unique(identity, return_inverse=True, return_counts=True)
     if len(people) < 2 or photographs.max() < 2:
         raise BadParameterError(

@@ -36,7 +36,7 @@ class Cohort:
         if (scores.size if axis is None else scores.shape[axis]) < 2:
             raise BadParameterError("A cohort of fewer than two scores.", "Give more photographs of other people.")
         mean, std = scores.mean(axis=axis), scores.std(axis=axis, ddof=1)
-        if not np.isfinite(std).all() or (std <= 0).any():
+        if not np.isfinite(std).all() or (std <= 1e-12 * np.abs(scores).max(axis=axis)).any():  # a mean is rounded
             raise BadParameterError(
                 "The scores with a cohort are all equal, or not finite.", "Give photographs of different people."
             )

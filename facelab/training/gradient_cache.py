@@ -57,8 +57,10 @@ class GradientCache(nn.Module):
 
     def _project(self, view: Tensor) -> Tensor:
         """In parts as equal as can be. One has a photograph more than asked for where else one would be left alone."""
-        parts = view.tensor_split(max(1, math.ceil((len(view) - 1) / self.chunk)))
-        return torch.cat([self._checkpointed(part) for part in parts])
+        parts = math.ceil(len(view) / self.chunk)
+        if parts > 1 and len(view) < 2 * parts:
+            parts -= 1
+        return torch.cat([self._checkpointed(part) for part in view.tensor_split(parts)])
 
     def _checkpointed(self, part: Tensor) -> Tensor:
         return checkpoint(self.method.project, part, use_reentrant=False, context_fn=self._both_passes)

@@ -1,7 +1,8 @@
 """fit(): one training loop for all methods, on Lightning Fabric. Interrupt it anywhere; it goes on as if nothing had been.
 
 Everything random is drawn from (seed, epoch) or (seed, epoch, step), never from a stream that a stop would cut. A run that
-was resumed therefore sees the same batches under the same augmentations as one that never stopped.
+was resumed therefore sees the same batches under the same augmentations as one that never stopped. On the CPU it ends with
+the same digits; a GPU adds in an order of its own, from run to run another.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from facelab.datasets import FaceSet
 from facelab.errors import BadParameterError, TrainingError
 from facelab.heap import kept_memory
 from facelab.methods import Method
+from facelab.methods.margin_heads import CHOSEN_BUFFERS
 from facelab.methods.operations import threads_for_photographs
 from facelab.optim import make_optimizer, parameter_groups, warmup_cosine
 from facelab.progress import progress_bar
@@ -31,6 +33,7 @@ from facelab.training.batches import Batch, BatchLoader
 from facelab.training.checkpoint import Checkpoint, CheckpointFolder, Position
 from facelab.training.gradient_cache import with_gradient_cache
 from facelab.training.log import TrainingLog
+from facelab.training.loss_scale import own_loss_scale
 from facelab.training.memory import explain_memory_errors
 from facelab.training.order import SceneIndex
 from facelab.training.plan import History, Plan
@@ -82,21 +85,35 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
-        BadParameterError: as ``check_batch``, labels or scenes that are not one a photograph, or chunks of a method that is
-            no ``Siamese``.
+        BadParameterError: as ``check_batch``, labels or scenes that are not one a photograph, a label that is no class of the
+            method, a scene of two classes, or chunks of a method that is no ``Siamese``.
         PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
-    loop = _prepare(method, faces, plan, labels, scenes, fabric or single_process_fabric())
-    checkpoint = Checkpoint(folder, loop.fabric, method, loop.optimizer, loop.fingerprint, monitors, checkpoint_seconds)
+    fabric = fabric or single_process_fabric()
+    with own_loss_scale(fabric):
+        loop = _prepare(method, faces, plan, labels, scenes, fabric)
+        checkpoint = Checkpoint(folder, fabric, method, loop.optimizer, loop.fingerprint, monitors, checkpoint_seconds)
+        return _train(loop, checkpoint, validate, monitors, logger)
+
+
+def _train(
+    loop: TrainingLoop,
+    checkpoint: Checkpoint,
+    validate: Validate | None,
+    monitors: Sequence[Monitor],
+    logger: Logger | None,
+) -> History:
+    """All steps from where the checkpoint is; the method ends in evaluation mode, with its best weights."""
+    method, plan = loop.method, loop.plan
     at = checkpoint.read()
     log = TrainingLog(logger, loop.fabric, loop.steps, at.epoch * loop.steps + at.step)
     terms = Terms(loop.fabric, at, log)
     upcoming = prefetch(loop.batches.load, loop.batches.upcoming(at.epoch, at.step))
     bar = progress_bar(f"training {type(method).__name__}", plan.epochs * loop.steps)
-    stops = watch_for_preemption(saves=folder is not None)
+    stops = watch_for_preemption(saves=checkpoint.path is not None)
     at_once = method.views * plan.photographs_at_once(loop.fabric.world_size)
-    threads = threads_for_photographs(method, faces.images[:1], at_once)
+    threads = threads_for_photographs(method, loop.batches.faces.images[:1], at_once)
     with kept_memory(), threads, bar as progress, stops as preemption, upcoming as batches:
         progress.advance(at.epoch * loop.steps + at.step)
         while at.epoch < plan.epochs:
@@ -148,6 +165,10 @@ def _prepare(
                 "Give one a photograph.",
             )
     scenes = np.arange(len(faces)) if scenes is None else np.unique(scenes, return_inverse=True)[1]
+    method.check_labels(labels)
+    if method.views == 2:
+        for name, numbers in (("person", faces.identity), ("class", labels)):
+            _check_scenes(scenes, numbers, name)
     method.prepare(faces)
     method.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(plan.optimizer, parameter_groups(method, plan.weight_decay), plan.lr, plan.momentum)
@@ -156,6 +177,18 @@ def _prepare(
         method, faces, labels, SceneIndex(scenes), plan, Transfer(fabric.device), fabric.global_rank, fabric.world_size
     )
     return TrainingLoop(fabric, method, wrapped, optimizer, batches)
+
+
+def _check_scenes(scenes: np.ndarray, labels: np.ndarray, name: str) -> None:
+    """Raise BadParameterError where photographs of one scene are of two labels: the second view passes for the first's."""
+    classes = labels.max() + 1
+    of_scenes = np.unique((scenes * classes + labels)[labels >= 0]) // max(classes, 1)  # each class of each scene
+    twice = np.unique(of_scenes[1:][of_scenes[1:] == of_scenes[:-1]])
+    if len(twice):
+        raise BadParameterError(
+            f"{len(twice)} scenes show more than one {name}; the first of them has {np.sum(scenes == twice[0])} photographs.",
+            "A scene is one moment of one person: give what tells the moments apart.",
+        )
 
 
 @dataclass
@@ -181,7 +214,12 @@ class TrainingLoop:
         known = self.batches
         frozen = [name for name, weight in self.method.named_parameters() if not weight.requires_grad]
         network = [repr(self.method), frozen]  # its strides, which no shape shows, and what of it learns
-        parts = [type(self.method).__name__, settings | {"training": None}, shapes, network, known.faces.sha256]
+        chosen = {
+            name: value.tolist()
+            for name, value in self.method.named_buffers()
+            if name.rpartition(".")[2] in CHOSEN_BUFFERS
+        }
+        parts = [chosen, type(self.method).__name__, settings | {"training": None}, shapes, network, known.faces.sha256]
         parts += [hashlib.sha256(numbers.tobytes()).hexdigest() for numbers in (known.labels, known.scenes.scenes)]
         parts += [asdict(self.plan), asdict(self.method.augmentation)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

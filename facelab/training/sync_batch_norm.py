@@ -33,5 +33,14 @@ def synchronize_batch_norms(module: M) -> M:
 
     Returns:
         The same module.
+
+    Raises:
+        BadParameterError: a norm that learns a shift and no scale: PyTorch's ``SyncBatchNorm`` gives it no gradient.
     """
+    for name, norm in module.named_modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.weight is None and norm.bias is not None:
+            raise BadParameterError(
+                f"The batch norm {name} learns a shift and no scale, which PyTorch's SyncBatchNorm does not train.",
+                "Leave --sync-batch-norm out, or choose another network.",
+            )
     return nn.SyncBatchNorm.convert_sync_batchnorm(module)

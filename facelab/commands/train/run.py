@@ -166,6 +166,8 @@ def train_task(task: Task, folder: Path, fabric: Fabric, logger: str | None = No
     _store(task, method, folder / "method.pt", settings.options, history, fabric)
     if settings.head != "none":
         head = new_head(method, len(task.train.people), settings.head == "frozen", task.plan.seed)
+        if settings.sync_batch_norm:
+            head = synchronize_batch_norms(head)
         place = folder / "head"
         history = fit(
             head,
