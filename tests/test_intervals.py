@@ -28,6 +28,7 @@ from facelab.evaluation import (
 )
 from facelab.evaluation.intervals import wilson_at_ends
 from facelab.evaluation.pair_weights import PairWeights
+from facelab.evaluation.threshold_rates import rates_over_thresholds
 
 
 def everybody(person: np.ndarray) -> Pairs:
@@ -108,8 +109,39 @@ def test_weights_of_a_draw_are_the_pairs_of_the_drawn_copies(photographs):
             weights = count[pairs.first, pairs.second]
             if weights[pairs.same].any() and weights[~pairs.same].any():
                 break
-        np.testing.assert_array_equal(genuine, weights[pairs.same])
+        copies_of = np.bincount(person)[person[pairs.first[pairs.same]]]
+        factor = copies_of / (copies_of - 1) if photographs else 1  # makes 1 of the mean over draws
+        np.testing.assert_allclose(genuine, weights[pairs.same] * factor)
         np.testing.assert_array_equal(impostor, weights[~pairs.same])
+
+
+@pytest.mark.parametrize("photographs", [True, False])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_in_the_mean_over_draws_every_pair_counts_alike(photographs, groups):
+    """People with 2 to 5 photographs, and groups of 3 and 7 people: else the draws are of another figure than the data."""
+    person = np.repeat(np.arange(10), [2, 5, 3, 2, 2, 4, 5, 2, 3, 2])
+    pairs = everybody(person)
+    sampler = PairWeights(pairs, person, photographs, stratum=np.minimum(person // 3, 1) if groups == 2 else None)
+    rng = np.random.default_rng(0)
+    draws = [sampler.draw(rng) for _ in range(4000)]
+    owners = person[pairs.first[pairs.same]]
+    genuine = np.mean([one for one, _ in draws], axis=0)
+    assert [genuine[owners == one].mean() for one in range(10)] == pytest.approx([1] * 10, abs=0.08)
+    impostor = np.mean([one for _, one in draws], axis=0)
+    group = np.minimum(person // 3, 1)
+    kind = (group[pairs.first] + group[pairs.second])[~pairs.same]  # 0, 2: within a group; 1: across
+    expected = 1 if groups == 2 else 0.9  # of 10 people, two who are drawn are the same one once in ten times
+    assert [impostor[kind == one].mean() for one in range(3)] == pytest.approx([expected] * 3, abs=0.06)
+
+
+def test_the_interval_holds_the_figure_where_hard_people_have_few_photographs():
+    person = np.repeat(np.arange(200), np.where(np.arange(200) < 100, 2, 5))
+    pairs = everybody(person)
+    hard = person[pairs.first] < 100
+    scores = np.where(pairs.same, np.where(hard & (np.arange(len(pairs)) % 2 == 0), 0.2, 0.9), 0.1)
+    found = rates_over_thresholds(scores, pairs, person, np.array([0.5]), draws=200)["fnmr"].estimate(0)
+    assert found.low < found.value < found.high
+    assert (found.low + found.high) / 2 == pytest.approx(found.value, abs=0.01)
 
 
 def test_the_figure_and_its_draws_are_those_of_the_full_roc():

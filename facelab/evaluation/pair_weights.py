@@ -43,7 +43,15 @@ class PairWeights:
             raise BadParameterError("The people given do not agree with the pairs.", "Give identity of the paired set.")
         self._genuine, self._impostor = (first[same], second[same]), (first[~same], second[~same])
         group = np.zeros(self.people) if stratum is None else np.asarray(stratum)[used][first_row]
-        self._strata = [np.flatnonzero(group == value) for value in np.unique(group)]
+        _, group, members = np.unique(group, return_inverse=True, return_counts=True)
+        self._strata = [np.flatnonzero(group == value) for value in range(len(members))]
+        # two draws out of n are the same one once in n times, so both of a pair are there n - 1 times in n: without these
+        # factors the pairs of people with few photographs, and of small groups, would count less than in the figure itself
+        self._genuine_factor = _whole_mean(size)[self._owner[first[same]]] if photographs else 1.0
+        self._impostor_factor = 1.0
+        if len(members) > 1:
+            one, other = (group[self._owner[side]] for side in self._impostor)
+            self._impostor_factor = np.where(one == other, _whole_mean(members)[one], 1.0)
         self._drawn, self._complete, self._lacked = 0, 0, Counter()  # draws so far; how many lacked which pairs
 
     def draw(
@@ -84,10 +92,15 @@ class PairWeights:
             picked = self._start + (rng.random(len(self._owner)) * self._size).astype(np.int64)
             within = np.bincount(self._by_owner[picked], minlength=len(self._owner)).astype(np.float64)
         first, second = self._genuine
-        genuine = drawn[self._owner[first]] * within[first] * within[second]
+        genuine = drawn[self._owner[first]] * within[first] * within[second] * self._genuine_factor
         weight = drawn[self._owner] * within
         first, second = self._impostor
-        return genuine, weight[first] * weight[second]
+        return genuine, weight[first] * weight[second] * self._impostor_factor
+
+
+def _whole_mean(count: np.ndarray) -> np.ndarray:
+    """n / (n - 1) of each n, and 1 of 1: two of n, drawn n times with replacement, are then there once in the mean."""
+    return count / np.maximum(count - 1, 1)
 
 
 def _missing_kinds(genuine: np.ndarray, impostor: np.ndarray) -> list[str]:
