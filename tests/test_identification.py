@@ -90,6 +90,9 @@ def test_a_collapsed_network_finds_nobody_first_and_alarms_on_all():
     faces = photographs()
     searches = search_gallery(np.ones((60, 4)), faces.identity, open_set_split(faces, gallery_photos=2))
     assert (searches.mated.rank == 6).all()
+    odd = np.outer(np.random.default_rng(1).uniform(0.5, 2, 60), np.random.default_rng(0).normal(size=129))
+    split = open_set_split(faces, gallery_photos=2)
+    assert (search_gallery(odd, faces.identity, split).mated.rank == 6).all()  # rounding makes no difference
     curve = open_set_curve(searches, rank=6)
     assert (curve.fpir.tolist(), curve.fnir.tolist()) == ([0, 1], [1, 0])
 

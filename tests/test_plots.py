@@ -94,6 +94,23 @@ def test_intervals_stand_at_their_values():
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a: x", "a: y", "b: x"]
 
 
+def test_a_name_more_than_there_are_colours_is_drawn_in_one_of_them():
+    many = {f"model {number}": wilson(number, 100) for number in range(70)}
+    assert len(plots.intervals({"top-1": many}, "per cent").axes[0].lines) == 140
+
+
+def test_error_rates_below_one_in_a_hundred_are_on_the_axis():
+    rates = np.array([0.001, 0.1]), np.array([0.003, 0.0])
+    assert plots.det_curves({"good": rates}).axes[0].get_ylim() == (0.003, 1)
+    assert plots.det_curves({"bad": (rates[0], np.array([0.5, 0.2]))}).axes[0].get_ylim() == (0.01, 1)
+
+
+def test_the_scores_of_a_collapsed_network_are_one_bar(recwarn):
+    axes = plots.score_histograms(np.ones(5), np.full(7, 1 - 1e-9)).axes[0]
+    shown = [sum(bar.get_height() > 0 for bar in bars) for bars in axes.containers]
+    assert shown == [1, 1] and not recwarn
+
+
 def test_charts_show_their_numbers():
     lines = plots.curves({"a": [3, 1], "b": [2, 2, 0]}, "step", "loss").axes[0].lines
     assert [line.get_xydata().tolist() for line in lines] == [[[1, 3], [2, 1]], [[1, 2], [2, 2], [3, 0]]]

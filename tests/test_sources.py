@@ -240,6 +240,17 @@ def test_lfw_by_its_index(data):
         load("lfw", 16)
 
 
+def test_names_in_capitals_are_those_of_lfw_and_utkface(data):
+    """As a copy by way of another system has them."""
+    for person, shots in {"Ann_B": (1, 2), "Cy": (1,)}.items():
+        for shot in shots:
+            photos.write(data / "lfw" / "lfw" / person / f"{person}_{shot:04}.JPG", height=112, width=112)
+    assert len(load("lfw", 16)) == 3
+    photos.write(data / "utkface" / "25_0_1_20170116.JPG")
+    photos.write(data / "utkface" / "26_1_0_20170117.JPG.chip.jpg")
+    assert sorted(load("utkface", 16).attributes["age"]) == [25, 26]
+
+
 @pytest.mark.parametrize("below", ["utkface/UTKFace", "utkface", "UTKFace", "utkface/crop_part1"])
 def test_utkface_by_the_names_of_its_files(data, below):
     good = ["100_0_0_20170112213500903.jpg.chip.jpg", "1_1_4_20170112213500904.jpg"]

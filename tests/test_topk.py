@@ -55,6 +55,19 @@ def test_a_model_that_gives_every_class_one_score_is_never_right():
     assert topk_leave_one_out(flat, np.repeat(np.arange(4), 5)).accuracy(3).value == 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_does_not_break_the_ties_of_a_collapsed_network(dtype):
+    """The cosines of equal rows differ in their last digits; 256 numbers and 40 people are enough to see it."""
+    one = np.random.default_rng(0).normal(size=256).astype(dtype)
+    person = np.repeat(np.arange(40), 3)
+    rows = np.tile(one, (120, 1)) * np.random.default_rng(1).uniform(0.5, 2, (120, 1)).astype(dtype)
+    for found in (
+        topk_leave_one_out(rows, person),
+        topk_by_neighbors(rows[::3], person[::3], rows[1::3], person[1::3]),
+    ):
+        assert (found.rank == 40).all()
+
+
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_neighbours_agree_with_a_loop(faces, metric):
     embeddings, person = faces

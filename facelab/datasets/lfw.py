@@ -17,11 +17,16 @@ from facelab.errors import DataMissingError
 from facelab.paths import data_root
 
 TREES = ("lfw-deepfunneled", "lfw_funneled", "lfw-funneled", "lfw")
+ENDINGS = ".jpg", ".jpeg", ".JPG", ".JPEG"
 OFFICIAL_SIDE, FACE_SIDE = 250, 150  # side of the official photographs, and of the centre that the face fills
 
 
 def _holds_people(folder: Path) -> bool:
-    return any((Path(entry.path) / f"{entry.name}_0001.jpg").is_file() for entry in sorted_entries(folder))
+    return any(
+        (Path(entry.path) / f"{entry.name}_0001{ending}").is_file()
+        for entry in sorted_entries(folder)
+        for ending in ENDINGS
+    )
 
 
 def locate() -> Path | None:
@@ -48,7 +53,7 @@ def index(root: Path) -> pd.DataFrame:
         return table
     tree = first_tree(root, TREES, _holds_people)
     table = person_tree(root, tree or "")
-    parts = table["file"].str.extract(r"/([^/]+)_(\d{4})\.jpe?g$")
+    parts = table["file"].str.extract(r"/([^/]+)_(\d{4})\.(?i:jpe?g)$")
     strange = (table["rejected"] == "") & (parts[0] != table["identity"])
     table.loc[strange, "rejected"] = "Its name is not PERSON_0001.jpg."
     table["image_number"] = parts[1].fillna("0").astype(np.int64)

@@ -14,7 +14,7 @@ from facelab.datasets.trees import find_data_folder, first_tree, sorted_entries,
 TREES = ("UTKFace", "crop_part1", "")
 GENDERS = ("male", "female")  #: as numbered in the names
 RACES = ("White", "Black", "Asian", "Indian", "Others")
-NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_([^_]+?)\.?jpg(?:\.chip\.jpg)?")
+NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_([^_]+?)\.?jpg(?:\.chip\.jpg)?", re.IGNORECASE)
 
 
 def _holds_faces(folder: Path) -> bool:

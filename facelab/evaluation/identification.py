@@ -21,7 +21,7 @@ from facelab.datasets.splits import identity_disjoint_split
 from facelab.errors import BadParameterError, LeakageError
 from facelab.evaluation.intervals import Estimate
 from facelab.evaluation.resampling import rate_over_people
-from facelab.evaluation.topk import TopK
+from facelab.evaluation.topk import TIE, TopK
 from facelab.whole_numbers import check_seed, check_whole_number, is_whole_number
 
 PROBE_BATCH = 1024  #: probes that are scored at a time, so that the matrix of scores stays small
@@ -129,7 +129,7 @@ def search_gallery(embeddings: np.ndarray, identity: np.ndarray, split: OpenSetS
     for part, scores in person_scores(split.mated):
         own = np.take_along_axis(scores, mate[part, None], axis=1)
         mate_score[part], first[part] = own[:, 0], people[scores.argmax(1)]
-        rank[part] = (scores >= own).sum(1)  # a tie counts against the mate, as in TopK
+        rank[part] = (scores >= own - TIE).sum(1)  # a tie counts against the mate, as in TopK
     top_score = np.concatenate([scores.max(1) for _, scores in person_scores(split.non_mated)])
     return Searches(TopK(rank, first), mate_score, identity[split.mated], top_score, identity[split.non_mated])
 

@@ -16,7 +16,7 @@ from facelab.whole_numbers import check_whole_number
 
 MAX_PRODUCT = 2**25  #: probes x gallery up to which all their distances are computed with both in memory
 MAX_COSINES = 2**24  #: that are held at a time where the gallery comes in blocks, 64 MB
-TIE = 1e-6  #: cosines in blocks that differ by less are equal: float32 sums in another order are other numbers
+TIE = 1e-6  #: scores that differ by less are equal: sums in another order are other numbers
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _ranked(
         mate = np.take_along_axis(nearest, own[rows, None], axis=1)
         if np.isinf(mate).any():
             raise BadParameterError("A person has no other photograph to be found by.", "Leave such people out.")
-        rank[rows] = (nearest <= mate).sum(1)
+        rank[rows] = (nearest <= mate + TIE).sum(1)
         predicted[rows] = people[nearest.argmin(1)]
         at = rows.stop
     return TopK(rank, predicted)

@@ -45,7 +45,7 @@ def intervals(
     names = [(group, name) for group, row in groups.items() for name in row]
     scale = 100 if percent else 1
     figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.27 * len(names)))
-    colours = dict(zip(dict.fromkeys(name for _, name in names), COLORS * 9, strict=False))
+    colours = {name: COLORS[at % len(COLORS)] for at, name in enumerate(dict.fromkeys(name for _, name in names))}
     for row, (group, name) in enumerate(names):
         estimate = groups[group][name]
         value, low, high = (scale * float(getattr(estimate, side)) for side in ("value", "low", "high"))

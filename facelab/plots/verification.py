@@ -20,10 +20,12 @@ def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = 
         title: title.
     """
     figure, axes = plt.subplots(figsize=(5.2, 4.2))
+    lowest = 1e-2  # of the axis, or below it what the curves reach
     for name, (fmr, fnmr) in rates.items():
         axes.plot(fmr, fnmr, label=literal_label(name))
+        lowest = min(lowest, *np.asarray(fnmr)[np.asarray(fnmr) > 0])
     axes.plot([1e-3, 1], [1e-3, 1], color="grey", linewidth=1, linestyle=":", label="equal error rate")
-    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-2, 1), title=literal_title(title))
+    axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(lowest, 1), title=literal_title(title))
     axes.set(xlabel="false match rate (other people accepted)", ylabel="false non-match rate (same person refused)")
     axes.legend(loc="lower left")
     return figure
@@ -34,7 +36,10 @@ def score_histograms(
 ) -> Figure:
     """Distributions of the scores of pairs of one person and of two people."""
     figure, axes = plt.subplots()
-    bins = np.linspace(min(genuine.min(), impostor.min()), max(genuine.max(), impostor.max()), 61)
+    low, high = min(genuine.min(), impostor.min()), max(genuine.max(), impostor.max())
+    if high - low < 1e-3:  # a network that has collapsed: all stand in the middle
+        low, high = low - 0.5, high + 0.5
+    bins = np.linspace(low, high, 61)
     for scores, name, colour in ((impostor, "two people", COLORS[1]), (genuine, "one person", COLORS[0])):
         axes.hist(scores, bins=bins, density=True, alpha=0.6, label=f"{name} (n = {len(scores)})", color=colour)
     if threshold is not None:

@@ -30,7 +30,7 @@ class ExactEngine(Engine):
         return self.vectors.shape
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As ``Engine.search``; equal cosines come in the order of their rows."""
+        """As ``Engine.search``; of those found, equal cosines come in the order of their rows."""
         count = len(self.vectors)
         rows = np.empty((len(queries), k), np.int64)
         cosine = np.empty((len(queries), k), np.float32)

@@ -37,12 +37,12 @@ import pandas as pd
 from facelab import datasets, labs, plots
 from facelab.datasets import catalog
 from facelab.datasets.leakage import assert_disjoint
-from facelab.datasets.pairs import all_pairs
 from facelab.datasets.splits import identity_disjoint_split, stratified_split
 from facelab.errors import LeakageError
 from facelab.evaluation import BASELINES, cosine_scores, roc, verification_estimates, wilson
 from facelab.exercises import chapter_00 as exercises
 from facelab.exercises import chapter_00_bootstrap as bootstrap_exercises
+from facelab.protocols import unseen_people
 
 run = labs.begin("00_start_here", preset=preset, dataset=dataset, seed=seed)
 faces = labs.require_people(datasets.load(dataset, run.choose(32, 64, 112)), people=5, photos=2)
@@ -137,7 +137,7 @@ halves = identity_disjoint_split(faces, train=len(faces.people) // 2, seed=seed)
 train, test = faces.subset(halves.train), faces.subset(halves.test)
 if preset == "smoke":
     test = test.select_people(test.people[:6])
-pairs = all_pairs(test, exclude_same="photo" if "photo" in test.attributes else None)
+pairs = unseen_people.verification_pairs(test, seed)
 compared = {name: cosine_scores(baseline(train.images)(test.images), pairs) for name, baseline in BASELINES.items()}
 pixel = compared["raw pixels"]
 figure = plots.score_histograms(pixel[pairs.same], pixel[~pairs.same], title="raw pixels")
