@@ -201,7 +201,7 @@ GUESS_FINE_TUNED = Prediction(
     minutes=4,
     hints=(
         "How many photographs are 1 % of the pool, and how many of each class? How many weights does fine-tuning move?",
-        "The embeddings of SimCLR already tell glasses apart to some degree, as the linear probe will show. Ask what a few "
-        "hundred steps on a handful of photographs do to them.",
+        "The embeddings of SimCLR already tell glasses apart to some degree, as the linear probe will show. Ask what dozens "
+        "of steps on a handful of photographs do to them.",
     ),
 )

@@ -193,10 +193,13 @@ guess.compare(run.record.metrics["eer/raw pixels"])
 run.check_references("eer/raw pixels", "eer/whitened PCA")
 
 # %% [markdown]
+# The brackets hold a 95 % interval: where the rate would probably lie with other people (a bootstrap over people, exercise
+# 0.3).
+#
 # `run.check_references` compares what was just measured with a stored reference, which was measured over several seeds. It
 # says whether the two agree within the tolerance. The measured value itself goes into a record, with its interval, the
-# parameters, the versions and the hash of the data. `facelab leaderboard` shows all records. No measured number is typed
-# into the text.
+# parameters, the versions and the hash of the data. `facelab leaderboard` shows all records. No measured number is typed into
+# the text.
 #
 # These two are the baselines. Every method of the course is shown beside them, and has to beat them.
 

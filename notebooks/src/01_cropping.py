@@ -556,9 +556,11 @@ run.check_references(*[f"failed/{name}/{group}" for group in telling if group in
 #
 # ## On LFW
 #
-# These rates were measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by `facelab experiment
-# run 01_cropping_lfw`. The course may not show the photographs. The reference box is the centre square of 1/2.2 of the side,
-# since LFW was cut around the box of a Haar detector, enlarged by the factor 2.2.
+# These rates were measured on 220 photographs of LFW as published (250 x 250, 110 people, two each), by
+# `facelab experiment run 01_cropping_lfw`. The course may not show the photographs. The reference box is the centre square of
+# 1/2.2 of the side, since LFW was cut around the box of a Haar detector, enlarged by the factor 2.2. The numbers are per
+# cent, with Wilson's 95 % interval over the photographs. *More than one* means that several faces were found on one
+# photograph.
 
 # %%
 lfw = records.read_record(project_data("results", "01_cropping_lfw.json"))

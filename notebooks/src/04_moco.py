@@ -391,8 +391,9 @@ labs.explore_training(
 ) if show_them else "not shown"
 
 # %% [markdown]
-# Both runs use the same network and the same photographs, and neither uses names; only the views differ. (The first run was
-# the shorter one. At equal length it is the row "views/of one rendering" of the chart below.) In the maps, every point is a
+# Both runs use the same network and the same photographs, and neither uses names. They differ in three things: the first is
+# shorter (at `laptop`), it has the stronger augmentation of the paper, and both of its views are of one rendering. Which of
+# these matters? The row "views/of one rendering" of the chart below changes the last one alone. In the maps, every point is a
 # photograph of somebody who was in neither training:
 
 # %%

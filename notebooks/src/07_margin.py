@@ -682,16 +682,17 @@ pd.Series({name: str(metric) for name, metric in shown.items()}, name="LFW View 
 # steps resemble those of above, with one training for each fold of View 2, so that only the people of that fold are left out.
 # The protocol is called *unrestricted, no outside data*: names of training people may be used, and no other photographs.
 #
-# 1. A network for aligned faces on the centre of the photographs, trained by CosFace in some minutes; pairs are compared by the
-#    cosine. It is a ResNet-9 that does not end in one maximum over all positions: what it found stays in nine places.
+# 1. A network for aligned faces on the centre of the photographs, trained by CosFace in some minutes; pairs are compared by
+#    the cosine. It is a small residual network (ResNet-9). It does not end in one maximum over the whole picture: it keeps
+#    nine values of each feature map, the greatest of each of nine parts.
 # 2. Joint Bayesian behind it.
 # 3. Fisher vectors of the same crop beside it: the mean of both scores.
 # 4. Both once more, of the whole photograph. (In the table the centre is called *close* and the whole photograph *wide*; its
 #    rows below the steps show single members and other pairs of them.)
 #
 # People with one photograph, from whom nothing else is learned, are the cohort. The threshold of a fold is the best one on
-# the other nine, each scored by its own training. Those trainings knew the people of the tested fold; that is the only part
-# that these have in its result.
+# the other nine, each scored by its own training. The trainings of those nine had the people of the tested fold among theirs.
+# So these people do influence the result, but only through the threshold.
 #
 # Behind the sign ± is the standard error over the ten folds, as papers on LFW have it; the intervals are over the folds, and
 # over the seeds of the networks. The last column says what a step adds, fold by fold. One row has no limit of a quarter of an
@@ -724,9 +725,10 @@ pd.DataFrame.from_dict(lines, orient="index")
 
 # %% [markdown]
 # The ceiling, SFace, has learned from millions of photographs of other people, which is outside data. From the literature:
-# Joint Bayesian was published with 92.4 % on LFW (abstract of the paper, 2012). Before it, the results page of LFW had these
-# methods that use the names of the training people. "Aligned" is by landmarks of a detector that learned from other
-# photographs:
+# Joint Bayesian was published with 92.4 % on LFW (abstract of the paper, 2012). The abstract does not say from which
+# photographs it learned, and LFW's results page also lists it with outside data. So do not compare this number with those of
+# the table. Before it, the results page of LFW had these methods that use the names of the training people. "Aligned" is by
+# landmarks of a detector that learned from other photographs:
 
 # %%
 published = pd.read_csv(project_data("founding.csv")).query("data == 'LFW, unrestricted'")
@@ -743,8 +745,9 @@ for name, value in zip(published["method"], published["value"], strict=True):
 # epochs for Ring loss and 30 for A-Softmax. Its two results differ in the loss and in the length of the training, and neither
 # has an interval. Here all losses have the same network, the same budget and three seeds. The network is that of airbench
 # (Jordan, [arXiv 2404.00498](https://arxiv.org/abs/2404.00498)), made for photographs of 32 pixels. Its first layer is not
-# learned: it is computed from the principal components of patches of 2 x 2 pixels. The kernels behind it are trained by Muon.
-# Rate and scale were chosen by CosFace, with a part of the training photographs held out.
+# learned: it is computed from the principal components of patches of 2 x 2 pixels. The kernels behind it are trained by Muon,
+# an optimiser that makes each step of a weight matrix nearly orthogonal: equally long in all directions. Rate and scale were
+# chosen by CosFace, with a part of the training photographs held out.
 
 # %%
 cifar = records.read_record(project_data("results", "07_cifar.json"))
@@ -815,9 +818,9 @@ rows = founding[founding["method"].isin(["softmax", "SphereFace", "CosFace", "Ar
 rows.assign(value=(100 * rows["value"]).round(2)).rename(columns={"value": "per cent"}).reset_index(drop=True)
 
 # %% [markdown]
-# In the paper all losses lie within half a per cent of each other, close to the maximum. LFW has 6000 pairs, so that half a
-# per cent is thirty pairs. The number of people, the quality of their photographs and the network matter more than the loss.
-# There is another price: half a million photographs of people who were never asked.
+# The four losses of the paper that are shown here lie within half a per cent of each other, close to the maximum. LFW has
+# 6000 pairs, so that half a per cent is thirty pairs. The number of people, the quality of their photographs and the network
+# matter more than the loss. There is another price: half a million photographs of people who were never asked.
 #
 # ## What to conclude, and what not
 #

@@ -177,8 +177,12 @@ def slope_table(record: records.Record, figure: str) -> pd.DataFrame:
 slope_table(orl, question)
 
 # %% [markdown]
-# This is not what one expects: no group gains from being larger. Where the slope is clear, it goes *down*. The earlier project
-# saw the same, and called it unexpected. There is an explanation: a person with glasses among nine without is easy to
+# The row `gap` is the accuracy of the group whose share is varied (here: glasses) less that of the others, over the share of
+# the varied group. As that share rises, the share of the others falls. So with two groups the slope of the gap is the *sum*
+# of the two slopes above it.
+#
+# The slopes are not what one expects: no group gains from being larger. Where the slope is clear, it goes *down*. The earlier
+# project saw the same, and called it unexpected. There is an explanation: a person with glasses among nine without is easy to
 # recognise, since the others look different. Accuracy over all classes mixes two things:
 #
 # - how well the network learned to distinguish people of the group, which should grow with their number;
@@ -205,7 +209,8 @@ print(f"formula {formula:.3f}; drawn: within .01 of it: {abs(np.mean(draws) - fo
 # %% [markdown]
 # ORL has one person in the smallest group, who has no rivals. So the comparison needs UTKFace, whose classes are photographs:
 # 200, of which 20 to 180 are of women. The left panel shows the plain accuracy, the right panel the accuracy against equally
-# many rivals, both over five seeds:
+# many rivals, both over five seeds. $K$ is the size of the smallest group at the most uneven share: 20 here, and 10 for race,
+# below.
 
 # %%
 plain, fair = "accuracy/clean", "accuracy, equal rivals/clean"
@@ -243,8 +248,9 @@ pd.concat({"of all classes": slope_table(race, plain), "equal rivals": slope_tab
 # ### By age, since age and race are confounded
 #
 # The groups of UTKFace differ in age, and young and old faces are not equally hard. The gap between groups is therefore shown
-# twice: as it is, and directly standardised, as if all groups had the ages of the strangers. This is at equal shares. The
-# printed lines say how much of that population lies in the age bands that all groups have:
+# twice: as it is, and directly standardised, as if all groups had the ages of the strangers. For gender this is at equal
+# shares; for race at the share nearest to that, 20 % White and 27 % of each other group. The printed lines say how much of
+# that population lies in the age bands that all groups have:
 
 # %%
 level = f"{min((float(share) for share in SHARES), key=lambda s: abs(s - 1 / len(tables.record_groups(race)))):g}"
@@ -349,6 +355,9 @@ for name, record in {"ORL, glasses": orl, "UTKFace, gender": gender, "UTKFace, r
         print(f"  gap of {figure}, points for ten points more: {change}")
 
 # %% [markdown]
+# The confidence itself shows no clear slope in any record. Of the nine lines one says "falls", and that by a twentieth of a
+# point for ten points more of the share. Among nine tests one such line can well be chance (notebook 11).
+#
 # ## One threshold for all: verification
 #
 # A verification system compares two photographs and has *one* threshold. At this threshold each group has its false non-match
@@ -419,7 +428,8 @@ a_hundredth.round(4)
 # %% [markdown]
 # In both rows one group has four times the false match rate of the other. The fairness discrepancy rate (FDR, de Freitas
 # Pereira and Marcel) takes differences, and small rates have small differences: it calls both rows nearly perfect. Ratios
-# (NIST, Grother's inequity rate) and Gini's coefficient (GARBE, Howard et al.) show the factor of four.
+# (NIST, Grother's inequity rate) and Gini's coefficient (GARBE, Howard et al.) do not change when both false match rates are
+# divided by a hundred: they see that one is still four times the other. (The worst over the geometric mean is then √4 = 2.)
 #
 # Next, these measures for our twenty people, with intervals by a bootstrap over people, who are drawn within their group. The
 # threshold is set anew in every draw, since it was set on these people too.
@@ -458,8 +468,8 @@ pd.DataFrame({name: [f.value, f.low, f.high] for name, f in disparity.items()}, 
 
 # %% [markdown]
 # There are thousands of pairs, and yet the interval is so wide that either group may be the worse one: the pairs belong to
-# twenty people, and it is people who are sampled. An analysis that takes the pairs as independent would call this difference
-# significant, whichever its sign (exercise 8.5).
+# twenty people, and it is people who are sampled. An analysis that takes the pairs as independent gives an interval that is
+# far too narrow. Exercise 8.5 shows that it can call a difference significant even where the attribute means nothing.
 #
 # ## How many people it takes
 #
@@ -632,7 +642,8 @@ pd.DataFrame(
 # - The smaller group comes out ahead because it has fewer look-alikes. State how many rivals there are before you compare
 #   groups.
 # - In verification at one threshold, imbalance does what it is suspected of: on LFW the group that is small in training has
-#   more false matches, in every seed. The protocol decides what can be seen.
+#   more false matches, and this is beyond doubt over five seeds: the intervals of both slopes exclude 0. The protocol decides
+#   what can be seen.
 # - A large softmax does not identify anybody. A threshold that was calibrated on strangers holds for other strangers.
 # - The units to count are people and trainings. Photographs and pairs are many, and intervals over them are too narrow.
 #
@@ -729,8 +740,9 @@ def gap_p_values(missed: np.ndarray, person: np.ndarray, attributes: np.ndarray,
 gap_p_values = labs.check_answer(people_exercises.GAP_P_VALUES, gap_p_values)
 
 # %% [markdown]
-# Your test on the verification above: glasses, facial hair, and a third attribute that means nothing, the parity of a person's
-# number. Beside it stands the test of two proportions, which takes each pair as independent of all others:
+# Your test on the verification above: glasses, facial hair, and a third attribute that means nothing, the parity of a
+# person's number. Beside it stands the test of two proportions, which takes each pair as independent of all others. (Its
+# p-values are shown without Holm's adjustment, which would multiply them by three at most.)
 
 # %% tags=["nbval-ignore-output"]
 traits = people_b.attributes[["glasses", "facial_hair"]].astype(float).groupby(people_b.identity).mean() > 0.5

@@ -587,13 +587,19 @@ for group, rows in balanced.items():
 # below SimCLR in the mean, on `orl-wild` mostly not. What the draws should give in return is the variance. It is examined
 # below.
 #
-# The first table shows the paper's own figures, on CelebA (200 000 photographs, 40 attributes) with two networks and 1 and 10 %
-# of the labels. Below it stands the same table as we measured it on UTKFace and on strangers of `orl-wild`: both networks at a
-# quarter of their width, 32 pixels, short trainings, and one linear probe an attribute on photographs that no training saw.
-# The measure is the balanced accuracy in the mean over the attributes, for which every constant answer gets 50 per cent. Data,
-# measure and budget differ from the paper's: compare the rows of one table with each other, and what beta adds within each.
-# (Of `orl-wild` 1 % of the labels are eight photographs.) If you have CelebA below `FACELAB_DATA`, `facelab experiment run
-# 09_attributes_celeba` and `09_noise_celeba` measure its 40 attributes.
+# The first table shows the paper's own figures, on CelebA (200 000 photographs, 40 attributes) with two networks and 1 and
+# 10 % of the labels. Below it stands the same table as we measured it on UTKFace and on strangers of `orl-wild`: both
+# networks at a quarter of their width, 32 pixels, short trainings, and one linear probe an attribute on photographs that no
+# training saw. The measure is the balanced accuracy in the mean over the attributes, for which every constant answer gets 50
+# per cent. Data, measure and budget differ from the paper's: compare the rows of one table with each other, and what beta
+# adds within each. (Of `orl-wild` 1 % of the labels are eight photographs.) The seven attributes of `orl-wild` are glasses,
+# facial hair and smile, and four conditions of the rendering: sunglasses, a scarf, a hand, a strong turn. So the two views
+# are crops of *one* rendering here: two renderings would teach the network to forget the sunglasses. If you have CelebA below
+# `FACELAB_DATA`, `facelab experiment run 09_attributes_celeba` and `09_noise_celeba` measure its 40 attributes.
+#
+# The differences below the tables have intervals over the seeds, each as if it were the only one. For the verdicts the eight
+# differences of one pair of methods are tested together (Holm's procedure, notebook 11), so that an interval without 0 can
+# still be "not certain".
 
 # %%
 founding = pd.read_csv(project_data("founding.csv")).query("data == 'CelebA'")
@@ -777,8 +783,8 @@ print(f"{'nobody refused':22} {wrong.mean():.1%} wrong")
 #
 # Here is the same question with more people, colour photographs and several seeds. In UTKFace, a share of the training
 # photographs is exchanged for pictures of CIFAR-100 that show no people. The measure is the balanced accuracy of a linear
-# probe on photographs of faces that no training saw, as the mean over gender, race and age band. The labels are the data
-# set's own coarse guesses, as in notebook 05.
+# probe on photographs of faces that no training saw, as the mean over gender, race and age band. The labels are estimates, as
+# in notebook 05.
 
 # %%
 utkface = records.read_record(project_data("results", "09_noise.json"))
@@ -807,9 +813,11 @@ pd.DataFrame(table)
 
 # %% [markdown]
 # With the larger share of labels SimCLR is clearly above the untrained network that it started from, and it is the highest of
-# the trained methods at every share of noise. VCL lies between the two, and VCL with beta is not clearly above the untrained
-# network everywhere. None is above a linear probe of the pixels there: the photographs are aligned, so a pixel is a place in
-# the face, and enough labels find the right places (notebook 05). With very few labels SimCLR is above the pixels.
+# the trained methods at every share of noise. *VCL, the paper's* has the settings of the paper ($\beta$ .005, $s$ .5, $\tau$
+# .07, weight 1 of the prior, a head of three layers); the other rows share one temperature. VCL lies between SimCLR and the
+# untrained network, and "VCL, beta .1" is not clearly above the latter everywhere. None is above a linear probe of the pixels
+# there: the photographs are aligned, so a pixel is a place in the face, and enough labels find the right places (notebook
+# 05). With very few labels SimCLR is above the pixels.
 #
 # How many points does each method lose from no such picture to the highest share of them? And what is this loss less that of
 # SimCLR, within each seed? A method is more robust than SimCLR where the difference is below 0. All methods and both shares

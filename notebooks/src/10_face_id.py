@@ -316,7 +316,8 @@ labs.explore_threshold(
 )
 
 # %% [markdown]
-# On LFW, where people have a label of gender, by the same notebook (`facelab run 10 -p dataset=lfw`):
+# On LFW, where people have a label of gender, by the same notebook (`facelab run 10 -p dataset=lfw`; the command
+# `facelab experiment run 10_lfw` made the record):
 
 # %%
 lfw = records.read_record(project_data("results", "10_lfw.json")) if dataset == "orl" else run.record
@@ -712,8 +713,9 @@ plt.show()
 # ## A table of attacks
 #
 # An attacker who has ONE photograph of Ann needs no turned head: a computer warps the picture to the side that is asked for.
-# For most people that answers the challenge with the right face (column *reached the liveness*, below). What remains to be
-# checked is how the face moves:
+# It can push the skin sideways (*2-D warp*) or give the face a depth and turn it (*3-D warp*). Most 3-D warps answer the
+# challenge with the right face, and fewer than half of the 2-D warps do (column *reached the liveness*, below). What remains
+# to be checked is how the face moves:
 
 # %%
 stolen, landmarks = printed, largest_face(detector.detect(printed)).landmarks
@@ -736,10 +738,12 @@ plots.show_faces(
 
 # %% [markdown]
 # All but the last show the same skin in other places. Hundreds of points are followed from the straight face to the turned
-# one (optical flow), and nine measures are computed from their paths. Some measure what remains after the best fit of a plane
-# (nothing for a flat print), of a bent sheet, and of a generic head with a nose. Others measure how well the skin correlates
-# once both pictures are aligned, how rough the paths are, and how the light changed. Together they make one linear score that
-# was fitted on the people of ORL. A score of 0 or more is accepted as a live head:
+# one (optical flow), and nine measures are computed from their paths. Three measure what remains after the best fit of a
+# plane (`plane`; nothing for a flat print), of a bent sheet (`sheet`), and of a generic head, which is a dome with a nose
+# (`head`). Two measure how far this nose and this dome went ahead of the rest (`nose`, `dome`). The others measure how well
+# the skin correlates once both pictures are aligned (`match`), how rough the paths are (`grain`), how far the skin was drawn
+# out or pressed together (`stretch`), and how the light changed (`light`). Together they make one linear score that was
+# fitted on the people of ORL. A score of 0 or more is accepted as a live head:
 
 # %%
 attacked = records.read_record(project_data("results", "10_attacks.json"))
@@ -901,11 +905,11 @@ run.record_metric("climbed by", climbed[-1] - climbed[0], n=len(climbed))
 run.check_references("climbed by")
 
 # %% [markdown]
-# The score rises, query by query. That is why the service tells no score, and gives one decision for each challenge. It is
-# also why there is a delay. An internet address from which a name was refused several times has to wait, after each further
-# refusal twice as long; addresses that usually belong to one subscriber count as one, and are called a *network* from here
-# on. A challenge that is abandoned after its side was told counts as refused. With the limits set again, somebody tries six
-# times:
+# The best score so far never falls. Where it crosses the dashed line, the attacker has a picture that passes for Ann. That is
+# why the service tells no score, and gives one decision for each challenge. It is also why there is a delay. An internet
+# address from which a name was refused several times has to wait, after each further refusal twice as long; addresses that
+# usually belong to one subscriber count as one, and are called a *network* from here on. A challenge that is abandoned after
+# its side was told counts as refused. With the limits set again, somebody tries six times:
 
 # %%
 stubborn = demo.FaceIdClient(url)
@@ -917,7 +921,8 @@ for attempt in range(6):
 # The delay applies to this network of addresses, not to Ann: if her name were locked, anybody could lock her out. All
 # networks from which Ann never logged in share a further, shorter delay, which bounds what they can do together. Networks
 # from which she has logged in are free of it. The table shows how many attempts on one name remain possible in a day, and how
-# many false matches they would make with the faces of strangers, at the rate that was set:
+# many false matches they would make with the faces of strangers, at the rate that was set, if one photograph decided. (A
+# log-in compares two, and both must match. So there are fewer.)
 
 
 # %%

@@ -211,7 +211,8 @@ plt.show()
 # Which methods are ahead of whitened PCA, which learns a covariance and no network? Each method is compared within each seed,
 # where the photographs are the same. These are nearly forty comparisons: tested at the 5 % level one by one, two would be
 # "found" among methods that are equal. So all comparisons of a table are tested together by Holm's procedure (exercise 11.3).
-# The whole table is right with a chance of 95 %, as far as the choice of seeds goes. An empty cell means: not certain.
+# With a chance of at least 95 % no filled cell is wrong, as far as the choice of seeds goes. An empty cell means: not
+# certain.
 
 # %%
 named = [name for name, contender in comparison.CONTENDERS.items() if contender.learns_names]
@@ -353,12 +354,13 @@ if not own:
 #   EER depends on the middle of all scores; an open-set error depends on the few highest scores of the wrong people. A
 #   network that was taught twenty people gives a stranger nearly the same place as the one of the twenty that the stranger
 #   resembles. So measure what your application asks.
-# - **Names are worth more than the loss that uses them.** On known people, methods with and without names differ by tens of
-#   points, and softmax and its variants with margins and centers by a few. In verification the first difference is about
-#   seven to thirteen points, the second one point at most. In the open set it is not so: there CosFace differs from softmax
-#   by more than SimCLR does. Against softmax these differences are certain: CNN + MLP (measured by its features, not by its
-#   head) is behind on known people and ahead on the open set, ArcFace is ahead on the open set, and SupCon is behind on
-#   known people and in verification.
+# - **Names are worth more than the loss that uses them.** On known people, softmax and the methods without names differ by
+#   tens of points, and softmax and its variants with margins and centers by a few. In verification softmax is about seven to
+#   thirteen points ahead of the methods without names, and its variants differ from it by one point at most. (SupCon lies
+#   between the two groups.) In the open set it is not so: there CosFace differs from softmax by more than SimCLR does.
+#   Against softmax these differences are certain: CNN + MLP (measured by its features, not by its head) is behind on known
+#   people and ahead on the open set, ArcFace is ahead on the open set, and SupCon is behind on known people and in
+#   verification.
 # - **Without names, a covariance is hard to beat on so few photographs.** Two renderings of one moment teach a network what
 #   does not matter, but not what distinguishes people. SimCLR, VICReg and MoCo were made for the batches, the epochs and the
 #   millions of photographs of their papers. Nothing here says what they achieve with them.
