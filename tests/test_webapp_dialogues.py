@@ -238,10 +238,18 @@ def test_the_cookie_is_for_this_site_and_no_script(tmp_path):
             nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
             for data in own_frames(1):
                 answer = client.post(f"/api/log-in/{nonce}/frames", content=data, headers=PNG)
-            name, *flags = answer.headers["set-cookie"].split("; ")
-            assert len(name.removeprefix("faceid=")) == 43
+            cookie, *flags = answer.headers["set-cookie"].split("; ")
+            name, token = cookie.split("=")
+            assert len(token) == 43
             assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=1800"} <= set(flags)
             assert ("Secure" in flags) == secure
+            assert not any(flag.startswith("Domain") for flag in flags)
+            assert name == ("__Host-faceid" if secure else "faceid")
+            client.cookies.clear()  # of a browser that talks to it by http alone, so that it would not send the secure one
+            for sent, status in ((name, 200), ("faceid", 401 if secure else 200)):
+                assert client.get("/api/me", headers={"Cookie": f"{sent}={token}"}).status_code == status
+            left = client.post("/api/log-out", headers={"Cookie": f"{name}={token}"}).headers["set-cookie"]
+            assert left.startswith(f'{name}=""') and ("Secure" in left.split("; ")) == secure
 
 
 def test_a_session_ends_with_its_time_and_with_the_account(client, clock):
