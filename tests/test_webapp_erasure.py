@@ -73,13 +73,13 @@ def test_a_purge_erases_what_a_full_disk_did_not_let(tmp_path, clock, caplog, ac
         account = add(VAULT, store, "Ann")
         connection, store._connection = store._connection, FullDisk(store._connection)
         action(store, account)
-        assert store.purge(90, 365) == 0  # the disk is still full
+        assert store.purge(90, 365) == []  # the disk is still full
         assert (
             "(database or disk is full): traces of what was deleted may be in it" in caplog.text
             and store.read_value(ERASE_DUE)
         )
         store._connection = connection
-        assert store.purge(90, 365) == 0 and store.read_value(ERASE_DUE) is None
+        assert store.purge(90, 365) == [] and store.read_value(ERASE_DUE) is None
 
 
 def test_the_command_says_where_traces_are_left(tmp_path, facelab, monkeypatch):

@@ -142,6 +142,18 @@ def test_deletion_forgets_where_somebody_logged_in(client, clock):
     assert begin(client, "Ann").status_code == 429
 
 
+def test_a_purge_forgets_where_somebody_logged_in(client, clock):
+    sign_up(client, "Ann", 1)
+    log_in(client, "Ann", *own_frames(1))
+    deleted = []
+    for _ in range(91):
+        clock.now += 86_400
+        deleted.append(client.app.state.service.purge())
+    assert sum(deleted) == 1
+    guess(client, "Ann", 9, clock)
+    assert begin(client, "Ann").status_code == 429
+
+
 def test_the_wait_that_is_told_is_the_wait(client, clock):
     sign_up(client, "Ada", 1)
     for _ in range(5):

@@ -128,7 +128,9 @@ class FaceIdService:
         Where the clock cannot be right or the database cannot be used just now, the log says so, and nobody is deleted.
         """
         try:
-            return self.store.purge(self.settings.idle_days, self.settings.audit_days)
+            gone = self.store.purge(self.settings.idle_days, self.settings.audit_days)
+            self._forget(gone)
+            return len(gone)
         except FacelabError as error:
             _LOG.error("%s", error)
         except sqlite3.Error as error:
@@ -309,11 +311,16 @@ class FaceIdService:
     def delete_account(self, account: Account) -> None:
         """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way."""
         self.store.delete_account(account.id)
-        self._refusals.forget_networks(account.name_key)
-        self._log_ins.drop_where(lambda log_in: log_in.name_key == account.name_key)
-        self._sessions.drop_where(lambda owner: owner == account.id)
+        self._forget([account])
 
     # ---- parts
+
+    def _forget(self, deleted: list[Account]) -> None:
+        """Forget what memory holds of accounts that were deleted."""
+        ids, names = {account.id for account in deleted}, {account.name_key for account in deleted}
+        self._refusals.forget_networks(names)
+        self._log_ins.drop_where(lambda log_in: log_in.name_key in names)
+        self._sessions.drop_where(lambda owner: owner in ids)
 
     def _analyse(self, data: bytes, address: str) -> FrameAnalysis:
         self._frames.record_attempt(network_key(address))
