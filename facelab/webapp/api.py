@@ -25,6 +25,7 @@ from facelab.webapp.frame_bounds import is_laborious
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
     AccountResponse,
+    DeletionResponse,
     FrameResponse,
     IdentificationResponse,
     LogInRequest,
@@ -261,11 +262,12 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.account_events(account.id)],
         )
 
-    @app.delete("/api/me", status_code=204, responses=errors(401, 413, 422, 429), dependencies=CHANGES)
-    def delete_me(account: SignedInAccount, response: Response) -> None:
+    @app.delete("/api/me", responses=errors(401, 413, 422, 429), dependencies=CHANGES)
+    def delete_me(account: SignedInAccount, response: Response) -> DeletionResponse:
         """Delete the account for good."""
-        service.delete_account(account)
+        has_traces = service.delete_account(account)
         delete_session(response, service.settings)
+        return DeletionResponse(has_traces=has_traces)
 
 
 def _add_page(app: FastAPI) -> None:

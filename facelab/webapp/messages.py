@@ -139,6 +139,12 @@ class IdentificationResponse(BaseModel):
     lab: dict[str, float] | None = None
 
 
+class DeletionResponse(BaseModel):
+    """The account is deleted."""
+
+    has_traces: bool = Field(description="Traces may be in the file until it can be written anew, as on a full disk.")
+
+
 class AuditEventSchema(BaseModel):
     """A row of the audit."""
 

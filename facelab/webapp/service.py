@@ -308,10 +308,15 @@ class FaceIdService:
         if account is not None and self._sessions.drop(session):
             self.store.record_event("log_out", "ok", account.id)
 
-    def delete_account(self, account: Account) -> None:
-        """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way."""
+    def delete_account(self, account: Account) -> bool:
+        """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way.
+
+        Returns:
+            Whether traces of it may still be in the file, as where the disk is full.
+        """
         self.store.delete_account(account.id)
         self._forget([account])
+        return self.store.has_traces
 
     # ---- parts
 

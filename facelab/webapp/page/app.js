@@ -8,6 +8,10 @@ import { camera, isRunning, runDialogue, stopRunning } from "/page/running.js";
 import { giveProof } from "/page/second_factor.js";
 import { find, showGuide, showLabTable, showMessage, showSteps, showView } from "/page/view.js";
 
+const REMOVED = "Your account is removed from every file.";
+const TRACES_LEFT = "Your account is deleted, but the file that held it could not be written anew: traces may stay in it until "
+  + "that is tried again, within a day. Tell the person who runs this page.";
+
 /** Shows an answer: what to do, what was wrong with the frame, and in lab mode its numbers. */
 function showAnswer(answer) {
   const hint = answer.hint && camera.isBlack() ? BLACK_PICTURE : answer.hint?.message;
@@ -88,8 +92,8 @@ find("log-out").addEventListener("click", withErrorsShown(async () => {
   await start("You are logged out.");
 }));
 find("delete").addEventListener("click", withErrorsShown(async () => {
-  await api.deleteMe();
-  await start("Your account is removed from every file. The log keeps that somebody was deleted, not who.");
+  const { has_traces: hasTraces } = await api.deleteMe();
+  await start(`${hasTraces ? TRACES_LEFT : REMOVED} The log keeps that somebody was deleted, not who.`);
 }));
 
 // a page that nobody sees must not film
