@@ -7,6 +7,7 @@ from faceid import (
     LEFT,
     PNG,
     RIGHT,
+    consent_version,
     frame,
     log_in,
     new_service,
@@ -175,7 +176,7 @@ def test_one_address_fills_no_places_of_others(tmp_path):
     few = Limits(open_dialogues=4, dialogues_per_address=3)
     with open_client(new_service(tmp_path, limits=few)) as client:
         attacker = others_before(client, "198.51.100.7")
-        for path, asked in (("/api/log-in", {}), ("/api/sign-up", {"consent": True})):
+        for path, asked in (("/api/log-in", {}), ("/api/sign-up", {"consent": consent_version(client)})):
             for number in range(12):
                 assert attacker.post(path, json={"name": f"n{number}"} | asked).status_code == 201
             for number in range(3):  # of whom nobody is told that too many people are there

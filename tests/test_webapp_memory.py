@@ -8,7 +8,18 @@ import types
 
 import numpy as np
 import pytest
-from faceid import SHOTS, FakeClock, frame, log_in, new_service, open_client, own_frames, sface, sign_up
+from faceid import (
+    SHOTS,
+    FakeClock,
+    consent_version,
+    frame,
+    log_in,
+    new_service,
+    open_client,
+    own_frames,
+    sface,
+    sign_up,
+)
 
 from facelab.webapp import template
 from facelab.webapp.frame_analysis import FrameAnalyser
@@ -63,7 +74,7 @@ def test_after_a_deletion_nothing_holds_the_template(service):
 
 def test_dialogues_that_expired_are_forgotten_though_nobody_comes(service):
     with open_client(service) as client:
-        token = client.post("/api/sign-up", json={"name": "Ann", "consent": True}).json()["sign_up"]
+        token = client.post("/api/sign-up", json={"name": "Ann", "consent": consent_version(client)}).json()["sign_up"]
         for shot in SHOTS[1][0][:2]:
             client.post(f"/api/sign-up/{token}/shots", content=frame(1, shot), headers={"Content-Type": "image/png"})
         ann = service._analyser.analyse(frame(1, SHOTS[1][0][0])).embedding

@@ -21,6 +21,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from facelab.webapp.account_store import Account
+from facelab.webapp.consent import kept_text
 from facelab.webapp.frame_bounds import is_laborious
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
@@ -260,6 +261,7 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             remembered_visits=len(service.store.seen_frames(account.id)),
             embedder=service.calibration.embedder,
             audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.account_events(account.id)],
+            consent_text=kept_text(service.store, account.consent_version),
         )
 
     @app.delete("/api/me", responses=errors(401, 413, 422, 429), dependencies=CHANGES)

@@ -22,7 +22,9 @@ class SignUpRequest(_ProofRequest):
     """Who wants an account, and what they agree to."""
 
     name: StrictStr = Field(min_length=1, max_length=200)
-    consent: StrictBool
+    consent: StrictStr | None = Field(
+        max_length=200, description="Version of the text that was read; null: no consent."
+    )
     findable: StrictBool = False
 
 
@@ -166,3 +168,4 @@ class AccountResponse(BaseModel):
     remembered_visits: int = Field(description="Visits of which check values are kept, to know a recording again.")
     embedder: str
     audit: list[AuditEventSchema]
+    consent_text: str | None = Field(description="What was agreed to; null where only its version was kept.")

@@ -145,17 +145,25 @@ class FaceIdService:
     # ---- sign up
 
     def begin_sign_up(
-        self, name: str, consent_given: bool, findable: bool, address: str, proof: Proof = NO_PROOF
+        self, name: str, consent_version: str | None, findable: bool, address: str, proof: Proof = NO_PROOF
     ) -> str:
-        """Begin a sign-up with its second factor; its token."""
+        """Begin a sign-up with its second factor, of somebody who agreed to this version of the text; its token.
+
+        A page that was open before a restart shows the text of its time: who agreed to that has not agreed to the present one.
+
+        Raises:
+            Problem: ``other_consent``, ``no_consent``, or another reason why it cannot begin.
+        """
         network = network_key(address)
         self._sign_up_starts.record_attempt(network)
         shown, key = account_names.display_name(name), account_names.comparison_key(name)
-        if not consent_given:
+        if consent_version is None:
             raise Problem("no_consent")
+        if consent_version != self.consent_text.version:
+            raise Problem("other_consent")
         if self.store.has_name(key):
             raise Problem("name_taken")
-        sign_up = SignUp(shown, key, findable, self.calibration.threshold, self.liveness)
+        sign_up = SignUp(shown, key, consent_version, findable, self.calibration.threshold, self.liveness)
         sign_up.factor_record = self._factors.method.enrol(shown, proof)
         return self._sign_ups.put(sign_up, network)
 
@@ -180,11 +188,12 @@ class FaceIdService:
             if not self._sign_ups.drop(token):  # another request finished it a moment ago
                 raise Problem("expired")
             account = self.store.new_account_id()
-            agreed = self.consent_text.version
+            agreed = sign_up.consent_version
             whose = (account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint)
             sealed = self._seal(sign_up.template(), (*whose, self._factors.kind))
             factor_sealed = self._factors.seal(account, sign_up.factor_record)
             seen_sealed = self._replays.seal(account, sign_up.frames)
+            consent.keep_text(self.store, self.consent_text)
             self.store.add_account(*whose, sealed, self._factors.kind, factor_sealed, seen_sealed)
             return sign_up.name
 

@@ -21,7 +21,8 @@ function showAnswer(answer) {
 
 async function signUp(form) {
   const proof = await giveProof(state.second_factor, form, true);
-  const fields = { name: form.name.value, consent: form.consent.checked, findable: form.findable.checked, ...proof };
+  const consent = form.consent.checked ? state.consent.version : null; // of the text that was shown, which may be older
+  const fields = { name: form.name.value, consent, findable: form.findable.checked, ...proof };
   const shots = state.shots.map(shot => shot.say);
   const name = await runDialogue("Five shots", "sign-up", signal => dialogues.signUp(camera, signal, fields, answer => {
     showAnswer(answer);
