@@ -10,7 +10,7 @@ from facelab.webapp.frames import decode_frame
 
 
 def obedient_decode(data: bytes) -> np.ndarray:
-    """A photograph as it is, unless it says HANG, SPIN, CRASH, LEAVE, STARVE, LARGE, FLAT, RAISE or LOADED."""
+    """A photograph as it is, unless it says HANG, SPIN, CRASH, LEAVE, STARVE, LARGE, FLAT, RAISE, LOADED or DUMPED."""
     if b"HANG" in data:
         time.sleep(3600)
     if b"SPIN" in data:  # in C, with the interpreter's lock held
@@ -31,6 +31,15 @@ def obedient_decode(data: bytes) -> np.ndarray:
         import sys
 
         return np.full((80, 80, 3), "torch" in sys.modules, np.uint8)
+    if (
+        b"DUMPED" in data
+    ):  # whether a crash would leave a picture of the memory; a file of it, or one for a program (Linux)
+        import resource
+
+        left = any(resource.getrlimit(resource.RLIMIT_CORE)) or ctypes.CDLL(None).prctl(
+            3, 0, 0, 0, 0
+        )  # PR_GET_DUMPABLE
+        return np.full((80, 80, 3), bool(left), np.uint8)
     return decode_frame(data)
 
 

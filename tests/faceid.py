@@ -141,9 +141,14 @@ def open_client(service: FaceIdService) -> Iterator[TestClient]:
     service.close()
 
 
+def consent_version(client: httpx.Client) -> str:
+    """Of the text that the page shows."""
+    return client.get("/api/state").json()["consent"]["version"]
+
+
 def sign_up(client: httpx.Client, name: str, person: int, findable: bool = False, **proof) -> httpx.Response:
     """The whole dialogue, with the second factor that the service asks for; the answer to its last request."""
-    fields = {"name": name, "consent": True, "findable": findable}
+    fields = {"name": name, "consent": consent_version(client), "findable": findable}
     token = client.post("/api/sign-up", json=fields | proof).json()["sign_up"]
     for taken, shot in enumerate(SHOTS[person][0], start=1):
         answer = client.post(f"/api/sign-up/{token}/shots", content=frame(person, shot), headers=PNG).json()

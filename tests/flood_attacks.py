@@ -118,13 +118,23 @@ def send_photographs(attack: Attack) -> None:
 
     def shot(connection: http.client.HTTPConnection) -> None:
         if not hasattr(tokens, "one"):
-            tokens.one = post(connection, "/api/sign-up", {"name": f"n{next(_NUMBERS)}", "consent": True})["sign_up"]
+            asked = {"name": f"n{next(_NUMBERS)}", "consent": consent_version(connection)}
+            tokens.one = post(connection, "/api/sign-up", asked)["sign_up"]
         post(connection, f"/api/sign-up/{tokens.one}/shots", attack.photograph)
 
     attack.ask(16, 3, shot)
 
 
 _NUMBERS = itertools.count()
+_READ = threading.local()  # what a thread of an attack, which asks one service, knows of it
+
+
+def consent_version(connection: http.client.HTTPConnection) -> str:
+    """Of the text that the page shows, asked for once."""
+    if not hasattr(_READ, "version"):
+        connection.request("GET", "/api/state", headers={"Host": "localhost"})
+        _READ.version = json.loads(connection.getresponse().read())["consent"]["version"]
+    return _READ.version
 
 
 def post(connection: http.client.HTTPConnection, path: str, body: dict | bytes) -> dict:
@@ -138,7 +148,7 @@ def start_dialogues(attack: Attack) -> None:
     def start(connection: http.client.HTTPConnection) -> None:
         name = f"n{next(_NUMBERS)}"
         post(connection, "/api/log-in", {"name": name})
-        post(connection, "/api/sign-up", {"name": name, "consent": True})
+        post(connection, "/api/sign-up", {"name": name, "consent": consent_version(connection)})
 
     attack.ask(20, 2, start)
 

@@ -113,7 +113,7 @@ def test_a_purge_leaves_nothing_either(tmp_path):
     pass_days(store, now, 60)
     other, _ = add(store, vault, "Other", template(1))
     pass_days(store, now, 31)
-    assert store.purge(90, 365) == 1
+    assert len(store.purge(90, 365)) == 1
     assert store.find_account(other) is not None and not store.has_name(NAME.casefold())
     assert found_in(tmp_path, {"name": NAME.encode(), "sealed": sealed}) == set()
     pass_days(store, now, 400)

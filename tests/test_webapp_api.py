@@ -6,7 +6,7 @@ from contextlib import closing
 import hypothesis
 import pytest
 import schemathesis
-from faceid import BLANK, PNG, log_in, new_service, open_client, own_frames, sign_up
+from faceid import BLANK, PNG, consent_version, log_in, new_service, open_client, own_frames, sign_up
 from hypothesis import HealthCheck
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -74,7 +74,9 @@ def test_whatever_is_sent_is_answered_as_described(description, service, method,
     )
     def ask(case, alive):
         if alive and "{token}" in path:
-            case.path_parameters["token"] = service.begin_sign_up("Under way", True, True, "here")
+            case.path_parameters["token"] = service.begin_sign_up(
+                "Under way", service.consent_text.version, True, "here"
+            )
         if alive and "{nonce}" in path:
             case.path_parameters["nonce"] = service.begin_log_in("Under way", "here")
         statuses.add(case.call_and_validate(checks=_CHECKS).status_code)
@@ -127,7 +129,7 @@ def test_the_limits_of_an_address_hold_for_every_kind(tmp_path):
     with open_client(new_service(tmp_path, limits=Limits(log_ins=few, sign_ups=few, identifications=few))) as client:
         asks = {
             "/api/log-in": {"json": {"name": "a"}},
-            "/api/sign-up": {"json": {"name": "a", "consent": True}},
+            "/api/sign-up": {"json": {"name": "a", "consent": consent_version(client)}},
             "/api/who-am-i": {"content": BLANK, "headers": PNG},
         }
         for path, body in asks.items():
@@ -160,7 +162,7 @@ def test_my_data_is_all_that_is_stored(tmp_path):
         assert columns == told | {"factor", "factor_sealed"}
         assert set(me) == {
             "name", "created", "last_login", "consent", "findable", "second_factor", "templates", "remembered_visits",
-            "embedder", "audit",
+            "embedder", "audit", "consent_text",
         }  # fmt: skip
         assert me["remembered_visits"] == 2, "the sign-up and the log-in"
         ada = service.store.list_accounts()[0].id
@@ -174,6 +176,7 @@ def test_my_data_is_all_that_is_stored(tmp_path):
         assert told.count(("log_in", "ok")) == 201
         assert any(f"only the newest {KEPT_EVENTS_BY_OTHERS} are kept" in paragraph for paragraph in agreed["text"])
         assert me["consent"] == {"version": agreed["version"], "time": me["created"]} and me["findable"] is True
+        assert me["consent_text"] == "\n\n".join(agreed["text"])
 
 
 def test_a_full_disk_is_told_as_such(tmp_path):

@@ -71,7 +71,7 @@ def test_what_counts_is_who_comes_and_goes(tmp_path):
         for _ in range(5):
             clock.now += 20 * 86_400
             store.purge(10_000, 365)
-        assert store.purge(90, 365) == 1 and store.find_account(bob) is None
+        assert len(store.purge(90, 365)) == 1 and store.find_account(bob) is None
         assert changes(settings) == 4
     for _ in range(3):
         assert names_in(settings) == []

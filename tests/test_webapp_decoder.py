@@ -85,6 +85,11 @@ def test_it_needs_no_networks(obedient):
     assert not obedient.decode(saying(b"LOADED")).any()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks prctl")
+def test_a_decoder_that_crashes_leaves_no_face_on_the_disk(obedient):
+    assert not obedient.decode(saying(b"DUMPED")).any()
+
+
 def test_one_that_does_not_start_is_no_fault_of_the_photograph(monkeypatch):
     monkeypatch.setattr(decoder, "serve_decoder", leave_at_once)
     with closing(ProcessDecoder(1)) as one:

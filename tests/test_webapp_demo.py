@@ -16,7 +16,7 @@ def test_people_sign_up_log_in_and_go_over_http(tmp_path):
         assert ann.log_in("Ann", *demo.orl_photographs(person, others))[-1]["state"] == "in"
         assert ann.get("/api/me")["name"] == "Ann"
         assert demo.FaceIdClient(url).log_in("Ann", *demo.orl_photographs(impostor, theirs))[-1]["state"] == "refused"
-        assert ann.delete_account() == {"status": 204}
+        assert ann.delete_account() == {"has_traces": False}
         assert ann.get("/api/me")["error"] == "not_signed_in"
 
 

@@ -9,6 +9,7 @@ from faceid import (
     REFUSED,
     RIGHT,
     SHOTS,
+    consent_version,
     frame,
     log_in,
     new_service,
@@ -96,7 +97,7 @@ def test_a_log_in_ends_after_its_frames_and_after_its_time(tmp_path, clock):
 
 
 def test_shots_are_judged_one_by_one(client):
-    token = client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"]
+    token = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).json()["sign_up"]
     expected = [
         (BLANK, "no_face", 0),
         (two_faces(1, 4), "several_faces", 0),
@@ -123,17 +124,33 @@ def test_shots_are_judged_one_by_one(client):
 
 def test_no_name_without_consent_and_no_name_twice(client):
     def ask(**fields):
-        answer = client.post("/api/sign-up", json={"name": "Ada", "consent": True} | fields)
+        answer = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)} | fields)
         return answer.status_code, answer.json().get("error")
 
-    assert ask(consent=False) == (422, "no_consent")
+    assert ask(consent=None) == (422, "no_consent")
+    assert ask(consent=True) == (422, "bad_request")  # as pages sent it that did not say to which text
     assert ask(name="a\u202eb") == (422, "bad_name") == ask(name="   ") == ask(name="x" * 65)
     sign_up(client, "Ada  Straße", 1)
     assert ask(name="ADA STRASSE") == (409, "name_taken") == ask(name="ａda straße")
 
 
+def test_nobody_agrees_to_a_text_that_they_did_not_see(tmp_path):
+    """The page stays open while the service is started again with another text."""
+    with open_client(new_service(tmp_path)) as client:
+        read_before = consent_version(client)
+    with open_client(new_service(tmp_path, audit_days=30)) as client:
+        told = client.post("/api/sign-up", json={"name": "Ada", "consent": read_before})
+        assert (told.status_code, told.json()["error"]) == (409, "other_consent")
+        sign_up(client, "Ada", 1)
+        [ada] = client.app.state.service.store.list_accounts()
+        assert ada.consent_version == consent_version(client) != read_before
+
+
 def test_of_two_with_one_name_the_second_to_finish_is_told(client):
-    tokens = [client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"] for _ in range(2)]
+    tokens = [
+        client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).json()["sign_up"]
+        for _ in range(2)
+    ]
     for token, person in zip(tokens, (1, 4), strict=True):
         for shot in SHOTS[person][0]:
             client.post(f"/api/sign-up/{token}/shots", content=frame(person, shot), headers=PNG)
@@ -143,7 +160,7 @@ def test_of_two_with_one_name_the_second_to_finish_is_told(client):
 
 
 def test_a_sign_up_that_is_left_is_forgotten(client):
-    token = client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"]
+    token = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).json()["sign_up"]
     assert client.delete(f"/api/sign-up/{token}").status_code == 204
     assert client.delete(f"/api/sign-up/{token}").status_code == 404
     assert client.post(f"/api/sign-up/{token}/shots", content=frame(1, 1), headers=PNG).status_code == 404
@@ -202,7 +219,7 @@ def test_an_accepted_log_in_does_not_count_as_refused(tmp_path, clock, monkeypat
 
 def test_figures_are_told_in_lab_mode_alone(tmp_path, client):
     def answers(of):
-        token = of.post("/api/sign-up", json={"name": "Eve", "consent": True}).json()["sign_up"]
+        token = of.post("/api/sign-up", json={"name": "Eve", "consent": consent_version(of)}).json()["sign_up"]
         yield of.post(f"/api/sign-up/{token}/shots", content=frame(23, 1), headers=PNG).text
         for data in own_frames(23):
             nonce = of.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
@@ -238,10 +255,18 @@ def test_the_cookie_is_for_this_site_and_no_script(tmp_path):
             nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
             for data in own_frames(1):
                 answer = client.post(f"/api/log-in/{nonce}/frames", content=data, headers=PNG)
-            name, *flags = answer.headers["set-cookie"].split("; ")
-            assert len(name.removeprefix("faceid=")) == 43
+            cookie, *flags = answer.headers["set-cookie"].split("; ")
+            name, token = cookie.split("=")
+            assert len(token) == 43
             assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=1800"} <= set(flags)
             assert ("Secure" in flags) == secure
+            assert not any(flag.startswith("Domain") for flag in flags)
+            assert name == ("__Host-faceid" if secure else "faceid")
+            client.cookies.clear()  # of a browser that talks to it by http alone, so that it would not send the secure one
+            for sent, status in ((name, 200), ("faceid", 401 if secure else 200)):
+                assert client.get("/api/me", headers={"Cookie": f"{sent}={token}"}).status_code == status
+            left = client.post("/api/log-out", headers={"Cookie": f"{name}={token}"}).headers["set-cookie"]
+            assert left.startswith(f'{name}=""') and ("Secure" in left.split("; ")) == secure
 
 
 def test_a_session_ends_with_its_time_and_with_the_account(client, clock):
@@ -250,7 +275,7 @@ def test_a_session_ends_with_its_time_and_with_the_account(client, clock):
     clock.now += 1799
     assert client.get("/api/me").status_code == 200
     cookie = client.cookies["faceid"]
-    assert client.delete("/api/me").status_code == 204
+    assert client.delete("/api/me").status_code == 200
     assert client.get("/api/me", cookies={"faceid": cookie}).status_code == 401
     assert log_in(client, "Ada", *own_frames(1, RIGHT)) == REFUSED
     sign_up(client, "Bob", 4)
@@ -273,7 +298,7 @@ def test_an_account_that_nobody_uses_is_purged(tmp_path, clock):
         log_in(client, "Ada", *own_frames(1))
         assert not any(purge_daily(89))
         assert list(purge_daily(2)) == [0, 1]
-        assert client.post("/api/sign-up", json={"name": "Ada", "consent": True}).status_code == 201
+        assert client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).status_code == 201
 
 
 def test_templates_of_another_embedder_never_meet_this_one(tmp_path):

@@ -8,6 +8,7 @@ from faceid import log_in, new_service, open_client, own_frames, sign_up
 from kept_accounts import add, begin, names_in
 
 from facelab.webapp.account_store import AccountStore
+from facelab.webapp.backups import write_backup
 from facelab.webapp.database import DATABASE_FILE, ERASE_DUE
 from facelab.webapp.seen_table import KEPT_VISITS
 from facelab.webapp.vault import Vault
@@ -73,13 +74,29 @@ def test_a_purge_erases_what_a_full_disk_did_not_let(tmp_path, clock, caplog, ac
         account = add(VAULT, store, "Ann")
         connection, store._connection = store._connection, FullDisk(store._connection)
         action(store, account)
-        assert store.purge(90, 365) == 0  # the disk is still full
+        assert store.purge(90, 365) == []  # the disk is still full
         assert (
             "(database or disk is full): traces of what was deleted may be in it" in caplog.text
             and store.read_value(ERASE_DUE)
         )
         store._connection = connection
-        assert store.purge(90, 365) == 0 and store.read_value(ERASE_DUE) is None
+        assert store.purge(90, 365) == [] and store.read_value(ERASE_DUE) is None
+
+
+def test_a_backup_holds_no_traces_that_are_still_to_be_erased(tmp_path):
+    folder, copy = tmp_path / "accounts", tmp_path / "copy"
+    with closing(AccountStore(folder, secure_delete=False)) as store:
+        account = add(VAULT, store, "Ann")
+        add(VAULT, store, "Ben")
+        taken = [value.sealed_bytes for value in store.sealed_values() if account in value.bound_to]
+        delete(store, account)
+        assert write_backup(folder, copy) == 1
+        assert store.has_traces, "the database itself is still to be written anew"
+    assert len(taken) == 3 and all(one in (folder / DATABASE_FILE).read_bytes() for one in taken)
+    assert not any(one in copy.read_bytes() for one in taken) and b"Ben" in copy.read_bytes()
+    with closing(sqlite3.connect(copy)) as raw:
+        assert raw.execute("SELECT count(*) FROM about WHERE key = ?", (ERASE_DUE,)).fetchone() == (0,)
+        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_the_command_says_where_traces_are_left(tmp_path, facelab, monkeypatch):
@@ -118,7 +135,8 @@ def test_a_full_disk_at_the_end_of_a_deletion_is_no_failure_of_it(tmp_path, capl
         session = client.cookies["faceid"]
         service.store._connection = FullDisk(service.store._connection)
         answer = client.delete("/api/me")
-        assert answer.status_code == 204 and 'faceid=""' in answer.headers["set-cookie"]
+        assert (answer.status_code, answer.json()) == (200, {"has_traces": True})
+        assert 'faceid=""' in answer.headers["set-cookie"]
         assert "cannot be written anew" in caplog.text and not service._sessions.drop(session)
         assert client.get("/api/state").json()["signed_in"] is None
     with closing(AccountStore(tmp_path / "accounts")) as store:

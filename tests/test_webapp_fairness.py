@@ -7,6 +7,7 @@ from faceid import (
     LEFT,
     PNG,
     RIGHT,
+    consent_version,
     frame,
     log_in,
     new_service,
@@ -137,7 +138,19 @@ def test_from_where_she_logged_in_before_ann_waits_for_no_stranger(client, clock
 def test_deletion_forgets_where_somebody_logged_in(client, clock):
     sign_up(client, "Ann", 1)
     log_in(client, "Ann", *own_frames(1))
-    assert client.delete("/api/me").status_code == 204
+    assert client.delete("/api/me").status_code == 200
+    guess(client, "Ann", 9, clock)
+    assert begin(client, "Ann").status_code == 429
+
+
+def test_a_purge_forgets_where_somebody_logged_in(client, clock):
+    sign_up(client, "Ann", 1)
+    log_in(client, "Ann", *own_frames(1))
+    deleted = []
+    for _ in range(91):
+        clock.now += 86_400
+        deleted.append(client.app.state.service.purge())
+    assert sum(deleted) == 1
     guess(client, "Ann", 9, clock)
     assert begin(client, "Ann").status_code == 429
 
@@ -163,7 +176,7 @@ def test_one_address_fills_no_places_of_others(tmp_path):
     few = Limits(open_dialogues=4, dialogues_per_address=3)
     with open_client(new_service(tmp_path, limits=few)) as client:
         attacker = others_before(client, "198.51.100.7")
-        for path, asked in (("/api/log-in", {}), ("/api/sign-up", {"consent": True})):
+        for path, asked in (("/api/log-in", {}), ("/api/sign-up", {"consent": consent_version(client)})):
             for number in range(12):
                 assert attacker.post(path, json={"name": f"n{number}"} | asked).status_code == 201
             for number in range(3):  # of whom nobody is told that too many people are there

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from faceid import BLANK, PNG, new_service, open_client, photograph, sface
+from faceid import BLANK, PNG, consent_version, new_service, open_client, photograph, sface
 from photos import encoded, pixels
 from PIL import Image
 
@@ -87,7 +87,7 @@ def test_random_damage_is_refused_or_read_but_nothing_else():
 
 def test_bad_uploads_are_told_in_their_own_status(tmp_path):
     with open_client(new_service(tmp_path)) as client:
-        token = client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"]
+        token = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).json()["sign_up"]
         nonce = client.post("/api/log-in", json={"name": "Ada"}).json()["challenge"]
         for path in (f"/api/sign-up/{token}/shots", f"/api/log-in/{nonce}/frames", "/api/who-am-i"):
             for data in SPOILED.values():

@@ -12,6 +12,7 @@ from faceid import (
     RIGHT,
     SHOTS,
     FixedSide,
+    consent_version,
     log_in,
     new_service,
     open_client,
@@ -84,7 +85,7 @@ def test_those_warps_would_be_let_in_by_a_service_without_liveness(tmp_path, sid
 def test_an_account_is_not_made_of_one_photograph(client, analyser):
     photograph, landmarks = stolen_photograph()
     rng = np.random.default_rng(0)
-    token = client.post("/api/sign-up", json={"name": "Ada", "consent": True}).json()["sign_up"]
+    token = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client)}).json()["sign_up"]
 
     def offer(picture):
         data = demo.encode_png(CAMERA.frame(picture, rng))

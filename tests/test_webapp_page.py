@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import anyio.from_thread
@@ -15,6 +16,7 @@ from faceid import new_service
 from faceid_app import running
 from visitor import LIMIT, Keyboard, sent_visitor
 
+from facelab.webapp.account_store import Account
 from facelab.webapp.problems import Problem
 from facelab.webapp.quality import HINTS, Hint
 from facelab.webapp.replay import LOOKED_LIKE_A_RECORDING
@@ -324,6 +326,30 @@ def test_each_step_is_read_out_once(visitor, service, monkeypatch):
     assert {one.get_attribute("id") for one in live} == {"message", "read-out"}
 
 
+def test_who_read_a_text_that_has_changed_is_told_so(visitor, service, monkeypatch):
+    visitor.fill_sign_up("Late")
+    monkeypatch.setattr(service, "consent_text", replace(service.consent_text, version="another"))  # as after an update
+    visitor.press("Take five shots")
+    visitor.wait(lambda: "The text that you agree to has changed. Load the page again" in visitor.text("#message"))
+    assert visitor.view == "sign-up" and not visitor.filming
+
+
+@pytest.mark.parametrize(
+    ("has_traces", "said"),
+    [(False, "is removed from every file"), (True, "traces may stay in it until that is tried again")],
+)
+def test_a_deletion_says_whether_traces_are_left(visitor, service, monkeypatch, has_traces, said):
+    ann = Account("1", "Ann", "ann", 1.8e9, None, "1", False, "none")
+    monkeypatch.setattr(service, "session_account", lambda _: ann)
+    monkeypatch.setattr(service, "delete_account", lambda _: has_traces)
+    visitor.browser.get(visitor.address)
+    visitor.wait(lambda: visitor.view == "account")
+    visitor.press("Delete me")
+    visitor.press("Yes, delete me")
+    visitor.wait(lambda: said in visitor.text("#message"))
+    assert ("every file" in visitor.text("#message")) != has_traces
+
+
 def test_what_is_stored_and_why_is_told_in_words(visitor):
     assert f"a visit for at most {KEPT_DAYS:g} days" in " ".join(visitor.text("footer").split())
     rows = visitor.browser.execute_async_script(
@@ -352,7 +378,7 @@ FULL_VIEW = """
       document.getElementById("who-answer").textContent = "You look like Ann.";
       account.fillAccountList(document.getElementById("data"), {
         name: "Ann", created: "2026-01-01T00:00:00Z", last_login: null, findable: true,
-        consent: {version: "1", time: "2026-01-01T00:00:00Z"},
+        consent: {version: "1", time: "2026-01-01T00:00:00Z"}, consent_text: "First.\\n\\nSecond.",
         audit: Array(40).fill({time: "2026-01-01T00:00:00Z", event: "log_in", outcome: "ok"}),
       });
       document.getElementById("running-title").textContent = "Log in";

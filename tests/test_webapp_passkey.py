@@ -3,7 +3,7 @@
 import hypothesis
 import pytest
 import schemathesis
-from faceid import HEADERS, log_in, new_service, open_client, own_frames, sign_up
+from faceid import HEADERS, consent_version, log_in, new_service, open_client, own_frames, sign_up
 from factors import HERE, Kept, code, sealed_factor
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
@@ -144,7 +144,7 @@ def test_an_answer_is_taken_once(by_passkey):
     first, again = (by_passkey.post("/api/log-in", json={"name": "Ada", "passkey": answer}) for _ in range(2))
     assert first.status_code == 201 and code(again) == (404, "expired")
     made = make_passkey(by_passkey, device, "Bob")
-    fields = {"name": "Bob", "consent": True, "passkey": made}
+    fields = {"name": "Bob", "consent": consent_version(by_passkey), "passkey": made}
     first, again = (by_passkey.post("/api/sign-up", json=fields) for _ in range(2))
     assert first.status_code == 201 and code(again) == (404, "expired")
 
@@ -164,7 +164,7 @@ def test_a_challenge_expires(tmp_path, clock):
     with open_client(new_service(tmp_path, second_factor="passkey", urls=HERE, clock=clock)) as client:
         answer = make_passkey(client, Device(), "Ada")
         clock.now += 121
-        told = client.post("/api/sign-up", json={"name": "Ada", "consent": True, "passkey": answer})
+        told = client.post("/api/sign-up", json={"name": "Ada", "consent": consent_version(client), "passkey": answer})
         assert code(told) == (404, "expired")
 
 
@@ -180,7 +180,9 @@ def test_making_is_not_using(by_passkey):
     sign_up_by_passkey(by_passkey, device, "Ada", 1)
     asked = by_passkey.post("/api/passkey/request").json()["public_key"]
     made = device.create({"rp": {"id": "localhost"}, "user": {"id": "AAAA"}, "challenge": asked["challenge"]})
-    told = by_passkey.post("/api/sign-up", json={"name": "Bob", "consent": True, "passkey": made})
+    told = by_passkey.post(
+        "/api/sign-up", json={"name": "Bob", "consent": consent_version(by_passkey), "passkey": made}
+    )
     assert code(told) == (422, "bad_passkey")
 
 
@@ -249,7 +251,7 @@ def test_whatever_is_sent_for_a_passkey_is_answered(tmp_path):
             answer = device.get(make.request_options("localhost", "here")) if using else made
             whole = answer if part in answer else answer["response"]
             whole[part] = spoilt(whole.get(part, ""), junk, place, bit, how)
-            path, more = ("/api/log-in", {}) if using else ("/api/sign-up", {"consent": True})
+            path, more = ("/api/log-in", {}) if using else ("/api/sign-up", {"consent": consent_version(client)})
             service._log_in_starts._times.clear()
             service._sign_up_starts._times.clear()
             told = client.post(path, json={"name": "Ada", "passkey": answer} | more)
@@ -271,7 +273,7 @@ def spoilt(text: str, junk, place: int, bit: int, how: str):
 @pytest.mark.parametrize("told", [b"[" * 1400, b'{"a":' * 280])
 def test_nesting_without_end_is_answered(by_passkey, told):
     answer = {"response": {"clientDataJSON": bytes_to_base64url(told)}}
-    for path, more in (("sign-up", {"consent": True}), ("log-in", {})):
+    for path, more in (("sign-up", {"consent": consent_version(by_passkey)}), ("log-in", {})):
         assert code(by_passkey.post(f"/api/{path}", json={"name": "A", "passkey": answer} | more)) == (
             422,
             "bad_passkey",
@@ -286,7 +288,9 @@ def test_a_public_key_that_is_none_is_not_taken(by_passkey, key):
     before = 37 + 16 + 2 + 32  # flags and count, then make, length and id of the passkey (WebAuthn, 6.5.1)
     spoilt = made | {"authData": made["authData"][:before] + encode_cbor(key)}
     answer["response"]["attestationObject"] = bytes_to_base64url(encode_cbor(spoilt))
-    told = by_passkey.post("/api/sign-up", json={"name": "Ada", "consent": True, "passkey": answer})
+    told = by_passkey.post(
+        "/api/sign-up", json={"name": "Ada", "consent": consent_version(by_passkey), "passkey": answer}
+    )
     assert code(told) == (422, "bad_passkey")
 
 

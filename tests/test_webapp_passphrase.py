@@ -1,7 +1,7 @@
 """A passphrase beside the face: who gets in with it, which ones are too weak, and what is told of it to whom."""
 
 import pytest
-from faceid import REFUSED, log_in, own_frames, sign_up
+from faceid import REFUSED, consent_version, log_in, own_frames, sign_up
 from factors import WORDS, Kept, code
 from kept_accounts import audited
 
@@ -49,7 +49,9 @@ def test_a_weak_passphrase_is_refused_before_any_picture(by_passphrase):
         (" " * 30, "Ada"),
         ("\u00a0\u2003" * 12, "Ada"),  # spaces of other kinds
     ):
-        answer = by_passphrase.post("/api/sign-up", json={"name": name, "consent": True, "passphrase": weak})
+        answer = by_passphrase.post(
+            "/api/sign-up", json={"name": name, "consent": consent_version(by_passphrase), "passphrase": weak}
+        )
         assert code(answer) == (422, "weak_passphrase")
 
 
@@ -63,7 +65,8 @@ def test_what_is_not_too_weak():
 
 def test_what_is_no_text_is_no_passphrase(by_passphrase):
     """Half of a letter (a lone surrogate) is valid in JSON, and cannot be hashed."""
-    for path, more in (("/api/sign-up", b', "consent": true'), ("/api/log-in", b"")):
+    agreed = b', "consent": "' + consent_version(by_passphrase).encode() + b'"'
+    for path, more in (("/api/sign-up", agreed), ("/api/log-in", b"")):
         for given in (b'"\\ud800\\udfff\\ud800 nine green ladders"', b'""', b"7", b"null", b"[]"):
             text = b'{"name": "Ada"' + more + b', "passphrase": ' + given + b"}"
             answer = by_passphrase.post(path, content=text, headers={"Content-Type": "application/json"})

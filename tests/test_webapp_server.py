@@ -14,7 +14,18 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from faceid import HEADERS, PNG, SHOTS, FixedSide, frame, new_service, project_calibration, sface, sign_up
+from faceid import (
+    HEADERS,
+    PNG,
+    SHOTS,
+    FixedSide,
+    consent_version,
+    frame,
+    new_service,
+    project_calibration,
+    sface,
+    sign_up,
+)
 from faceid_app import make_certificate, refused, running
 
 from facelab import cli
@@ -99,7 +110,7 @@ def test_the_command_says_what_it_is_and_killed_in_a_sign_up_keeps_nothing(tmp_p
         assert "embedder: sface" in told and "false match rate of 0.1 %" in told and str(tmp_path / "accounts") in told
         with httpx.Client(base_url=url, headers=HEADERS, timeout=120) as client:
             assert sign_up(client, "Stays", 4).status_code == 201
-            begun = client.post("/api/sign-up", json={"name": "Goes", "consent": True}).json()
+            begun = client.post("/api/sign-up", json={"name": "Goes", "consent": consent_version(client)}).json()
             for shot in SHOTS[1][0][:4]:
                 answer = client.post(f"/api/sign-up/{begun['sign_up']}/shots", content=frame(1, shot), headers=PNG)
                 assert answer.json()["accepted"]

@@ -27,8 +27,8 @@ Commands of the person who runs it
     ``facelab accounts``; ``core_dumps`` forbids them.
 HTTP
     ``server`` address and uvicorn; ``certificates`` of TLS; ``middleware`` what every request must pass; ``api`` and
-    ``passkey_routes`` the operations, ``route_parts`` what they share; ``messages`` their JSON; ``problems`` refusals;
-    ``page/`` HTML, CSS, JavaScript.
+    ``passkey_routes`` the operations, ``route_parts`` what they share; ``session_cookie`` that of a log-in; ``messages`` their
+    JSON; ``problems`` refusals; ``page/`` HTML, CSS, JavaScript.
 Measuring and teaching
     ``calibration`` the thresholds, with FMR, FNMR and FPIR; ``face_set_embeddings`` a data set through the service's detector;
     ``demo`` a server in a thread and people of ORL as its clients; ``attacks/`` prints, screens, warps, changed recordings,

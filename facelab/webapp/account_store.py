@@ -254,8 +254,8 @@ class AccountStore(SeenTable):
         """The clock beside the newest time that was seen."""
         return TimeReading(self._clock(), known_time(self.read_value(NEWEST_TIME)))
 
-    def purge(self, idle_days: float, audit_days: float) -> int:
-        """Delete accounts that nobody logged in to for so many days, and old rows of the audit; how many accounts.
+    def purge(self, idle_days: float, audit_days: float) -> list[Account]:
+        """Delete accounts that nobody logged in to for so many days, and old rows of the audit; which accounts.
 
         What visits left behind is forgotten with its time, too. Whatever was deleted since the last time is erased.
 
@@ -269,22 +269,24 @@ class AccountStore(SeenTable):
             idle = f"FROM accounts WHERE {last_seen} < ?"
             if reading.is_plausible:
                 old = change.execute("DELETE FROM audit WHERE time < ?", (now - DAY * audit_days,)).rowcount
-                gone = change.execute(f"DELETE {idle}", (now - DAY * idle_days,)).rowcount
+                before = (now - DAY * idle_days,)
+                gone = [_account(row) for row in change.execute(f"SELECT {_ACCOUNT} {idle}", before)]
+                change.execute(f"DELETE {idle}", before)
                 forgotten = forget_old_visits(change, now)
                 if gone or forgotten or old:
                     mark_erase_due(change)
-                for _ in range(gone):
+                for _ in gone:
                     add_event(change, now, "purge", "ok", None)
             else:
                 query = (
                     f"SELECT count(*) {idle} AND {last_seen} IS NOT ?"  # who came since is not: see ``accept_clock``
                 )
-                gone = change.execute(query, (clock - DAY * idle_days, reading.newest)).fetchone()[0]
+                staying = change.execute(query, (clock - DAY * idle_days, reading.newest)).fetchone()[0]
                 add_event(change, now, "purge", "wrong_clock", None)
         self._erase_copies()
         if not reading.is_plausible:
             raise FacelabError(
-                f"{reading.fault} in {self.path}: idle accounts stay, {gone} of them by this clock.",
+                f"{reading.fault} in {self.path}: idle accounts stay, {staying} of them by this clock.",
                 "Set the clock; if it is right, start once with --clock-is-right, which deletes them.",
             )
         return gone

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import Cookie, Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from facelab.webapp.account_store import Account
+from facelab.webapp.consent import kept_text
 from facelab.webapp.frame_bounds import is_laborious
 from facelab.webapp.frames import MEDIA_TYPES
 from facelab.webapp.messages import (
     AccountResponse,
+    DeletionResponse,
     FrameResponse,
     IdentificationResponse,
     LogInRequest,
@@ -42,11 +44,11 @@ from facelab.webapp.route_parts import CHANGES, client_address, errors
 from facelab.webapp.second_factor import Proof
 from facelab.webapp.seen_table import KEPT_DAYS
 from facelab.webapp.service import FaceIdService, FrameOutcome, shot_instructions
+from facelab.webapp.session_cookie import SessionToken, delete_session, set_session
 from facelab.webapp.signup import SHOTS
 from facelab.webapp.work_queue import WorkQueue
 
 PAGE_FOLDER = Path(__file__).with_name("page")
-SESSION_COOKIE = "faceid"
 _DAY, _MINUTE = 86_400, 60
 _LOG = logging.getLogger("uvicorn.error")  # the log that the server prints
 _PHOTOGRAPH = {"schema": {"type": "string", "format": "binary"}}
@@ -60,10 +62,7 @@ async def _frame(request: Request) -> bytes:
     return await request.body()
 
 
-SessionToken = Annotated[str | None, Cookie(alias=SESSION_COOKIE, description="Set by a log-in.")]
-
-
-def _account(request: Request, session: SessionToken = None) -> Account:
+def _account(request: Request, session: SessionToken) -> Account:
     account = request.app.state.service.session_account(session)
     if account is None:
         raise Problem("not_signed_in")
@@ -138,7 +137,7 @@ def _add_errors(app: FastAPI) -> None:
 
 def _add_sign_up(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphrases: WorkQueue) -> None:
     @app.get("/api/state", responses=errors())
-    def state(session: SessionToken = None) -> StateResponse:
+    def state(session: SessionToken) -> StateResponse:
         """What the page needs at its start."""
         account = service.session_account(session)
         return StateResponse(
@@ -223,8 +222,7 @@ def _add_log_in(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphra
             address, lambda: service.submit_log_in_frame(nonce, frame, address), is_laborious(frame)
         )
         if outcome.session is not None:
-            length = int(service.settings.session_seconds)
-            response.set_cookie(SESSION_COOKIE, outcome.session, max_age=length, **_cookie_flags(service))
+            set_session(response, service.settings, outcome.session)
         name = {} if outcome.name is None else {"name": outcome.name}
         return FrameResponse(state=outcome.state, say=outcome.instruction, hint=_hint(outcome), **name, **_lab(outcome))
 
@@ -244,10 +242,10 @@ def _add_log_in(app: FastAPI, service: FaceIdService, queue: WorkQueue, passphra
 
 def _add_account(app: FastAPI, service: FaceIdService) -> None:
     @app.post("/api/log-out", status_code=204, responses=errors(413, 422, 429), dependencies=CHANGES)
-    def log_out(response: Response, session: SessionToken = None) -> None:
+    def log_out(response: Response, session: SessionToken) -> None:
         """End the session."""
         service.log_out(session)
-        response.delete_cookie(SESSION_COOKIE, **_cookie_flags(service))
+        delete_session(response, service.settings)
 
     @app.get("/api/me", responses=errors(401))
     def me(account: SignedInAccount) -> AccountResponse:
@@ -263,13 +261,15 @@ def _add_account(app: FastAPI, service: FaceIdService) -> None:
             remembered_visits=len(service.store.seen_frames(account.id)),
             embedder=service.calibration.embedder,
             audit=[asdict(event) | {"time": _date(event.time)} for event in service.store.account_events(account.id)],
+            consent_text=kept_text(service.store, account.consent_version),
         )
 
-    @app.delete("/api/me", status_code=204, responses=errors(401, 413, 422, 429), dependencies=CHANGES)
-    def delete_me(account: SignedInAccount, response: Response) -> None:
+    @app.delete("/api/me", responses=errors(401, 413, 422, 429), dependencies=CHANGES)
+    def delete_me(account: SignedInAccount, response: Response) -> DeletionResponse:
         """Delete the account for good."""
-        service.delete_account(account)
-        response.delete_cookie(SESSION_COOKIE, **_cookie_flags(service))
+        has_traces = service.delete_account(account)
+        delete_session(response, service.settings)
+        return DeletionResponse(has_traces=has_traces)
 
 
 def _add_page(app: FastAPI) -> None:
@@ -283,11 +283,6 @@ def _add_page(app: FastAPI) -> None:
 async def _in_turn(queue: WorkQueue, address: str, proof: Proof, begin: Callable[[], str]) -> str:
     """Begin a dialogue; where a passphrase is worked on, in a queue that nothing else waits behind."""
     return await (to_thread.run_sync(begin) if proof.passphrase is None else queue.run(address, begin))
-
-
-def _cookie_flags(service: FaceIdService) -> dict:
-    """No script reads it, no other site sends it, and where the page came by https it travels by https alone."""
-    return {"httponly": True, "samesite": "strict", "secure": service.settings.https}
 
 
 def _date(seconds: float) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from facelab.evaluation import Estimate
 from facelab.webapp.audit_table import KEPT_EVENTS_BY_OTHERS
 from facelab.webapp.calibration import Calibration
+from facelab.webapp.database import Database
 from facelab.webapp.liveness import QUOTED_ATTACKS, Liveness
 from facelab.webapp.seen_table import KEPT_DAYS, KEPT_VISITS
 
 EDITION = "4"  #: a change of the meaning raises it
+_KEPT = "consent "  # before a version: a key of ``about``, whose value is the text
 
 #: kind of second factor -> what is kept of it, what it does, what the face adds
 _FACTORS = {
@@ -33,7 +36,7 @@ class ConsentText:
     """A text as it was shown.
 
     Attributes:
-        version: kept with the account, so that it stays known what was agreed to.
+        version: kept with the account, so that it stays known what was agreed to; it ends with the digest of the text.
         paragraphs: what it says.
     """
 
@@ -53,29 +56,54 @@ def consent_text(
         calibration, liveness: whose measured rates are quoted.
     """
     kept, locked, added = _FACTORS[second_factor]
-    return ConsentText(
-        f"{EDITION} ({idle_days:g} days, log {audit_days:g} days, second factor {second_factor})",
-        (
-            "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "
-            "that describes your face, your template.",
-            f"The service keeps your name, {kept}, whether others may find you by a picture, and a log of your sign-up, of "
-            "log-ins with your name, also refused ones, and of searches that found you. It keeps no picture.",
-            "So that a recording of you is known again, it also keeps check values of your pictures, encrypted: of your "
-            f"last {KEPT_VISITS} visits, for {KEPT_DAYS:g} days. They too describe your face, but are no picture.",
-            "The template is used to recognise you here, and for nothing else. It stays on the computer that this page "
-            "comes from.",
-            "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
-            "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
-            f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for {audit_days:g} "
-            "days; if your account is deleted before, it stays for the rest of them at most, without your name. Of "
-            "lines that others can cause (log-ins that were refused, searches that found you) only the newest "
-            f"{KEPT_EVENTS_BY_OTHERS} are kept.",
-            f"{locked} {added} {_match_rate(calibration)}",
-            _photograph_rates(liveness),
-            "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "
-            "or film from a face. Do not protect anything of value with it.",
-        ),
+    paragraphs = (
+        "Face-ID looks at pictures from your camera to recognise you. From five of them it works out one list of numbers "
+        "that describes your face, your template.",
+        f"The service keeps your name, {kept}, whether others may find you by a picture, and a log of your sign-up, of "
+        "log-ins with your name, also refused ones, and of searches that found you. It keeps no picture.",
+        "So that a recording of you is known again, it also keeps check values of your pictures, encrypted: of your "
+        f"last {KEPT_VISITS} visits, for {KEPT_DAYS:g} days. They too describe your face, but are no picture.",
+        "The template is used to recognise you here, and for nothing else. It stays on the computer that this page "
+        "comes from.",
+        "You can see all that is stored about you, and delete it at any time. Then it is removed from every file of this "
+        "service, and the log no longer says whose lines those were; a backup that was made before may still hold it all. "
+        f"If you do not log in for {idle_days:g} days it is deleted as well. A line of the log is kept for {audit_days:g} "
+        "days; if your account is deleted before, it stays for the rest of them at most, without your name. Of "
+        "lines that others can cause (log-ins that were refused, searches that found you) only the newest "
+        f"{KEPT_EVENTS_BY_OTHERS} are kept.",
+        f"{locked} {added} {_match_rate(calibration)}",
+        _photograph_rates(liveness),
+        "This is a demonstration of a course. It can take another person for you, and it cannot tell every picture "
+        "or film from a face. Do not protect anything of value with it.",
     )
+    settings = f"{idle_days:g} days, log {audit_days:g} days, second factor {second_factor}"
+    return ConsentText(f"{EDITION} ({settings}, {_mark(_whole(paragraphs))})", paragraphs)
+
+
+def keep_text(database: Database, agreed: ConsentText) -> None:
+    """Keep a text under its version, so that it can be read when the service has another one.
+
+    Raises:
+        sqlite3.Error: the disk is full.
+    """
+    if kept_text(database, agreed.version) is None:
+        database.write_value(_KEPT + agreed.version, _whole(agreed.paragraphs).encode())
+
+
+def kept_text(database: Database, version: str) -> str | None:
+    """What a version says; None where an earlier facelab kept the version alone, or the text was changed since."""
+    kept = database.read_value(_KEPT + version)
+    text = kept.decode(errors="replace") if isinstance(kept, bytes) else ""
+    return text if version.endswith(f"{_mark(text)})") else None
+
+
+def _whole(paragraphs: tuple[str, ...]) -> str:
+    return "\n\n".join(paragraphs)
+
+
+def _mark(text: str) -> str:
+    """What tells a text from every other one: it quotes rates that are measured, and changes with them."""
+    return f"text {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _match_rate(calibration: Calibration) -> str:

@@ -1,4 +1,4 @@
-"""A process that holds a key leaves no picture of its memory on the disk when it crashes."""
+"""A process that holds a key or a face leaves no picture of its memory on the disk when it crashes."""
 
 from __future__ import annotations
 

@@ -157,13 +157,18 @@ class Database:
             change.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def copy_to(self, path: Path) -> None:
-        """Write a consistent copy to a file, beside a service that may be changing the database.
+        """Write a consistent copy to an empty file, beside a service that may be changing the database.
+
+        Its rows are copied, not its pages: traces that are still to be erased here do not come along.
 
         Raises:
             sqlite3.Error: the disk is full, or the file cannot be written.
         """
-        with self._lock, closing(sqlite3.connect(path)) as copy:
-            self._connection.backup(copy)
+        # by a connection of its own, since one that may only read (``query_only``) cannot do it
+        with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as source:
+            source.execute("VACUUM INTO ?", (str(path),))
+        with closing(sqlite3.connect(path)) as copy, copy:
+            copy.execute("DELETE FROM about WHERE key = ?", (ERASE_DUE,))
 
     def integrity_faults(self) -> list[str]:
         """What a full check of the file finds, a sentence each: pages, indexes, and rows that belong to no account."""

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import psutil
 
+from facelab.webapp.core_dumps import forbid_core_dumps
 from facelab.webapp.problems import Problem
 
 READY = b"ready"
@@ -32,6 +33,7 @@ def serve_decoder(
         seconds: for one photograph.
         extra_bytes: of memory beyond what this process has at its start; where the system counts them (Linux).
     """
+    forbid_core_dumps()  # that the server asked for it does not count here: a new program begins anew (execve(2))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
     _limit_memory(extra_bytes)
     try:

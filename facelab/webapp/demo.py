@@ -56,7 +56,8 @@ class FaceIdClient:
 
     def sign_up(self, name: str, pictures: Iterable[np.ndarray], findable: bool = False) -> list[dict]:
         """The whole dialogue, each picture offered once; the answers to the shots, and to the last request."""
-        begun = self._asked("POST", "/api/sign-up", json={"name": name, "consent": True, "findable": findable})
+        version = self._asked("GET", "/api/state")["consent"]["version"]
+        begun = self._asked("POST", "/api/sign-up", json={"name": name, "consent": version, "findable": findable})
         answers = [self._frame(f"/api/sign-up/{begun['sign_up']}/shots", picture) for picture in pictures]
         return [*answers, self._asked("POST", f"/api/sign-up/{begun['sign_up']}/finish")]
 

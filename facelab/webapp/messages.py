@@ -22,7 +22,9 @@ class SignUpRequest(_ProofRequest):
     """Who wants an account, and what they agree to."""
 
     name: StrictStr = Field(min_length=1, max_length=200)
-    consent: StrictBool
+    consent: StrictStr | None = Field(
+        max_length=200, description="Version of the text that was read; null: no consent."
+    )
     findable: StrictBool = False
 
 
@@ -139,6 +141,12 @@ class IdentificationResponse(BaseModel):
     lab: dict[str, float] | None = None
 
 
+class DeletionResponse(BaseModel):
+    """The account is deleted."""
+
+    has_traces: bool = Field(description="Traces may be in the file until it can be written anew, as on a full disk.")
+
+
 class AuditEventSchema(BaseModel):
     """A row of the audit."""
 
@@ -160,3 +168,4 @@ class AccountResponse(BaseModel):
     remembered_visits: int = Field(description="Visits of which check values are kept, to know a recording again.")
     embedder: str
     audit: list[AuditEventSchema]
+    consent_text: str | None = Field(description="What was agreed to; null where only its version was kept.")

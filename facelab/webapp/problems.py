@@ -18,6 +18,7 @@ PROBLEMS: dict[str, tuple[int, str, str]] = {
     "wrong_method": (405, "This cannot be done here.", "Go back to the start page."),
     "too_slow": (408, "The request did not arrive in time.", "Try again."),
     "name_taken": (409, "This name is taken.", "Choose another one."),
+    "other_consent": (409, "The text that you agree to has changed.", "Load the page again, and read it."),
     "too_few_shots": (409, "Some photographs are still missing.", "Take them first."),
     "too_large": (413, "The request is too large.", "Send a photograph of at most 2 MB."),
     "wrong_type": (415, "This is not a kind of photograph that can be read.", "Send a JPEG, PNG or WebP."),

@@ -21,7 +21,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from contextlib import suppress
 
 from facelab.webapp.limits import AttemptLimiter
@@ -139,10 +139,10 @@ class LogInRefusals:
             if len(self._known) > MAX_KEYS:
                 self._known.popitem(last=False)
 
-    def forget_networks(self, name: str) -> None:
-        """Forget who logged in to a name."""
+    def forget_networks(self, names: Collection[str]) -> None:
+        """Forget who logged in to some names."""
         with self._lock:
-            self._known = OrderedDict((one, None) for one in self._known if one[0] != name)
+            self._known = OrderedDict((one, None) for one in self._known if one[0] not in names)
 
     def _check_waits(self, name: str, network: str) -> None:
         seconds = self._seconds_left(name, network)

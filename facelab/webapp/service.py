@@ -128,7 +128,9 @@ class FaceIdService:
         Where the clock cannot be right or the database cannot be used just now, the log says so, and nobody is deleted.
         """
         try:
-            return self.store.purge(self.settings.idle_days, self.settings.audit_days)
+            gone = self.store.purge(self.settings.idle_days, self.settings.audit_days)
+            self._forget(gone)
+            return len(gone)
         except FacelabError as error:
             _LOG.error("%s", error)
         except sqlite3.Error as error:
@@ -143,17 +145,25 @@ class FaceIdService:
     # ---- sign up
 
     def begin_sign_up(
-        self, name: str, consent_given: bool, findable: bool, address: str, proof: Proof = NO_PROOF
+        self, name: str, consent_version: str | None, findable: bool, address: str, proof: Proof = NO_PROOF
     ) -> str:
-        """Begin a sign-up with its second factor; its token."""
+        """Begin a sign-up with its second factor, of somebody who agreed to this version of the text; its token.
+
+        A page that was open before a restart shows the text of its time: who agreed to that has not agreed to the present one.
+
+        Raises:
+            Problem: ``other_consent``, ``no_consent``, or another reason why it cannot begin.
+        """
         network = network_key(address)
         self._sign_up_starts.record_attempt(network)
         shown, key = account_names.display_name(name), account_names.comparison_key(name)
-        if not consent_given:
+        if consent_version is None:
             raise Problem("no_consent")
+        if consent_version != self.consent_text.version:
+            raise Problem("other_consent")
         if self.store.has_name(key):
             raise Problem("name_taken")
-        sign_up = SignUp(shown, key, findable, self.calibration.threshold, self.liveness)
+        sign_up = SignUp(shown, key, consent_version, findable, self.calibration.threshold, self.liveness)
         sign_up.factor_record = self._factors.method.enrol(shown, proof)
         return self._sign_ups.put(sign_up, network)
 
@@ -178,11 +188,12 @@ class FaceIdService:
             if not self._sign_ups.drop(token):  # another request finished it a moment ago
                 raise Problem("expired")
             account = self.store.new_account_id()
-            agreed = self.consent_text.version
+            agreed = sign_up.consent_version
             whose = (account, sign_up.name, sign_up.name_key, agreed, sign_up.findable, self._fingerprint)
             sealed = self._seal(sign_up.template(), (*whose, self._factors.kind))
             factor_sealed = self._factors.seal(account, sign_up.factor_record)
             seen_sealed = self._replays.seal(account, sign_up.frames)
+            consent.keep_text(self.store, self.consent_text)
             self.store.add_account(*whose, sealed, self._factors.kind, factor_sealed, seen_sealed)
             return sign_up.name
 
@@ -306,14 +317,24 @@ class FaceIdService:
         if account is not None and self._sessions.drop(session):
             self.store.record_event("log_out", "ok", account.id)
 
-    def delete_account(self, account: Account) -> None:
-        """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way."""
+    def delete_account(self, account: Account) -> bool:
+        """Delete an account for good, end all its sessions, and forget the log-ins in which its owner is under way.
+
+        Returns:
+            Whether traces of it may still be in the file, as where the disk is full.
+        """
         self.store.delete_account(account.id)
-        self._refusals.forget_networks(account.name_key)
-        self._log_ins.drop_where(lambda log_in: log_in.name_key == account.name_key)
-        self._sessions.drop_where(lambda owner: owner == account.id)
+        self._forget([account])
+        return self.store.has_traces
 
     # ---- parts
+
+    def _forget(self, deleted: list[Account]) -> None:
+        """Forget what memory holds of accounts that were deleted."""
+        ids, names = {account.id for account in deleted}, {account.name_key for account in deleted}
+        self._refusals.forget_networks(names)
+        self._log_ins.drop_where(lambda log_in: log_in.name_key in names)
+        self._sessions.drop_where(lambda owner: owner in ids)
 
     def _analyse(self, data: bytes, address: str) -> FrameAnalysis:
         self._frames.record_attempt(network_key(address))

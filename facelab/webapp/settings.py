@@ -72,7 +72,7 @@ class Settings:
         folder: of the database.
         key_file: outside that folder; made at the first start.
         lab_mode: answers to frames carry scores.
-        https: the page is served by https, so the cookie must be too.
+        https: the page is served by https, so the cookie must be too; see ``session_cookie``.
         second_factor: its kind, of ``second_factor.KINDS``.
         urls: where the page is; a passkey belongs to one of them.
         clock_is_right: the clock's time is taken, however far it is from the newest that the database saw.

@@ -48,13 +48,16 @@ class SignUp:
     Args:
         name: as it will be shown.
         name_key: as it is compared.
+        consent_version: of the text that was agreed to.
         findable: whether who-am-I may tell the name.
         threshold: least score of one person's photographs.
         liveness: judges the shots to the side.
     """
 
-    def __init__(self, name: str, name_key: str, findable: bool, threshold: float, liveness: Liveness) -> None:
-        self.name, self.name_key, self.findable = name, name_key, findable
+    def __init__(
+        self, name: str, name_key: str, consent_version: str, findable: bool, threshold: float, liveness: Liveness
+    ) -> None:
+        self.name, self.name_key, self.consent_version, self.findable = name, name_key, consent_version, findable
         self.lock = threading.Lock()
         self.factor_record: bytes | None = None  # of ``SecondFactor.enrol``
         self._threshold, self._liveness = threshold, liveness

@@ -561,10 +561,10 @@ for what, (name, person) in tries.items():
 # %% [markdown]
 # The last two answers are identical. An answer that said whether a name exists would help people who collect names. An answer
 # with the score would help an impostor to reach a higher one (hill climbing, below). This is what the service knows of Ann,
-# as it shows it to her:
+# as it shows it to her, but for the text that she agreed to, which is long:
 
 # %% tags=["nbval-ignore-output"]
-ann.get("/api/me")
+{key: value for key, value in ann.get("/api/me").items() if key != "consent_text"}
 
 # %% [markdown]
 # ## Attacks

@@ -11,6 +11,7 @@ const NAMES = {
   remembered_visits: "Visits of which check values are kept",
   embedder: "Made by the network",
   audit: "Log",
+  consent_text: "What you agreed to",
 };
 
 // the log's rows by event and outcome; others go by their keys
@@ -32,7 +33,8 @@ export function fillAccountList(place, fields) {
   for (const [key, value] of Object.entries(fields)) {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = NAMES[key] || key.replaceAll("_", " ");
-    if (Array.isArray(value)) text.append(logList(value));
+    if (key === "consent_text") text.textContent = value ?? "Only its version was kept at that time.";
+    else if (Array.isArray(value)) text.append(logList(value));
     else text.textContent = isObject(value) ? Object.values(value).map(formatValue).join(", ") : formatValue(value);
     place.append(term, text);
   }

@@ -8,6 +8,10 @@ import { camera, isRunning, runDialogue, stopRunning } from "/page/running.js";
 import { giveProof } from "/page/second_factor.js";
 import { find, showGuide, showLabTable, showMessage, showSteps, showView } from "/page/view.js";
 
+const REMOVED = "Your account is removed from every file.";
+const TRACES_LEFT = "Your account is deleted, but the file that held it could not be written anew: traces may stay in it until "
+  + "that is tried again, within a day. Tell the person who runs this page.";
+
 /** Shows an answer: what to do, what was wrong with the frame, and in lab mode its numbers. */
 function showAnswer(answer) {
   const hint = answer.hint && camera.isBlack() ? BLACK_PICTURE : answer.hint?.message;
@@ -17,7 +21,8 @@ function showAnswer(answer) {
 
 async function signUp(form) {
   const proof = await giveProof(state.second_factor, form, true);
-  const fields = { name: form.name.value, consent: form.consent.checked, findable: form.findable.checked, ...proof };
+  const consent = form.consent.checked ? state.consent.version : null; // of the text that was shown, which may be older
+  const fields = { name: form.name.value, consent, findable: form.findable.checked, ...proof };
   const shots = state.shots.map(shot => shot.say);
   const name = await runDialogue("Five shots", "sign-up", signal => dialogues.signUp(camera, signal, fields, answer => {
     showAnswer(answer);
@@ -88,8 +93,8 @@ find("log-out").addEventListener("click", withErrorsShown(async () => {
   await start("You are logged out.");
 }));
 find("delete").addEventListener("click", withErrorsShown(async () => {
-  await api.deleteMe();
-  await start("Your account is removed from every file. The log keeps that somebody was deleted, not who.");
+  const { has_traces: hasTraces } = await api.deleteMe();
+  await start(`${hasTraces ? TRACES_LEFT : REMOVED} The log keeps that somebody was deleted, not who.`);
 }));
 
 // a page that nobody sees must not film
