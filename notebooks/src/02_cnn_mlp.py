@@ -264,9 +264,9 @@ print(
 )
 
 # %% [markdown]
-# These intervals take the test images as independent trials. Four renderings of one photograph are not independent, so the
-# true intervals are somewhat wider. The records below repeat the experiment with several seeds, which also draw the split
-# anew.
+# These intervals take the test images as independent trials. Photographs of one person are alike, and four renderings of one
+# photograph even more. So the true intervals are wider: a bootstrap over people, as further below, makes that of whitened PCA
+# about a third wider. The records below repeat the experiment with several seeds, which also draw the split anew.
 #
 # Where is the network wrong? Each row of the confusion matrix is a person. The chart after it shows the accuracy by what
 # covers the face.

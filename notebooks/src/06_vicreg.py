@@ -506,8 +506,8 @@ plt.show()
 #
 # The earlier project continued its training on LFW with the very people on whom it was tested. Here VICReg first learns on
 # UTKFace. It is tested on View 2 of LFW by halves, in three ways: as it is; after further training without names on the
-# people of the other half; and after SupCon with their names. No person of a tested pair is in the training, which an
-# assertion checks. The intervals of pixels and PCA are over the ten folds, those of the networks over three seeds.
+# people of the other half; and after SupCon with their names. Nobody who is named in a tested pair is in the training, which
+# an assertion checks. The intervals of pixels and PCA are over the ten folds, those of the networks over three seeds.
 
 # %%
 lfw = records.read_record(project_data("results", "06_lfw.json"))
