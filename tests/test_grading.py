@@ -81,6 +81,18 @@ def test_no_trick_is_graded_right(graded, student):
         assert first["state"] == state and message in first["message"]
 
 
+@pytest.mark.parametrize(
+    "patch",
+    ["torch.Tensor.item = lambda self: 0.5", "import builtins; builtins.all = lambda values: True; np.abs = abs"],
+)
+def test_an_answer_that_patches_a_library_is_not_right(patch):
+    answer = (
+        f"import torch, numpy as np\ndef kl_to_prior(mean, log_var):\n    {patch}\n    return (mean * log_var).sum()"
+    )
+    ending = run_apart(judge_answer, {"number": "9.1", "pieces": [(1, 1, answer)]}, Limits(300, 2048))
+    assert ending.reply.decode().startswith("error\n\nyour code replaced ")
+
+
 def test_a_notebook_whose_answers_are_too_large_is_one_row_and_ends_no_grading(tmp_path, monkeypatch):
     monkeypatch.setattr(child, "MOST_REPLY", 2000)  # bytes
     data = f"DATA = {'x' * 3000!r}\n"
