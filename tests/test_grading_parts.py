@@ -323,7 +323,27 @@ def test_a_folder_with_nothing_to_grade_is_refused(tmp_path, monkeypatch, capsys
     assert "/proc/nowhere cannot be written" in capsys.readouterr().err
 
 
-def test_what_python_needs_is_never_hidden(tmp_path, monkeypatch):
-    assert hidden_folders(tmp_path) == (tmp_path.resolve(),)
-    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
-    assert hidden_folders(tmp_path) == ()
+def test_no_answer_sees_hand_ins_grades_or_home_but_what_python_needs(tmp_path, monkeypatch):
+    hand_ins, out, home = (tmp_path / name for name in ("hand-ins", "out/grades.csv", "home"))
+    for folder in (hand_ins, out.parent, home):
+        folder.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, home, out.parent), ())
+    assert hidden_folders(hand_ins) == ((hand_ins, home), ())
+    assert hidden_folders(hand_ins, tmp_path / "grades.csv") == ((tmp_path,), ())  # one in another cannot be mounted
+    monkeypatch.syspath_prepend(str(home / "packages"))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, out.parent), (home,))
+    assert hidden_folders(hand_ins, tmp_path / "grades.csv") == ((hand_ins,), (tmp_path, home))
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, out.parent), ())
+
+
+def test_the_first_line_says_what_stays_readable(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("facelab.grading.apart.can_isolate", lambda hidden: True)
+    monkeypatch.setattr("facelab.grading.grades.Grader.grade", lambda self, hand_in: iter(()))
+    monkeypatch.syspath_prepend(str(tmp_path / "[packages]"))
+    write(tmp_path / "hand-ins" / "z.ipynb")
+    monkeypatch.setenv("HOME", str(tmp_path / "hand-ins"))
+    assert call(monkeypatch, "grade", str(tmp_path / "hand-ins"), "--out", str(tmp_path / "grades.csv")) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"finds {tmp_path}/hand-ins empty. But it can read what is in {tmp_path}, where Python" in said
