@@ -197,6 +197,8 @@ def _look(index: int, job: Job, queue: SlurmQueue | None, since: dict[int, float
     if job.paths.result_pickle.exists():
         return _outcome(index, job)
     ended = queue.end_of(job.job_id) if queue is not None else ("Its process was killed." if job.done() else None)
+    if ended is not None and job.paths.result_pickle.exists():  # it came between the two looks
+        return _outcome(index, job)
     if ended is None:
         since.pop(index, None)
         return None
