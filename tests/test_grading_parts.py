@@ -313,6 +313,16 @@ def test_students_are_the_folders_and_loose_notebooks(tmp_path):
     assert "a link" in found["zip"].problems[0][1] and "a link" in found["other"].problems[0][1]
 
 
+@pytest.mark.parametrize("others", ["env/{}.json", "data/{}.txt", "notebooks/0{}.json"])
+def test_notebooks_are_found_behind_any_number_of_other_files(tmp_path, others):
+    for number in range(101):
+        write(tmp_path / "Anna" / others.format(number), "{}")
+    write(tmp_path / "Anna" / "notebooks" / "a.IPYNB")
+    (hand_in,) = find_hand_ins(tmp_path)
+    assert hand_in.files[0].name == "a.IPYNB" and len(hand_in.files) == 100
+    assert "more than 100 files" in hand_in.problems[0][1]
+
+
 def test_a_folder_with_nothing_to_grade_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadParameterError, match="no notebook"):

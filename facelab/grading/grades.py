@@ -172,8 +172,8 @@ def hidden_folders(hand_ins: Path, out: Path | None = None) -> tuple[tuple[Path,
         out: the table.
 
     Returns:
-        Those that can be hidden, none of which lies in another; and those that cannot, since what answers need lies in them: Python
-        itself or the temporary folder.
+        Those that can be hidden, none of which lies in another; and those that cannot, since what answers need lies in them:
+        Python itself, or the temporary folder.
     """
     home = Path(os.path.expanduser("~"))  # Path.home() raises where there is none
     wanted = {folder.resolve() for folder in (hand_ins, out and out.parent, home) if folder and folder.is_dir()}
