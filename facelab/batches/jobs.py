@@ -202,7 +202,8 @@ def _look(index: int, job: Job, queue: SlurmQueue | None, since: dict[int, float
     if ended is None:
         since.pop(index, None)
         return None
-    if time.monotonic() - since.setdefault(index, time.monotonic()) < (_GONE_SECONDS if queue is not None else 0):
+    now = time.monotonic()
+    if now - since.setdefault(index, now) < (_GONE_SECONDS if queue is not None else 0):
         return None
     return JobEnd(index, problem=f"{ended} Its output is {job.paths.stderr}.")
 
