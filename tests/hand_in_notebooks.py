@@ -131,6 +131,9 @@ HOSTILE = {
              "raise ValueError(seen)"),
         "error", "ValueError: [[], ['1'], None, False]",
     ),
+    "reads-grades": (  # of those before it, which lie beside the hand-ins
+        body("import glob", "raise ValueError(glob.glob(FOLDER + '/../grades*/*'))"), "error", "ValueError: []",
+    ),
     "writes": (body("open(FOLDER + '/x', 'w')"), "error", "Errno"),
     "connects": (body("import socket", "socket.create_connection(('127.0.0.1', 9), 1)"), "error", "must not use socket"),
     "needs-imports": (RIGHT.replace("np.argsort", "_sorted") + "\n_sorted = np.argsort\n", "right", ""),

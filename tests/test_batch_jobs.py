@@ -51,6 +51,25 @@ def test_a_killed_process_is_told_and_as_many_run_at_a_time_as_there_are_workers
     assert running[-1] == 0 and max(running) == 2
 
 
+@pytest.mark.parametrize(("call", "said"), [(partial(divmod, 7, 2), ""), (partial(divmod, 1, 0), "by zero")])
+def test_a_result_that_comes_between_two_looks_is_not_a_killed_process(local, monkeypatch, call, said):
+    """Between the look for a result and the question whether the process has ended, each process ends."""
+    from submitit.local.local import LocalJob
+
+    has_ended = LocalJob.done
+
+    def ended(job):
+        deadline = time.monotonic() + 60
+        while not has_ended(job):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return True
+
+    monkeypatch.setattr(LocalJob, "done", ended)
+    (end,) = run_jobs([call], local)
+    assert said in end.problem and bool(said) == bool(end.problem)
+
+
 def wait_for(path: Path) -> str:
     deadline = time.monotonic() + 60
     while not (path.exists() and path.read_text().endswith("\n")):

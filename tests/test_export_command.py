@@ -252,6 +252,23 @@ def test_no_path_and_no_name_of_a_machine_is_in_a_card():
     assert without_paths("facelab train 'a b") == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("train moco --weights anna_mueller.pt --size 24", "train moco --weights PATH --size 24"),
+        ("train moco --weights=anna_mueller", "train moco --weights=PATH"),
+        ("run 06_vicreg -p weights=anna_mueller.pt", "run 06_vicreg -p weights=PATH"),
+        ("train moco --weights imagenet", "train moco --weights imagenet"),
+        ("run 06_vicreg -p weights=", "run 06_vicreg -p weights="),
+    ],
+)
+def test_a_file_of_weights_in_the_current_folder_names_nobody_in_a_card(typed, shown):
+    assert without_paths(f"facelab {typed}") == f"facelab {shown}"
+    weights = "imagenet" if "imagenet" in typed else "anna_mueller.pt"
+    card = card_of(Record("train moco", f"facelab {typed}", {"dataset": "orl", "weights": weights}))
+    assert "anna" not in card and ("with the weights `imagenet`" in card) == (weights == "imagenet")
+
+
 def test_sets_that_are_files_of_a_machine_are_numbered_in_a_card():
     bins = ["/home/ann/agedb_30.bin", "/home/ann/cfp fp.bin"]
     sets = [*bins, f"pairs.txt@{SECRET}", "lfw"]

@@ -73,12 +73,24 @@ def test_each_notebook_of_the_issue_gets_its_row(graded, student):
 def test_no_trick_is_graded_right(graded, student):
     _, state, message = HOSTILE[student]
     first = graded[0][student][0]
-    if student in ("looks-around", "writes") and not can_isolate(()):
+    if student in ("looks-around", "reads-grades", "writes") and not can_isolate(()):
         pytest.skip("this system lets no process have namespaces of its own")
     if student == "fork-bomb":  # an ordinary user's forks are refused, and it goes on until its time is up
         assert first["state"] in ("error", "timeout")
     else:
         assert first["state"] == state and message in first["message"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    ["torch.Tensor.item = lambda self: 0.5", "import builtins; builtins.all = lambda values: True; np.abs = abs"],
+)
+def test_an_answer_that_patches_a_library_is_not_right(patch):
+    answer = (
+        f"import torch, numpy as np\ndef kl_to_prior(mean, log_var):\n    {patch}\n    return (mean * log_var).sum()"
+    )
+    ending = run_apart(judge_answer, {"number": "9.1", "pieces": [(1, 1, answer)]}, Limits(300, 2048))
+    assert ending.reply.decode().startswith("error\n\nyour code replaced ")
 
 
 def test_a_notebook_whose_answers_are_too_large_is_one_row_and_ends_no_grading(tmp_path, monkeypatch):

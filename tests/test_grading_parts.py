@@ -1,9 +1,13 @@
 """The parts of the grading, one by one, in the process of the tests."""
 
 import ast
+import builtins
+import copy
 import csv
 import inspect
 import json
+import operator
+import pickle
 import sys
 import types
 
@@ -11,6 +15,7 @@ import hand_in_notebooks as hand_ins
 import jupytext
 import numpy as np
 import pytest
+import torch
 from commands import call
 from hand_in_notebooks import CHECK, GOOD, IMPORTS, RIGHT, STUB, notebook
 
@@ -29,6 +34,11 @@ def read(tmp_path, text: str | bytes):
     path = tmp_path / "x.ipynb"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_answers(path)
+
+
+def run(pieces) -> object:
+    """What the function of 2.1 returns, which needs no arguments."""
+    return execute([(p.cell, p.line, p.source) for p in pieces], "top_k_accuracy")(None, None, None)
 
 
 def sources(answers) -> str:
@@ -84,6 +94,47 @@ def test_old_notebooks_magics_and_lambdas_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "first", ["%%time", "\n%%capture out --no-stderr", "%%time\n%%capture", "# mine\n%%timeit -n 1"]
+)
+def test_magics_that_time_or_silence_a_cell_leave_its_names_and_lines(tmp_path, first):
+    cell = f"{first}\n%time EPS = 2\n%matplotlib inline\ndef top_k_accuracy(s, y, k):\n    return EPS\n"
+    pieces = read(tmp_path, notebook(cell))["2.1"]
+    assert run(pieces) == 2
+    without_lines_above = cell.lstrip("\n").split("\n")
+    assert pieces[-1].line == without_lines_above.index("def top_k_accuracy(s, y, k):") + 1
+
+
+@pytest.mark.parametrize(
+    ("before", "value"),
+    [
+        ("if np.pi > 4:\n    X = 1\nelse:\n    X = 2", 2),
+        ("try:\n    from nowhere import X\nexcept ImportError:\n    X = 3", 3),
+        ("with np.errstate():\n    X = np.float64(4)", 4),
+        ("for X in range(6): pass", 5),
+        ("while True:\n    def X(): return 6\n    break\nX = X()", 6),
+        ("match 7:\n    case X: pass", 7),
+        ("X = 8\nif np.pi > 4:\n    X = 1", 8),  # where the condition does not hold, the earlier one stands
+        ("X = 0\nX = 4\nX += 4\nX = X + 1", 9),
+        ("print(X := 10)", 10),
+        ("if True:\n    from math import *\nX = 11 + floor(0.5)", 11),
+        ("X = 12\ndel unknown", 12),
+    ],
+)
+def test_names_that_a_statement_binds_by_others_in_it_are_there(tmp_path, before, value):
+    assert run(read(tmp_path, notebook(before, "def top_k_accuracy(s, y, k):\n    return X\n" + CHECK))["2.1"]) == value
+
+
+def test_an_answer_within_another_statement_is_found(tmp_path):
+    cell = "if np.pi > 3:\n    def top_k_accuracy(s, y, k):\n        return 1\n"
+    assert run(read(tmp_path, notebook(STUB + CHECK, cell + CHECK))["2.1"]) == 1
+
+
+def test_what_a_notebook_has_without_an_import_is_no_error(tmp_path):
+    cell = "def top_k_accuracy(s, y, k):\n    display(s)\n    %matplotlib inline\n    !ls\n    return 1\n"
+    assert run(read(tmp_path, notebook(cell))["2.1"]) == 1
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("", "is empty"), ("   \n", "is empty"), ("[]", "no cells"), ('{"cells": [1]}', "no cells"), ("{", "not the JSON"),
@@ -131,14 +182,71 @@ def test_the_names_of_functions_tell_all_exercises_apart():
     assert len({task.function_name for task in all_exercises().values()}) == len(all_exercises())
 
 
-def test_the_seal_sees_what_was_replaced_and_forgives_what_was_put_back(monkeypatch):
+def evil(*args, **kwargs):
+    """Stands for whatever an answer may want to have called."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
+        (np, "allclose", evil),
+        (np.linalg, "norm", evil),
+        (np, "linalg", types.SimpleNamespace(norm=evil)),  # a module is no function, but a name of one
+        (np, "pi", 3.0),
+        (builtins, "abs", evil),
+        (builtins, "all", evil),  # the seal itself calls it
+        (operator, "is_", evil),
+        (
+            sys.modules[inspect.unwrap(np.allclose).__globals__["__name__"]],
+            "abs",
+            evil,
+        ),  # a new name, before that of Python
+        (torch.Tensor, "item", evil),  # of its base
+        (torch.Tensor, "shape", (1,)),
+        (torch.Tensor, "backward", evil),
+        (torch.Tensor, "grad", property(evil)),
+        (torch.Tensor, "__array_function__", evil),  # NumPy asks for it
+        (torch.nn.Linear, "forward", evil),
+        (torch.nn.Linear, "__call__", evil),
+        (np, "__class__", type("Module", (types.ModuleType,), {"allclose": property(lambda module: evil)})),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_seal_sees_what_was_replaced_and_forgives_what_was_put_back(owner, name, value):
     seal = Seal()
     seal.verify()
-    for owner, name in ((np, "allclose"), (np.linalg, "norm"), (sys.modules["builtins"], "abs")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, lambda *args, **kwargs: True)
-            with pytest.raises(MeddlingError, match=name):
-                seal.verify()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, value, raising=False)
+        with pytest.raises(MeddlingError, match=name.strip("_")):
+            seal.verify()
+    seal.verify()
+
+
+def test_the_seal_sees_other_modules_and_other_bases(monkeypatch):
+    seal = Seal()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "numpy.linalg", types.ModuleType("numpy.linalg"))
+        with pytest.raises(MeddlingError, match="the module numpy.linalg"):
+            seal.verify()
+    bases = torch.nn.Linear.__bases__
+    torch.nn.Linear.__bases__ = (type("Own", (torch.nn.Module,), {"__call__": evil}),)
+    try:
+        with pytest.raises(MeddlingError, match="the bases of torch.nn"):
+            seal.verify()
+    finally:
+        torch.nn.Linear.__bases__ = bases
+
+
+def test_the_seal_bears_what_honest_code_makes_its_libraries_do():
+    seal = Seal()
+    layer = torch.nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    torch.optim.Adam(layer.parameters()).step()
+    torch.func.vmap(torch.sin)(torch.ones(2))
+    copy.deepcopy(layer), pickle.dumps(layer), repr(layer), torch.nn.Linear.__annotations__
+    torch.manual_seed(1)
+    with np.printoptions(precision=3), np.errstate(all="ignore"):
         seal.verify()
 
 
@@ -205,6 +313,16 @@ def test_students_are_the_folders_and_loose_notebooks(tmp_path):
     assert "a link" in found["zip"].problems[0][1] and "a link" in found["other"].problems[0][1]
 
 
+@pytest.mark.parametrize("others", ["env/{}.json", "data/{}.txt", "notebooks/0{}.json"])
+def test_notebooks_are_found_behind_any_number_of_other_files(tmp_path, others):
+    for number in range(101):
+        write(tmp_path / "Anna" / others.format(number), "{}")
+    write(tmp_path / "Anna" / "notebooks" / "a.IPYNB")
+    (hand_in,) = find_hand_ins(tmp_path)
+    assert hand_in.files[0].name == "a.IPYNB" and len(hand_in.files) == 100
+    assert "more than 100 files" in hand_in.problems[0][1]
+
+
 def test_a_folder_with_nothing_to_grade_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadParameterError, match="no notebook"):
@@ -215,7 +333,27 @@ def test_a_folder_with_nothing_to_grade_is_refused(tmp_path, monkeypatch, capsys
     assert "/proc/nowhere cannot be written" in capsys.readouterr().err
 
 
-def test_what_python_needs_is_never_hidden(tmp_path, monkeypatch):
-    assert hidden_folders(tmp_path) == (tmp_path.resolve(),)
-    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
-    assert hidden_folders(tmp_path) == ()
+def test_no_answer_sees_hand_ins_grades_or_home_but_what_python_needs(tmp_path, monkeypatch):
+    hand_ins, out, home = (tmp_path / name for name in ("hand-ins", "out/grades.csv", "home"))
+    for folder in (hand_ins, out.parent, home):
+        folder.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, home, out.parent), ())
+    assert hidden_folders(hand_ins) == ((hand_ins, home), ())
+    assert hidden_folders(hand_ins, tmp_path / "grades.csv") == ((tmp_path,), ())  # one in another cannot be mounted
+    monkeypatch.syspath_prepend(str(home / "packages"))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, out.parent), (home,))
+    assert hidden_folders(hand_ins, tmp_path / "grades.csv") == ((hand_ins,), (tmp_path, home))
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    assert hidden_folders(hand_ins, out) == ((hand_ins, out.parent), ())
+
+
+def test_the_first_line_says_what_stays_readable(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("facelab.grading.apart.can_isolate", lambda hidden: True)
+    monkeypatch.setattr("facelab.grading.grades.Grader.grade", lambda self, hand_in: iter(()))
+    monkeypatch.syspath_prepend(str(tmp_path / "[packages]"))
+    write(tmp_path / "hand-ins" / "z.ipynb")
+    monkeypatch.setenv("HOME", str(tmp_path / "hand-ins"))
+    assert call(monkeypatch, "grade", str(tmp_path / "hand-ins"), "--out", str(tmp_path / "grades.csv")) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"finds {tmp_path}/hand-ins empty. But it can read what is in {tmp_path}, where Python" in said

@@ -197,10 +197,13 @@ def _look(index: int, job: Job, queue: SlurmQueue | None, since: dict[int, float
     if job.paths.result_pickle.exists():
         return _outcome(index, job)
     ended = queue.end_of(job.job_id) if queue is not None else ("Its process was killed." if job.done() else None)
+    if ended is not None and job.paths.result_pickle.exists():  # it came between the two looks
+        return _outcome(index, job)
     if ended is None:
         since.pop(index, None)
         return None
-    if time.monotonic() - since.setdefault(index, time.monotonic()) < (_GONE_SECONDS if queue is not None else 0):
+    now = time.monotonic()
+    if now - since.setdefault(index, now) < (_GONE_SECONDS if queue is not None else 0):
         return None
     return JobEnd(index, problem=f"{ended} Its output is {job.paths.stderr}.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facelab.commands.console import console, error_console, print_table
+from facelab.terminal import printable
 
 if TYPE_CHECKING:
     from facelab.grading.grades import Row
@@ -43,9 +44,9 @@ def grade(
         out = absolute_path(out)
         check_writable(out.parent)  # not after an hour
     hand_ins = find_hand_ins(folder)
-    hidden = hidden_folders(folder)
+    hidden, readable = hidden_folders(folder, out)
     isolated = can_isolate(hidden)
-    _say_what_holds(isolated, bool(hidden))
+    _say_what_holds(isolated, hidden, readable)
     grader = Grader(Limits(seconds, memory), measured_guesses(), isolated, hidden)
     gc.freeze()  # else each fork would copy all objects when it first looks for garbage
     rows: list[Row] = []
@@ -64,17 +65,22 @@ def grade(
         console.print(f"{len(rows)} rows are in {out}.")
 
 
-def _say_what_holds(isolated: bool, hides: bool) -> None:
+def _say_what_holds(isolated: bool, hidden: tuple[Path, ...], readable: tuple[Path, ...]) -> None:
     if isolated:
-        others = "the other hand-ins" if hides else "other processes"
-        error_console.print(
-            f"Each answer runs apart: without network, with no file to write but its own, and without sight of {others}."
+        finds = f", and finds {_listed(hidden)} empty" if hidden else ""
+        but = (
+            f" But it can read what is in {_listed(readable)}, where Python or temporary files lie." if readable else ""
         )
+        error_console.print(f"Each answer runs apart: without network, with no file to write but its own{finds}.{but}")
     else:
         error_console.print(
             "This system lets no process have namespaces of its own: answers get limits of time and memory and a temporary "
             "home, but can reach the network and the files of this account. Grade what you trust, or use Linux."
         )
+
+
+def _listed(folders: tuple[Path, ...]) -> str:
+    return printable(" and ".join(map(str, folders)))
 
 
 def _print_notebook(place: str, rows: list[Row]) -> None:

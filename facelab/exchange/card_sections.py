@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from facelab.datasets.sources import Source
 from facelab.exchange.card_results import OF_A_GROUP
 from facelab.exchange.exported_model import ExportedModel
-from facelab.exchange.publishable import without_path, without_paths
+from facelab.exchange.publishable import published_weights, without_path, without_paths
 from facelab.records import Record
 from facelab.terminal import printable
 from facelab.whole_numbers import is_whole_number
@@ -129,7 +129,7 @@ def training(model: ExportedModel, record: Record | None) -> str:
         lines.append(f"```\n{printable(command)}\n```")
     weights = None if record is None else record.parameters.get("weights")
     if weights:
-        lines.append(f"It began with the weights `{printable(without_path(str(weights)))}`, whose terms hold as well.")
+        lines.append(f"It began with the weights `{published_weights(str(weights))}`, whose terms hold as well.")
     return "## Training\n\n" + "\n\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
+from facelab.backbones import PUBLISHED_WEIGHTS
 from facelab.records import Record
 
 
@@ -14,7 +15,22 @@ def without_paths(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return ""
-    return shlex.join(map(without_path, words))
+    return shlex.join(_publishable(word, before) for before, word in zip(["", *words], words, strict=False))
+
+
+def _publishable(word: str, before: str) -> str:
+    """A word of a command line by itself and the word before it: ``--weights anna.pt``, ``-p weights=anna.pt``."""
+    name, equals, value = word.partition("=")
+    if before == "--weights":
+        return published_weights(word)
+    if equals and name in ("--weights", "weights"):
+        return f"{name}={published_weights(value)}"
+    return without_path(word)
+
+
+def published_weights(weights: str) -> str:
+    """The name of first weights, ``PATH`` in place of a file, whose name alone may be that of a person."""
+    return weights if weights in PUBLISHED_WEIGHTS or not weights else "PATH"
 
 
 def without_path(word: str) -> str:

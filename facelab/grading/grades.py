@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import facelab
 from facelab.exercises import Prediction
 from facelab.exercises.registry import all_exercises
 from facelab.files import parse_json_object, write_text
@@ -162,11 +164,24 @@ def measured_guesses() -> dict[str, float]:
     return {number: reference.value for number, reference in stored.items() if reference is not None}
 
 
-def hidden_folders(folder: Path) -> tuple[Path, ...]:
-    """The folder of the hand-ins, unless this Python or the temporary folder lies in it, which answers need."""
-    needed = [Path(entry).resolve() for entry in (*sys.path, sys.prefix, tempfile.gettempdir()) if entry]
-    folder = folder.resolve()
-    return () if any(path.is_relative_to(folder) for path in needed) else (folder,)
+def hidden_folders(hand_ins: Path, out: Path | None = None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The folders that no answer should read: that of the hand-ins, that of the table with the grades, and the home folder.
+
+    Args:
+        hand_ins: their folder.
+        out: the table.
+
+    Returns:
+        Those that can be hidden, none of which lies in another; and those that cannot, since what answers need lies in them:
+        Python itself, or the temporary folder.
+    """
+    home = Path(os.path.expanduser("~"))  # Path.home() raises where there is none
+    wanted = {folder.resolve() for folder in (hand_ins, out and out.parent, home) if folder and folder.is_dir()}
+    in_use = (*sys.path, sys.prefix, sys.base_prefix, facelab.__path__[0], tempfile.gettempdir())
+    needed = [Path(entry).resolve() for entry in in_use if entry]
+    readable = {folder for folder in wanted if any(path.is_relative_to(folder) for path in needed)}
+    hidden = {folder for folder in wanted - readable if not (wanted - readable).intersection(folder.parents)}
+    return tuple(sorted(hidden)), tuple(sorted(readable))
 
 
 def best_rows(rows: list[Row]) -> dict[str, dict[str, Row]]:

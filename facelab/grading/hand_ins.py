@@ -24,7 +24,7 @@ class HandIn:
     Attributes:
         student: name of the folder, or of the one notebook that lies beside the folders.
         root: what the notebooks' paths are written from.
-        files: regular files that may be notebooks, sorted.
+        files: regular files that may be notebooks, sorted: first those that are called one.
         problems: (file or folder, what is wrong with it) of what is not read.
     """
 
@@ -69,7 +69,8 @@ def _hand_in_of(folder: Path) -> HandIn:
         names[:] = sorted(name for name in names if not _is_passed_over(name))
         paths += [Path(parent, name) for name in names if os.path.islink(os.path.join(parent, name))]
         paths += [Path(parent, name) for name in sorted(files) if not name.startswith(".")]
-    files, problems = _sort_out(paths, folder)
+    # those that are called notebooks before all others, however many of these there are
+    files, problems = _sort_out(sorted(paths, key=lambda path: not _is_named(path)), folder)
     if len(files) > _MOST_NOTEBOOKS:
         problems += ((str(files[_MOST_NOTEBOOKS].relative_to(folder)), f"not read: more than {_MOST_NOTEBOOKS} files"),)
     return HandIn(folder.name, folder, files[:_MOST_NOTEBOOKS], problems)
@@ -79,7 +80,7 @@ def _sort_out(paths: list[Path], root: Path) -> tuple[tuple[Path, ...], tuple[tu
     """Files that may be notebooks, and what is wrong with those that are called one but are no file."""
     files, problems = [], []
     for path in paths:
-        is_named = path.name.lower().endswith(_NOTEBOOK_SUFFIX)
+        is_named = _is_named(path)
         name = str(path.relative_to(root))
         try:
             mode = path.lstat().st_mode
@@ -93,6 +94,10 @@ def _sort_out(paths: list[Path], root: Path) -> tuple[tuple[Path, ...], tuple[tu
         except OSError as error:
             problems.append((name, f"cannot be read ({error.strerror})"))
     return tuple(files), tuple(problems)
+
+
+def _is_named(path: Path) -> bool:
+    return path.name.lower().endswith(_NOTEBOOK_SUFFIX)
 
 
 def _begins_as_notebook(path: Path) -> bool:

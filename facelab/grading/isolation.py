@@ -1,7 +1,8 @@
 """What code of a stranger is kept from, as far as Linux lets an ordinary user arrange it: namespaces(7).
 
 In them a process has no network, sees no other process, cannot write to any file but those of its temporary home, and finds the
-folder with the hand-ins empty. Elsewhere, and where an administrator forbids user namespaces, none of this holds.
+hidden folders empty; it can read all others that its account can. Elsewhere, and where an administrator forbids user
+namespaces, none of this holds.
 """
 
 from __future__ import annotations

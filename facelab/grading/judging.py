@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 from facelab.errors import OutOfMemoryError
 from facelab.exercises import Exercise, Finding, judge, judge_guess
@@ -70,7 +71,11 @@ def judge_answer(argument: dict[str, object], send: Send) -> None:
 
 def execute(pieces: list[tuple[int, int, str]], name: str) -> Callable:
     """The function of that name, which the statements of the notebook define."""
-    names: dict[str, object] = {"__name__": "__main__"}
+    # what a notebook has without an import: forgotten in an answer, it is no error there
+    shell = SimpleNamespace(
+        run_line_magic=_do_nothing, run_cell_magic=_do_nothing, system=_do_nothing, getoutput=_do_nothing
+    )
+    names: dict[str, object] = {"__name__": "__main__", "display": _do_nothing, "get_ipython": lambda: shell}
     for cell, line, source in pieces:
         # as many empty lines before it as its cell has, so that errors name the student's line; annotations stay text
         code = compile("\n" * (line - 1) + source, f"cell {cell}", "exec", __future__.annotations.compiler_flag, True)
@@ -78,6 +83,10 @@ def execute(pieces: list[tuple[int, int, str]], name: str) -> Callable:
     if not callable(names.get(name)):
         raise TypeError(f"{name} is no function")
     return names[name]
+
+
+def _do_nothing(*args: object, **kwargs: object) -> None:
+    """Nothing is shown, and no magic is called."""
 
 
 def guard(answer: Callable, seal: Seal, ran_out: list[bool]) -> Callable:

@@ -17,8 +17,12 @@ from facelab.errors import FacelabError
 from facelab.exercises import Exercise, Prediction
 from facelab.exercises.registry import all_exercises
 
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _CHECKS = ("check_answer", "predict")
 _DEFINED = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)  # in a cell that cannot be parsed
+# magics under which a cell is still Python, and its names are the notebook's
+_MAGIC_OF_PYTHON = re.compile(r"(?:\s*#.*\n)*\s*(%%)(?:time|timeit|capture|prun)\b")
+_TIMED = re.compile(r"^([ \t]*)%time[ \t]+(?=\w)", re.MULTILINE)
 _CHAPTER = re.compile(r"\bchapter_(\d\d)|\bbegin\(\s*[\"'](\d\d)_")
 
 
@@ -40,6 +44,7 @@ class _Binding:
     order: tuple[int, int]  # cell, statement
     piece: Piece
     is_function: bool
+    is_sure: bool = True  # whether it binds the name in any case, and not by means of what the name was before
 
 
 def read_answers(path: Path) -> dict[str, list[Piece] | str | None]:
@@ -118,35 +123,63 @@ def _text(source: str | list[str]) -> str:
 
 
 def _as_python(text: str) -> str:
-    """The text of a cell as Python: magics such as ``%matplotlib inline`` and ``!ls`` become calls; nobody executes those."""
+    """The text of a cell as Python, each statement in its line.
+
+    Magics that time or silence Python are commented out; others such as ``%matplotlib inline`` and ``!ls`` become calls.
+    """
+    while magic := _MAGIC_OF_PYTHON.match(text):  # one may stand below another
+        text = f"{text[: magic.start(1)]}#{text[magic.end(1) :]}"
     try:
         ast.parse(text)
         return text
     except SyntaxError:
         from IPython.core.inputtransformer2 import TransformerManager
 
-        return TransformerManager().transform_cell(text)
+        return TransformerManager().transform_cell(_TIMED.sub(r"\1", text))
 
 
 def _bindings_of(text: str, cell: int) -> list[tuple[str, _Binding]]:
-    """(name, where it is bound) of each statement of a cell that binds names; ``"*"`` where nobody knows which."""
+    """(name, where it is bound) of each statement of a cell that binds names; ``"*"`` where nobody knows which.
+
+    A statement with others in it, such as an ``if``, binds as a whole what they bind.
+    """
     found = []
     for place, node in enumerate(ast.parse(text).body):
         first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        is_assignment = isinstance(node, (ast.Assign, ast.AnnAssign))
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             named = [(_bound_by(node, alias), _source_of_import(node, alias)) for alias in node.names]
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            named = [(node.name, "\n".join(text.split("\n")[first - 1 : node.end_lineno]))]
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None and not _is_check(node.value):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            source = ast.get_source_segment(text, node)
-            names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-            named = [(n.id, source) for n in names if isinstance(n.ctx, ast.Store)]
-        else:
+        elif isinstance(node, ast.Delete) or (is_assignment and (node.value is None or _is_check(node.value))):
             continue
-        is_function = isinstance(node, ast.FunctionDef) or isinstance(getattr(node, "value", None), ast.Lambda)
-        found += [(name, _Binding((cell, place), Piece(cell, first, source), is_function)) for name, source in named]
+        else:
+            lines = text.split("\n")[first - 1 : node.end_lineno]  # with the decorators
+            source = "\n".join(lines) if first < node.lineno else ast.get_source_segment(text, node)
+            named = [(name, source) for name in _names_bound_in(node, source)]
+        for name, source in named:
+            is_sure = isinstance(node, _DEFINITIONS) or (is_assignment and name not in _global_names(source))
+            binding = _Binding((cell, place), Piece(cell, first, source), _defines_function(node, name), is_sure)
+            found.append((name, binding))
     return found
+
+
+def _names_bound_in(node: ast.stmt, source: str) -> list[str]:
+    """Names that a statement binds in its notebook, those in it included."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    imports = [inner for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom)]
+    stars = ["*"] if any(alias.name == "*" for inner in imports for alias in inner.names) else []
+    return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()] + stars
+
+
+def _defines_function(node: ast.stmt, name: str) -> bool:
+    """Whether a statement, or one in it, defines a function of that name."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.FunctionDef) and inner.name == name:
+            return True
+        if isinstance(inner, (ast.Assign, ast.AnnAssign)) and isinstance(inner.value, ast.Lambda):
+            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                return True
+    return False
 
 
 def _bound_by(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
@@ -176,20 +209,29 @@ def _pieces_of(
     answer = [b for b in bindings[exercise.function_name] if b.is_function][-1]
     # an answer that calls that of another exercise gets the reference, so that each is judged alone
     others = {e.function_name: e for e in there.values() if isinstance(e, Exercise) and e.number != exercise.number}
-    needed = {exercise.function_name: answer} | {f"*{n}": b for n, b in enumerate(bindings.get("*", []))}
-    open_names = _global_names(answer.piece.source)
+    needed = {exercise.function_name: _back_to_a_sure_one(bindings[exercise.function_name], answer)}
+    needed["*"] = bindings.get("*", [])
+    open_names = {name for binding in needed[exercise.function_name] for name in _global_names(binding.piece.source)}
     while open_names:
         name = open_names.pop()
         if name in needed or name not in bindings:
             continue
         before = [b for b in bindings[name] if b.order <= answer.order]
-        binding = before[-1] if before else bindings[name][0]
+        last = before[-1] if before else bindings[name][0]
+        needed[name] = _back_to_a_sure_one(bindings[name], last)
         if name in others:
             source = inspect.getsource(others[name].solution)
-            binding = _Binding(binding.order, Piece(binding.piece.cell, 1, source), True)
-        needed[name] = binding
-        open_names |= _global_names(binding.piece.source)
-    return list(dict.fromkeys(b.piece for b in sorted(needed.values(), key=lambda b: b.order)))
+            needed[name] = [_Binding(last.order, Piece(last.piece.cell, 1, source), True)]
+        open_names |= {other for binding in needed[name] for other in _global_names(binding.piece.source)}
+    in_order = sorted((b for found in needed.values() for b in found), key=lambda b: b.order)
+    return list(dict.fromkeys(b.piece for b in in_order))
+
+
+def _back_to_a_sure_one(bindings: list[_Binding], last: _Binding) -> list[_Binding]:
+    """The bindings of a name up to the last, from the one on that binds it whatever it was before: ``x = 1``, ``x += 1``."""
+    until = bindings[: bindings.index(last) + 1]
+    sure = [number for number, binding in enumerate(until) if binding.is_sure]
+    return until[sure[-1] if sure else 0 :]
 
 
 def _global_names(source: str) -> set[str]:

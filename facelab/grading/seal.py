@@ -1,15 +1,20 @@
 """What keeps an answer from deciding its own verdict: it runs in the process of its check, so the check makes sure that nothing
 it stands on was replaced.
 
-The check's own package is taken out of the answer's reach: an answer that imports ``facelab.exercises`` gets a new copy. All
-functions and classes of the modules that checks use must be the same after each call. This stops what a student can do by
-assignments. It does not stop somebody who searches the memory of the interpreter, or has code run behind the check's back.
+The check's own package is taken out of the answer's reach: an answer that imports ``facelab.exercises`` gets a new copy. The
+modules that checks use, and the classes in them, must be the same after each call: no name of theirs may stand for something
+else, and no new one may hide a name that Python would have found elsewhere. This stops what a student can do by assignments. It
+does not stop somebody who searches the memory of the interpreter, or has code run behind the check's back.
 """
 
 from __future__ import annotations
 
-import operator
+import builtins
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import is_  # by its name, as the next one: an answer can replace them in their modules
+from sys import _current_frames
 from types import ModuleType
 
 import numpy as np
@@ -18,7 +23,9 @@ import torch
 # what checks call; a package stands for all its modules, and torch for itself alone: it has a thousand
 _WATCHED = {"builtins", "contextlib", "copy", "facelab", "functools", "itertools", "math", "numpy", "operator", "scipy"}
 _WATCHED_OF_TORCH = ("torch.autograd", "torch.functional", "torch.linalg", "torch.nn", "torch.random", "torch._tensor")
-_WATCHED_CLASSES = ("facelab", "numpy", "torch._tensor", "torch.nn.modules.module", "torch.autograd.function")
+_BUILTINS = vars(builtins)
+# what Python itself adds to a class when somebody asks for its annotations, or copies an object of it
+_ADDED_BY_PYTHON = {"__annotations__", "__annotations_cache__", "__slotnames__"}
 _PLAIN = {"builtins", "collections", "numpy", "torch", "pandas", "facelab"}  # whose classes an answer may return
 _REFUSED = {"socket.connect", "socket.bind", "socket.getaddrinfo", "sys.settrace", "sys.setprofile"}
 _REFUSED |= {"gc.get_objects", "gc.get_referrers", "gc.get_referents"}
@@ -32,36 +39,99 @@ class MeddlingError(BaseException):
     """An answer changed what its check stands on. No ``except Exception`` of a check takes it."""
 
 
+@dataclass(frozen=True)
+class _Sealed:
+    """A module or class with its names, as they are and as they were."""
+
+    owner: ModuleType | type
+    names: Mapping[str, object]
+    before: Mapping[str, object]
+    kind: type
+    bases: tuple[type, ...]
+
+    def replaced(self) -> str | None:
+        """What is not as it was, if anything."""
+        if type(self.owner) is not self.kind:
+            return f"the class of {self._title()}"
+        if self.bases and self.owner.__mro__ is not self.bases:
+            return f"the bases of {self._title()}"
+        names, before = self.names, self.before
+        # the usual case, and quick: an untouched table has the same values in the same order
+        if len(names) == len(before) and all(map(is_, list(names.values()), before.values())):
+            return None
+        changed = (key for key, value in before.items() if names.get(key) is not value and _matters(key, value))
+        hiding = (key for key in list(names) if key not in before and self._hides(key))
+        key = next(changed, None) or next(hiding, None)
+        return None if key is None else f"{self._title()}.{key}"
+
+    def _hides(self, key: str) -> bool:
+        """Whether Python finds a new name before one that it found elsewhere, or calls it unasked."""
+        if isinstance(self.owner, ModuleType):
+            return key in _BUILTINS
+        unasked = key.startswith("__") and key.endswith("__")
+        return key not in _ADDED_BY_PYTHON and (unasked or any(key in vars(base) for base in self.bases[1:]))
+
+    def _title(self) -> str:
+        if isinstance(self.owner, ModuleType):
+            return self.owner.__name__
+        return f"{self.owner.__module__}.{self.owner.__qualname__}"
+
+
 class Seal:
-    """The functions and classes of the modules that checks use, as they are now, to be compared later."""
+    """The modules that checks use and the classes in them, as they are now, to be compared later."""
 
     def __init__(self) -> None:
-        self._tables = []
-        for name, module in list(sys.modules.items()):
-            if isinstance(module, ModuleType) and _is_watched(name):
-                self._add(name, vars(module))
-                if name.startswith(_WATCHED_CLASSES):
-                    for value in list(vars(module).values()):
-                        if isinstance(value, type) and value.__flags__ & _HEAP_TYPE and value.__module__ == name:
-                            self._add(f"{name}.{value.__name__}", value.__dict__)
-        self._threads = len(sys._current_frames())
-
-    def _add(self, name: str, table: dict[str, object]) -> None:
-        names = [key for key, value in list(table.items()) if callable(value)]
-        self._tables.append((name, table.get, names, [table[key] for key in names]))
+        self._builtins = dict(_BUILTINS)
+        self._modules = {
+            name: module
+            for name, module in list(sys.modules.items())
+            if isinstance(module, ModuleType) and _is_watched(name)
+        }
+        classes = {found for module in self._modules.values() for found in _classes_of(module)}
+        self._sealed = [
+            _Sealed(
+                owner, vars(owner), dict(vars(owner)), type(owner), getattr(owner, "__mro__", ()) if is_class else ()
+            )
+            for is_class, owners in ((False, self._modules.values()), (True, classes))
+            for owner in owners
+        ]
+        self._threads = len(_current_frames())
 
     def verify(self) -> None:
         """Make sure that all is as it was.
 
         Raises:
-            MeddlingError: something was replaced, or a thread goes on.
+            MeddlingError: something was replaced or hidden, or a thread goes on.
         """
-        for name, get, keys, values in self._tables:
-            if not all(map(operator.is_, map(get, keys), values)):
-                key = next(key for key, value in zip(keys, values, strict=True) if get(key) is not value)
-                raise MeddlingError(f"your code replaced {name}.{key}. It may change nothing outside of itself.")
-        if len(sys._current_frames()) > self._threads:
+        for key in self._builtins:  # first, and without calling one of them: all that follows does
+            if _BUILTINS.get(key) is not self._builtins[key]:
+                _refuse(f"builtins.{key}")
+        for name, module in self._modules.items():
+            if sys.modules.get(name) is not module:
+                _refuse(f"the module {name}")
+        for sealed in self._sealed:
+            if what := sealed.replaced():
+                _refuse(what)
+        if len(_current_frames()) > self._threads:
             raise MeddlingError("your code left a thread running. Wait for it (join) before you return.")
+
+
+def _refuse(what: str) -> None:
+    raise MeddlingError(f"your code replaced {what}. It may change nothing outside of itself.")
+
+
+def _classes_of(module: ModuleType) -> Iterator[type]:
+    """Classes that a module has names of, and that assignments can change."""
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and value.__flags__ & _HEAP_TYPE and _is_watched(value.__module__):
+            yield value
+
+
+def _matters(key: str, value: object) -> bool:
+    """Whether a name of a library may not change: one of its code, or a public one. In others it keeps what it counts."""
+    return (
+        not key.startswith("_") or callable(value) or isinstance(value, ModuleType) or hasattr(type(value), "__get__")
+    )
 
 
 def _is_watched(module: str) -> bool:
