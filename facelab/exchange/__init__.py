@@ -6,5 +6,5 @@ photographs of a set. ``exported_model`` is a trained network as it is handed on
 the Hugging Face Hub, with ``model_card`` (of ``card_sections`` and ``card_results``) and ``onnx_file``; ``quantization`` makes
 that file smaller. ``training_record`` is what ``facelab train`` left beside a method; ``publishable`` takes paths out of lines.
 
-Imports from facelab: datasets, cropping, augment, methods, records.
+Imports from facelab: datasets, cropping, augment, backbones, methods, records.
 """
