@@ -1,6 +1,7 @@
 """Augmentation against torchvision, sample by sample, on the same parameters."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from scipy.stats import binomtest, ks_2samp
 from torchvision.transforms import InterpolationMode, RandomErasing, RandomResizedCrop
 from torchvision.transforms.v2 import functional as tv
 
-from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, geometry, one_view, two_views
+from facelab.augment import PLAIN, PRESETS, Augmentation, Parameters, as_batch, one_view, two_views
 from facelab.augment.augmentation import CHUNK
-from facelab.augment.parameters import draw_boxes
+from facelab.augment.parameters import draw_boxes, to_device
 from facelab.errors import BadParameterError
 
 TOLERANCE = 2e-5  # on the scale of 0 to 1; the 8-bit step is 4e-3
@@ -119,11 +120,15 @@ def test_crop_and_flip_are_torchvisions(size):
 
 
 def test_what_goes_to_a_gpu_can_be_pinned(monkeypatch):
-    """Pinning writes into a tensor of the same strides, and cannot where several numbers share a place."""
-    sent = []
-    monkeypatch.setattr(geometry, "to_device", lambda values, device: sent.append(values) or values)
-    apply(photographs(height=40, width=40), Parameters(flip=torch.tensor([True, False, True, False, True])), size=24)
-    assert len(sent) == 2 and all(0 not in values.stride() for values in sent)
+    """Pinning writes into a tensor of the same strides, and cannot where several numbers share a place: an expanded one."""
+    pinned = []
+    monkeypatch.setattr(
+        torch.Tensor, "pin_memory", lambda values: pinned.append(values) or SimpleNamespace(to=lambda *_, **__: values)
+    )
+    expanded = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(5, 4)
+    for values in (expanded, torch.arange(6).view(2, 3).T):
+        assert torch.equal(to_device(values, torch.device("cuda")), values)
+    assert all(values.is_contiguous() for values in pinned) and len(pinned) == 2
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (30, 50)])

@@ -26,7 +26,7 @@ def warp(images: torch.Tensor, parameters: Parameters, size: tuple[int, int]) ->
     """
     n, _, height, width = images.shape
     device = images.device
-    box = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).repeat(n, 1) if parameters.crop is None else parameters.crop
+    box = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(n, 4) if parameters.crop is None else parameters.crop
     box = to_device(box, device)
     y = _crop_positions(box[:, 0] * height, box[:, 2] * height, size[0])
     x = _crop_positions(box[:, 1] * width, box[:, 3] * width, size[1])

@@ -64,9 +64,8 @@ class Parameters:
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Numbers of the CPU where the photographs are. A GPU takes them from pinned memory, so that nobody waits for it."""
-    if (
-        device.type == "cuda"
-    ):  # contiguous: pinning writes to a tensor of the same strides, which an expanded one does not take
+    if device.type == "cuda":
+        # pinning writes into a tensor of the same strides, and cannot where several numbers share a place (an expanded one)
         return values.contiguous().pin_memory().to(device, non_blocking=True)
     return values.to(device)
 

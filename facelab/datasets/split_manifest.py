@@ -7,10 +7,10 @@ import hashlib
 import io
 from pathlib import Path
 
-from facelab.datasets.output_tree import some_names
+from facelab.datasets.output_tree import some_names, source_name
 from facelab.datasets.trees import is_empty
 from facelab.errors import BadParameterError
-from facelab.files import read_json_object
+from facelab.files import atomic_write, read_json_object
 
 MANIFEST, SETTINGS = "manifest.csv", "split.json"
 
@@ -79,7 +79,19 @@ def check_same_split(
         )
 
 
-def manifest_of(copies: dict[str, str]) -> bytes:
+def settings_of(source: Path, percent_train: float, seed: int, copies: dict[str, str]) -> dict[str, object]:
+    """What ``split.json`` says of a split of these copies (copy -> SHA-256): two splits with equal settings are one."""
+    settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
+    return settings | {"manifest_sha256": hashlib.sha256(_manifest_of(copies)).hexdigest()}
+
+
+def write_manifest(target: Path, copies: dict[str, str]) -> None:
+    """Write ``manifest.csv`` of copies -> SHA-256 into a folder, whole or not at all."""
+    with atomic_write(target / MANIFEST) as partial:
+        partial.write_bytes(_manifest_of(copies))
+
+
+def _manifest_of(copies: dict[str, str]) -> bytes:
     """The CSV file of copy -> SHA-256: file, part, sha256, one row a copy, UTF-8; the same bytes on every system."""
     rows = [(file, part, copies[f"{part}/{file}"]) for part, file in map(part_and_file, copies)]
     return "".join(_csv_line(row) for row in [("file", "part", "sha256"), *rows]).encode()

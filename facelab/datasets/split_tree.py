@@ -21,20 +21,20 @@ from facelab.datasets.output_tree import (
     other_files,
     remove_files,
     shadowed_files,
-    source_name,
 )
 from facelab.datasets.split_copies import copy_missing, look_at_copies
 from facelab.datasets.split_manifest import (
     MANIFEST,
     SETTINGS,
     check_same_split,
-    manifest_of,
     part_and_file,
     read_earlier_split,
+    settings_of,
+    write_manifest,
 )
 from facelab.datasets.trees import no_usable_photograph, person_tree
 from facelab.errors import BadImageError, BadParameterError, DataMissingError
-from facelab.files import atomic_write, lock_folder, remove_partials, write_json
+from facelab.files import lock_folder, remove_partials, write_json
 from facelab.whole_numbers import check_seed
 
 
@@ -106,9 +106,7 @@ def split_tree(
         _add_kept(kept, people, digests)
         copies = _plan_copies(people, digests, kept, percent_train, seed)
         check_apart(source, target, copies)
-        manifest = manifest_of(copies)
-        settings = {"source": source_name(source), "percent_train": percent_train, "seed": seed, "files": len(copies)}
-        settings["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
+        settings = settings_of(source, percent_train, seed, copies)
         old = sorted(earlier.keys() - copies.keys())
         check_same_split(target, begun, settings, is_whole=bool(earlier), old=old, prune=prune)
         remove_partials(target)
@@ -116,8 +114,7 @@ def split_tree(
         remove_files(target, removed)
         write_json(target / SETTINGS, settings)  # first, so that an interrupted run is known for what it is
         faults = copy_missing(source, target, copies)
-        with atomic_write(target / MANIFEST) as partial:
-            partial.write_bytes(manifest)
+        write_manifest(target, copies)
         damaged, duplicates = look_at_copies(target, copies)
         foreign = other_files(target, {*copies, MANIFEST, SETTINGS})
     train_count = sum(part_and_file(copy)[0] == "train" for copy in copies)

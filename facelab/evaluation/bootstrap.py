@@ -190,8 +190,6 @@ def _draws(
     if not same.any() or same.all():
         raise BadParameterError("There are no genuine or no impostor pairs.", "Give pairs of both kinds.")
     sampler = PairWeights(pairs, person, photographs)
-    if sampler.people < 3:
-        raise BadParameterError(f"The pairs show {sampler.people} people.", "A bootstrap over people needs 3 or more.")
     scored = [_Scored(scores, same) for scores in models]
 
     def figures(genuine: np.ndarray, impostor: np.ndarray) -> np.ndarray:

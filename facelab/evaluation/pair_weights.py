@@ -27,6 +27,9 @@ class PairWeights:
 
     Attributes:
         people: number of people in the pairs.
+
+    Raises:
+        BadParameterError: fewer than 3 people, or ``person`` does not agree with the pairs.
     """
 
     def __init__(self, pairs: Pairs, person: np.ndarray, photographs: bool, stratum: np.ndarray | None = None) -> None:
@@ -41,6 +44,8 @@ class PairWeights:
         first, second = np.searchsorted(used, pairs.first), np.searchsorted(used, pairs.second)
         if not np.array_equal(self._owner[first] == self._owner[second], same):
             raise BadParameterError("The people given do not agree with the pairs.", "Give identity of the paired set.")
+        if self.people < 3:
+            raise BadParameterError(f"The pairs show {self.people} people.", "A bootstrap over people needs 3 or more.")
         self._genuine, self._impostor = (first[same], second[same]), (first[~same], second[~same])
         group = np.zeros(self.people) if stratum is None else np.asarray(stratum)[used][first_row]
         _, group, members = np.unique(group, return_inverse=True, return_counts=True)

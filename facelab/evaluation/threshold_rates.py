@@ -82,8 +82,6 @@ def rates_over_thresholds(
     _check(scores, thresholds, same)
     code, names = _coded(pairs, person, group)
     sampler = PairWeights(pairs, person, photographs, stratum=code)
-    if sampler.people < 3:
-        raise BadParameterError(f"The pairs show {sampler.people} people.", "A bootstrap over people needs 3 or more.")
     own = np.where(code[pairs.first] == code[pairs.second], code[pairs.first], -1)
     both = [g for g in range(len(names)) if all(g in own[kind] for kind in (same, ~same))]
     genuine, impostor = (_Counter(scores[kind], thresholds, own[kind], both) for kind in (same, ~same))
@@ -106,14 +104,16 @@ def rates_over_thresholds(
     for row, g in enumerate([None, *both]):
         for kind, (rate, counter, rows) in enumerate((("fmr", impostor, ~same), ("fnmr", genuine, same))):
             n = len(np.unique(shown[:, rows if g is None else rows & (own == g)]))
-            ends = zip(value[kind, row], low[kind, row], high[kind, row], strict=True)
-            found = [_estimate(*three, n) for three in ends]
-            curves[rate if g is None else f"{rate}/{names[g]}"] = RateCurve(
-                *(np.array([getattr(one, part) for one in found]) for part in ("value", "low", "high")),
-                n=n,
-                pairs=int(counter.counts[row]),
-            )
+            ends = value[kind, row], low[kind, row], high[kind, row]
+            curves[rate if g is None else f"{rate}/{names[g]}"] = _curve(*ends, n, int(counter.counts[row]))
     return curves
+
+
+def _curve(value: np.ndarray, low: np.ndarray, high: np.ndarray, people: int, pairs: int) -> RateCurve:
+    """A rate with its interval at each threshold, (T,) each."""
+    found = [_estimate(*three, people) for three in zip(value, low, high, strict=True)]
+    ends = (np.array([getattr(one, part) for one in found]) for part in ("value", "low", "high"))
+    return RateCurve(*ends, n=people, pairs=pairs)
 
 
 def _estimate(value: float, low: float, high: float, people: int) -> Estimate:

@@ -11,7 +11,7 @@ def normalize_rows(z: Tensor) -> Tensor:
 
     A row of zeros has no direction: it stays zero, at cosine 0 to everything, and gets no gradient.
     (``torch.nn.functional.normalize`` would give it one 1e12 times too large, which ends a training.)
-    A row whose norm is beyond the numbers (1.8e19 in float32) has none either, but is what a training is that diverges: NaN.
+    A row whose norm overflows (from 1.8e19 on in float32) becomes NaN, so that a training that diverges is noticed.
 
     Args:
         z: (N, D), any norm.

@@ -141,15 +141,15 @@ def apply_in_batches(
     """
     if not len(faces):
         raise BadParameterError("The set has no photographs.", "Give one or more.")
-    weight, was_training = next(method.parameters()), method.training
+    dtype, was_training = next(method.parameters()).dtype, method.training
     method.eval()
     pieces = []
     threads = threads_for_photographs(method, faces.images[:1], min(batch_size, len(faces)))
     try:
         with threads, progress_bar("embedding photographs", len(faces), delay=1.0) as shown:
             for start in range(0, len(faces), batch_size):
-                images = as_batch(faces.images[start : start + batch_size]).to(weight.device)
-                images = method.augmentation.preprocess(images).to(weight.dtype)
+                images = as_batch(faces.images[start : start + batch_size]).to(method.device)
+                images = method.augmentation.preprocess(images).to(dtype)
                 pieces.append(function(images).float().cpu().numpy())
                 shown.advance(len(images))
     finally:

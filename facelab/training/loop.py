@@ -86,7 +86,7 @@ def fit(
     Raises:
         TrainingError: the loss is not a number (the step is named), or the checkpoint belongs to another run.
         BadParameterError: as ``check_batch``, labels or scenes that are not one a photograph, a label that is no class of the
-            method, a scene of two classes, or chunks of a method that is no ``Siamese``.
+            method, a scene of two people or classes, or chunks of a method that is no ``Siamese``.
         PreemptedError: a signal asked the training to make room; its checkpoint is written.
         OutOfMemoryError: it does not fit into memory.
     """
@@ -186,7 +186,8 @@ def _check_scenes(scenes: np.ndarray, labels: np.ndarray, name: str) -> None:
     twice = np.unique(of_scenes[1:][of_scenes[1:] == of_scenes[:-1]])
     if len(twice):
         raise BadParameterError(
-            f"{len(twice)} scenes show more than one {name}; the first of them has {np.sum(scenes == twice[0])} photographs.",
+            f"{len(twice)} of {scenes.max() + 1} scenes show more than one {name}, the first of them in "
+            f"{np.sum(scenes == twice[0])} photographs.",
             "A scene is one moment of one person: give what tells the moments apart.",
         )
 

@@ -27,9 +27,8 @@ def _read(
     return of_this_host if request.app.state.service.settings.https else plain
 
 
-SessionToken = Annotated[
-    str | None, Depends(_read)
-]  #: of the session that a request belongs to; None where it has none
+#: Of the session that a request belongs to; None where it has none.
+SessionToken = Annotated[str | None, Depends(_read)]
 
 
 def set_session(response: Response, settings: Settings, session: str) -> None:
