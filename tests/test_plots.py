@@ -103,6 +103,8 @@ def test_error_rates_below_one_in_a_hundred_are_on_the_axis():
     rates = np.array([0.001, 0.1]), np.array([0.003, 0.0])
     assert plots.det_curves({"good": rates}).axes[0].get_ylim() == (0.003, 1)
     assert plots.det_curves({"bad": (rates[0], np.array([0.5, 0.2]))}).axes[0].get_ylim() == (0.01, 1)
+    ends_at_0 = np.array([0.001, 0.99]), np.array([0.5, 0.0001])  # as every curve does, where everybody is accepted
+    assert plots.det_curves({"bad": ends_at_0}).axes[0].get_ylim() == (0.01, 1)
 
 
 def test_the_scores_of_a_collapsed_network_are_one_bar(recwarn):

@@ -20,10 +20,11 @@ def det_curves(rates: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = 
         title: title.
     """
     figure, axes = plt.subplots(figsize=(5.2, 4.2))
-    lowest = 1e-2  # of the axis, or below it what the curves reach
+    lowest = 1e-2  # of the axis, or what a curve reaches where hardly anybody else is accepted
     for name, (fmr, fnmr) in rates.items():
         axes.plot(fmr, fnmr, label=literal_label(name))
-        lowest = np.min(fnmr, where=np.asarray(fnmr) > 0, initial=lowest)  # a logarithm has no 0
+        strict = (np.asarray(fmr) <= 1e-2) & (np.asarray(fnmr) > 0)  # a logarithm has no 0
+        lowest = np.min(fnmr, where=strict, initial=lowest)
     axes.plot([1e-3, 1], [1e-3, 1], color="grey", linewidth=1, linestyle=":", label="equal error rate")
     axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(lowest, 1), title=literal_title(title))
     axes.set(xlabel="false match rate (other people accepted)", ylabel="false non-match rate (same person refused)")
